@@ -1,0 +1,1 @@
+"""The transparency log without a database: leaves, their catalogue, personal fields, hashes."""
