@@ -1,36 +1,39 @@
-"""The bytes of an audit event: built once, hashed once, stored as they are.
+"""The bytes of an audit event: built once, hashed once, stored as they are, read by verifiers.
 
-A leaf is one JSON object in the form of RFC 8785, restricted so that no number formatting and no
-key order beyond ASCII ever matters: no floats, ASCII keys, integers below 2^53, at most six levels
-deep, at most 32,768 bytes. On that part of JSON, orjson with sorted keys writes the same bytes as
-any RFC 8785 encoder (a property test compares them), about ten times faster.
-
-Building stands on the path of every commit (two leaves a step), so it does each check once and as
-cheaply as it can: types by a short walk, characters by a search in the finished bytes. Reading is
-for verifiers and checks everything again.
-Source: our own audit document §3; RFC 8785 §3.2; RFC 6962 §2.1 (hashes).
+A leaf is one JSON object in the form of `canonical`. Building stands on the path of every commit
+(two leaves a step): what is the same in many leaves, the actor and the process, is written and
+checked once. Reading checks everything again, from the bytes alone.
+Source: our own audit document §3.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
-from typing import Any, ClassVar, Final, NamedTuple, NoReturn, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, Protocol
 
 import orjson
 
+from newel.audit.canonical import (
+    SIZE_LIMIT,
+    Json,
+    check_types,
+    encoded,
+    leaf_bytes,
+    leaf_hash,
+    node_hash,
+)
 from newel.base.errors import LogInconsistent, NotJournalable
 
 __all__ = [
-    "DEPTH_LIMIT",
-    "SIZE_LIMIT",
+    "Actor",
     "Envelope",
     "Event",
     "Leaf",
+    "ProcessVersion",
     "build",
     "instant",
     "leaf_bytes",
@@ -38,21 +41,6 @@ __all__ = [
     "node_hash",
     "parse",
 ]
-
-Json: TypeAlias = Mapping[str, Any]  # Any: the values JSON can hold
-
-DEPTH_LIMIT: Final = 6
-SIZE_LIMIT: Final = 32_768
-
-_OPTIONS: Final = (
-    orjson.OPT_SORT_KEYS  # the order of RFC 8785 where keys are ASCII
-    | orjson.OPT_STRICT_INTEGER  # |n| < 2^53
-    | orjson.OPT_PASSTHROUGH_DATACLASS
-    | orjson.OPT_PASSTHROUGH_DATETIME
-    | orjson.OPT_PASSTHROUGH_SUBCLASS
-)
-_SCALARS: Final = frozenset({str, int, bool, type(None)})
-_LISTS: Final = frozenset({list, tuple})
 
 
 class Event(Protocol):
@@ -62,7 +50,7 @@ class Event(Protocol):
     run_state: ClassVar[str | None]
 
     def data(self) -> dict[str, Any]:  # Any: the values JSON can hold
-        """Give the facts of the type by name; absent optional ones are left out."""
+        """Give the facts of the type by name, checked; absent optional ones are left out."""
         ...
 
 
@@ -73,6 +61,45 @@ class Leaf(NamedTuple):
     hash: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who did it, and through what; made once and used for many leaves.
+
+    via: `console`, `api`, `cli`, `worker/<id>`, `webhook/<source>` or `link`. on_behalf_of: a
+    person's reference. from_: address and user agent, sealed for one event.
+    """
+
+    type: Literal["person", "service", "key", "system"]
+    id: str
+    via: str | None = None
+    on_behalf_of: str | None = None
+    session: str | None = None
+    from_: Json | None = None
+    written: orjson.Fragment = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = ("type", "id", "via", "on_behalf_of", "session")
+        known = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if self.from_ is not None:
+            known["from"] = self.from_
+        object.__setattr__(self, "written", orjson.Fragment(leaf_bytes(known)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessVersion:
+    """The definition a run goes by."""
+
+    name: str
+    version: int
+    definition_sha256: str
+    written: orjson.Fragment = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = ("name", "version", "definition_sha256")
+        known = {name: getattr(self, name) for name in names}
+        object.__setattr__(self, "written", orjson.Fragment(leaf_bytes(known)))
+
+
 def build(
     event: Event,
     *,
@@ -81,10 +108,10 @@ def build(
     seq: int,
     prev: bytes,
     occurred_at: str,
-    actor: Json,
+    actor: Actor,
     subject: str | None,
     system: str | None,
-    process: Json | None = None,
+    process: ProcessVersion | None = None,
     step: Json | None = None,
     run_state: str | None = None,
     reason: Json | None = None,
@@ -93,13 +120,13 @@ def build(
     """Build the leaf of one event.
 
     id: of the event, lower-case UUID with hyphens. prev: leaf hash of seq - 1, empty at 1.
-    occurred_at: as `instant` writes it. actor: type and id, and where it came through. step: key,
-    and attempt and round where something is attempted. run_state: the run's state after this
-    event, if it changes and the event's type does not say it. reason: code and sealed text.
+    occurred_at: as `instant` writes it. step: key, and attempt and round where something is
+    attempted. run_state: the run's state after this event, if it changes and the event's type does
+    not say it. reason: code and sealed text.
     errors: NotJournalable, if the facts cannot stand in a leaf.
     """
     envelope: dict[str, Any] = {
-        "actor": actor,
+        "actor": actor.written,
         "data": event.data(),
         "id": id,
         "occurred_at": occurred_at,
@@ -112,43 +139,20 @@ def build(
         "v": 1,
     }
     if process is not None:
-        envelope["process"] = process
+        envelope["process"] = process.written
     if step is not None:
+        check_types(step.values(), 2)
         envelope["step"] = step
     state = run_state or event.run_state
     if state is not None:
         envelope["run_state"] = state
     if reason is not None:
+        check_types(reason.values(), 2)
         envelope["reason"] = reason
     if trace_id is not None:
         envelope["trace_id"] = trace_id
-    entry = leaf_bytes(envelope)
+    entry = encoded(envelope)
     return Leaf(entry, leaf_hash(entry))
-
-
-def leaf_bytes(envelope: Json) -> bytes:
-    """Write an envelope in the one form that is hashed; errors: NotJournalable."""
-    _check_types(envelope, 1)
-    try:
-        entry = orjson.dumps(envelope, option=_OPTIONS)
-    except TypeError as cause:
-        raise _unfit(_why(cause)) from cause
-    if len(entry) > SIZE_LIMIT:
-        raise _unfit(f"it has {len(entry)} bytes, {SIZE_LIMIT} are allowed")
-    # Both are rare, so the bytes are searched first and the values only on a hit.
-    if b"\\u0000" in entry or not entry.isascii():
-        _check_text(envelope)
-    return entry
-
-
-def leaf_hash(entry: bytes) -> bytes:
-    """Hash the bytes of a leaf: SHA-256 of 0x00 and the entry."""
-    return sha256(b"\0" + entry).digest()
-
-
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """Hash two neighbours of the tree: SHA-256 of 0x01 and both."""
-    return sha256(b"\1" + left + right).digest()
 
 
 def instant(moment: datetime) -> str:
@@ -156,71 +160,6 @@ def instant(moment: datetime) -> str:
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-
-
-def _check_types(value: Json, depth: int) -> None:
-    """Refuse what is no text, whole number, flag, nothing, list or object, and what lies too deep.
-
-    Exact types: a subclass of `str` or `int` may write itself in another way than it reads.
-    """
-    if depth > DEPTH_LIMIT:
-        raise _unfit(f"it is more than {DEPTH_LIMIT} levels deep")
-    for item in value.values():
-        kind = type(item)
-        if kind in _SCALARS:
-            continue
-        if kind is dict:
-            _check_types(item, depth + 1)
-        elif kind in _LISTS:
-            _check_items(item, depth + 1)
-        else:
-            raise _unfit(f"it holds a {kind.__name__}")
-
-
-def _check_items(items: Sequence[Any], depth: int) -> None:
-    if depth > DEPTH_LIMIT:
-        raise _unfit(f"it is more than {DEPTH_LIMIT} levels deep")
-    for item in items:
-        kind = type(item)
-        if kind in _SCALARS:
-            continue
-        if kind is dict:
-            _check_types(item, depth + 1)
-        elif kind in _LISTS:
-            _check_items(item, depth + 1)
-        else:
-            raise _unfit(f"it holds a {kind.__name__}")
-
-
-def _check_text(value: object) -> None:
-    """Refuse keys that are not ASCII, and U+0000 in text, which PostgreSQL's jsonb cannot hold."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if not key.isascii() or "\0" in key:
-                raise _unfit("a name in it is not ASCII")
-            _check_text(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _check_text(item)
-    elif isinstance(value, str) and "\0" in value:
-        raise _unfit("a text in it holds U+0000")
-
-
-def _why(cause: TypeError) -> str:
-    """Say what the encoder refused, without the value."""
-    text = str(cause)
-    if "surrogates" in text:
-        return "a text in it holds half a surrogate pair"
-    if "Integer" in text:
-        return "a number in it is 2^53 or more"
-    return "a name in it is no text"
-
-
-def _unfit(why: str) -> NotJournalable:
-    return NotJournalable(f"This cannot stand in the audit log: {why}.")
-
-
-# --- reading -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
