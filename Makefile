@@ -1,0 +1,56 @@
+# The tasks of this repository; bare `make` lists them. Each does its own set-up: a fresh
+# clone needs Python 3.11 or newer with pip, and make. What is longer than two lines lives
+# in scripts/, typed and linted like the rest.
+
+PYTHON ?= python3
+ENVIRONMENT := .venv
+BIN := $(ENVIRONMENT)/bin
+INSTALLED := $(ENVIRONMENT)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench coverage fmt lock chromium clean
+
+help:
+	@echo "make demo    one onboarding through an outage, with console; ONCE=1 plays it and ends"
+	@echo "make test    the whole test suite; ARGS=... is handed to pytest"
+	@echo "make check   format, lint, types, import contracts, spelling, shape"
+	@echo "make bench   what the engine does per second on this machine; ARGS=... is handed on"
+	@echo
+	@echo "Helpers: .venv, chromium, coverage, fmt, lock, clean"
+
+demo: $(INSTALLED)
+	$(BIN)/newel demo $(if $(ONCE),--once) $(ARGS)
+
+test: $(INSTALLED) chromium
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+check: $(INSTALLED)
+	$(BIN)/python scripts/check.py
+
+bench: $(INSTALLED)
+	$(BIN)/newel bench $(ARGS)
+
+coverage: $(INSTALLED)
+	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -n 2 $(ARGS)
+	$(BIN)/coverage combine --quiet && $(BIN)/python scripts/covered.py
+
+fmt: $(INSTALLED)
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix-only --quiet .
+
+# Upgrades are a commit of their own; needs uv on the path or in the environment.
+lock:
+	$(PYTHON) scripts/lock.py
+
+# Only the tests of pages need a browser; without one they say so and are skipped.
+chromium: $(INSTALLED)
+	@$(BIN)/python scripts/chromium.py
+
+.PHONY: .venv
+.venv: $(INSTALLED)
+
+$(INSTALLED): requirements.lock requirements-dev.lock pyproject.toml
+	$(PYTHON) scripts/environment.py $(ENVIRONMENT)
+	@touch $@
+
+clean:
+	rm -rf build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
