@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, Protocol
+from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, Protocol, TypeVar
 
 import orjson
 
@@ -43,10 +43,15 @@ __all__ = [
 ]
 
 
+T = TypeVar("T")
+
+
 class Event(Protocol):
     """What a leaf needs to know of a fact; the catalogue has one class per type."""
 
     type: ClassVar[str]
+    has_process: ClassVar[bool]
+    has_step: ClassVar[bool]
     run_state: ClassVar[str | None]
 
     def data(self) -> dict[str, Any]:  # Any: the values JSON can hold
@@ -120,9 +125,9 @@ def build(
     """Build the leaf of one event.
 
     id: of the event, lower-case UUID with hyphens. prev: leaf hash of seq - 1, empty at 1.
-    occurred_at: as `instant` writes it. step: key, and attempt and round where something is
-    attempted. run_state: the run's state after this event, if it changes and the event's type does
-    not say it. reason: code and sealed text.
+    occurred_at: as `instant` writes it. process, step: written where the type carries them (step:
+    key, and attempt and round where something is attempted). run_state: the run's state after this
+    event, if it changes and the event's type does not say it. reason: code and sealed text.
     errors: NotJournalable, if the facts cannot stand in a leaf.
     """
     envelope: dict[str, Any] = {
@@ -138,11 +143,10 @@ def build(
         "type": event.type,
         "v": 1,
     }
-    if process is not None:
-        envelope["process"] = process.written
-    if step is not None:
-        check_types(step.values(), 2)
-        envelope["step"] = step
+    if event.has_process:
+        envelope["process"] = _needed(process, event, "process").written
+    if event.has_step:
+        envelope["step"] = _needed(step, event, "step")
     state = run_state or event.run_state
     if state is not None:
         envelope["run_state"] = state
@@ -155,11 +159,17 @@ def build(
     return Leaf(entry, leaf_hash(entry))
 
 
+def _needed(value: T | None, event: Event, name: str) -> T:
+    if value is None:
+        raise NotJournalable(f"The audit event `{event.type}` cannot stand without its {name}.")
+    return value
+
+
 def instant(moment: datetime) -> str:
     """Write an aware moment as leaves have it: UTC, six digits of a second, `Z`."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

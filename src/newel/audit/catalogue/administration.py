@@ -1,0 +1,117 @@
+"""Audit events of definitions, persons and keys, of the servers, and of the log itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from newel.audit.catalogue.declared import AuditEvent, Digest, Sealed, audit_event
+
+__all__ = [
+    "AdminKeyCreated",
+    "AdminKeyRevoked",
+    "LogEpochOpened",
+    "PersonAmended",
+    "PersonKeyCreated",
+    "PersonRegistered",
+    "ProcessRegistered",
+    "ServiceMigrated",
+    "ServiceStarted",
+    "ServiceStopped",
+    "ServiceWorkerLost",
+]
+
+
+@audit_event("process.registered", stream="admin", process=True)
+class ProcessRegistered(AuditEvent):
+    """A version of a process was seen for the first time; `previous` is the one before."""
+
+    source_sha256: Digest
+    author: str
+    drawing_sha256: Digest | None = None
+    previous: int | None = None
+    commit: str | None = None
+
+
+@audit_event("person.registered", stream="admin")
+class PersonRegistered(AuditEvent):
+    """A person is known; who it is stands in the envelope's subject and, sealed, in `name`."""
+
+    kind: str
+    name: Sealed
+
+
+@audit_event("person.amended", stream="admin")
+class PersonAmended(AuditEvent):
+    """Facts about a person changed; only their names and digests are told."""
+
+    fields: tuple[str, ...]
+    before_digest: Digest
+    after_digest: Digest
+
+
+@audit_event("person.key_created", stream="admin")
+class PersonKeyCreated(AuditEvent):
+    """The person's n-th key was made."""
+
+    n: int
+
+
+@audit_event("admin.key_created", stream="admin")
+class AdminKeyCreated(AuditEvent):
+    """An API key was made; `key` is its public part."""
+
+    key: str
+    scopes: tuple[str, ...]
+    expires_at: datetime | None = None
+
+
+@audit_event("admin.key_revoked", stream="admin")
+class AdminKeyRevoked(AuditEvent):
+    """An API key no longer opens anything."""
+
+    key: str
+
+
+@audit_event("service.started", stream="service")
+class ServiceStarted(AuditEvent):
+    """A server of newel began to work."""
+
+    version: str
+    role: str
+    git_sha: str | None = None
+
+
+@audit_event("service.stopped", stream="service")
+class ServiceStopped(AuditEvent):
+    """A server of newel ended orderly."""
+
+
+@audit_event("service.migrated", stream="service")
+class ServiceMigrated(AuditEvent):
+    """The schema was taken from one migration to another; `sha256` is of the files applied."""
+
+    from_: str
+    to: str
+    sha256: Digest
+
+
+@audit_event("service.worker_lost", stream="service")
+class ServiceWorkerLost(AuditEvent):
+    """A worker's lease ran out; `runs` counts those it held, each told by `run.taken_over`."""
+
+    worker: str
+    runs: int
+
+
+@audit_event("log.epoch_opened", stream="log")
+class LogEpochOpened(AuditEvent):
+    """A tree was begun; all but its origin is absent in the first one."""
+
+    origin: str
+    cause: str | None = None
+    previous_origin: str | None = None
+    previous_size: int | None = None
+    previous_root: str | None = None
+    previous_note_sha256: Digest | None = None
+    kept_size: int | None = None
+    lost_leaves: int | None = None

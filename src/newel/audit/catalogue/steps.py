@@ -1,0 +1,157 @@
+"""Audit events of one key: a step's attempts and outcomes, and what the body decided by itself.
+
+There is no verb that amends an outcome (a retry or a completion by hand replaces it), so the
+audit document's `step.outcome_amended` has no class here.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from newel.audit.catalogue.declared import AuditEvent, Digest, audit_event
+from newel.audit.catalogue.parts import FailureClass, Http
+from newel.audit.catalogue.runs import ParkReason
+
+__all__ = [
+    "ActRecorded",
+    "StepAttemptFailed",
+    "StepCancelled",
+    "StepCompletedByHand",
+    "StepFailed",
+    "StepInDoubt",
+    "StepParked",
+    "StepResolved",
+    "StepRetried",
+    "StepRoundFailed",
+    "StepSkipped",
+    "StepStarted",
+    "StepSucceeded",
+]
+
+
+@audit_event("step.started", step=True)
+class StepStarted(AuditEvent):
+    """An attempt is about to be made; committed before the step's code runs."""
+
+    idempotency_key: str
+    input_fp: str
+    direction: Literal["act", "undo"]
+
+
+@audit_event("step.attempt_failed", step=True)
+class StepAttemptFailed(AuditEvent):
+    """An attempt ended badly; `code` is the vendor's, or the exception's class."""
+
+    class_: FailureClass
+    code: str
+    http: Http | None = None
+    next_at: datetime | None = None
+
+
+@audit_event("step.round_failed", step=True)
+class StepRoundFailed(AuditEvent):
+    """A counted round ended without success."""
+
+    class_: FailureClass
+    attempts: int
+    next_round_at: datetime | None = None
+
+
+@audit_event("step.succeeded", step=True)
+class StepSucceeded(AuditEvent):
+    """The outcome is recorded.
+
+    changed: false where it was so already. adopted: found after a lost answer. late: it came after
+    its run had gone on without it. calls_digest: of what is kept about the calls it made.
+    """
+
+    outcome_digest: Digest
+    duration_us: int
+    changed: bool | None = None
+    adopted: bool | None = None
+    late: bool | None = None
+    calls_digest: Digest | None = None
+
+
+@audit_event("step.failed", step=True)
+class StepFailed(AuditEvent):
+    """The outcome is an error: a declared answer, or the step was given up."""
+
+    error: str
+    cause: Literal["answer", "given_up"]
+    outcome_digest: Digest
+    duration_us: int
+    late: bool | None = None
+
+
+@audit_event("step.cancelled", step=True)
+class StepCancelled(AuditEvent):
+    """The step was withdrawn before it had an outcome."""
+
+    by: Literal["run", "race", "scope", "group"]
+
+
+@audit_event("step.in_doubt", step=True)
+class StepInDoubt(AuditEvent):
+    """An attempt was begun and how it ended is not known."""
+
+    cause: Literal["crash", "timeout", "lost_answer"]
+    policy: Literal["verify", "repeat", "ask"]
+
+
+@audit_event("step.resolved", step=True)
+class StepResolved(AuditEvent):
+    """The doubt is settled."""
+
+    how: Literal["adopted", "redone", "person"]
+    http: Http | None = None
+
+
+@audit_event("step.parked", step=True)
+class StepParked(AuditEvent):
+    """The step needs a person; `owner` is the team, role or person it waits for."""
+
+    class_: ParkReason
+    rounds: int
+    owner: str
+    incident: str | None = None
+    task: str | None = None
+
+
+@audit_event("step.retried", step=True)
+class StepRetried(AuditEvent):
+    """The step is tried again."""
+
+    by: Literal["person", "probe", "schedule"]
+
+
+@audit_event("step.skipped", step=True)
+class StepSkipped(AuditEvent):
+    """An operator let the run go on without it; `grants` are waived by that."""
+
+    second: str | None = None
+    grants: tuple[str, ...] | None = None
+    evidence_digest: Digest | None = None
+    outcome_digest: Digest | None = None
+
+
+@audit_event("step.completed_by_hand", step=True)
+class StepCompletedByHand(AuditEvent):
+    """An operator did it and gave the result."""
+
+    second: str | None = None
+    grants: tuple[str, ...] | None = None
+    evidence_digest: Digest | None = None
+    outcome_digest: Digest | None = None
+
+
+@audit_event("act.recorded", step=True)
+class ActRecorded(AuditEvent):
+    """An act of the body that decides, marks or starts; `keys` won, `run` is the child."""
+
+    kind: Literal["race", "lock", "milestone", "scope", "group", "spawn"]
+    verb: str
+    keys: tuple[str, ...] | None = None
+    run: str | None = None
+    outcome_digest: Digest | None = None
