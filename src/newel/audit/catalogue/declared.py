@@ -58,6 +58,13 @@ Counts = Annotated[Mapping[str, int], "counts"]
 """Whole numbers by name."""
 
 
+_Allowed = tuple[
+    frozenset[type],
+    frozenset[object] | None,
+    Callable[[Any], object] | None,  # Any: checked against the types just before
+]
+
+
 class _Rule(NamedTuple):
     """What one field may hold and how it is written; `choices` and `write` may be absent."""
 
@@ -199,9 +206,7 @@ def _without_none(hint: object) -> object:
     return hint
 
 
-def _allowed(
-    hint: Any,  # Any: an annotation
-) -> tuple[frozenset[type], frozenset[object] | None, Callable[[Any], object] | None]:
+def _allowed(hint: Any) -> _Allowed:  # Any: an annotation
     """Give the exact types, the choices if they are fixed, and how the value is written."""
     if typing.get_origin(hint) is Annotated:
         return _MARKED[typing.get_args(hint)[1]]
@@ -255,7 +260,7 @@ def _moment(value: datetime) -> str:
     return instant(value)
 
 
-_MARKED: Final = {
+_MARKED: Final[Mapping[str, _Allowed]] = {
     "sha256": (frozenset({str}), None, _digest),
     "sealed": (frozenset({dict}), None, _sealed),
     "counts": (frozenset({dict}), None, _counts),
