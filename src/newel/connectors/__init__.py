@@ -1,0 +1,1 @@
+"""Talk to the systems where people hold accounts; every operation is a step."""

@@ -1,0 +1,206 @@
+"""What every connector is: a named way to one system, with its credential, limits and probe."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Final, TypedDict, Unpack
+
+import httpx2
+
+from newel.base.clock import Clock, SystemClock
+from newel.base.errors import DefinitionError, OwnershipConflict, StepError
+from newel.base.secrets import SecretRef
+from newel.connectors.answers import Answer
+from newel.connectors.ensure import Ensured, Settling
+from newel.connectors.gate import Bucket, Gate, LimitHeaders, MemoryGate, Pause, real_pause
+from newel.connectors.http import Credential, Http, Service
+from newel.connectors.looking import report
+from newel.connectors.operation import declared
+from newel.domain.keys import checked_name
+from newel.domain.people import Person
+from newel.domain.values import Access, Account, Effect
+from newel.flow.step import Step
+
+__all__ = ["Check", "Connector", "Outside", "all_of", "marker_of"]
+
+_SYSTEM_CLOCK: Final = SystemClock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What `check()` found: whether the credential works, and what it may do.
+
+    have, missing: scopes or permissions by the vendor's names. notes: sentences for a person.
+    """
+
+    ok: bool
+    identity: str = ""
+    have: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    quota: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Outside(TypedDict, total=False):
+    """The arguments of every connector that touch the outside; tests pass their own.
+
+    gate: shared limits; without one, limits in memory. pause: waits for so many seconds.
+    """
+
+    transport: httpx2.AsyncBaseTransport | None
+    clock: Clock
+    gate: Gate | None
+    pause: Pause
+    proxy: str | None
+
+
+def marker_of(person: Person) -> str:
+    """Give the immutable value that marks what belongs to a person: employee number, else ref.
+
+    Source: connectors document, §4.3.
+    """
+    marker = person.hr_key or person.ref
+    if not marker:
+        raise OwnershipConflict(
+            "The person has neither an employee number nor a reference: an account made now "
+            "could not be attributed to anybody.",
+            evidence="no marker",
+        )
+    return marker
+
+
+class Connector:
+    """One system as processes see it; subclasses add operations.
+
+    name: first part of keys, entitlements and the credential id. title: the system's own name.
+    """
+
+    title: ClassVar[str]
+    buckets: ClassVar[tuple[Bucket, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, step in vars(cls).items():
+            if not isinstance(step, Step):
+                continue
+            undo = declared(step).undo if step.options.facts else ""
+            if (
+                undo
+                and not undo.startswith("none:")
+                and not isinstance(getattr(cls, undo, None), Step)
+            ):
+                raise DefinitionError(
+                    f"The operation `{name}` of {cls.__name__} is undone by `{undo}`, "
+                    "which is no operation of it.",
+                    fix='the name of one, or `undo="none: reason"`.',
+                    code="F709",
+                )
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        secret: SecretRef,
+        credential: Credential,
+        addresses: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+        request_id: tuple[str, ...] = (),
+        **outside: Unpack[Outside],
+    ) -> None:
+        self.name = checked_name(name)
+        self.credential = f"{name}:{hashlib.sha256(str(secret).encode()).hexdigest()[:12]}"
+        self.clock = outside.get("clock", _SYSTEM_CLOCK)
+        self._pause = outside.get("pause", real_pause)
+        self._checked_at: datetime | None = None
+        gate = outside.get("gate") or MemoryGate(self.buckets, clock=self.clock, pause=self._pause)
+        self.http = Http(
+            Service(
+                name=name,
+                addresses=addresses,
+                judged=self.judged,
+                headers=headers or {},
+                limits=self.limits,
+                request_id=request_id,
+                proxy=outside.get("proxy"),
+            ),
+            credential,
+            gate,
+            self.clock,
+            transport=outside.get("transport"),
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    @property
+    def base_entitlement(self) -> str:
+        """The entitlement of having an account at all."""
+        return f"{self.name}:account"
+
+    async def probe(self) -> None:
+        """Ask for something cheap; raises the class of the failure while the system is down."""
+        raise NotImplementedError
+
+    async def check(self) -> Check:
+        """Prove credential and permissions by reading; changes nothing."""
+        raise NotImplementedError
+
+    @staticmethod
+    def judged(answer: Answer) -> StepError | None:
+        """Class an answer; None is a success. Pure."""
+        raise NotImplementedError
+
+    @staticmethod
+    def limits(answer: Answer) -> LimitHeaders | None:
+        """Read what an answer says about the rate limit; None if nothing. Pure."""
+        del answer
+        return None
+
+    async def aclose(self) -> None:
+        """Close connections of this event loop."""
+        await self.http.aclose()
+
+    @classmethod
+    def operations(cls) -> Mapping[str, Step[..., Any]]:  # Any: each has its own signature
+        """Give all operations by name."""
+        return {
+            name: step for name in sorted(dir(cls)) if isinstance(step := getattr(cls, name), Step)
+        }
+
+    def settling(self, *times: float) -> Settling:
+        """Say when this connector may believe that something is absent."""
+        return Settling(times or (0,), self.clock, self._pause)
+
+    def reported(
+        self,
+        ensured: Ensured[Any],  # Any: whatever the system shows of the object
+        account: Account,
+        *,
+        access: Access = "active",
+        path: str = "admin_api",
+        level: str | None = None,
+    ) -> Account:
+        """Report the effect of an operation on an account, and give the account."""
+        report(
+            Effect(
+                changed=ensured.changed,
+                adopted=ensured.adopted,
+                access=access,
+                path=path,
+                external_id=account.id,
+                account=account.handle,
+                evidence=ensured.evidence,
+                level=level,
+            )
+        )
+        return account
+
+
+def all_of(needs: Iterable[str], have: Collection[str]) -> tuple[str, ...]:
+    """Give the needs that are not met; `a|b` is met by any one of them."""
+    return tuple(need for need in needs if not set(need.split("|")) & set(have))

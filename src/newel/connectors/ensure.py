@@ -1,0 +1,158 @@
+"""The one algorithm of all operations: look, judge, then create or change only what differs.
+
+    look ──absent──▶ (in doubt: look again at the settle times) ──▶ create ──"exists"──▶ look
+      │
+      └─found─▶ whose? ──another's──▶ OwnershipConflict
+                  └─ours─▶ as wanted ──▶ nothing to do
+                           differs   ──▶ change the differing fields
+
+Creating carries the mark in the same request; a crash between creating and marking would leave
+something nobody can attribute. A success whose body shows the object is its own proof; removals
+answer with nothing and are read back. Source: connectors document, §4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+from newel.base.clock import Clock
+from newel.base.errors import Invalid, NotReady, OwnershipConflict
+from newel.connectors.gate import LONGEST_PAUSE, Pause
+from newel.connectors.looking import WouldChange, doubt_age, intent_age, is_looking, starts_at
+
+__all__ = ["Ensured", "Exists", "Settling", "ensured", "removed"]
+
+T = TypeVar("T")
+Fields = Mapping[str, object]
+
+
+class Exists(Exception):  # noqa: N818 - an answer of the other system, not a fault
+    """The system says that what was to be created is there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ensured(Generic[T]):
+    """How the wanted state was reached. evidence: why the object is known to be the subject's."""
+
+    value: T
+    changed: bool
+    evidence: str = ""
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """When a negative look-up may be believed, and who can wait for it.
+
+    times: seconds after the lost call at which it is repeated, ascending, beginning with 0.
+    """
+
+    times: tuple[float, ...]
+    clock: Clock
+    pause: Pause
+
+    async def look(self, look: Callable[[], Awaitable[T | None]]) -> T | None:
+        """Look, and in doubt look again until "absent" can be believed.
+
+        Waits of up to five seconds are made here; longer ones raise NotReady with the moment.
+        """
+        found = await look()
+        age = doubt_age(self.clock)
+        if found is not None or age is None:
+            return found
+        passed = age.total_seconds()
+        for time in self.times:
+            if time <= passed:
+                continue
+            if time - passed > LONGEST_PAUSE:
+                raise NotReady(
+                    "After a lost answer it is not to be seen; it may still appear",
+                    retry_at=starts_at(self.clock) + timedelta(seconds=time - age.total_seconds()),
+                )
+            await self.pause(time - passed)
+            passed = time
+            if (found := await look()) is not None:
+                return found
+        return None
+
+
+async def ensured(
+    *,
+    look: Callable[[], Awaitable[T | None]],
+    ours: Callable[[T], str],
+    create: Callable[[], Awaitable[T]] | None,
+    settling: Settling,
+    differs: Callable[[T], Fields] = lambda _: {},
+    change: Callable[[T, Fields], Awaitable[T]] | None = None,
+    what: str,
+) -> Ensured[T]:
+    """Bring a thing into the wanted state, or find that it is in it.
+
+    ours: gives the evidence that it is the subject's, raises OwnershipConflict if it is not.
+    create: raises Exists where the system says so; None if nothing is created here.
+    differs: the fields to change, with their wanted values. what: for messages, no name in it.
+    """
+    found = await settling.look(look)
+    if found is None and create is not None:
+        try:
+            return Ensured(await create(), changed=True, evidence="created")
+        except Exists:
+            found = await _existing(look, settling, what)
+    if found is None:
+        raise Invalid(f"There is no {what} to change.")
+    evidence = ours(found)
+    fields = differs(found)
+    if not fields:
+        return Ensured(found, changed=False, evidence=evidence)
+    if change is None:
+        raise OwnershipConflict(
+            f"The {what} exists with other content, which is not changed from here.",
+            evidence=f"differs: {', '.join(sorted(fields))}",
+        )
+    if is_looking():
+        raise WouldChange(what)
+    return Ensured(await change(found, fields), changed=True, evidence=evidence)
+
+
+async def _existing(look: Callable[[], Awaitable[T | None]], settling: Settling, what: str) -> T:
+    """Find what the system says exists; it may take its time to show it."""
+    for time in (0.0, *(time for time in settling.times if 0 < time <= LONGEST_PAUSE)):
+        if time:
+            await settling.pause(time)
+        if (found := await look()) is not None:
+            return found
+    last = timedelta(seconds=settling.times[-1])
+    if (age := intent_age(settling.clock)) is not None and age < last:
+        raise NotReady(
+            f"The system says that the {what} exists, and does not show it yet.",
+            retry_at=starts_at(settling.clock) + (last - age),
+        )
+    raise OwnershipConflict(
+        f"The system says that the {what} exists, and does not show it.",
+        evidence="exists but cannot be read",
+    )
+
+
+async def removed(
+    *,
+    look: Callable[[], Awaitable[T | None]],
+    ours: Callable[[T], str],
+    remove: Callable[[T], Awaitable[None]],
+    settling: Settling,
+    what: str,
+) -> Ensured[T | None]:
+    """Make a thing be gone, and see that it is; what is gone already is left alone."""
+    found = await look()
+    if found is None:
+        return Ensured(None, changed=False, evidence="verified absent")
+    evidence = ours(found)
+    await remove(found)
+    for time in (0.0, *(time for time in settling.times if 0 < time <= LONGEST_PAUSE)):
+        if time:
+            await settling.pause(time)
+        if await look() is None:
+            return Ensured(found, changed=True, evidence=f"{evidence}, verified absent")
+    raise NotReady(f"The {what} was removed and is still to be seen.")

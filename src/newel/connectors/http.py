@@ -1,0 +1,351 @@
+"""The only place that builds an HTTP client, and the one way a request leaves.
+
+    gate -> credential -> request -> answer -> record -> failure class
+
+What leaves is decided here once for all systems: no redirect is followed (it could carry the
+credential elsewhere), nothing is taken from the environment, cookies are dropped, nothing is
+repeated but a request refused for a stale token, only https leaves the machine, and only to the
+hosts that the connector names. What is recorded of a request is its template and its status.
+Source: connectors document, §3.1, §5, §9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from ipaddress import ip_address
+from typing import Final, Protocol
+from urllib.parse import quote, urlencode, urlsplit
+
+import httpx2
+import orjson
+
+from newel.base.clock import Clock
+from newel.base.errors import (
+    AuthFailed,
+    ContractDrift,
+    DefinitionError,
+    Forbidden,
+    StepError,
+    Throttled,
+    Transient,
+)
+from newel.connectors.answers import LONGEST_WAIT, Answer, Route, unanswered
+from newel.connectors.gate import Gate, LimitHeaders
+from newel.connectors.looking import WouldChange, is_looking
+from newel.domain.values import Call
+from newel.flow.context import ATTEMPT
+
+__all__ = ["Credential", "Http", "Service", "is_loopback"]
+
+LARGEST_BODY: Final = 10 * 1024 * 1024
+MOST_PAGES: Final = 1000
+_NEVER_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_TIMEOUTS: Final = httpx2.Timeout(20.0, connect=5.0, pool=5.0).as_dict()
+
+# The client writes every address it calls into its own log, and addresses hold names of people.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+logging.getLogger("httpcore2").setLevel(logging.WARNING)
+
+try:
+    _VERSION = version("newel")
+except PackageNotFoundError:  # read where it lies, without being installed
+    _VERSION = "0"
+
+
+class Credential(Protocol):
+    """Whoever puts the credential into a request."""
+
+    async def headers(self, http: Http) -> Mapping[str, str]:
+        """Give the headers that prove who asks; may call the token endpoint through `http`."""
+        ...
+
+    def renew(self) -> bool:
+        """Forget what was refused; True if asking again can bring something else."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """How one vendor is spoken to: addresses, fixed headers, and how its answers are read.
+
+    addresses: base URLs by name; "" is the main one. judged: the pure classification.
+    limits: what an answer says about the rate limit. request_id: header names, first wins.
+    """
+
+    name: str
+    addresses: Mapping[str, str]
+    judged: Callable[[Answer], StepError | None]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    limits: Callable[[Answer], LimitHeaders | None] = lambda _: None
+    request_id: tuple[str, ...] = ()
+    proxy: str | None = None
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Http:
+    """The way to one system: one client per event loop, behind the credential's gate."""
+
+    def __init__(
+        self,
+        service: Service,
+        credential: Credential,
+        gate: Gate,
+        clock: Clock,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.service = service
+        self.clock = clock
+        self.gate = gate
+        self._credential = credential
+        self._transport = transport
+        self._addresses = {name: url.rstrip("/") for name, url in service.addresses.items()}
+        self._hosts = {self._checked(url) for url in self._addresses.values()}
+        self._fixed = {"User-Agent": f"newel/{_VERSION}", "Accept": "application/json"}
+        self._fixed |= service.headers
+        self._client: httpx2.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._token_lock = asyncio.Lock()
+
+    def now(self) -> datetime:
+        """Give the present moment of the connector's clock."""
+        return self.clock.now()
+
+    def move(self, address: str, url: str, *, trusted: Callable[[str], bool]) -> None:
+        """Take another base URL that the system itself has named, if its host is trusted."""
+        place = self._checked(url)
+        if place not in self._hosts and not trusted(urlsplit(url).hostname or ""):
+            raise Forbidden(
+                "The system names an address outside its own hosts; nothing is sent there.",
+                reason="blocked",
+            )
+        self._hosts.add(place)
+        self._addresses[address] = url.rstrip("/")
+
+    async def call(
+        self,
+        route: Route,
+        path: Mapping[str, object] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        expect: Collection[int | str] = (),
+        url: str | None = None,
+        is_signed: bool = True,
+    ) -> Answer:
+        """Send one request; give its answer if it is a success or expected, else raise its class.
+
+        path: values of the template. body: a JSON document. expect: statuses and vendor codes
+        that the caller understands itself. url: a whole address instead, as pagination gives.
+        is_signed: whether the credential goes with it.
+        """
+        if is_looking() and route.is_mutating:
+            raise WouldChange(route.operation)
+        target = self._target(route, path, query, url)
+        content, content_type = _content(body, form)
+        if route.bucket:
+            await self.gate.admit(route.bucket)
+        self._open_client()
+        is_repeated = False
+        while True:
+            sent = dict(self._fixed)
+            if content_type:
+                sent["Content-Type"] = content_type
+            if headers:
+                sent |= headers
+            if is_signed:
+                async with self._token_lock:
+                    sent |= await self._credential.headers(self)
+            try:
+                answer = await self._exchange(route, target, sent, content)
+            except StepError as lost:
+                await self.gate.report(lost)
+                raise
+            verdict = self.service.judged(answer)
+            if isinstance(verdict, AuthFailed) and is_signed and not is_repeated:
+                is_repeated = True
+                if self._credential.renew():
+                    continue
+            return await self._ended(route, answer, verdict, expect)
+
+    async def aclose(self) -> None:
+        """Close the client of this event loop."""
+        client, self._client, self._loop = self._client, None, None
+        if client is not None:
+            await client.aclose()
+
+    async def _ended(
+        self,
+        route: Route,
+        answer: Answer,
+        verdict: StepError | None,
+        expect: Collection[int | str],
+    ) -> Answer:
+        seen = self.service.limits(answer)
+        if seen is not None and route.bucket:
+            await self.gate.observe(route.bucket, seen)
+        if verdict is None:
+            await self.gate.report(None)
+            return answer
+        if not isinstance(verdict, Throttled | AuthFailed) and (
+            verdict.status in expect or verdict.code in expect
+        ):
+            await self.gate.report(None)
+            return answer
+        verdict.request_id = self._request_id(answer)
+        if isinstance(verdict, Throttled):
+            await self._throttled(route, verdict)
+        await self.gate.report(verdict)
+        raise verdict
+
+    async def _throttled(self, route: Route, verdict: Throttled) -> None:
+        now = self.clock.now()
+        if verdict.retry_at is None and verdict.retry_after is not None:
+            verdict.retry_at = now + verdict.retry_after
+        if verdict.retry_at is not None:
+            verdict.retry_at = min(max(verdict.retry_at, now), now + LONGEST_WAIT)
+            verdict.retry_after = verdict.retry_at - now
+        verdict.bucket = verdict.bucket or route.bucket or None
+        if verdict.bucket is not None:
+            until = verdict.retry_at or now + timedelta(seconds=30)
+            await self.gate.block(verdict.bucket, until)
+
+    async def _exchange(
+        self, route: Route, target: str, headers: Mapping[str, str], content: bytes | None
+    ) -> Answer:
+        """Send and read, and record the call however it ends, also when it is cut off."""
+        began = self.clock.monotonic()
+        answer: Answer | None = None
+        request = httpx2.Request(
+            route.method,
+            target,
+            headers=headers,
+            content=content,
+            extensions={"timeout": _TIMEOUTS},
+        )
+        try:
+            answer = await self._answered(route, request)
+        except _NEVER_SENT as fault:
+            raise Transient(
+                f"No connection to the system ({type(fault).__name__}); nothing was sent",
+                operation=route.operation,
+            ) from fault
+        except httpx2.HTTPError as fault:
+            raise unanswered(route, f"The answer was lost ({type(fault).__name__})") from fault
+        finally:
+            self._record(route, request.url.host, answer, began)
+        return answer
+
+    async def _answered(self, route: Route, request: httpx2.Request) -> Answer:
+        response = await self._open_client().send(request, stream=True, auth=None)
+        try:
+            body = bytearray()
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > LARGEST_BODY:
+                    raise ContractDrift(
+                        "The answer is larger than any that is agreed",
+                        expected=f"at most {LARGEST_BODY} bytes",
+                        seen="more",
+                        operation=route.operation,
+                    )
+        finally:
+            await response.aclose()
+        return Answer(route, response.status_code, response.headers, bytes(body))
+
+    def _record(self, route: Route, host: str, answer: Answer | None, began: float) -> None:
+        attempting = ATTEMPT.get()
+        if attempting is None:
+            return
+        attempting.observed.calls.append(
+            Call(
+                method=route.method,
+                host=host,
+                path=route.path,
+                operation=route.operation,
+                status=None if answer is None else answer.status,
+                request_id=None if answer is None else self._request_id(answer),
+                duration_us=int((self.clock.monotonic() - began) * 1_000_000),
+                is_mutating=route.is_mutating,
+            )
+        )
+
+    def _request_id(self, answer: Answer) -> str | None:
+        for name in self.service.request_id:
+            if (found := answer.headers.get(name)) is not None:
+                return str(found)[:100]
+        return None
+
+    def _target(
+        self,
+        route: Route,
+        path: Mapping[str, object] | None,
+        query: Mapping[str, str] | None,
+        url: str | None,
+    ) -> str:
+        if url is not None:
+            if self._checked(url) not in self._hosts:
+                raise ContractDrift(
+                    "The answer points to another host; nothing is sent there",
+                    operation=route.operation,
+                    expected="a link on the system's own host",
+                    seen="another host",
+                )
+            return url
+        filled = route.path
+        if path:
+            values = {name: quote(str(value), safe="") for name, value in path.items()}
+            filled = route.path.format_map(values)
+        target = self._addresses[route.host] + filled
+        return f"{target}?{urlencode(query, quote_via=quote)}" if query else target
+
+    def _checked(self, url: str) -> str:
+        """Give the host of an address that may be spoken to at all."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
+            return f"{host}:{parts.port}" if parts.port else host
+        raise DefinitionError(
+            f"The connector `{self.service.name}` has the address {parts.scheme}://{host}: "
+            "credentials would travel in the open.",
+            fix="an https address; plain http only to this machine.",
+        )
+
+    def _open_client(self) -> httpx2.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            # A client belongs to the loop that made its connections; an old loop's is dead.
+            self._client = httpx2.AsyncClient(
+                transport=self._transport,
+                follow_redirects=False,
+                trust_env=False,
+                proxy=self.service.proxy,
+                limits=httpx2.Limits(max_connections=50, keepalive_expiry=30.0),
+            )
+            self._loop = loop
+            self._token_lock = asyncio.Lock()
+        return self._client
+
+
+def _content(body: object, form: Mapping[str, str] | None) -> tuple[bytes | None, str | None]:
+    if form is not None:
+        return urlencode(form).encode(), "application/x-www-form-urlencoded"
+    if body is not None:
+        return orjson.dumps(body), "application/json"
+    return None, None

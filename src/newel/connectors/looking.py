@@ -1,0 +1,90 @@
+"""Looking without touching: the half of an operation that `verify` and previews are made of.
+
+An operation looks before it acts. Run while looking, its body goes on for as long as it only
+reads, and ends with `WouldChange` at the first request that could change the other system. So
+the look-up that creates and the look-up that verifies are one piece of code, and cannot
+disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from newel.base.clock import Clock
+from newel.domain.values import Effect
+from newel.flow.context import ATTEMPT
+
+__all__ = ["WouldChange", "doubt_age", "intent_age", "is_looking", "looking", "report", "starts_at"]
+
+_LOOKING: Final[ContextVar[bool]] = ContextVar("newel_looking", default=False)
+AFTER_DOUBT: Final = "found after unknown outcome"
+
+
+class WouldChange(Exception):  # noqa: N818 - what was found out, not a fault
+    """The operation would now change the other system; operation: as the vendor names it."""
+
+    def __init__(self, operation: str) -> None:
+        self.operation = operation
+        super().__init__(f"{operation} would change the system")
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """Let nothing but reads leave, in this task, until the block ends."""
+    token = _LOOKING.set(True)
+    try:
+        yield
+    finally:
+        _LOOKING.reset(token)
+
+
+def is_looking() -> bool:
+    """Say whether only reads may leave."""
+    return _LOOKING.get()
+
+
+def report(effect: Effect) -> None:
+    """Hand what the operation did to the attempt around it; outside an attempt to nobody.
+
+    What is found in doubt counts as changed by us: the lost call has made it.
+    """
+    attempting = ATTEMPT.get()
+    if attempting is None:
+        return
+    in_doubt = is_looking() or attempting.info.follows_doubt
+    if in_doubt and not effect.changed:
+        evidence = f"{effect.evidence}, {AFTER_DOUBT}" if effect.evidence else AFTER_DOUBT
+        effect = replace(effect, changed=True, evidence=evidence)
+    attempting.observed.effect = effect
+
+
+def doubt_age(clock: Clock) -> timedelta | None:
+    """Say how long ago the lost call was intended; None if no call was lost.
+
+    Both moments come from the clock of the attempt where it gives them.
+    """
+    attempting = ATTEMPT.get()
+    if attempting is None or not (is_looking() or attempting.info.follows_doubt):
+        return None
+    return intent_age(clock)
+
+
+def intent_age(clock: Clock) -> timedelta | None:
+    """Say how long ago the intent was recorded; None outside an attempt."""
+    attempting = ATTEMPT.get()
+    if attempting is None:
+        return None
+    return max(starts_at(clock) - attempting.info.intended_at, timedelta(0))
+
+
+def starts_at(clock: Clock) -> datetime:
+    """Give the moment the attempt began, else the clock's present moment."""
+    attempting = ATTEMPT.get()
+    if attempting is None or attempting.info.began_at is None:
+        return clock.now()
+    return attempting.info.began_at

@@ -1,0 +1,215 @@
+"""`@operation`: a step on another system, with everything declared that others must know of it.
+
+The declaration is data: the engine reads grants and doubt from it, the plan what can be taken
+back and whose mailbox it reaches, the inventory which scopes are needed. What is missing or
+contradicts itself is refused when the connector is imported.
+Source: connectors document, §3.2.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from typing import Any, Final, Literal, ParamSpec, TypeVar, get_args
+
+from newel.base.errors import DefinitionError
+from newel.connectors.looking import AFTER_DOUBT, WouldChange, looking
+from newel.domain.keys import checked_name
+from newel.domain.values import Absent, Found, InDoubt
+from newel.flow.context import ATTEMPT
+from newel.flow.step import DEFAULT_TIMEOUT, Step, StepOptions, Verdict
+
+__all__ = ["Declared", "declared", "operation"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Idempotency = Literal["read", "put", "natural", "marker", "client_id", "key_header", "append"]
+Route = Literal["scim", "admin_api", "invitation", "by_hand"]
+Mail = Literal["none", "person", "admins"]
+
+_REVERSIBLE: Final = ("yes", "with_loss", "no")
+_LONGEST: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """What an operation says of itself, beside what every step says.
+
+    idempotency: what makes a repeated call safe; `read` for operations that change nothing.
+    reversible: `yes`, `with_loss`, `no`, or `until:<condition>`. undo: an operation of the
+    same connector, or `none: <reason>`. needs: smallest scopes, `a|b` for any one.
+    spec, reads: operations of the vendor's specification that it may call.
+    settle: seconds at which a negative look-up is repeated before it is believed.
+    """
+
+    idempotency: Idempotency
+    path: Route
+    reversible: str
+    undo: str
+    sends_email: Mail
+    moves_money: bool
+    needs: tuple[str, ...]
+    spec: tuple[str, ...]
+    reads: tuple[str, ...]
+    bucket: str
+    settle: tuple[float, ...]
+    approval: str | None
+
+    def facts(self) -> Mapping[str, object]:
+        """Give the declaration by name, as the step carries it."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
+
+def declared(step: Step[..., Any]) -> Declared:
+    """Read the declaration back from an operation's step."""
+    return Declared(**step.options.facts)  # type: ignore[arg-type]  # written by `facts`
+
+
+def operation(
+    *,
+    idempotency: Idempotency,
+    needs: tuple[str, ...],
+    natural_key: str | None = None,
+    path: Route = "admin_api",
+    grants: str | None = None,
+    revokes: str | None = None,
+    level: str | None = None,
+    undo: str = "",
+    reversible: str = "",
+    sends_email: Mail = "none",
+    moves_money: bool = False,
+    bucket: str = "",
+    spec: tuple[str, ...] = (),
+    reads: tuple[str, ...] = (),
+    settle: tuple[float, ...] = (0,),
+    unclear: InDoubt = "ask",
+    verify: Callable[..., Awaitable[Verdict[Any]]] | None = None,  # Any: the operation's result
+    approval: str | None = None,
+    timeout: timedelta = DEFAULT_TIMEOUT,
+    title: str | None = None,
+) -> Callable[[Callable[P, Awaitable[R]]], Step[P, R]]:
+    """Declare a method of a connector as an operation; it becomes a step that verifies.
+
+    verify: for operations whose own look-up cannot tell; default: the operation itself, run
+    up to its first change. Raises DefinitionError naming the operation and the remedy.
+    """
+    facts = Declared(
+        idempotency=idempotency,
+        path=path,
+        reversible=reversible,
+        undo=undo,
+        sends_email=sends_email,
+        moves_money=moves_money,
+        needs=needs,
+        spec=spec,
+        reads=reads,
+        bucket=bucket,
+        settle=settle,
+        approval=approval,
+    )
+    options = StepOptions(
+        title=title,
+        in_doubt="repeat" if idempotency == "read" else unclear,
+        timeout=timeout,
+        grants=grants,
+        revokes=revokes,
+        level=level,
+        natural_key=natural_key,
+        facts=facts.facts(),
+    )
+
+    def decorated(function: Callable[P, Awaitable[R]]) -> Step[P, R]:
+        name = checked_name(function.__name__)
+        _check(name, facts, options, has_verify=verify is not None)
+        look = verify or _own_look(function, facts)
+        return Step(function, name, options, verify=look)
+
+    return decorated
+
+
+def _own_look(
+    function: Callable[..., Awaitable[R]], facts: Declared
+) -> Callable[..., Awaitable[Verdict[R]]]:
+    """Build `verify` from the operation: run it until it would change something."""
+
+    @functools.wraps(function)
+    async def verify(*args: Any, **kwargs: Any) -> Verdict[R]:  # Any: the operation's own
+        if facts.idempotency == "read":
+            return Absent()
+        with looking():
+            try:
+                value = await function(*args, **kwargs)
+            except WouldChange:
+                return Absent()
+        _count_as_ours()
+        return Found(value)
+
+    return verify
+
+
+def _count_as_ours() -> None:
+    """Say of what verify found that the call whose answer was lost has made it."""
+    attempting = ATTEMPT.get()
+    if attempting is None or attempting.observed.effect is None:
+        return
+    effect = attempting.observed.effect
+    if AFTER_DOUBT not in effect.evidence:
+        evidence = f"{effect.evidence}, {AFTER_DOUBT}" if effect.evidence else AFTER_DOUBT
+        effect = replace(effect, evidence=evidence)
+    attempting.observed.effect = replace(effect, changed=True)
+
+
+def _check(name: str, facts: Declared, options: StepOptions, *, has_verify: bool) -> None:
+    """Refuse a declaration that is incomplete or contradicts itself, all findings at once."""
+    findings = list(_findings(facts, options, has_verify=has_verify))
+    if findings:
+        wrong = "; ".join(what for what, _ in findings)
+        raise DefinitionError(
+            f"The operation `{name}` is declared wrongly: {wrong}.",
+            fix="; ".join(fix for _, fix in findings) + ".",
+            code="F709",
+        )
+
+
+def _findings(facts: Declared, options: StepOptions, *, has_verify: bool) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    is_read = facts.idempotency == "read"
+    if facts.idempotency not in get_args(Idempotency):
+        found.append((f"unknown idempotency {facts.idempotency!r}", "one of the documented words"))
+    if not facts.needs:
+        found.append(("it names no scope", '`needs=("…",)`, or what the credential must be'))
+    if not (facts.spec or facts.reads):
+        found.append(("it names no operation of the vendor", "`spec=` and `reads=`"))
+    if is_read and (facts.spec or options.revokes or facts.undo or facts.reversible):
+        found.append(("a read changes nothing", "drop `spec`, `revokes`, `undo`, `reversible`"))
+    if not is_read:
+        found += _findings_of_change(facts, options, has_verify=has_verify)
+    if options.level and not options.grants:
+        found.append(("a level without a grant", "`grants=`"))
+    if list(facts.settle) != sorted(set(facts.settle)) or facts.settle[:1] != (0,):
+        found.append(("settle times do not ascend from 0", "`settle=(0, …)`"))
+    if facts.moves_money and facts.approval is None:
+        found.append(("it moves money without an approval", "`approval=`"))
+    if not timedelta(0) < options.timeout <= _LONGEST:
+        found.append(("its time-out is not within 60 seconds", "`timeout=seconds(20)`"))
+    return found
+
+
+def _findings_of_change(
+    facts: Declared, options: StepOptions, *, has_verify: bool
+) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    if not facts.spec:
+        found.append(("it changes something by no known call", "`spec=`"))
+    if options.natural_key is None and facts.idempotency != "append":
+        found.append(("it does not say what it looks up", "`natural_key=`"))
+    if facts.reversible not in _REVERSIBLE and not facts.reversible.startswith("until:"):
+        found.append(("it does not say whether it can be taken back", "`reversible=`"))
+    if not facts.undo:
+        found.append(("it has no undo", '`undo="operation"`, or `undo="none: reason"`'))
+    if facts.idempotency == "append" and not has_verify and options.natural_key is None:
+        found.append(("nothing makes a repeat safe", "`verify=`, or a `natural_key=`"))
+    return found
