@@ -167,7 +167,7 @@ class _Check:
             return
         self.seen.add(origin)
         parameters = getattr(origin, "__parameters__", ())
-        stands_for = {
+        stands_for: dict[object, object] = {
             variable: given.get(argument, argument) if _is_variable(argument) else argument
             for variable, argument in zip(parameters, get_args(annotation), strict=False)
         }
@@ -214,7 +214,7 @@ def _unwrapped(annotation: object) -> object | None:
         supertype: object = annotation.__supertype__
         return supertype
     if isinstance(annotation, _ALIASES):
-        value: object = annotation.__value__
+        value: object = annotation.__value__  # pyright: ignore[reportAttributeAccessIssue]
         return value
     if get_origin(annotation) in {typing.Annotated, typing.Required, typing.NotRequired}:
         first: object = get_args(annotation)[0]

@@ -31,6 +31,8 @@ __all__ = ["OUTCOME_LIMIT", "Codec", "codec_of", "json_schema"]
 
 T = TypeVar("T")
 
+_alias: Any = TypeAliasType  # Any: checkers know aliases only as statements
+
 OUTCOME_LIMIT: Final = 256 * 1024
 """Bytes that one outcome may hold; more is stored elsewhere and referred to."""
 
@@ -65,7 +67,7 @@ class Codec(Generic[T]):
         self.annotation = annotation
         self.name = described(annotation)
         # The alias lets the settings of the outermost type reach a dataclass below it.
-        alias: Any = TypeAliasType("Value", annotation)  # Any: made at run time
+        alias: Any = _alias("Value", annotation)  # Any: made at run time
         try:
             self._adapter: TypeAdapter[T] = TypeAdapter(alias, config=_CONFIG)
         except PydanticUserError as cause:

@@ -52,12 +52,11 @@
         LeaseLost
 
 A `DefinitionError` is for the author of a process, a `ProcessError` may be caught in one, a
-`StepError` is raised by the author of a step and decides by its class what follows, a
-`RequestError` is for a caller, a `StoreError` and an `AuditError` are for the operator. An
-`Unwind` is no error but control flow that `except Exception` must not swallow.
+`StepError` is raised by the author of a step, a `RequestError` is for a caller, a `StoreError` and
+an `AuditError` are for the operator. An `Unwind` is no error but control flow.
 
-Constructors take facts and build the sentence: what is wrong, where, and the next thing to do.
-The facts stay attributes, and `facts()` gives them to the log, to problem+json and to the console.
+Constructors take facts and build the sentence: what is wrong, where, and the next thing to do. The
+facts stay attributes, and `facts()` gives them to the log, to problem+json and to the console.
 Source: our own style document §7, connectors document §5.
 """
 
