@@ -48,7 +48,7 @@ def _create(environment: Path) -> None:
         [sys.executable, "-m", "venv", "--clear", environment], check=False, capture_output=True
     )
     if made.returncode != 0:
-        without = [sys.executable, "-m", "venv", "--clear", "--without-pip", environment]
+        without = [sys.executable, "-m", "venv", "--clear", "--without-pip", str(environment)]
         subprocess.run(without, check=True)
 
 
