@@ -70,7 +70,7 @@ def effect_of(observed: Observed) -> Effect:
     return observed.effect
 
 
-async def raised(awaitable: Awaitable[Any], kind: type[BaseException]) -> Any:  # noqa: ANN401
+async def raised(awaitable: Awaitable[Any], kind: type[BaseException]) -> Any:
     """Await something that must raise, and give the exception."""
     try:
         await awaitable

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.connectors.support import JANE, START, Time, attempt, effect_of, raised
 
 from newel.base.errors import (
     AuthFailed,
@@ -26,6 +27,7 @@ from newel.connectors.github_contract import (
     SET_MEMBERSHIP,
 )
 from newel.domain.values import Absent, Effect, Found
+from newel.flow.step import Step
 from newel.simulators.faults import (
     Down,
     DropField,
@@ -41,7 +43,6 @@ from newel.simulators.faults import (
 )
 from newel.simulators.github import GitHubSimulator
 from newel.testing.transport import SimulatorTransport
-from tests.connectors.support import JANE, START, Time, attempt, effect_of, raised
 
 SET = SET_MEMBERSHIP.operation
 LOOK = MEMBERSHIP.operation
@@ -49,11 +50,13 @@ LOOK = MEMBERSHIP.operation
 
 @pytest.fixture
 def sim(time: Time) -> GitHubSimulator:
+    """GitHub with small pages."""
     return GitHubSimulator(seed=7, clock=time.world, sleep=time.pause, page_size=3)
 
 
 @pytest.fixture
 def github(sim: GitHubSimulator, time: Time, monkeypatch: pytest.MonkeyPatch) -> GitHub:
+    """A connector to it."""
     monkeypatch.setenv("T_GITHUB_TOKEN", sim.credentials()["GITHUB_TOKEN"])
     SecretRef("env:T_GITHUB_TOKEN").resolve(fresh=True)
     return GitHub(
@@ -209,11 +212,12 @@ async def test_a_fresh_doubt_waits_before_it_believes_absence(
 async def test_verify_never_changes_anything(github: GitHub, sim: GitHubSimulator, time: Time):
     """Looking sends no mutating request, whatever the operation would do."""
     time.move(timedelta(minutes=1))
-    for operation, arguments in [
+    operations: list[tuple[Step[..., Any], tuple[Any, ...]]] = [
         (github.ensure_member, (JANE, "jane-doe")),
         (github.join_team, (JANE, "jane-doe", "platform")),
         (github.grant, (JANE, "jane-doe", "api")),
-    ]:
+    ]
+    for operation, arguments in operations:
         assert operation.verify is not None
         with attempt(time, intended=START):
             assert await operation.verify(*arguments) == Absent()
@@ -333,6 +337,7 @@ async def test_secrets_stay_inside(github: GitHub, sim: GitHubSimulator, time: T
 
 
 def answered(status: int, message: str = "", *, route: Any = MEMBERSHIP, **headers: str) -> Answer:
+    """Make an answer."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(route, status, named, b'{"message": "%s"}' % message.encode())
 

@@ -29,7 +29,7 @@ T = TypeVar("T")
 Fields = Mapping[str, object]
 
 
-class Exists(Exception):  # noqa: N818 - an answer of the other system, not a fault
+class Exists(Exception):
     """The system says that what was to be created is there already."""
 
 

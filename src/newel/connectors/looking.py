@@ -25,7 +25,7 @@ _LOOKING: Final[ContextVar[bool]] = ContextVar("newel_looking", default=False)
 AFTER_DOUBT: Final = "found after unknown outcome"
 
 
-class WouldChange(Exception):  # noqa: N818 - what was found out, not a fault
+class WouldChange(Exception):
     """The operation would now change the other system; operation: as the vendor names it."""
 
     def __init__(self, operation: str) -> None:

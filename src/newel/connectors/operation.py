@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any, Final, Literal, ParamSpec, TypeVar, get_args
 
-from newel.base.errors import DefinitionError
+from newel.base.errors import DefinitionError, Forbidden
 from newel.connectors.looking import AFTER_DOUBT, WouldChange, looking
 from newel.domain.keys import checked_name
 from newel.domain.values import Absent, Found, InDoubt
@@ -39,6 +39,7 @@ class Declared:
     """What an operation says of itself, beside what every step says.
 
     idempotency: what makes a repeated call safe; `read` for operations that change nothing.
+    Without a natural key what it makes belongs to this one act: (run, key).
     reversible: `yes`, `with_loss`, `no`, or `until:<condition>`. undo: an operation of the
     same connector, or `none: <reason>`. needs: smallest scopes, `a|b` for any one.
     spec, reads: operations of the vendor's specification that it may call.
@@ -124,10 +125,30 @@ def operation(
     def decorated(function: Callable[P, Awaitable[R]]) -> Step[P, R]:
         name = checked_name(function.__name__)
         _check(name, facts, options, has_verify=verify is not None)
-        look = verify or _own_look(function, facts)
-        return Step(function, name, options, verify=look)
+        performed = _naming_needs(function, facts)
+        look = verify or _own_look(performed, facts)
+        return Step(performed, name, options, verify=look)
 
     return decorated
+
+
+def _naming_needs(
+    function: Callable[P, Awaitable[R]], facts: Declared
+) -> Callable[P, Awaitable[R]]:
+    """Name the scopes that are needed where a system refuses without saying what it misses."""
+
+    @functools.wraps(function)
+    async def performed(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await function(*args, **kwargs)
+        except Forbidden as refused:
+            if refused.reason == "permission" and refused.missing is None:
+                refused.missing = ", ".join(facts.needs)
+                refused.message = f"{refused.message} It needs {refused.missing}."
+                refused.args = (refused.message,)
+            raise
+
+    return performed
 
 
 def _own_look(
@@ -204,7 +225,7 @@ def _findings_of_change(
     found: list[tuple[str, str]] = []
     if not facts.spec:
         found.append(("it changes something by no known call", "`spec=`"))
-    if options.natural_key is None and facts.idempotency != "append":
+    if options.natural_key is None and facts.idempotency in {"put", "natural"}:
         found.append(("it does not say what it looks up", "`natural_key=`"))
     if facts.reversible not in _REVERSIBLE and not facts.reversible.startswith("until:"):
         found.append(("it does not say whether it can be taken back", "`reversible=`"))

@@ -1,0 +1,157 @@
+"""Tickets as Jira issues.
+
+Mark: the labels `newel` and `newel-<8 hex>`, and the issue property `newel.incident`; the label
+can be searched, the property tells two incidents with one label apart. Comments carry their own
+key as a property and as their last line, because a list of comments does not promise properties.
+Source: connectors document, §13 "Tickets".
+"""
+
+from __future__ import annotations
+
+from newel.base.errors import Bug
+from newel.connectors.http import MOST_PAGES
+from newel.connectors.jira import Jira
+from newel.connectors.jira_contract import (
+    ADD_COMMENT,
+    COMMENT_PAGES,
+    COMMENTS,
+    EDIT_ISSUE,
+    ISSUE,
+    ISSUES,
+    LINK,
+    LINKS,
+    MOVE,
+    TRANSITIONS,
+    WAYS,
+    Transition,
+    document_of,
+    text_of,
+)
+from newel.connectors.trackers.base import Ticket, TicketRef, label_of
+
+__all__ = ["JiraTickets", "jira_issues"]
+
+_MARK = "newel.incident"
+_COMMENT_MARK = "newel.comment"
+_LONGEST_SUMMARY = 250
+
+
+class JiraTickets:
+    """The tickets of one Jira project."""
+
+    channel = "jira"
+
+    def __init__(
+        self,
+        *,
+        project: str,
+        jira: Jira,
+        issue_type: str = "Task",
+        resolve_by: str | None = None,
+    ) -> None:
+        """Make it for a project; resolve_by: name of the transition that closes an issue."""
+        self.project = project
+        self.credential = jira.credential
+        self.system = jira.name
+        self._jira = jira
+        self._issue_type = issue_type
+        self._resolve_by = resolve_by
+
+    def __repr__(self) -> str:
+        return f"<JiraTickets {self.project}>"
+
+    async def find(self, incident: str) -> TicketRef | None:
+        """Search the issue by its label; a hit whose property names another incident is not it."""
+        found = await self._jira.search(self.project, label_of(incident), _MARK, incident)
+        return None if found is None else self._ref(found.key, found.url)
+
+    async def ensure_ticket(self, ticket: Ticket) -> TicketRef:
+        """Create the issue with its mark and link it to the console, or find that it is there."""
+        ref = await self.find(ticket.incident) or await self._create(ticket)
+        if ticket.url is not None:
+            await self._link(ref, ticket.incident, ticket.url)
+        return ref
+
+    async def describe(self, ref: TicketRef, text: str) -> None:
+        """Rewrite the description; the same text leaves the issue as it is."""
+        body = {"fields": {"description": document_of(text)}}
+        await self._jira.http.call(EDIT_ISSUE, {"issue": ref.key}, body=body)
+
+    async def comment(self, ref: TicketRef, key: str, text: str) -> None:
+        """Add a comment once per key; it notifies everybody who watches the issue."""
+        last_line = f"newel comment {key}"
+        if await self._has_comment(ref, last_line):
+            return
+        body = {
+            "body": document_of(f"{text}\n\n{last_line}"),
+            "properties": [{"key": _COMMENT_MARK, "value": key}],
+        }
+        await self._jira.http.call(ADD_COMMENT, {"issue": ref.key}, body=body)
+
+    async def resolve(self, ref: TicketRef) -> None:
+        """Move the issue to a done status; where no way leads there, say so in a comment."""
+        path = {"issue": ref.key}
+        shown = await self._jira.http.call(ISSUE, path, query={"fields": "status"})
+        if ISSUES.read(shown).fields.status.category.key == "done":
+            return
+        ways = WAYS.read(await self._jira.http.call(TRANSITIONS, path)).transitions
+        chosen = self._way_out(ways)
+        if chosen is None:
+            text = "The incident is over. No transition of this issue leads to a done status."
+            await self.comment(ref, "resolved", text)
+            return
+        await self._jira.http.call(MOVE, path, body={"transition": {"id": chosen.id}})
+
+    def _way_out(self, ways: tuple[Transition, ...]) -> Transition | None:
+        named = [way for way in ways if way.name.lower() == (self._resolve_by or "").lower()]
+        done = [way for way in ways if way.to.category.key == "done"]
+        return next(iter(named or done), None)
+
+    async def _create(self, ticket: Ticket) -> TicketRef:
+        fields: dict[str, object] = {
+            "issuetype": {"name": self._issue_type},
+            "summary": ticket.title[:_LONGEST_SUMMARY],
+            "description": document_of(ticket.body),
+            "labels": ["newel", label_of(ticket.incident)],
+        }
+        made = await self._jira.create(self.project, fields, _MARK, ticket.incident)
+        return self._ref(made.key, made.url)
+
+    async def _link(self, ref: TicketRef, incident: str, url: str) -> None:
+        """Link the issue to the incident's page, unless it is; the global id makes it one link."""
+        path = {"issue": ref.key}
+        answer = await self._jira.http.call(
+            LINKS, path, query={"globalId": incident}, expect=(404,)
+        )
+        if answer.status != 404:
+            return
+        body = {"globalId": incident, "object": {"url": url, "title": "Incident in newel"}}
+        await self._jira.http.call(LINK, path, body=body)
+
+    async def _has_comment(self, ref: TicketRef, last_line: str) -> bool:
+        seen = 0
+        for _ in range(MOST_PAGES):
+            query = {"startAt": str(seen), "maxResults": "100", "orderBy": "-created"}
+            answer = await self._jira.http.call(COMMENTS, {"issue": ref.key}, query=query)
+            page = COMMENT_PAGES.read(answer)
+            if any(_last_line(comment.body) == last_line for comment in page.comments):
+                return True
+            seen += len(page.comments)
+            if not page.comments or seen >= page.total:
+                return False
+        raise Bug("The comments of an issue have no end.")
+
+    def _ref(self, key: str, url: str) -> TicketRef:
+        return TicketRef(channel=self.channel, key=key, url=url)
+
+
+def jira_issues(
+    project: str, *, jira: Jira, issue_type: str = "Task", resolve_by: str | None = None
+) -> JiraTickets:
+    """Send tickets to a Jira project: `tickets = [jira_issues("OPS", jira=jira)]`."""
+    return JiraTickets(project=project, jira=jira, issue_type=issue_type, resolve_by=resolve_by)
+
+
+def _last_line(body: object) -> str:
+    lines = text_of(body).strip().split("\n")
+    return lines[-1].strip()
