@@ -4,3 +4,82 @@ They import nothing of newel, so that no shared mistake can make connector and s
 is an ASGI application (`simulator.app`); `serve` runs several on loopback; `World` makes all six of
 one demo company with one seed and one clock. Source: connectors document, Part C.
 """
+
+from __future__ import annotations
+
+from .book import Call, CallBook
+from .clock import SimulatedClock
+from .core import Simulator
+from .exchange import ConnectionCut
+from .faults import (
+    AddField,
+    Down,
+    DropField,
+    Effect,
+    ExpireToken,
+    Fault,
+    Hang,
+    Lag,
+    Latency,
+    LoseResponse,
+    Match,
+    NotReady,
+    RemoveScope,
+    RenameField,
+    ResetBefore,
+    RetypeField,
+    RevokeToken,
+    Seats,
+    Status,
+    Throttle,
+    Truncate,
+    VendorError,
+)
+from .github import GitHubSimulator
+from .google import GoogleSimulator
+from .gusto import GustoSimulator
+from .jira import JiraSimulator
+from .salesforce import SalesforceSimulator
+from .server import NotLoopback, serve
+from .slack import SlackSimulator
+from .world import SYSTEMS, World
+
+__all__ = [
+    "SYSTEMS",
+    "AddField",
+    "Call",
+    "CallBook",
+    "ConnectionCut",
+    "Down",
+    "DropField",
+    "Effect",
+    "ExpireToken",
+    "Fault",
+    "GitHubSimulator",
+    "GoogleSimulator",
+    "GustoSimulator",
+    "Hang",
+    "JiraSimulator",
+    "Lag",
+    "Latency",
+    "LoseResponse",
+    "Match",
+    "NotLoopback",
+    "NotReady",
+    "RemoveScope",
+    "RenameField",
+    "ResetBefore",
+    "RetypeField",
+    "RevokeToken",
+    "SalesforceSimulator",
+    "Seats",
+    "SimulatedClock",
+    "Simulator",
+    "SlackSimulator",
+    "Status",
+    "Throttle",
+    "Truncate",
+    "VendorError",
+    "World",
+    "serve",
+]

@@ -51,7 +51,7 @@ class Connection(Protocol):
         """End it after what has been written has left."""
 
 
-class ConnectionCut(Exception):  # noqa: N818 - named by what happened
+class ConnectionCut(Exception):
     """In process only: the connection ended instead of an answer.
 
     how: "refused" (nothing was read), "cut" (read; perhaps committed), "truncated" (part of the

@@ -283,7 +283,7 @@ class JiraIssues(JiraWorld):
                 "isInitial": False,
                 "isAvailable": True,
                 "isConditional": False,
-                "isLooped": False,
+                "looped": False,
             }
             for identity, (name, status) in TRANSITIONS.items()
         ]

@@ -26,11 +26,11 @@ _VALUE = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^\s,()]+)""")
 Read = Callable[[Document], list[str]]
 
 
-class NotJql(ValueError):  # noqa: N818 - named by what happened
+class NotJql(ValueError):
     """The text is not JQL; Jira answers 400 with this message."""
 
 
-class NotUnderstood(ValueError):  # noqa: N818 - named by what happened
+class NotUnderstood(ValueError):
     """The text may be JQL, but this simulator does not understand it."""
 
 

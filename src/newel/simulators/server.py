@@ -65,7 +65,7 @@ class CuttableProtocol(H11Protocol):
         return SocketConnection(self.transport)
 
 
-class NotLoopback(ValueError):  # noqa: N818 - named by what happened
+class NotLoopback(ValueError):
     """A simulator was asked to listen where others could reach it."""
 
     def __init__(self, host: str) -> None:

@@ -32,7 +32,7 @@ PRIME_BITS = 1024
 _SMALL_PRIMES = tuple(n for n in range(3, 4000) if all(n % d for d in range(2, int(n**0.5) + 1)))
 
 
-class Malformed(ValueError):  # noqa: N818 - named by what happened
+class Malformed(ValueError):
     """An assertion is not a JWT signed with the expected key."""
 
 

@@ -18,8 +18,9 @@ from datetime import datetime, timedelta
 from .clock import SimulatedClock
 from .wire import Document
 
-# What a vendor keeps about logins is no change of the world: neither history nor an effect.
-SILENT = frozenset({"credentials"})
+# What a vendor keeps about logins and open listings is no change of the world: neither history nor
+# an effect.
+SILENT = frozenset({"credentials", "cursors"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

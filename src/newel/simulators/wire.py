@@ -104,7 +104,7 @@ class Answer:
         return Answer(self.status, self.body, {**more, **self.headers}, self.media_type)
 
 
-class Refused(Exception):  # noqa: N818 - named by what happened
+class Refused(Exception):
     """The vendor says no; nothing of the request is committed."""
 
     def __init__(self, answer: Answer) -> None:
@@ -112,7 +112,7 @@ class Refused(Exception):  # noqa: N818 - named by what happened
         self.answer = answer
 
 
-class Unreadable(Exception):  # noqa: N818 - named by what happened
+class Unreadable(Exception):
     """The body is not what it says it is; each vendor answers that in its own words."""
 
 

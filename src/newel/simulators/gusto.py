@@ -1,0 +1,555 @@
+"""Gusto: employees, their jobs and pay, onboarding states; versions refuse stale writes.
+
+The contract is the vendor's document of API 2025-06-15, which is not part of this repository, and
+the connectors document, §16. Nothing about an employee is unique, so a second POST makes a second
+employee: that is the trap this simulator keeps. Views that can lag: `gusto.employees`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, timedelta
+from hashlib import sha256
+
+from .core import Simulator
+from .faults import Throttle
+from .system import Panel, action
+from .wire import Answer, Asked, Credential, Document, Refused, Route, route
+
+VERSION = "2025-06-15"
+EMPLOYEES = "/v1/companies/{company}/employees"
+EMPLOYEE = "/v1/employees/{employee}"
+SCOPES = (
+    "companies:read",
+    "employees:read",
+    "employees:write",
+    "employees:manage",
+    "employments:read",
+    "employments:write",
+    "jobs:read",
+    "jobs:write",
+    "compensations:read",
+    "compensations:write",
+)
+PAY_FIELDS = ("rate", "payment_unit", "current_compensation_uuid", "compensations")
+SETTABLE = {
+    "first_name",
+    "middle_initial",
+    "last_name",
+    "email",
+    "work_email",
+    "date_of_birth",
+    "ssn",
+    "preferred_first_name",
+    "two_percent_shareholder",
+}
+ONLY_NEW = {"self_onboarding"}
+# Legal moves of the onboarding state; source: the vendor's document, onboarding_status.
+MOVES = {
+    "admin_onboarding_incomplete": {
+        "self_onboarding_pending_invite",
+        "self_onboarding_invited",
+        "onboarding_completed",
+    },
+    "self_onboarding_pending_invite": {"self_onboarding_invited", "admin_onboarding_incomplete"},
+    "self_onboarding_invited": {"admin_onboarding_incomplete"},
+    "self_onboarding_completed_by_employee": {"self_onboarding_awaiting_admin_review"},
+    "self_onboarding_awaiting_admin_review": {"onboarding_completed"},
+}
+UNITS = {"Hour", "Week", "Month", "Year", "Paycheck"}
+FLSA = {
+    "Exempt",
+    "Salaried Nonexempt",
+    "Nonexempt",
+    "Owner",
+    "Commission Only Exempt",
+    "Commission Only Nonexempt",
+}
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+class GustoSimulator(Simulator):
+    """One company at Gusto; see the module's text."""
+
+    system = "gusto"
+    title = "Gusto"
+
+    def populate(self) -> None:
+        """Make the company and its token."""
+        company = self.store.uuid("company")
+        self.store.put(
+            "companies",
+            company,
+            {"uuid": company, "name": "Acme", "admin": self.store.uuid("admin")},
+        )
+        self.grant("newel", self.store.opaque("token", 43), SCOPES, subject=company)
+
+    @property
+    def company(self) -> str:
+        """The id of the company."""
+        return next(iter(self.store.rows("companies")))
+
+    def credentials(self, address: str | None = None) -> dict[str, str]:
+        """Give token, company and address."""
+        token = next(iter(self.store.rows("credentials", lambda row: row["label"] == "newel")))
+        return {
+            "GUSTO_TOKEN": token,
+            "GUSTO_COMPANY": self.company,
+            "GUSTO_URL": address or "https://api.gusto.com",
+        }
+
+    def accounts(self) -> list[Document]:
+        """List the employees."""
+        return [
+            {
+                "id": row["uuid"],
+                "handle": f"{row['first_name']} {row['last_name']}",
+                "email": row["work_email"] or row["email"] or "",
+                "state": row["onboarding_status"],
+                "marker": "",
+                "access": sorted(each["title"] for each in self._jobs_of(row["uuid"])),
+            }
+            for row in self.store.rows("employees").values()
+        ]
+
+    def panels(self) -> list[Panel]:
+        """Show the employees with their pay."""
+        rows = []
+        for account in reversed(self.accounts()):
+            pay = [self._compensation_of(each) for each in self._jobs_of(account["id"])]
+            pays = ", ".join(f"{p['rate']} per {p['payment_unit']}" for p in pay)
+            titles = ", ".join(account["access"])
+            rows.append((account["handle"], account["email"], account["state"], titles, pays))
+        columns = ("Name", "E-mail", "State", "Title", "Pay")
+        return [Panel(title="Employees", columns=columns, rows=rows)]
+
+    @action
+    def create_by_hand(self, first_name: str, last_name: str, work_email: str = "") -> str:
+        """Let a payroll administrator add an employee in the browser."""
+        fields = {
+            "first_name": first_name,
+            "last_name": last_name,
+            "work_email": work_email or None,
+        }
+        return str(self._new_employee(fields)["uuid"])
+
+    @action
+    def complete_self_onboarding(self, work_email: str) -> None:
+        """Let an invited person fill in everything."""
+        row = self.store.first("employees", lambda each: each["work_email"] == work_email)
+        if row is None:
+            message = f"there is no employee {work_email}"
+            raise ValueError(message)
+        done = {"onboarding_status": "self_onboarding_completed_by_employee"}
+        self.store.put("employees", row["uuid"], {**row, **done})
+
+    # How Gusto refuses -------------------------------------------------------------------------
+
+    def authenticated(self, asked: Asked) -> Credential:
+        """Find the bearer token."""
+        kind, _, secret = asked.headers.get("authorization", "").partition(" ")
+        found = self.known_credential(secret) if kind.lower() == "bearer" else None
+        if found is None:
+            raise Refused(self.error("401", asked=asked))
+        version = asked.headers.get("x-gusto-api-version")
+        if version != VERSION:
+            text = f"X-Gusto-API-Version {version!r} is not supported; {VERSION} is."
+            raise Refused(self.problem(406, "base", "invalid_api_version", text))
+        return found
+
+    def scope_refusal(self, asked: Asked, route: Route, missing: Sequence[str]) -> Answer:
+        """Refuse with 403, naming the scope."""
+        del asked, route
+        text = f"The access token is missing the scope {missing[0]}."
+        return self.problem(403, "base", "missing_oauth_scopes", text)
+
+    def error(self, code: str, *, asked: Asked) -> Answer:
+        """Give Gusto's envelope for a category or a status."""
+        del asked
+        known = {
+            "400": (400, "request", "invalid_json", "The request body is not valid JSON."),
+            "401": (401, "base", "invalid_token", "The access token is invalid or has expired."),
+            "404": (404, "request", "not_found", "The requested resource was not found."),
+            "409": (409, "base", "invalid_resource_version", "The version is out of date."),
+            "429": (429, "base", "rate_limited", "Too many requests."),
+            "503": (503, "base", "unavailable", "Gusto is temporarily unavailable."),
+        }
+        status = int(code) if code.isdigit() else 422
+        return self.problem(*known.get(code, (status, "base", code, code)))
+
+    def problem(self, status: int, key: str, category: str, text: str) -> Answer:
+        """Build the error envelope."""
+        return Answer(
+            status, {"errors": [{"error_key": key, "category": category, "message": text}]}
+        )
+
+    def throttled(self, effect: Throttle, *, asked: Asked) -> Answer:
+        """Answer 429."""
+        wait = effect.retry_after
+        reset = int((self.clock.now() + timedelta(seconds=wait or 60)).timestamp())
+        headers = {
+            "X-RateLimit-Limit": "200",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": str(reset),
+        }
+        if wait is not None:
+            headers["Retry-After"] = str(wait)
+        return self.error("429", asked=asked).with_headers(headers)
+
+    def finished(self, asked: Asked, answer: Answer, *, sequence: int) -> Answer:
+        """Add the request's id and the version that answered."""
+        del asked
+        identity = sha256(f"{self.seed}/{sequence}".encode()).hexdigest()[:32]
+        return answer.with_headers({"X-Request-Id": identity, "X-Gusto-API-Version": VERSION})
+
+    # Who am I ----------------------------------------------------------------------------------
+
+    @route("GET", "/v1/token_info", operation="get-v1-token-info")
+    def token_info(self, asked: Asked) -> Answer:
+        """Show the scopes of the token and whose it is."""
+        company = self.store.find("companies", self.company) or {}
+        body = {
+            "scope": " ".join(sorted(asked.credential.scopes)),
+            "resource": {"type": "Company", "uuid": self.company},
+            "resource_owner": {"type": "CompanyAdmin", "uuid": company.get("admin")},
+        }
+        return Answer(200, body)
+
+    # Employees ---------------------------------------------------------------------------------
+
+    @route(
+        "GET",
+        EMPLOYEES,
+        operation="get-v1-companies-company_id-employees",
+        needs=("employees:read",),
+    )
+    def employees(self, asked: Asked) -> Answer:
+        """List employees, one page at a time; the search term looks at names only."""
+        self._company(asked)
+        words = asked.query.get("search_term", "").lower().split()
+        terminated = asked.query.get("terminated")
+        rows = self.store.rows(
+            "employees",
+            lambda row: (
+                all(word in _names(row) for word in words)
+                and (terminated is None or str(row["terminated"]).lower() == terminated)
+            ),
+            lag=self.lag("gusto.employees"),
+        )
+        size = self.page(int(asked.query.get("per", "25")), largest=100)
+        number = max(1, int(asked.query.get("page", "1")))
+        chosen = list(rows.values())[(number - 1) * size : number * size]
+        headers = {
+            "X-Page": str(number),
+            "X-Per-Page": str(size),
+            "X-Total-Count": str(len(rows)),
+            "X-Total-Pages": str(max(1, -(-len(rows) // size))),
+        }
+        return Answer(200, [self._employee_view(row, asked) for row in chosen], headers)
+
+    @route("POST", EMPLOYEES, operation="post-v1-employees", needs=("employees:manage",))
+    def create_employee(self, asked: Asked) -> Answer:
+        """Add an employee; every request adds one."""
+        self._company(asked)
+        wanted = asked.json()
+        email = wanted.get("work_email") or wanted.get("email") or _names(wanted)
+        asked.concerns(f"account/{str(email).lower()}")
+        self._check(wanted, SETTABLE | ONLY_NEW, required=("first_name", "last_name"))
+        if wanted.get("self_onboarding") and not wanted.get("email"):
+            text = "Email is required to invite the employee to self-onboard"
+            raise Refused(self.problem(422, "email", "invalid_attribute_value", text))
+        return Answer(201, self._employee_view(self._new_employee(wanted), asked))
+
+    @route("GET", EMPLOYEE, operation="get-v1-employees", needs=("employees:read",))
+    def employee(self, asked: Asked) -> Answer:
+        """Show an employee."""
+        return Answer(200, self._employee_view(self._employee(asked), asked))
+
+    @route("PUT", EMPLOYEE, operation="put-v1-employees", needs=("employees:write",))
+    def update_employee(self, asked: Asked) -> Answer:
+        """Change an employee, if the version is the present one."""
+        row, wanted = self._employee(asked), asked.json()
+        asked.concerns(f"account/{(row['work_email'] or row['email'] or _names(row)).lower()}")
+        self._check_version(row, wanted, stale=409)
+        self._check(wanted, SETTABLE | {"version"})
+        fields = {name: value for name, value in wanted.items() if name != "version"}
+        changed = self._keep("employees", {**row, **fields})
+        return Answer(200, self._employee_view(changed, asked))
+
+    @route("DELETE", EMPLOYEE, operation="delete-v1-employee", needs=("employees:manage",))
+    def delete_employee(self, asked: Asked) -> Answer:
+        """Delete an employee who is still being onboarded."""
+        row = self._employee(asked)
+        asked.concerns(f"account/{(row['work_email'] or row['email'] or _names(row)).lower()}")
+        if row["onboarding_status"] == "onboarding_completed":
+            text = "Employee has completed onboarding and cannot be deleted"
+            raise Refused(self.problem(422, "base", "invalid_operation", text))
+        self.store.remove("employees", row["uuid"])
+        return Answer(204)
+
+    @route(
+        "GET",
+        EMPLOYEE + "/onboarding_status",
+        operation="get-v1-employees-employee_id-onboarding_status",
+        needs=("employees:read",),
+    )
+    def onboarding_status(self, asked: Asked) -> Answer:
+        """Show how far the onboarding is."""
+        return Answer(200, self._onboarding_view(self._employee(asked)))
+
+    @route(
+        "PUT",
+        EMPLOYEE + "/onboarding_status",
+        operation="put-v1-employees-employee_id-onboarding_status",
+        needs=("employees:manage",),
+    )
+    def move_onboarding(self, asked: Asked) -> Answer:
+        """Move the onboarding on, where the vendor allows the move."""
+        row, wanted = self._employee(asked), asked.json().get("onboarding_status")
+        asked.concerns(f"onboarding/{(row['work_email'] or row['email'] or _names(row)).lower()}")
+        if wanted not in MOVES.get(row["onboarding_status"], set()):
+            text = f"Cannot go from {row['onboarding_status']} to {wanted}"
+            raise Refused(self.problem(422, "onboarding_status", "invalid_operation", text))
+        changed = {
+            **row,
+            "onboarding_status": wanted,
+            "onboarded": wanted == "onboarding_completed",
+        }
+        return Answer(200, self._onboarding_view(self._keep("employees", changed)))
+
+    # Jobs and pay ------------------------------------------------------------------------------
+
+    @route(
+        "GET",
+        EMPLOYEE + "/jobs",
+        operation="get-v1-employees-employee_id-jobs",
+        needs=("jobs:read",),
+    )
+    def jobs(self, asked: Asked) -> Answer:
+        """List the jobs of an employee."""
+        rows = self._jobs_of(self._employee(asked)["uuid"])
+        return Answer(200, [self._job_view(row, asked) for row in rows])
+
+    @route(
+        "POST",
+        EMPLOYEE + "/jobs",
+        operation="post-v1-employees-employee_id-jobs",
+        needs=("jobs:write",),
+    )
+    def create_job(self, asked: Asked) -> Answer:
+        """Add a job, which comes with one compensation; every request adds one."""
+        employee, wanted = self._employee(asked), asked.json()
+        person = employee["work_email"] or employee["email"] or _names(employee)
+        asked.concerns(f"job/{str(person).lower()}/{wanted.get('title')}")
+        for name in ("title", "hire_date"):
+            if not wanted.get(name):
+                text = f"{name.replace('_', ' ').capitalize()} is required"
+                raise Refused(self.problem(422, name, "invalid_attribute_value", text))
+        self._check_date(wanted, "hire_date")
+        known = {
+            "title",
+            "hire_date",
+            "two_percent_shareholder",
+            "state_wc_covered",
+            "state_wc_class_code",
+        }
+        self._refuse_unknown(wanted, known)
+        is_first = not self._jobs_of(employee["uuid"])
+        job = {"state_wc_covered": None, "state_wc_class_code": None, **wanted}
+        identity = self.store.uuid("job")
+        row = self._keep(
+            "jobs",
+            {
+                "two_percent_shareholder": False,
+                **job,
+                "uuid": identity,
+                "employee_uuid": employee["uuid"],
+                "primary": is_first,
+            },
+        )
+        pay = {
+            "uuid": self.store.uuid("compensation"),
+            "job_uuid": identity,
+            "employee_uuid": employee["uuid"],
+            "rate": "0.00",
+            "payment_unit": "Hour",
+            "flsa_status": "Nonexempt",
+            "effective_date": wanted["hire_date"],
+            "title": wanted["title"],
+            "adjust_for_minimum_wage": False,
+            "minimum_wages": [],
+        }
+        self._keep("compensations", pay)
+        return Answer(201, self._job_view(row, asked))
+
+    @route(
+        "GET",
+        "/v1/jobs/{job}/compensations",
+        operation="get-v1-jobs-job_id-compensations",
+        needs=("compensations:read",),
+    )
+    def compensations(self, asked: Asked) -> Answer:
+        """List the compensations of a job."""
+        if self.store.find("jobs", asked.params["job"]) is None:
+            raise Refused(self.error("404", asked=asked))
+        rows = self.store.rows("compensations", lambda r: r["job_uuid"] == asked.params["job"])
+        return Answer(200, list(rows.values()))
+
+    @route(
+        "PUT",
+        "/v1/compensations/{compensation}",
+        operation="put-v1-compensations-compensation_id",
+        needs=("compensations:write",),
+    )
+    def update_compensation(self, asked: Asked) -> Answer:
+        """Set the pay, if the version is the present one."""
+        row = self.store.find("compensations", asked.params["compensation"])
+        if row is None:
+            raise Refused(self.error("404", asked=asked))
+        wanted = asked.json()
+        asked.concerns(f"pay/{row['uuid']}")
+        self._check_version(row, wanted, stale=422)
+        known = {"rate", "payment_unit", "flsa_status", "effective_date", "title"}
+        self._refuse_unknown(
+            wanted, known | {"version", "adjust_for_minimum_wage", "minimum_wages"}
+        )
+        for name, values in (("payment_unit", UNITS), ("flsa_status", FLSA)):
+            if wanted.get(name, next(iter(values))) not in values:
+                text = f"{name} is not included in the list"
+                raise Refused(self.problem(422, name, "invalid_attribute_value", text))
+        if "rate" in wanted and not re.fullmatch(r"\d+(\.\d{1,2})?", str(wanted["rate"])):
+            text = "Rate must be a number"
+            raise Refused(self.problem(422, "rate", "invalid_attribute_value", text))
+        fields = {name: value for name, value in wanted.items() if name != "version"}
+        if "rate" in fields:
+            fields["rate"] = f"{float(fields['rate']):.2f}"
+        return Answer(200, self._keep("compensations", {**row, **fields}))
+
+    # Checks ------------------------------------------------------------------------------------
+
+    def _company(self, asked: Asked) -> None:
+        if asked.params["company"] != self.company:
+            raise Refused(self.error("404", asked=asked))
+
+    def _employee(self, asked: Asked) -> Document:
+        found = self.store.find("employees", asked.params["employee"])
+        if found is None:
+            raise Refused(self.error("404", asked=asked))
+        return found
+
+    def _check(self, wanted: Document, known: set[str], *, required: Sequence[str] = ()) -> None:
+        self._refuse_unknown(wanted, known)
+        for name in required:
+            if not str(wanted.get(name) or "").strip():
+                text = f"{name.replace('_', ' ').capitalize()} is required"
+                raise Refused(self.problem(422, name, "invalid_attribute_value", text))
+        for name in ("email", "work_email"):
+            if wanted.get(name) and not _EMAIL.fullmatch(str(wanted[name])):
+                text = f"{name.replace('_', ' ').capitalize()} is not a valid email address"
+                raise Refused(self.problem(422, name, "invalid_attribute_value", text))
+        self._check_date(wanted, "date_of_birth")
+
+    def _refuse_unknown(self, wanted: Document, known: set[str]) -> None:
+        if unknown := sorted(wanted.keys() - known):
+            text = f"{unknown[0]} is not a known attribute"
+            raise Refused(self.problem(422, unknown[0], "invalid_attribute_value", text))
+
+    def _check_date(self, wanted: Document, name: str) -> None:
+        if wanted.get(name) is None:
+            return
+        try:
+            date.fromisoformat(str(wanted[name]))
+        except ValueError as wrong:
+            text = f"{name} must be a date: YYYY-MM-DD"
+            raise Refused(self.problem(422, name, "invalid_attribute_value", text)) from wrong
+
+    def _check_version(self, row: Document, wanted: Document, *, stale: int) -> None:
+        if not wanted.get("version"):
+            raise Refused(self.problem(422, "version", "missing_parameter", "version is required"))
+        if wanted["version"] != row["version"]:
+            text = "The version is out of date; read the resource again."
+            raise Refused(self.problem(stale, "base", "invalid_resource_version", text))
+
+    # State and views ---------------------------------------------------------------------------
+
+    def _keep(self, table: str, row: Document) -> Document:
+        """Write a row under the version that follows from its contents."""
+        contents = {name: value for name, value in row.items() if name != "version"}
+        version = sha256(f"{self.seed}{sorted(contents.items())}".encode()).hexdigest()[:32]
+        return self.store.put(table, row["uuid"], {**contents, "version": version})
+
+    def _new_employee(self, wanted: Document) -> Document:
+        invited = bool(wanted.get("self_onboarding"))
+        state = "self_onboarding_pending_invite" if invited else "admin_onboarding_incomplete"
+        empty = dict.fromkeys(SETTABLE)
+        fields = {name: value for name, value in wanted.items() if name in SETTABLE}
+        return self._keep(
+            "employees",
+            {
+                **empty,
+                **fields,
+                "uuid": self.store.uuid("employee"),
+                "onboarding_status": state,
+                "onboarded": False,
+                "terminated": False,
+            },
+        )
+
+    def _jobs_of(self, employee: str) -> list[Document]:
+        return list(self.store.rows("jobs", lambda row: row["employee_uuid"] == employee).values())
+
+    def _compensation_of(self, job: Document) -> Document:
+        rows = self.store.rows("compensations", lambda row: row["job_uuid"] == job["uuid"])
+        return list(rows.values())[-1]
+
+    def _employee_view(self, row: Document, asked: Asked) -> Document:
+        """Show an employee; the social security number is never shown."""
+        shown: Document = {name: value for name, value in row.items() if name != "ssn"}
+        shown |= {
+            "company_uuid": self.company,
+            "manager_uuid": None,
+            "department": None,
+            "has_ssn": row["ssn"] is not None,
+            "ssn": "",
+            "payment_method": "Check",
+            "historical": False,
+            "terminations": [],
+            "custom_fields": [],
+            "garnishments": [],
+            "eligible_paid_time_off": [],
+            "current_employment_status": None,
+            "phone": None,
+        }
+        if "jobs:read" in asked.credential.scopes:
+            shown["jobs"] = [self._job_view(each, asked) for each in self._jobs_of(row["uuid"])]
+        return shown
+
+    def _job_view(self, row: Document, asked: Asked) -> Document:
+        pay = self._compensation_of(row)
+        view = {
+            **row,
+            "rate": pay["rate"],
+            "payment_unit": pay["payment_unit"],
+            "current_compensation_uuid": pay["uuid"],
+            "compensations": [pay],
+        }
+        if "compensations:read" not in asked.credential.scopes:
+            return {name: value for name, value in view.items() if name not in PAY_FIELDS}
+        return view
+
+    def _onboarding_view(self, row: Document) -> Document:
+        state = row["onboarding_status"]
+        step = {
+            "title": "Personal details",
+            "id": "personal_details",
+            "required": True,
+            "completed": state == "onboarding_completed",
+            "requirements": [],
+        }
+        return {"uuid": row["uuid"], "onboarding_status": state, "onboarding_steps": [step]}
+
+
+def _names(row: Document) -> str:
+    parts = (row.get("first_name"), row.get("last_name"), row.get("preferred_first_name"))
+    return " ".join(str(part) for part in parts if part).lower()

@@ -1,0 +1,96 @@
+"""All six systems of one demo company: one seed, one clock, known credentials.
+
+The same seed gives the same organization, ids and credentials in every process, so the process that
+runs the simulators and the one that connects to them need not exchange anything but addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from .clock import SimulatedClock
+from .core import Simulator
+from .github import GitHubSimulator
+from .google import GoogleSimulator
+from .gusto import GustoSimulator
+from .jira import JiraSimulator
+from .salesforce import SalesforceSimulator
+from .slack import SlackSimulator
+from .slack_world import Plan
+
+SYSTEMS: tuple[str, ...] = ("google", "slack", "jira", "github", "gusto", "salesforce")
+
+
+class World:
+    """The six simulators of Acme, as attributes and by name."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        clock: SimulatedClock | None = None,
+        page_size: int | None = None,
+        seats: int | None = 50,
+        plan: Plan = "business",
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Make all six.
+
+        page_size: the longest page of any listing; tests use 3. seats: licences in every system
+        that counts them, None for no limit. plan: Slack's. sleep: what waits for a latency.
+        """
+        self.seed = seed
+        self.clock = clock or SimulatedClock()
+        shared: dict[str, Any] = {
+            "seed": seed,
+            "clock": self.clock,
+            "page_size": page_size,
+            "sleep": sleep,
+        }
+        self.google = GoogleSimulator(licences=seats, **shared)
+        self.slack = SlackSimulator(plan=plan, **shared)
+        self.jira = JiraSimulator(seats=seats, **shared)
+        self.github = GitHubSimulator(seats=seats, **shared)
+        self.gusto = GustoSimulator(**shared)
+        self.salesforce = SalesforceSimulator(licences=seats, **shared)
+
+    @property
+    def simulators(self) -> dict[str, Simulator]:
+        """All six by the name of the system."""
+        return {name: getattr(self, name) for name in SYSTEMS}
+
+    def chosen(self, only: Iterable[str]) -> list[Simulator]:
+        """Give some of the simulators; raises KeyError for a system there is not."""
+        return [self.simulators[name] for name in only]
+
+    def credentials(self, addresses: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Give every secret and setting a connector needs, by environment-like names.
+
+        addresses: base URLs by system, as `serve` gives them; without, the vendors' own.
+        """
+        addresses = addresses or {}
+        found: dict[str, str] = {}
+        for name, simulator in self.simulators.items():
+            found |= simulator.credentials(addresses.get(name))
+        return found
+
+    def heal(self) -> None:
+        """Take all faults of all systems out of force."""
+        for simulator in self.simulators.values():
+            simulator.heal()
+
+    def reset(self) -> None:
+        """Make all systems new."""
+        for simulator in self.simulators.values():
+            simulator.reset()
+
+    def calls(self) -> dict[str, dict[str, int]]:
+        """Count the calls of each operation by system."""
+        return {name: each.book.counts() for name, each in self.simulators.items()}
+
+    def doubled(self) -> dict[str, dict[str, int]]:
+        """Give what was created too often, by system; empty if nothing was."""
+        found = {name: each.book.doubled() for name, each in self.simulators.items()}
+        return {name: doubles for name, doubles in found.items() if doubles}
