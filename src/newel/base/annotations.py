@@ -209,14 +209,14 @@ def _is_one_of(annotation: object, kinds: tuple[object, ...]) -> bool:
 
 
 def _unwrapped(annotation: object) -> object | None:
-    """Give what stands behind `Annotated`, `NewType`, `Final` or a type alias, if it is one."""
+    """Give what stands behind `Annotated`, `NewType` or a type alias, if it is one."""
     if isinstance(annotation, NewType):
         supertype: object = annotation.__supertype__
         return supertype
     if isinstance(annotation, _ALIASES):
         value: object = annotation.__value__  # pyright: ignore[reportAttributeAccessIssue]
         return value
-    if get_origin(annotation) in {typing.Annotated, typing.Required, typing.NotRequired}:
+    if get_origin(annotation) is typing.Annotated:
         first: object = get_args(annotation)[0]
         return first
     return None
@@ -226,7 +226,6 @@ def _has_fields(origin: type) -> bool:
     return (
         dataclasses.is_dataclass(origin)
         or issubclass(origin, BaseModel)
-        or typing.is_typeddict(origin)
         or (issubclass(origin, tuple) and hasattr(origin, "_fields"))
     )
 
@@ -242,7 +241,7 @@ def _fields(origin: type, place: str) -> dict[str, object]:
         _unresolved(f"{place} ({described(origin)})", str(cause.name), cause)
     if dataclasses.is_dataclass(origin):
         return {field.name: hints[field.name] for field in dataclasses.fields(origin)}
-    names: tuple[str, ...] = getattr(origin, "_fields", tuple(hints))
+    names: tuple[str, ...] = getattr(origin, "_fields")  # noqa: B009  # a named tuple's own
     return {name: hints.get(name, Parameter.empty) for name in names}
 
 

@@ -17,7 +17,8 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, Generic, TypeVar, cast, overload
+from types import UnionType
+from typing import Any, Final, Generic, TypeVar, Union, cast, get_args, get_origin, overload
 
 import orjson
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
@@ -77,6 +78,16 @@ class Codec(Generic[T]):
                 code="F702",
             ) from cause
         self._holds_moments = "datetime" in _kinds(self._adapter.core_schema)
+
+    @property
+    def admits_none(self) -> bool:
+        """Whether None is one of the values of this annotation."""
+        members = (
+            get_args(self.annotation)
+            if get_origin(self.annotation) in {Union, UnionType}
+            else (self.annotation,)
+        )
+        return None in members or type(None) in members
 
     def dump(self, value: T) -> bytes:
         """Write a value as JSON; errors: NotJournalable, naming the place and never the value."""

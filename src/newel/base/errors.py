@@ -60,8 +60,6 @@ facts stay attributes, and `facts()` gives them to the log, to problem+json and 
 Source: our own style document §7, connectors document §5.
 """
 
-# ruff: noqa: N818 - leaves are named by what happened: `except Overdue` reads as the policy does
-
 from __future__ import annotations
 
 import re
@@ -146,15 +144,12 @@ class DefinitionError(NewelError):
         """Take what is wrong, how to mend it, the finding's code (`F302`) and where it stands."""
         self.what, self.fix, self.code, self.place = what, fix, code, place
         where = " ".join(part for part in (place, code) if part)
-        remedy = f" Fix: {fix}" if fix else ""
-        super().__init__(f"{where}: {what}{remedy}" if where else f"{what}{remedy}")
+        said = f"{what} Fix: {fix}" if fix else what
+        super().__init__(f"{where}: {said}" if where else said)
 
 
 class DuplicateKey(DefinitionError):
-    """Two acts share a key: at registration, or at run time (then the run parks).
-
-    places: where the key is used (`onboarding:41`), in source order.
-    """
+    """Two acts share a key, at registration or at run time; places: `module:line`, in order."""
 
     def __init__(self, *, key: str, places: Sequence[str] = (), code: str = "F301") -> None:
         self.key, self.places = key, tuple(places)
@@ -286,9 +281,8 @@ class Facts(TypedDict, total=False):
 class StepError(NewelError):
     """The step failed.
 
-    Raised by a step's author: the class decides what follows. message: one sentence in plain
-    words, sanitised; without it the first line of the class's docstring. A fact that the class
-    does not declare is a TypeError.
+    The class decides what follows. message: one sentence in plain words, sanitised; without it
+    the first line of the class's docstring. A fact the class does not declare is a TypeError.
     """
 
     failure_class: ClassVar[str] = "bug"
@@ -425,8 +419,8 @@ class InvalidInput(RequestError):
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         self.fields = dict(fields)
-        said = "; ".join(f"{name}: {why}" if name else why for name, why in self.fields.items())
-        super().__init__(f"The input is not accepted. {said}")
+        said = [f"{name}: {why}" if name else why for name, why in self.fields.items()]
+        super().__init__(f"The input is not accepted. {'; '.join(said)}")
 
 
 class NotFound(RequestError):
@@ -438,14 +432,22 @@ class NotFound(RequestError):
 
 
 class AlreadyStarted(RequestError):
-    """The idempotency key was used before, for another request."""
+    """The idempotency key was used for another request, or the subject has an open run already.
 
-    def __init__(self, *, run: str, idempotency_key: str) -> None:
+    run: the one there is. idempotency_key: empty where the subject is the cause.
+    """
+
+    def __init__(self, *, run: str, idempotency_key: str = "") -> None:
         self.run, self.idempotency_key = run, idempotency_key
-        super().__init__(
-            f"The idempotency key {idempotency_key!r} started the run {run} with another input. "
-            "Use a new key for a new request."
-        )
+        if idempotency_key:
+            super().__init__(
+                f"The idempotency key {idempotency_key!r} started the run {run} with another "
+                "input. Use a new key for a new request."
+            )
+        else:
+            super().__init__(
+                f"This process runs for this person already: {run}. Open that run, or cancel it."
+            )
 
 
 class NotWaiting(RequestError):
@@ -585,7 +587,7 @@ class Cancelled(Unwind):
         self, *, by: Literal["run", "race", "scope", "group"] = "run", reason: str = ""
     ) -> None:
         self.by, self.reason = by, reason
-        super().__init__(f"Cancelled by the {by}." + (f" {reason}" if reason else ""))
+        super().__init__(f"Cancelled by the {by}. {reason}".rstrip())
 
 
 class LeaseLost(Unwind):

@@ -20,6 +20,7 @@ LONGEST_TEXT: Final = 500
 MOST_ITEMS: Final = 50
 """Members that are kept of one list or record."""
 _DEEPEST: Final = 4
+_LARGEST: Final = 2**53  # beyond it, readers of JSON begin to differ
 
 _SECRET_NAME: Final = re.compile(
     r"passw|secret|token|authori[sz]ation|cookie|api_?key|private_?key|credential|session_?id"
@@ -48,7 +49,8 @@ _PATTERNS: Final = re.compile("|".join(_SHAPES), re.IGNORECASE | re.DOTALL)
 def redacted_text(text: str) -> str:
     """Take out what looks like a secret or a person's data, and shorten what is too long."""
     # A little more than is kept is looked at, so that nothing is cut in its middle and overlooked.
-    shown = _PATTERNS.sub(HIDDEN, text[: LONGEST_TEXT * 4])
+    looked_at = text[: LONGEST_TEXT * 4].encode(errors="replace").decode()
+    shown = _PATTERNS.sub(HIDDEN, looked_at)
     return shown if len(shown) <= LONGEST_TEXT else f"{shown[:LONGEST_TEXT]}…"
 
 
@@ -56,8 +58,10 @@ def redacted(name: str, value: object, *, depth: int = 0) -> object:
     """Give a field's value as it may be logged: of JSON types, short, without secrets."""
     if _SECRET_NAME.search(name):
         return HIDDEN
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | float):
         return value
+    if isinstance(value, int):
+        return value if abs(value) <= _LARGEST else hex(value)[:LONGEST_TEXT]
     if isinstance(value, str):
         return redacted_text(value)
     if depth >= _DEEPEST:
