@@ -27,7 +27,7 @@ import orjson
 import structlog
 
 from newel.base.clock import Clock, SystemClock
-from newel.base.redaction import HIDDEN, redacted, redacted_text
+from newel.base.redaction import redacted, redacted_text
 
 __all__ = ["Logger", "Service", "configure", "declare", "logger", "transition_line"]
 
@@ -141,7 +141,7 @@ class _Render:
             line["dropped"] = dropped
         if raised is not None:
             line["raised"] = raised
-        return orjson.dumps(line, default=_hidden)
+        return orjson.dumps(line)
 
 
 def transition_line(
@@ -194,11 +194,6 @@ def transition_line(
 
 def _moment(now: datetime) -> str:
     return f"{now.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"
-
-
-def _hidden(_: object) -> str:
-    """Stand for a value that JSON has no form for; `redacted` leaves none."""
-    return HIDDEN
 
 
 def _raised(given: object) -> dict[str, object] | None:

@@ -73,7 +73,7 @@ def test_a_step_error_takes_one_sentence(cls):
 @pytest.mark.parametrize("cls", list(FAILURE_CLASSES))
 def test_a_step_error_without_words_says_what_its_class_says(cls):
     """A step error without a sentence says the first line of its class's docstring."""
-    assert str(cls()) == inspect.getdoc(cls).splitlines()[0]
+    assert str(cls()) == (inspect.getdoc(cls) or "").splitlines()[0]
 
 
 def test_a_step_error_keeps_the_facts_of_the_answer():

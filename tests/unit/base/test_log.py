@@ -2,6 +2,7 @@ import io
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 import pytest
@@ -210,7 +211,7 @@ def test_every_line_is_json(event, note):
     assert orjson.loads(second)["event"] == "note taken"
 
 
-FULL = {
+FULL: dict[str, Any] = {
     "event": "step.succeeded",
     "occurred_at": "2026-01-05T07:00:04.118203Z",
     "id": "01990a3c-5b1e-7c40-8f2a-6d1e0b7c9a11",
