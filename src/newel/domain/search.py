@@ -15,7 +15,8 @@ from typing import Final
 __all__ = ["folded", "grams", "similarity"]
 
 _NO_DECOMPOSITION: Final = str.maketrans(
-    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe", "þ": "th"}
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "\u0131": "i"}
+    | {"æ": "ae", "œ": "oe", "þ": "th"}
 )
 _BETWEEN_WORDS: Final = re.compile(r"[^\w]+|_")
 

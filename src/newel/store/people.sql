@@ -29,14 +29,12 @@ order by p.display_name, p.ref limit $3
 -- name: candidates
 -- params: text, grams, how_many
 -- People who share trigrams with what was typed, or whose address or employee number it is.
-with asked as (select $2::text[] as grams)
 select p.ref, p.display_name, p.work_email, p.hr_key, m.display_name as manager_name,
        (lower(p.work_email) = lower($1) or p.hr_key = $1) as is_named,
-       (select count(*) from unnest(p.search_grams) g where g = any(a.grams)) as shared
-from asked a
-join newel.person p
-  on p.search_grams && a.grams or p.work_email in ($1, lower($1)) or p.hr_key = $1
+       (select count(*) from unnest(p.search_grams) g where g = any($2::text[])) as shared
+from newel.person p
 left join newel.person m on m.ref = p.manager
+where p.search_grams && $2::text[] or p.work_email in ($1, lower($1)) or p.hr_key = $1
 order by is_named desc nulls last, shared desc, p.display_name, p.ref limit $3
 
 -- name: names
@@ -51,7 +49,7 @@ select r.id, r.process, r.version, r.state, r.parked_reason, r.parked_with, r.wa
        r.started_at, r.finished_at, r.cancelling, d.title, d.owner, s.standing,
        (select count(*) from newel.event e
         where e.stream_id = r.id and e.type in ('step.succeeded', 'step.failed', 'step.skipped',
-              'step.completed_by_hand', 'task.decided', 'wait.closed')) as done,
+              'step.completed_by_hand', 'task.decided')) as done,
        (select count(*) from newel.event e
         where e.stream_id = r.id and e.type = 'step.skipped') as skipped,
        (select e.entry from newel.event e where e.stream_id = r.id and e.seq = 1) as first_entry,

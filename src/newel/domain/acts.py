@@ -1,0 +1,116 @@
+"""What is open of a run: intents, retries and waits, as the runner sees their rows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from newel.domain.change import Row
+from newel.domain.retry import Progress
+
+ActKind = Literal["step", "timer", "approval", "event"]
+ActState = Literal["attempting", "retrying", "parked", "open"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Trouble:
+    """What a step has been through; kept with its open act until it has an outcome.
+
+    progress: its rounds. failed_rounds: counted ones of the current series.
+    doubt: why the last attempt's effect is unknown (`crash`, `timeout`, `lost_answer`), or None;
+    doubted_at: when the intent of that attempt was recorded.
+    crashes: workers that died in the same attempt, one after another.
+    unclear: how often `verify` could not tell.
+    early: what the step was doing (`retrying`, `parked`) when an uncounted attempt was asked of
+    it, or None; held_at: when its next counted attempt is due.
+    failure_class, message, status: of the last failure, in plain words, nothing personal.
+    """
+
+    progress: Progress | None = None
+    failed_rounds: int = 0
+    doubt: str | None = None
+    doubted_at: datetime | None = None
+    crashes: int = 0
+    unclear: int = 0
+    early: str | None = None
+    held_at: datetime | None = None
+    failure_class: str | None = None
+    message: str | None = None
+    status: int | None = None
+    failed_at: datetime | None = None
+
+    def row(self) -> Row:
+        """The trouble as JSON, without what is absent."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, 0, False)}
+
+    @classmethod
+    def of(cls, detail: dict[str, Any] | None) -> Trouble:  # Any: JSON
+        """The trouble that `row` wrote; an untroubled one for None."""
+        if not detail:
+            return cls()
+        known = {name: value for name, value in detail.items() if name in cls.__slots__}
+        if (progress := known.get("progress")) is not None:
+            known["progress"] = Progress(
+                **{name: _moment(value) for name, value in progress.items()}
+            )
+        for name in ("doubted_at", "failed_at", "held_at"):
+            if name in known:
+                known[name] = _moment(known[name])
+        return cls(**known)
+
+
+def _moment(value: Any) -> Any:  # Any: JSON
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenAct:
+    """One open act of a run; the columns of `newel.open_act`."""
+
+    key: str
+    kind: ActKind
+    state: ActState
+    opened_at: datetime
+    attempt: int = 0
+    next_at: datetime | None = None
+    due_at: datetime | None = None
+    intended_at: datetime | None = None
+    worker_id: int | None = None
+    worker_epoch: int | None = None
+    fingerprint: bytes | None = None
+    effect_key: bytes | None = None
+    system: str | None = None
+    credential: str | None = None
+    incident_id: UUID | None = None
+    reason: str | None = None
+    owner: str | None = None
+    task_id: UUID | None = None
+    match: str | None = None
+    trouble: Trouble = field(default_factory=Trouble)
+
+    @classmethod
+    def of(cls, row: Any) -> OpenAct:  # Any: a database record
+        """The act of a row."""
+        columns = {
+            name: row[name] for name in cls.__slots__ if name not in {"trouble"}
+        }
+        return cls(**columns, trouble=Trouble.of(row["detail"]))
+
+    def row(self, run: UUID) -> Row:
+        """The act as a row of `newel.open_act`."""
+        shape: Row = {name: getattr(self, name) for name in self.__slots__ if name != "trouble"}
+        shape["run_id"] = str(run)
+        shape["detail"] = self.trouble.row() or None
+        return shape
+
+    @property
+    def series(self) -> int:
+        """Which series of rounds is running, from 1."""
+        return 1 if self.trouble.progress is None else self.trouble.progress.series
+
+    @property
+    def round(self) -> int:
+        """Which round is running, from 1."""
+        return 1 if self.trouble.progress is None else self.trouble.progress.round

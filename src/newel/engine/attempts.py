@@ -1,0 +1,115 @@
+"""One attempt: the code is called within its time, and how it ended is judged. Writes nothing.
+
+In doubt an attempt begins with a look: `verify` answers whether the lost call had its effect.
+Found: that is the outcome. Absent: the code is called, knowing that it follows a doubt. Neither
+writes anything here; the run's Execution turns the end into facts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Any
+from uuid import UUID
+
+from newel.base.errors import AlreadyDone, Bug, NewelError, StepError
+from newel.domain.failures import judged
+from newel.domain.values import Absent, AttemptInfo, Found, Observed, Unclear
+from newel.engine.steps import Finished
+from newel.flow.act import StepAct
+from newel.flow.context import ATTEMPT, DRIVEN, Attempting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What an attempt is made of: the call, its place, its limits.
+
+    doubted_at: when the intent of an earlier attempt in doubt was recorded, or None.
+    """
+
+    act: StepAct[Any]  # Any: each step has its own result
+    run: UUID
+    key: str
+    attempt: int
+    round: int
+    idempotency_key: str
+    began_at: datetime
+    timeout: timedelta
+    doubted_at: datetime | None = None
+
+
+async def attempt(begun: Begun) -> Finished:
+    """Make one attempt; never raises but for cancellation of the task it runs in."""
+    observed = Observed()
+    started = perf_counter()
+    done = Finished(
+        key=begun.key, attempt=begun.attempt, began_at=begun.began_at, duration=timedelta(0)
+    )
+    try:
+        async with asyncio.timeout(begun.timeout.total_seconds()):
+            await _carry_out(begun, observed, done)
+    except AlreadyDone as settled:
+        _keep(begun, settled.value, done)
+    except Exception as error:  # noqa: BLE001 - the one place where a step's exceptions are judged
+        done.error = _judged(begun, error)
+    done.duration = timedelta(seconds=perf_counter() - started)
+    done.effect, done.calls = observed.effect, observed.calls
+    return done
+
+
+async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> None:
+    act = begun.act
+    DRIVEN.set(None)
+    if begun.doubted_at is not None and act.step.verify is not None:
+        ATTEMPT.set(Attempting(_info(begun, begun.doubted_at, follows_doubt=True), observed))
+        match await act.step.verify(*act.args, **act.kwargs):
+            case Found(value):
+                done.adopted = True
+                _keep(begun, value, done)
+                return
+            case Unclear():
+                done.unclear = True
+                return
+            case Absent():
+                done.redone = True
+    follows = begun.doubted_at is not None
+    ATTEMPT.set(Attempting(_info(begun, begun.began_at, follows_doubt=follows), observed))
+    if act.step.is_async:
+        value = await act.step.function(*act.args, **act.kwargs)
+    else:
+        value = await asyncio.to_thread(act.step.function, *act.args, **act.kwargs)
+    _keep(begun, value, done)
+
+
+def _keep(begun: Begun, value: object, done: Finished) -> None:
+    """Pass the result through its type now, so that what does not survive shows on day one."""
+    try:
+        done.text, done.value = begun.act.step.result.round_trip(value)
+    except NewelError as error:
+        done.error = Bug(f"the result of {begun.key} cannot be kept: {error}")
+
+
+def _judged(begun: Begun, error: Exception) -> Exception:
+    if isinstance(error, begun.act.step.options.raises):
+        return error
+    found = judged(error)
+    if found is not error:
+        found.__cause__ = error
+    assert isinstance(found, StepError), "judged gives a class"
+    return found
+
+
+def _info(begun: Begun, intended_at: datetime, *, follows_doubt: bool) -> AttemptInfo:
+    return AttemptInfo(
+        run=begun.run,
+        key=begun.key,
+        number=begun.attempt,
+        round=begun.round,
+        idempotency_key=begun.idempotency_key,
+        intended_at=intended_at,
+        began_at=begun.began_at,
+        deadline=begun.began_at + begun.timeout,
+        follows_doubt=follows_doubt,
+    )

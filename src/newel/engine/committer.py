@@ -1,0 +1,187 @@
+"""Group commit: one writer per worker, whose batches are as large as what waits for it.
+
+Changes submitted while a commit is in flight form the next batch; there is no artificial
+linger. A batch is one round trip and one transaction. When the server refuses a batch as a
+whole, it is bisected until the Change that it cannot take stands alone. When the server cannot
+be reached, the Changes are kept and tried again until the lease is in doubt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+from uuid import UUID
+
+import asyncpg
+
+from newel.base.errors import LeaseLost
+from newel.domain.change import Change
+from newel.engine.operating import with_streams
+from newel.store.changes import RARE_REFUSED, STREAM_MOVED, Refusal, apply
+from newel.store.database import LOST, Connection, Database
+
+_MAX_EVENTS: Final = 2000
+_RECONNECT_S: Final = 0.2
+_UNIQUE_VIOLATION: Final = "23505"
+
+
+class Outlet(Protocol):
+    """Who is told what became of Changes; all three are synchronous."""
+
+    def committed(self, changes: list[Change]) -> None:
+        """These Changes are durable."""
+        ...
+
+    def refused(self, run: UUID, why: Refusal | Exception) -> None:
+        """None of this run's submitted Changes was written."""
+        ...
+
+    def lease_lost(self) -> None:
+        """Another worker has taken over: nothing more can be written."""
+        ...
+
+
+class Committer:
+    """Writes the Changes of one worker, in the order of submission for each run."""
+
+    def __init__(
+        self, database: Database, outlet: Outlet, *, may_write: Callable[[], bool]
+    ) -> None:
+        """Prepare; `may_write` says whether the lease still holds by the local clock."""
+        self._database = database
+        self._outlet = outlet
+        self._may_write = may_write
+        self._waiting: deque[Change] = deque()
+        self._wanted = asyncio.Event()
+        self._connection: Connection | None = None
+        self._in_flight: set[UUID] = set()
+        self._batch_done = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.fence: tuple[int, int] = (0, 0)
+        self.commits = 0
+        self.new_event_id: Callable[[], str] = str
+
+    def submit(self, change: Change) -> None:
+        """Queue a Change; the outlet is told what becomes of it."""
+        self._waiting.append(change)
+        self._idle.clear()
+        self._wanted.set()
+
+    async def drained(self) -> None:
+        """Wait until nothing is queued or in flight."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Write batches until cancelled."""
+        try:
+            while True:
+                if not self._waiting:
+                    self._idle.set()
+                    self._wanted.clear()
+                    await self._wanted.wait()
+                await asyncio.sleep(0)  # let everyone who is ready join this batch
+                batch = self._next_batch()
+                self._in_flight = {change.run for change in batch}
+                await self._write(batch)
+                self._in_flight = set()
+                self._batch_done.set()
+                self._batch_done = asyncio.Event()
+        finally:
+            if self._connection is not None:
+                self._connection.terminate()
+
+    def _next_batch(self) -> list[Change]:
+        batch: list[Change] = []
+        events = 0
+        while self._waiting and events < _MAX_EVENTS:
+            if self._waiting[0].is_solo and batch:
+                break
+            change = self._waiting.popleft()
+            batch.append(change)
+            events += len(change.events)
+            if change.is_solo:
+                break
+        return batch
+
+    async def _write(self, batch: list[Change]) -> None:
+        while True:
+            try:
+                refused = await self._commit(batch)
+            except LeaseLost:
+                self._outlet.lease_lost()
+                return
+            except LOST:
+                self._drop_connection()
+                if not self._may_write():
+                    self._outlet.lease_lost()
+                    return
+                await asyncio.sleep(_RECONNECT_S)
+                continue
+            except asyncpg.PostgresError as error:
+                if error.sqlstate == STREAM_MOVED:
+                    continue
+                await self._split(batch, error)
+                return
+            self._tell(batch, refused)
+            return
+
+    async def _commit(self, batch: list[Change]) -> dict[UUID, Refusal]:
+        if self._connection is None:
+            self._connection = await self._database.dedicated()
+        worker, epoch = self.fence
+        if not batch[0].is_solo:
+            self.commits += 1
+            return await self._applied(self._connection, batch, worker, epoch)
+        async with self._connection.transaction():
+            change = batch[0]
+            await with_streams(self._connection, change, self.new_event_id)
+            self.commits += 1
+            return await apply(
+                self._connection, [change, *change.together], worker=worker, epoch=epoch
+            )
+
+    async def _applied(
+        self, connection: Connection, batch: list[Change], worker: int, epoch: int
+    ) -> dict[UUID, Refusal]:
+        if not self._database.is_pooled:
+            return await apply(connection, batch, worker=worker, epoch=epoch)
+        async with connection.transaction():
+            return await apply(connection, batch, worker=worker, epoch=epoch)
+
+    async def _split(self, batch: list[Change], error: asyncpg.PostgresError) -> None:
+        """Find out which Change the server cannot take; the others must not suffer for it."""
+        runs = list(dict.fromkeys(change.run for change in batch))
+        if len(runs) == 1:
+            moved = error.sqlstate in {RARE_REFUSED, _UNIQUE_VIOLATION}
+            self._outlet.refused(runs[0], "moved" if moved else error)
+            return
+        half = set(runs[: len(runs) // 2])
+        await self._write([change for change in batch if change.run in half])
+        await self._write([change for change in batch if change.run not in half])
+
+    def _tell(self, batch: list[Change], refused: dict[UUID, Refusal]) -> None:
+        if not refused:
+            self._outlet.committed(batch)
+            return
+        self._outlet.committed([change for change in batch if change.run not in refused])
+        for run, why in refused.items():
+            self._outlet.refused(run, why)
+
+    async def settled(self, run: UUID) -> None:
+        """Wait until nothing of this run is queued or in flight."""
+        while run in self._in_flight or any(change.run == run for change in self._waiting):
+            await self._batch_done.wait()
+
+    def forget(self, run: UUID) -> list[Change]:
+        """Take a run's queued Changes back: they build on one that was refused."""
+        mine = [change for change in self._waiting if change.run == run]
+        self._waiting = deque(change for change in self._waiting if change.run != run)
+        return mine
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None

@@ -1,0 +1,323 @@
+"""The Engine: one method per verb; API, console, CLI and users' own code call the same ones."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from newel.audit import catalogue as facts
+from newel.audit.leaf import Actor, ProcessVersion
+from newel.base.errors import AlreadyStarted, NotFound, StoreError
+from newel.base.ids import Ids, parse_reference, reference
+from newel.domain.change import Beside, Change
+from newel.domain.people import Person
+from newel.engine import commands, ticketing
+from newel.engine.commands import Operating
+from newel.engine.incidents import Incidents, Probed
+from newel.engine.intake import Intake
+from newel.engine.messages import Messages
+from newel.engine.operating import with_streams
+from newel.engine.starting import Start, born
+from newel.engine.vault import Vault
+from newel.engine.worker import Worker, WorkerSettings
+from newel.flow.process import Process
+from newel.store import migrate, registry, runs
+from newel.store.changes import RARE_REFUSED, apply
+from newel.store.database import Connection, Database
+
+Source = Literal["api", "console", "webhook", "schedule", "cli", "run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A run that a start request made, or had made before."""
+
+    run: UUID
+    is_new: bool
+    person: UUID | None
+
+
+class Engine:
+    """Everything that can be done with the runs of one database."""
+
+    def __init__(  # noqa: PLR0913 - what a deployment is made of
+        self,
+        database: Database,
+        vault: Vault,
+        processes: Sequence[Process[..., Any]],  # Any: each has its own result
+        *,
+        connectors: Sequence[Probed] = (),
+        desk: ticketing.Desk | None = None,
+        worker: WorkerSettings | None = None,
+    ) -> None:
+        """Put a deployment together; `register` must run once before anything starts."""
+        self.database = database
+        self.vault = vault
+        self.connectors = tuple(connectors)
+        self.worker_settings = worker or WorkerSettings()
+        self.tickets = ticketing.Ticketing(desk)
+        self._ids = Ids()
+        self.processes: Mapping[str, Process[..., Any]] = {  # Any: as above
+            each.name: each for each in (*processes, self.tickets.process)
+        }
+        self.versions: dict[str, int] = {}
+        self._operating = Operating(
+            database=database,
+            vault=vault,
+            processes=self.processes,
+            new_event_id=self._ids.event_id,
+        )
+        self.messages = Messages(database, vault, self._ids.event_id)
+
+    async def register(self) -> None:
+        """Write down which definitions and systems this version of the code has.
+
+        Raises SchemaOutdated if the database is not at this version.
+        """
+        await migrate.check(self.database.fetch)
+        for process in self.processes.values():
+            await self._register(process)
+        async with self.database.transaction() as connection:
+            for connector in sorted(self.connectors, key=lambda each: each.name):
+                await registry.register_system(
+                    connection,
+                    key=connector.name,
+                    title=connector.title,
+                    connector=type(connector).__name__,
+                    credential=connector.credential,
+                )
+        self.tickets.version = self.versions[ticketing.NAME]
+
+    async def _register(self, process: Process[..., Any]) -> None:
+        module = inspect.getmodule(process.function)
+        async with self.database.transaction() as connection:
+            version, is_new = await registry.register_definition(
+                connection,
+                process=process.name,
+                sha256=process.definition_sha256,
+                source="" if module is None else inspect.getsource(module),
+                title=process.title,
+                owner=process.owner,
+            )
+            self.versions[process.name] = version
+            if is_new:
+                await self._tell_definition(connection, process, version)
+
+    async def _tell_definition(
+        self, connection: Connection, process: Process[..., Any], version: int
+    ) -> None:
+        fact = facts.ProcessRegistered(
+            source_sha256=process.definition_sha256, author="code", previous=version - 1 or None
+        )
+        change = Change(run=self._ids.new(), from_seq=0, is_aside=True)
+        at = await registry.now(connection)
+        change.beside.append(
+            Beside(
+                "admin",
+                fact,
+                at,
+                Actor(type="system", id="newel"),
+                None,
+                process=ProcessVersion(
+                    name=process.name,
+                    version=version,
+                    definition_sha256=process.definition_sha256,
+                ),
+            )
+        )
+        await with_streams(connection, change, self._ids.event_id)
+        await apply(connection, [change])
+
+    def new_worker(self) -> Worker:
+        """Make a worker for this deployment; its `run` drives runs until it is cancelled."""
+        incidents = Incidents(self._operating, self.messages, self.connectors, self.tickets)
+        return Worker(
+            self.database, self.processes, self.vault, incidents, self.messages, self.worker_settings
+        )
+
+    # --- starting ---------------------------------------------------------------------------
+
+    async def start(
+        self,
+        process: str,
+        document: object,
+        *,
+        actor: Actor,
+        idempotency_key: str | None = None,
+        source: Source = "api",
+    ) -> Started:
+        """Start a run from what a caller sent; validated before anything is written.
+
+        document: JSON data of the input. The same key with the same document gives the same
+        run, also in parallel and after a crash. Raises NotFound, InvalidInput by field,
+        AlreadyStarted (the key was used for something else, or the subject has an open run).
+        """
+        definition = self.processes.get(process)
+        if definition is None or process == ticketing.NAME:
+            raise NotFound(kind="process", reference=process)
+        arguments = definition.parsed(document)
+        digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
+        run = self._ids.run_id()
+        try:
+            async with self.database.transaction() as connection:
+                if idempotency_key is not None:
+                    known = await self._known(
+                        connection, f"{actor.id}/{process}", idempotency_key, digest, run
+                    )
+                    if known is not None:
+                        return known
+                person = await self._begin(
+                    connection, definition, arguments, run, actor, idempotency_key, source
+                )
+        except asyncpg.PostgresError as error:
+            if error.sqlstate not in {RARE_REFUSED, "23505"}:
+                raise
+            raise StoreError("Another start was carried out at the same moment. Try again.") from error
+        return Started(run=run, is_new=True, person=person)
+
+    async def _known(
+        self, connection: Connection, scope: str, key: str, digest: bytes, run: UUID
+    ) -> Started | None:
+        known = await registry.claim_request(
+            connection, scope=scope, key=key, digest=digest, run=run
+        )
+        if known is None:
+            return None
+        if known["digest"] != digest:
+            raise AlreadyStarted(run=reference("run", known["run_id"]), idempotency_key=key)
+        row = await connection.fetchrow(
+            "select subject from newel.run where id = $1", known["run_id"]
+        )
+        person = None if row is None else row["subject"]
+        return Started(run=known["run_id"], is_new=False, person=person)
+
+    async def _begin(  # noqa: PLR0913 - the parts of a start
+        self,
+        connection: Connection,
+        process: Process[..., Any],
+        arguments: dict[str, object],
+        run: UUID,
+        actor: Actor,
+        idempotency_key: str | None,
+        source: Source,
+    ) -> UUID | None:
+        at = await registry.now(connection)
+        people = Change(run=run, from_seq=0, last_at=at)
+        intake = Intake(connection, self.vault, actor, self._ids.event_id)
+        filled = await intake.resolve(arguments, people)
+        subject = process.subject_of(filled)
+        person = None if subject is None else parse_reference(subject.ref)[1]
+        if person is not None:
+            open_run = await runs.open_of_subject(connection, process.name, person)
+            if open_run is not None:
+                raise AlreadyStarted(run=reference("run", open_run))
+        key = None if person is None else await registry.key_of(connection, person)
+        n, wrapped = key or (None, None)
+        change, _, _, _ = born(
+            Start(
+                run=run,
+                process=process,
+                version=self.versions[process.name],
+                arguments=filled,
+                subject=person,
+                actor=actor,
+                source=source,
+                at=at,
+                sealer=self.vault.sealer(run, person, n, wrapped),
+                idempotency_key=idempotency_key,
+            ),
+            self._ids.event_id,
+        )
+        change.beside = people.beside
+        await with_streams(connection, change, self._ids.event_id)
+        refused = await apply(connection, [change])
+        if refused:
+            raise StoreError("Another start was carried out at the same moment. Try again.")
+        return person
+
+    # --- verbs on what is there -------------------------------------------------------------
+
+    async def decide(
+        self, task: UUID, *, approved: bool, actor: Actor, comment: str = ""
+    ) -> None:
+        """Decide an approval; errors as in `commands.decide`."""
+        await commands.decide(
+            self._operating, task, approved=approved, actor=actor, comment=comment
+        )
+
+    async def retry(self, run: UUID, key: str | None = None, *, actor: Actor) -> None:
+        """Try a parked or waiting step again; errors as in `commands.retry`."""
+        await commands.retry(self._operating, run, key, actor=actor)
+
+    async def skip(self, run: UUID, key: str, *, actor: Actor, reason: str) -> None:
+        """Let the body go on without a step; errors as in `commands.skip`."""
+        await commands.skip(self._operating, run, key, actor=actor, reason=reason)
+
+    async def complete_by_hand(  # noqa: PLR0913 - what a person did, and why
+        self, run: UUID, key: str, value: object, *, evidence: str, actor: Actor, reason: str
+    ) -> None:
+        """Give the result of a step that a person has done; errors as in `commands`."""
+        await commands.complete_by_hand(
+            self._operating, run, key, value, evidence=evidence, actor=actor, reason=reason
+        )
+
+    async def cancel(self, run: UUID, *, actor: Actor, reason: str) -> None:
+        """Ask for the end of a run; errors as in `commands.cancel`."""
+        await commands.cancel(self._operating, run, actor=actor, reason=reason)
+
+    # --- who acts ---------------------------------------------------------------------------
+
+    async def actor(self, named: str | None, *, via: str, key: str | None = None) -> Actor:
+        """Say who acts: the person that was named, or the service of the API key.
+
+        named: a reference, a work address or an exact name. An address that is not known
+        registers a person, named by whoever called. key: the public part of the API key.
+        Raises NotFound for a name or reference that nobody has.
+        """
+        identity: Literal["key", "service"] = "service" if key is None else "key"
+        name = f"svc_{via}" if key is None else f"key_{key}"
+        if named is None or not named.strip():
+            return Actor(type=identity, id=name, via=via)
+        person = await self._named(named.strip(), Actor(type=identity, id=name, via=via))
+        return Actor(type=identity, id=name, via=via, on_behalf_of=reference("per", person))
+
+    async def _named(self, named: str, caller: Actor) -> UUID:
+        async with self.database.transaction() as connection:
+            ref = None
+            if named.startswith("per_"):
+                try:
+                    ref = parse_reference(named)[1]
+                except ValueError:
+                    raise NotFound(kind="person", reference=named) from None
+            known = await registry.person_known(
+                connection, ref=ref, hr_key=None, email=named.lower()
+            )
+            if known is not None:
+                found: UUID = known["ref"]
+                return found
+            same = await registry.people_named(connection, named)
+            if len(same) == 1:
+                found = same[0]["ref"]
+                return found
+            if "@" not in named or len(same) > 1:
+                raise NotFound(kind="person", reference=named)
+            return await self._registered(connection, named, caller)
+
+    async def _registered(self, connection: Connection, email: str, caller: Actor) -> UUID:
+        change = Change(run=self._ids.new(), from_seq=0, is_aside=True)
+        change.last_at = await registry.now(connection)
+        intake = Intake(connection, self.vault, caller, self._ids.event_id)
+        name = email.partition("@")[0].replace(".", " ").title()
+        filled = await intake.resolve({"person": Person(name=name, email=email)}, change)
+        await with_streams(connection, change, self._ids.event_id)
+        await apply(connection, [change])
+        person = filled["person"]
+        assert isinstance(person, Person), "a person stays a person"
+        return parse_reference(person.ref)[1]

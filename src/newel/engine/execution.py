@@ -1,0 +1,426 @@
+"""One run in a worker's memory: replayed from its journal, driven until it ends or rests.
+
+An Execution is a function of the journal and of the facts that came after it. Facts (a step's
+end, a due moment) are handed to the body in memory, the body runs ahead to its next durable
+acts, and only then one Change goes to the committer: outcomes, what follows from them, the
+intents of the next steps, the run's state. The code of those steps starts when that Change is
+committed, never earlier. If the Change is refused because somebody else wrote first, the whole
+Execution is thrown away, loaded anew, and the facts are applied again: nothing has been shown
+to the outside that was not committed.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import orjson
+
+from newel.audit import catalogue as facts
+from newel.audit.leaf import Actor, ProcessVersion
+from newel.base.errors import Cancelled, NewelError, OutcomeUnreadable, Overdue
+from newel.base.ids import idempotency_key, reference
+from newel.domain.acts import OpenAct
+from newel.domain.change import Beside, Change, Entries, Head
+from newel.domain.retry import Retry
+from newel.domain.values import RunInfo
+from newel.engine.body import Body, Ready
+from newel.engine.history import History, Recorded
+from newel.engine.outcomes import decoded, failure_of, is_declared
+from newel.engine.vault import Sealer
+from newel.flow.act import Act, StepAct
+from newel.flow.process import Process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circuit:
+    """An open incident of a credential, as far as steps must know of it."""
+
+    incident: UUID
+    lead_run: UUID
+    lead_key: str
+    is_open: bool
+
+
+class Host(Protocol):
+    """What an Execution needs of the worker it lives in."""
+
+    worker: int
+    epoch: int
+    actor: Actor
+    retry: Retry
+
+    def now(self) -> datetime:
+        """The database's clock, as far as the worker knows it."""
+        ...
+
+    def event_id(self) -> str:
+        """A fresh id for an audit event."""
+        ...
+
+    def new_uuid(self) -> UUID:
+        """A fresh time-ordered id."""
+        ...
+
+    def circuit(self, credential: str | None) -> Circuit | None:
+        """The open incident of a credential, at most a second old."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Loaded:
+    """A run as it was read: its row, its history, what is open."""
+
+    id: UUID
+    process: Process[..., Any]  # Any: each process has its own result
+    version: int
+    state: str
+    subject: UUID | None
+    head: Head
+    cancelling: bool
+    as_of: datetime
+    started_at: datetime
+    history: History
+    open_acts: dict[str, OpenAct]
+    sealer: Sealer
+    is_born: bool = False
+
+
+@dataclass(slots=True)
+class Settled:
+    """What an Execution decided: the Change to commit, or that the run only rests again.
+
+    starting: keys whose attempts begin when the Change is committed.
+    """
+
+    change: Change | None
+    wake_at: datetime | None
+    rests: bool
+    starting: list[str] = field(default_factory=list)
+
+
+Arrive = Callable[["Execution", str, Act[Any]], None]  # Any: each act has its own result
+
+
+class Execution:
+    """One run being driven; all its methods are synchronous and do no I/O."""
+
+    def __init__(self, loaded: Loaded, host: Host, arrive: Arrive) -> None:
+        """Prepare the run; nothing is driven before `begin`.
+
+        arrive: opens, or goes on with, the act that a branch has come to.
+        """
+        self._arrive = arrive
+        self.loaded = loaded
+        self.host = host
+        self.id = loaded.id
+        self.process = loaded.process
+        self.history = loaded.history
+        self.open = loaded.open_acts
+        self.sealer = loaded.sealer
+        self.state = loaded.state
+        self.as_of = loaded.as_of
+        self.subject = None if loaded.subject is None else reference("per", loaded.subject)
+        self.entries = Entries(loaded.head, host.event_id)
+        self.change = Change(run=self.id, from_seq=loaded.head.seq)
+        self.acts: dict[str, Act[Any]] = {}  # Any: each act has its own result
+        self.attempting: set[str] = set()
+        self.starting: list[str] = []
+        self.blocked: tuple[str, str] | None = None
+        self.on_outcome: Callable[[Execution, str, object], None] | None = None
+        self.has_ended = False
+        self.state_at_end = "completed"
+        self._arrived: list[tuple[str, Act[Any]]] = []  # Any: as above
+        self.version = ProcessVersion(
+            name=self.process.name,
+            version=loaded.version,
+            definition_sha256=self.process.definition_sha256,
+        )
+        self._body: Body | None = None
+
+    # --- the ways in -----------------------------------------------------------------------
+
+    def begin(self, *, attempting: set[str] | None = None) -> Settled:
+        """Replay the run from its journal, and go on as far as it can.
+
+        attempting: keys whose attempts this worker has in flight already.
+        """
+        self.attempting = attempting or set()
+        info = RunInfo(
+            id=reference("run", self.id),
+            process=self.process.name,
+            subject=self.subject,
+            started_at=self.loaded.started_at,
+            started_by=self.history.started_by,
+        )
+        try:
+            arguments = self.process.loaded(self.history.arguments)
+        except NewelError as error:
+            self.blocked = ("blocked", str(error))
+            return self.settle()
+        self._body = Body(
+            self.process, arguments, run=self.id, info=info, reached=self._reached
+        )
+        self._body.start()
+        self._open_arrived()
+        if self.loaded.cancelling:
+            self._cancel()
+        return self.settle()
+
+    def resume(self, key: str, outcome: Ready, seq: int) -> None:
+        """Hand an outcome that was just recorded to the body, and let it run ahead."""
+        assert self._body is not None, "a run is begun before anything arrives"
+        if key in self._body.resting:
+            self._body.driven.is_live = True
+            self._body.resume(key, seq, outcome)
+            self._open_arrived()
+
+    def dismiss(self) -> None:
+        """Let go of the run's memory; nothing is recorded."""
+        if self._body is not None:
+            self._body.dismiss()
+
+    # --- what the body reaches -------------------------------------------------------------
+
+    def _reached(self, key: str, act: Act[Any]) -> tuple[int, Ready] | None:
+        self.acts[key] = act
+        recorded = self.history.outcomes.get(key)
+        if recorded is None:
+            self._arrived.append((key, act))
+            return None
+        if isinstance(act, StepAct) and self._has_drifted(key, act):
+            return None
+        try:
+            return recorded.seq, self._ready(key, act, recorded)
+        except OutcomeUnreadable as error:
+            self.blocked = ("blocked", str(error))
+            return None
+
+    def _ready(self, key: str, act: Act[Any], recorded: Recorded) -> Ready:
+        value, error = decoded(key, act, recorded, self.opened)
+        return Ready(value, error, recorded.at)
+
+    def _has_drifted(self, key: str, act: StepAct[Any]) -> bool:
+        known = self.history.fingerprints.get(key)
+        if known is None or known == self.fingerprint(act).hex():
+            return False
+        self.blocked = (
+            "drifted",
+            f"The input of the finished step `{key}` has changed since it ran. "
+            "Keep the result, or run it again.",
+        )
+        return True
+
+    def _open_arrived(self) -> None:
+        while self._arrived:
+            arrived, self._arrived = self._arrived, []
+            for key, act in arrived:
+                if key in self.history.outcomes or self.has_ended:
+                    continue
+                self._arrive(self, key, act)
+
+    def _cancel(self) -> None:
+        """Raise Cancelled at every act that rests; what is in flight ends first."""
+        assert self._body is not None, "a run is begun before it is cancelled"
+        for key in list(self._body.resting):
+            if key in self.attempting or key in self.starting:
+                continue
+            act = self.open.pop(key, None)
+            if act is not None:
+                self._withdraw(key, act)
+            if key in self._body.resting:
+                self._body.interrupt(key)
+                self._arrived = []
+
+    def _withdraw(self, key: str, act: OpenAct) -> None:
+        if act.kind == "step":
+            fact: Any = facts.StepCancelled(by="run")
+        else:
+            fact = facts.WaitClosed(by="cancel")
+        if act.task_id is not None:
+            task = reference("tsk", act.task_id)
+            self.record(facts.TaskWithdrawn(task=task, cause="cancel"), key=key)
+            self.change.also("task", {**self.withdrawn_task(act), "state": "withdrawn"})
+        self.record(fact, key=key)
+        self.change.closed.append(key)
+
+    def withdrawn_task(self, act: OpenAct) -> dict[str, Any]:
+        """The columns of a task that an update of its state must name."""
+        return {
+            "id": str(act.task_id),
+            "run_id": str(self.id),
+            "key": act.key,
+            "kind": "approval",
+            "title": act.key,
+            "owner": act.owner or "",
+            "excluded": [],
+            "opened_at": act.opened_at,
+            "version": 1,
+        }
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def record(self, fact: Any, *, key: str | None = None, **more: Any) -> int:
+        """Add a fact to the Change in the making; answers with its place in the stream."""
+        return self.entries.add(
+            fact,
+            at=self.host.now(),
+            actor=self.host.actor,
+            subject=self.subject,
+            key=key,
+            **more,
+        )
+
+    def beside(self, stream: str, fact: Any, *, system: str | None) -> None:
+        """Add a fact for a stream that is no run; such a Change travels alone."""
+        self.change.beside.append(
+            Beside(stream, fact, self.host.now(), self.host.actor, system)
+        )
+
+    def opened(self, payload: bytes) -> bytes:
+        """A payload's plain bytes."""
+        return self.sealer.open(payload)
+
+    def fingerprint(self, act: StepAct[Any]) -> bytes:
+        """What tells whether a finished step's input has changed; 16 bytes under the run's secret."""
+        arguments = act.step.arguments(act.args, act.kwargs)
+        return hmac.digest(self.history.secret, arguments, "sha256")[:16]
+
+    def idempotency_key(self, key: str) -> str:
+        """What a system that takes idempotency keys is given: the same in every attempt."""
+        return idempotency_key(self.id, key)
+
+    def intend(self, act: OpenAct, round_: int) -> None:
+        """Record that an attempt is about to be made; it starts when this is committed."""
+        fingerprint = act.fingerprint or b""
+        self.record(
+            facts.StepStarted(
+                idempotency_key=self.idempotency_key(act.key),
+                input_fp=fingerprint.hex(),
+                direction="act",
+            ),
+            key=act.key,
+            attempt=act.attempt,
+            round_=round_,
+            system=act.system,
+        )
+        self.history.fingerprints[act.key] = fingerprint.hex()
+        self.history.begun_at[act.key] = act.intended_at
+        self.starting.append(act.key)
+
+    # --- settling --------------------------------------------------------------------------
+
+    def settle(self) -> Settled:
+        """Close the Change in the making: the run's new state, and whether it rests."""
+        body = self._body
+        if body is not None and body.has_ended and not self.has_ended:
+            self._end(body)
+        rests = self.has_ended or not (self.attempting or self.starting)
+        state, wake_at = self._state(rests=rests)
+        starting, self.starting = self.starting, []
+        self.attempting.update(starting)
+        if len(self.entries) == 0:
+            return Settled(None, wake_at, rests, starting)
+        change = self.change
+        change.release = rests
+        change.state, change.wake_at = state, wake_at if rests else None
+        if state == "parked":
+            change.reason, change.addressee = self._why_parked()
+        change.seal(self.entries, run_state=state if state != self.state else None)
+        self.state = state
+        self.change = Change(run=self.id, from_seq=change.to_seq)
+        return Settled(change, wake_at, rests, starting)
+
+    def _state(self, *, rests: bool) -> tuple[str, datetime | None]:
+        if self.has_ended:
+            return self.state_at_end, None
+        if not rests:
+            self._note_unparked("running")
+            return "running", None
+        moments = [act.next_at or act.due_at for act in self.open.values() if act.state != "parked"]
+        can_move = [act for act in self.open.values() if act.state != "parked"]
+        if self.blocked is not None or not can_move:
+            self._note_parked()
+            return "parked", None
+        self._note_unparked("waiting")
+        known = [moment for moment in moments if moment is not None]
+        return "waiting", min(known, default=None)
+
+    def _note_parked(self) -> None:
+        if self.state == "parked":
+            return
+        keys = sorted(key for key, act in self.open.items() if act.state == "parked")
+        incidents = {act.incident_id for act in self.open.values() if act.incident_id is not None}
+        incident = reference("inc", incidents.pop()) if len(incidents) == 1 else None
+        payload = None
+        if self.blocked is not None:
+            payload = self.sealer.seal(orjson.dumps({"why": self.blocked[1]}))
+        self.record(
+            facts.RunParked(keys=tuple(keys), class_=self._class_parked(), incident=incident),
+            payload=payload,
+        )
+
+    def _note_unparked(self, state: str) -> None:
+        if self.state == "parked" and state != "parked":
+            self.record(facts.RunUnparked(by="retry"))
+
+    def _why_parked(self) -> tuple[str, str]:
+        if self.blocked is not None:
+            return self.blocked[0], "maintainers"
+        for act in self.open.values():
+            if act.state == "parked":
+                return act.reason or "unknown", act.owner or self.process.owner or "it"
+        return "bug", "maintainers"
+
+    def _class_parked(self) -> Any:
+        if self.blocked is not None:
+            return self.blocked[0]
+        for act in self.open.values():
+            if act.state == "parked":
+                return act.trouble.failure_class or "outcome-unknown"
+        return "bug"
+
+    def _end(self, body: Body) -> None:
+        error = body.error
+        if error is None:
+            self._complete(body.value)
+        elif isinstance(error, Cancelled):
+            self.has_ended, self.state_at_end = True, "cancelled"
+            self.record(facts.RunCancelled(undone=(), kept=()))
+        elif is_declared(error, self.process.raises):
+            self.has_ended, self.state_at_end = True, "failed"
+            key = error.key if isinstance(error, Overdue) else None
+            self.record(
+                facts.RunFailed(error=type(error).__name__, key=key),
+                process=self.version,
+                payload=self.sealer.seal(orjson.dumps({"message": str(error)})),
+            )
+        else:
+            self.blocked = ("bug", failure_of(error))
+
+    def _complete(self, value: object) -> None:
+        try:
+            text, _ = self.process.result.round_trip(value)
+        except NewelError as error:
+            self.blocked = ("bug", str(error))
+            return
+        payload = self.sealer.seal(text)
+        elapsed = self.host.now() - self.loaded.started_at
+        self.has_ended, self.state_at_end = True, "completed"
+        self.record(
+            facts.RunCompleted(
+                outcome_digest=self.sealer.digest(payload),
+                active_us=_microseconds(self.history.active()),
+                elapsed_us=_microseconds(elapsed),
+            ),
+            process=self.version,
+            payload=payload,
+        )
+
+
+def _microseconds(span: timedelta) -> int:
+    return max(span // timedelta(microseconds=1), 0)

@@ -1,0 +1,110 @@
+"""What the journal says of one run: its input, fingerprints and outcomes, ready for a replay."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from newel.audit.leaf import leaf_hash
+
+OPENING: Final = frozenset({"run.started", "run.amended"})
+
+
+@dataclass(slots=True)
+class Recorded:
+    """The outcome of one key, as the journal holds it."""
+
+    seq: int
+    type: str
+    at: datetime
+    entry: bytes
+    payload: bytes | None
+
+    def leaf(self) -> dict[str, Any]:  # Any: JSON
+        """The leaf's own facts."""
+        leaf: dict[str, Any] = orjson.loads(self.entry)
+        return leaf
+
+
+@dataclass(slots=True)
+class Approval:
+    """The latest yes of a person in this run: the authority of what follows it."""
+
+    event: str
+    leaf_hash: str
+    approver: str
+
+
+@dataclass(slots=True)
+class History:
+    """A run's past. fingerprints: by key, of the latest attempt; outcomes: by key."""
+
+    arguments: bytes = b"{}"
+    secret: bytes = b""
+    started_by: str = ""
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, Recorded] = field(default_factory=dict)
+    approval: Approval | None = None
+    begun_at: dict[str, datetime | None] = field(default_factory=dict)
+    intervals: list[tuple[datetime, datetime]] = field(default_factory=list)
+
+    def ended(self, key: str, at: datetime) -> None:
+        """Note that the attempt of `key` that was begun last has ended."""
+        begun = self.begun_at.pop(key, None)
+        if begun is not None:
+            self.intervals.append((begun, at))
+
+    def active(self) -> timedelta:
+        """How long attempts were running: the union of their intervals."""
+        total, end = timedelta(0), None
+        for begun, ended in sorted(self.intervals):
+            if end is None or begun > end:
+                total += ended - begun
+                end = ended
+            elif ended > end:
+                total += ended - end
+                end = ended
+        return total
+
+    @classmethod
+    def of(cls, rows: Iterable[Any], opened: Callable[[bytes], bytes]) -> History:
+        """Read a run's rows in order; `opened` gives a payload's plain bytes."""
+        history = cls()
+        for row in rows:
+            history._take(row, opened)
+        return history
+
+    def _take(self, row: Any, opened: Callable[[bytes], bytes]) -> None:  # Any: a record
+        kind: str = row["type"]
+        if kind in OPENING:
+            shape = orjson.loads(opened(row["payload"]))
+            self.arguments = orjson.dumps(shape["arguments"])
+            if kind == "run.started":
+                self.secret = base64.b64decode(shape["secret"])
+                self.started_by = orjson.loads(row["entry"])["actor"]["id"]
+        elif kind == "step.started":
+            fingerprint: str = orjson.loads(row["entry"])["data"]["input_fp"]
+            self.fingerprints[row["key"]] = fingerprint
+            self.begun_at[row["key"]] = row["occurred_at"]
+        elif kind == "step.attempt_failed":
+            self.ended(row["key"], row["occurred_at"])
+        else:
+            self.ended(row["key"], row["occurred_at"])
+            self._take_outcome(row)
+
+    def _take_outcome(self, row: Any) -> None:  # Any: a record
+        found = Recorded(row["seq"], row["type"], row["occurred_at"], row["entry"], row["payload"])
+        if found.type == "wait.closed" and found.leaf()["data"]["by"] == "decision":
+            return  # the outcome of an approval is its task.decided
+        if found.type == "task.decided":
+            leaf = found.leaf()
+            if leaf["data"]["decision"] == "approve":
+                digest = leaf_hash(found.entry).hex()
+                approver = leaf["actor"].get("on_behalf_of") or leaf["actor"]["id"]
+                self.approval = Approval(leaf["id"], digest, approver)
+        self.outcomes[row["key"]] = found

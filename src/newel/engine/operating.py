@@ -1,0 +1,149 @@
+"""One command on one run, under the run's row lock: read, decide, apply one Change.
+
+Whoever is not the run's owner writes this way: operators, deciders, messages, probes. The
+owner finds `seq` moved, or its run due, and loads it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from newel.audit.leaf import Actor
+from newel.base.errors import NotFound, NotWaiting
+from newel.base.ids import reference
+from newel.domain.acts import OpenAct
+from newel.domain.change import Change, Entries, Head
+from newel.domain.values import FINAL
+from newel.engine.vault import Sealer, Vault
+from newel.store import journal, runs, streams
+from newel.store.changes import apply
+from newel.store.database import Connection, Database, Row
+
+
+@dataclass(slots=True, kw_only=True)
+class Command:
+    """A run under its lock, and the Change that a command makes of it.
+
+    parked: reason and addressee, where the command itself puts the run down.
+    """
+
+    connection: Connection
+    row: Row
+    acts: dict[str, OpenAct]
+    sealer: Sealer
+    entries: Entries
+    change: Change
+    actor: Actor
+    at: datetime
+    parked: tuple[str, str] | None = None
+
+    @property
+    def run(self) -> UUID:
+        """The run's id."""
+        found: UUID = self.row["id"]
+        return found
+
+    @property
+    def subject(self) -> str | None:
+        """The reference of the run's subject."""
+        return None if self.row["subject"] is None else reference("per", self.row["subject"])
+
+    def act(self, key: str, *, verb: str) -> OpenAct:
+        """The open act at a key; raises NotFound if there is none."""
+        act = self.acts.get(key)
+        if act is None:
+            raise NotFound(kind="open step", reference=key)
+        if act.state == "attempting":
+            raise NotWaiting(verb=verb, what=f"`{key}`", state="being tried right now")
+        return act
+
+    def record(self, fact: Any, *, key: str | None = None, **more: Any) -> int:  # Any: per type
+        """Add a fact; answers with its place in the stream."""
+        return self.entries.add(
+            fact, at=self.at, actor=self.actor, subject=self.subject, key=key, **more
+        )
+
+    def reason(self, code: str, text: str, event_id: str) -> dict[str, Any]:
+        """A reason as leaves hold it: the code in clear, the text sealed for the subject."""
+        sealed = self.sealer.field(text, event_id=event_id, pointer="/reason/text")
+        return {"code": code} if sealed is None else {"code": code, "text": sealed}
+
+
+@asynccontextmanager
+async def command(
+    database: Database, vault: Vault, run: UUID, actor: Actor, new_event_id: Callable[[], str]
+) -> AsyncIterator[Command]:
+    """Lock a run, let a verb decide, and write its Change; the run is due afterwards.
+
+    Raises NotFound for an unknown run and NotWaiting for one that has ended. If the block adds
+    no fact, nothing is written. Locks: the run, then what the Change names, in the lock order.
+    """
+    async with database.transaction() as connection:
+        row = await runs.locked(connection, run)
+        if row is None:
+            raise NotFound(kind="run", reference=reference("run", run))
+        if row["state"] in FINAL:
+            raise NotWaiting(verb="change", what=reference("run", run), state=row["state"])
+        acts = {act["key"]: OpenAct.of(act) for act in await journal.open_acts(connection, [run])}
+        head = Head(
+            id=run,
+            stream=f"run/{reference('run', run)}",
+            seq=row["seq"],
+            hash=row["head"],
+            last_at=row["last_at"],
+        )
+        made = Command(
+            connection=connection,
+            row=row,
+            acts=acts,
+            sealer=vault.sealer(run, row["subject"], row["key_n"], row["wrapped"]),
+            entries=Entries(head, new_event_id),
+            change=Change(run=run, from_seq=row["seq"]),
+            actor=actor,
+            at=row["as_of"],
+        )
+        yield made
+        if len(made.entries):
+            await _write(made, new_event_id)
+
+
+async def _write(made: Command, new_event_id: Callable[[], str]) -> None:
+    change = made.change
+    change.state, change.wake_at = made.row["state"], made.at
+    change.reason, change.addressee = made.row["parked_reason"], made.row["parked_with"]
+    if made.parked is not None:
+        change.state, change.wake_at, change.release = "parked", None, True
+        change.reason, change.addressee = made.parked
+    change.seal(made.entries, run_state=None)
+    await with_streams(made.connection, change, new_event_id)
+    await apply(made.connection, [change, *change.together])
+
+
+async def with_streams(
+    connection: Connection, change: Change, new_event_id: Callable[[], str]
+) -> None:
+    """Seal a Change's facts for streams that are no run, now that their heads are known."""
+    change.events = [event for event in change.events if event.stream_id == change.run]
+    change.streams = []
+    for name in sorted({fact.stream for fact in change.beside}):
+        head = await streams.head(connection, name)
+        from_seq = head.seq
+        entries = Entries(head, new_event_id)
+        for fact in change.beside:
+            if fact.stream == name:
+                entries.add(
+                    fact.fact,
+                    at=fact.at,
+                    actor=fact.actor,
+                    system=fact.system,
+                    subject=fact.subject,
+                    process=fact.process,
+                    id_=fact.id,
+                )
+        change.events.extend(entries.sealed())
+        change.streams.append((from_seq, head))

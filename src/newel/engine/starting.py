@@ -1,0 +1,97 @@
+"""Starting a run: its first event and its row, as one Change."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+
+from newel.audit import catalogue as facts
+from newel.audit.leaf import Actor, ProcessVersion
+from newel.base.ids import reference
+from newel.domain.change import Change, Entries, Head
+from newel.engine.vault import Sealer
+from newel.flow.process import Process
+
+_PRIORITY = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a run starts from. secret: fingerprints are made under it; 32 random bytes."""
+
+    run: UUID
+    process: Process[..., Any]  # Any: each process has its own result
+    version: int
+    arguments: Mapping[str, object]
+    subject: UUID | None
+    actor: Actor
+    source: Literal["api", "console", "webhook", "schedule", "cli", "run"]
+    at: datetime
+    sealer: Sealer
+    idempotency_key: str | None = None
+    owner: tuple[int, int] | None = None
+    parent: tuple[str, str] | None = None
+
+
+def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, bytes, bytes]:
+    """Make the Change that starts a run; answers also with its head, arguments and secret."""
+    secret = os.urandom(32)
+    arguments = start.process.dumped(start.arguments)
+    text = orjson.dumps(
+        {"arguments": orjson.Fragment(arguments), "secret": base64.b64encode(secret).decode()}
+    )
+    payload = start.sealer.seal(text)
+    subject = None if start.subject is None else reference("per", start.subject)
+    head = Head(
+        id=start.run, stream=f"run/{reference('run', start.run)}", seq=0, hash=b"", last_at=None
+    )
+    entries = Entries(head, new_event_id)
+    parent = None
+    if start.parent is not None:
+        parent = facts.ParentRun(run=start.parent[0], key=start.parent[1])
+    entries.add(
+        facts.RunStarted(
+            source=facts.Source(type=start.source),
+            requested_by=start.actor.on_behalf_of or start.actor.id,
+            input_digest=start.sealer.digest(payload),
+            confidential=False,
+            idempotency_key=start.idempotency_key,
+            parent=parent,
+        ),
+        at=start.at,
+        actor=start.actor,
+        subject=subject,
+        payload=payload,
+        process=ProcessVersion(
+            name=start.process.name,
+            version=start.version,
+            definition_sha256=start.process.definition_sha256,
+        ),
+    )
+    change = Change(run=start.run, from_seq=0, born=_row(start))
+    change.state, change.wake_at = "running", None if start.owner else start.at
+    change.seal(entries, run_state="running")
+    return change, head, arguments, secret
+
+
+def _row(start: Start) -> dict[str, Any]:
+    worker, epoch = start.owner or (None, None)
+    return {
+        "id": str(start.run),
+        "process": start.process.name,
+        "version": start.version,
+        "subject": start.subject,
+        "stint": None if start.subject is None else 1,
+        "priority": _PRIORITY,
+        "worker_id": worker,
+        "worker_epoch": epoch,
+        "cancelling": False,
+        "started_at": start.at,
+    }

@@ -1,0 +1,494 @@
+"""The life of a step inside a run: intended, attempted, done; tried again, in doubt, parked.
+
+These functions turn what happened into facts and rows of the Change in the making. They do no
+I/O; what they need to know of incidents was read before (`IncidentView`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import orjson
+
+from newel.audit import catalogue as facts
+from newel.base.errors import StepError
+from newel.base.errors import StepFailed as GivenUp
+from newel.base.ids import reference
+from newel.domain.acts import OpenAct
+from newel.domain.change import Change, Intent
+from newel.domain.failures import PARKING, incident_fingerprint
+from newel.domain.retry import Retry, begun, next_round
+from newel.domain.transitions import MAX_CRASHES, Park, TryAgain, after_error, after_unclear
+from newel.domain.values import Call, Effect
+from newel.engine import granting
+from newel.engine.body import Ready
+from newel.engine.execution import Execution
+from newel.engine.history import Recorded
+from newel.engine.outcomes import answer_payload
+from newel.flow.act import StepAct
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(slots=True, kw_only=True)
+class Finished:
+    """How one attempt ended. text, value: the result as JSON and as the body sees it.
+
+    error: a StepError, or an answer that the step declared. unclear: `verify` could not tell.
+    adopted: the result was found by `verify`, not made by this attempt.
+    """
+
+    key: str
+    attempt: int
+    began_at: datetime
+    duration: timedelta
+    text: bytes = b"null"
+    value: object = None
+    error: Exception | None = None
+    unclear: bool = False
+    adopted: bool = False
+    redone: bool = False
+    effect: Effect | None = None
+    calls: list[Call] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentView:
+    """The open incident of a failure's fingerprint, as it was just read; `row` is None if there
+    is none. escalate: makes the Change that starts the incident's run, for a first escalation.
+    """
+
+    fingerprint: str
+    row: dict[str, Any] | None
+    title: str
+    owner: str
+    escalate: Callable[[dict[str, Any]], Change]
+
+
+def policy_of(run: Execution, act: StepAct[Any]) -> Retry:
+    """The retry profile in force: the step's, else the process's, else the engine's."""
+    return act.step.options.retry or run.process.retry or run.host.retry
+
+
+def doubt_policy(act: StepAct[Any]) -> Literal["verify", "repeat", "ask"]:
+    """How an outcome that is not known is resolved."""
+    return "verify" if act.step.verify is not None else act.step.options.in_doubt
+
+
+def arrive(run: Execution, key: str, act: StepAct[Any]) -> None:
+    """Begin a step that the body has come to, or go on with one that is open."""
+    open_act = run.open.get(key)
+    if open_act is None:
+        _first(run, key, act)
+    elif open_act.state == "attempting":
+        if key not in run.attempting:
+            _after_crash(run, open_act, act)
+    elif open_act.state == "retrying" and (
+        open_act.next_at is None or open_act.next_at <= run.as_of
+    ):
+        _again(run, open_act, act)
+
+
+def _first(run: Execution, key: str, act: StepAct[Any]) -> None:
+    step = act.step
+    now = run.host.now()
+    opened = OpenAct(
+        key=key,
+        kind="step",
+        state="attempting",
+        opened_at=now,
+        fingerprint=run.fingerprint(act),
+        effect_key=step.effect_key(act.args, act.kwargs),
+        system=step.options.system,
+        credential=getattr(step.owner, "credential", None),
+    )
+    run.open[key] = opened
+    if _is_held_back(run, opened, act):
+        opened.trouble = replace(opened.trouble, progress=begun(now))
+        _withhold(run, opened, act)
+    else:
+        _intend(run, opened)
+
+
+def _again(run: Execution, opened: OpenAct, act: StepAct[Any]) -> None:
+    if opened.trouble.early is None and _is_held_back(run, opened, act):
+        _withhold(run, opened, act)
+        return
+    opened.fingerprint = run.fingerprint(act)
+    _intend(run, opened)
+
+
+def _intend(run: Execution, opened: OpenAct) -> None:
+    opened.state = "attempting"
+    opened.attempt += 1
+    opened.next_at = None
+    opened.reason = opened.owner = None
+    opened.intended_at = run.host.now()
+    opened.worker_id, opened.worker_epoch = run.host.worker, run.host.epoch
+    run.intend(opened, opened.round)
+    detail = opened.trouble.row()
+    run.change.intents.append(
+        Intent(
+            opened.key,
+            opened.attempt,
+            opened.intended_at,
+            opened.fingerprint,
+            opened.effect_key,
+            opened.system,
+            opened.credential,
+            orjson.dumps(detail).decode() if detail else None,
+        )
+    )
+
+
+def _after_crash(run: Execution, opened: OpenAct, act: StepAct[Any]) -> None:
+    """An intent without an outcome: its worker died, or lost its lease, in the attempt."""
+    how = doubt_policy(act)
+    trouble = opened.trouble
+    opened.trouble = trouble = replace(
+        trouble,
+        progress=trouble.progress or begun(opened.intended_at or run.host.now()),
+        doubt="crash",
+        doubted_at=trouble.doubted_at or opened.intended_at,
+        crashes=trouble.crashes + 1,
+    )
+    _note(run, opened, facts.StepInDoubt(cause="crash", policy=how))
+    if trouble.crashes >= MAX_CRASHES:
+        opened.trouble = replace(trouble, message="its worker died in every attempt")
+        _park(run, opened, act, "bug", None)
+    elif how == "ask":
+        _park(run, opened, act, "unknown", None)
+    else:
+        if how == "repeat":
+            opened.trouble = replace(trouble, doubt=None, doubted_at=None)
+            _note(run, opened, facts.StepResolved(how="redone"))
+        _intend(run, opened)
+
+
+def finish(run: Execution, done: Finished, view: IncidentView | None) -> None:
+    """Take the end of an attempt into the run, and let the body run ahead."""
+    run.attempting.discard(done.key)
+    opened = run.open.get(done.key)
+    act = run.acts.get(done.key)
+    if opened is None or not isinstance(act, StepAct) or opened.attempt != done.attempt:
+        return  # an operator has resolved the key meanwhile; its outcome stands
+    if done.error is None and not done.unclear:
+        _succeed(run, opened, act, done)
+    elif isinstance(done.error, StepError) or done.unclear:
+        _fail(run, opened, act, done, view)
+    else:
+        assert done.error is not None, "an attempt without a result has an error"
+        _answer(run, opened, done.error, done, cause="answer")
+
+
+def _succeed(run: Execution, opened: OpenAct, act: StepAct[Any], done: Finished) -> None:
+    if opened.trouble.doubt is not None:
+        _note(run, opened, facts.StepResolved(how="adopted" if done.adopted else "redone"))
+    payload = run.sealer.seal(done.text)
+    effect = done.effect
+    seq = _note(
+        run,
+        opened,
+        facts.StepSucceeded(
+            outcome_digest=run.sealer.digest(payload),
+            changed=None if effect is None else effect.changed,
+            adopted=True if done.adopted or (effect is not None and effect.adopted) else None,
+            duration_us=done.duration // _MICROSECOND,
+        ),
+        payload=payload,
+    )
+    if effect is not None:
+        granting.record(run, opened, act, effect, seq=seq, calls=done.calls)
+    _closed(run, opened, "step.succeeded", seq)
+    if run.on_outcome is not None:
+        run.on_outcome(run, done.key, done.value)
+    run.resume(done.key, Ready(done.value, None, run.host.now()), seq)
+
+
+def _answer(
+    run: Execution,
+    opened: OpenAct,
+    error: Exception,
+    done: Finished,
+    *,
+    cause: Literal["answer", "given_up"],
+) -> None:
+    payload = run.sealer.seal(answer_payload(error))
+    seq = _note(
+        run,
+        opened,
+        facts.StepFailed(
+            error=type(error).__name__,
+            cause=cause,
+            outcome_digest=run.sealer.digest(payload),
+            duration_us=done.duration // _MICROSECOND,
+        ),
+        payload=payload,
+    )
+    _closed(run, opened, "step.failed", seq)
+    run.resume(done.key, Ready(None, error, run.host.now()), seq)
+
+
+def _fail(
+    run: Execution, opened: OpenAct, act: StepAct[Any], done: Finished, view: IncidentView | None
+) -> None:
+    now = run.host.now()
+    before = opened.trouble
+    if done.unclear:
+        following: TryAgain | Park = after_unclear(before, now=now)
+        if isinstance(following, Park) and act.step.options.in_doubt == "repeat":
+            following = TryAgain(at=now, trouble=replace(before, doubt=None, doubted_at=None))
+    else:
+        assert isinstance(done.error, StepError), "a failed attempt has a class"
+        following = after_error(
+            before,
+            done.error,
+            policy=policy_of(run, act),
+            began_at=done.began_at,
+            now=now,
+            seed=f"{run.id}/{opened.key}",
+            in_doubt=doubt_policy(act),
+        )
+        _note_failure(run, opened, done.error, done, following)
+        if following.trouble.doubt == "lost_answer" and before.doubt is None:
+            _note(run, opened, facts.StepInDoubt(cause="lost_answer", policy=doubt_policy(act)))
+    opened.trouble = replace(following.trouble, crashes=0)
+    if isinstance(following, TryAgain):
+        if following.round_failed:
+            _note_round(run, opened, following.at)
+            _watch(run, opened, view)
+        _rest(run, opened, following.at)
+        return
+    if following.round_failed:
+        _note_round(run, opened, None)
+    if following.rounds_used and act.step.options.exhausted == "fail":
+        said = (opened.trouble.message or "",)
+        _answer(run, opened, GivenUp(key=opened.key, failures=said), done, cause="given_up")
+        return
+    _park(run, opened, act, following.reason, view)
+
+
+def _note_failure(
+    run: Execution, opened: OpenAct, error: StepError, done: Finished, following: TryAgain | Park
+) -> None:
+    again = following.at if isinstance(following, TryAgain) else None
+    # the code of a step is no personal data; its message may be, so it travels sealed
+    payload = run.sealer.seal(
+        orjson.dumps({"message": error.message, "calls": [call_facts(call) for call in done.calls]})
+    )
+    _note(
+        run,
+        opened,
+        facts.StepAttemptFailed(
+            class_=error.failure_class,
+            code=error.code or (str(error.status) if error.status else type(error).__name__),
+            http=None if not done.calls else granting.http_facts(done.calls[-1]),
+            next_at=again,
+        ),
+        payload=payload,
+    )
+    run.history.ended(opened.key, run.host.now())
+
+
+def call_facts(call: Call) -> dict[str, object]:
+    """One HTTP call as it is kept with an attempt."""
+    return {
+        "method": call.method,
+        "host": call.host,
+        "path": call.path,
+        "operation": call.operation,
+        "status": call.status,
+        "request_id": call.request_id,
+        "duration_us": call.duration_us,
+    }
+
+
+def _note_round(run: Execution, opened: OpenAct, next_at: datetime | None) -> None:
+    _note(
+        run,
+        opened,
+        facts.StepRoundFailed(
+            class_=opened.trouble.failure_class or "transient",
+            attempts=opened.attempt,
+            next_round_at=next_at,
+        ),
+    )
+
+
+def _rest(run: Execution, opened: OpenAct, at: datetime) -> None:
+    opened.state = "retrying"
+    opened.next_at = at
+    run.change.also("open_act", opened.row(run.id))
+
+
+def _park(
+    run: Execution, opened: OpenAct, act: StepAct[Any], reason: str, view: IncidentView | None
+) -> None:
+    incident = _escalate(run, opened, view)
+    opened.state = "parked"
+    opened.reason = reason
+    opened.owner = _owner(run, opened, view)
+    opened.next_at = None
+    _note(
+        run,
+        opened,
+        facts.StepParked(
+            class_=opened.trouble.failure_class or "outcome-unknown",
+            rounds=opened.trouble.failed_rounds,
+            owner=opened.owner,
+            incident=incident,
+        ),
+    )
+    run.change.also("open_act", opened.row(run.id))
+
+
+def _owner(run: Execution, opened: OpenAct, view: IncidentView | None) -> str:
+    addressee = PARKING.get(opened.trouble.failure_class or "", PARKING["transient"]).addressee
+    if addressee == "owner":
+        return run.process.owner or "it"
+    return view.owner if view is not None and addressee == "it" else addressee
+
+
+# --- incidents ------------------------------------------------------------------------------
+
+
+def fingerprint_of(run: Execution, act: StepAct[Any], opened: OpenAct, error: StepError) -> str | None:
+    """The cause that this failure may share with others."""
+    where = f"{run.process.name}:{run.loaded.version}:{act.step.name}"
+    return incident_fingerprint(error, credential=opened.credential, where=where)
+
+
+def _watch(run: Execution, opened: OpenAct, view: IncidentView | None) -> None:
+    """A counted round has failed: open the incident silently, or join the one that is open."""
+    if view is None or opened.incident_id is not None:
+        return
+    if view.row is not None:
+        _join(run, opened, view.row["id"])
+        return
+    row = _incident_row(run, opened, view)
+    _open_incident(run, opened, row)
+
+
+def _escalate(run: Execution, opened: OpenAct, view: IncidentView | None) -> str | None:
+    if view is None:
+        return None
+    row = dict(view.row) if view.row is not None else _incident_row(run, opened, view)
+    if view.row is None:
+        _open_incident(run, opened, row)
+    elif opened.incident_id is None:
+        _join(run, opened, row["id"])
+    if row["state"] == "watching":
+        row |= {"state": "escalated", "escalated_at": run.host.now(), "last_error": opened.trouble.message}
+        run.change.rest["incident"] = [row]
+        started = view.escalate(row)
+        row["run_id"] = str(started.run)
+        run.change.together.append(started)
+    return reference("inc", _uuid(row["id"]))
+
+
+def _incident_row(run: Execution, opened: OpenAct, view: IncidentView) -> dict[str, Any]:
+    now = run.host.now()
+    return {
+        "id": str(run.host.new_uuid()),
+        "fingerprint": view.fingerprint,
+        "system": opened.system or run.process.name,
+        "credential": opened.credential,
+        "scope": "operation",
+        "class": opened.trouble.failure_class or "bug",
+        "title": view.title,
+        "state": "watching",
+        "lead_run": str(run.id),
+        "lead_key": opened.key,
+        "opened_at": now,
+        "probe_at": now if opened.credential is not None else None,
+        "probe_misses": 0,
+        "last_error": opened.trouble.message,
+    }
+
+
+def _open_incident(run: Execution, opened: OpenAct, row: dict[str, Any]) -> None:
+    opened.incident_id = _uuid(row["id"])
+    run.change.also("incident", row)
+    fact = facts.IncidentOpened(
+        incident=reference("inc", opened.incident_id),
+        class_=row["class"],
+        first_run=reference("run", run.id),
+    )
+    run.beside(f"system/{row['system']}", fact, system=row["system"])
+
+
+def _join(run: Execution, opened: OpenAct, incident: Any) -> None:  # Any: UUID or its text
+    opened.incident_id = _uuid(incident)
+    system = opened.system or run.process.name
+    fact = facts.IncidentAttached(
+        incident=reference("inc", opened.incident_id),
+        run=reference("run", run.id),
+        key=opened.key,
+    )
+    run.beside(f"system/{system}", fact, system=system)
+
+
+def _is_held_back(run: Execution, opened: OpenAct, act: StepAct[Any]) -> bool:
+    circuit = run.host.circuit(opened.credential)
+    if circuit is None or not circuit.is_open or policy_of(run, act).is_urgent:
+        return False
+    return (circuit.lead_run, circuit.lead_key) != (run.id, opened.key)
+
+
+def _withhold(run: Execution, opened: OpenAct, act: StepAct[Any]) -> None:
+    """The circuit is open: a due round is not tried, and counts like a failed one."""
+    circuit = run.host.circuit(opened.credential)
+    assert circuit is not None, "only an open circuit withholds"
+    progress = opened.trouble.progress or begun(run.host.now())
+    opened.trouble = replace(
+        opened.trouble,
+        progress=progress,
+        failed_rounds=opened.trouble.failed_rounds + 1,
+        failure_class=opened.trouble.failure_class or "transient",
+        message="the system has an open outage; this round was not tried",
+        failed_at=run.host.now(),
+    )
+    if opened.incident_id is None:
+        _join(run, opened, circuit.incident)
+    following = next_round(
+        progress, policy_of(run, act), run.host.now(), seed=f"{run.id}/{opened.key}"
+    )
+    at = getattr(following, "at", None)
+    _note_round(run, opened, at)
+    if at is None:
+        _park(run, opened, act, "outage", None)
+    else:
+        opened.trouble = replace(opened.trouble, progress=following.progress)
+        _rest(run, opened, at)
+
+
+def _uuid(value: Any) -> UUID:  # Any: a UUID or its text
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+# --- writing --------------------------------------------------------------------------------
+
+
+def _note(run: Execution, opened: OpenAct, fact: Any, *, payload: bytes | None = None) -> int:
+    return run.record(
+        fact,
+        key=opened.key,
+        attempt=opened.attempt,
+        round_=opened.round,
+        system=opened.system,
+        payload=payload,
+    )
+
+
+def _closed(run: Execution, opened: OpenAct, kind: str, seq: int) -> None:
+    run.open.pop(opened.key, None)
+    run.change.closed.append(opened.key)
+    now = run.host.now()
+    run.history.ended(opened.key, now)
+    run.history.outcomes[opened.key] = Recorded(seq, kind, now, b"", None)
+
+

@@ -1,0 +1,59 @@
+"""Telling the log of a committed event: one JSON line each, after the commit, never before."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from newel.audit.leaf import instant
+from newel.base.log import Service, transition_line
+from newel.base.version import VERSION
+from newel.domain.change import EventRow
+
+Write = Callable[[bytes], object]
+
+
+class Teller:
+    """Writes the line of each committed event to one place."""
+
+    def __init__(self, service: Service, write: Write | None = None) -> None:
+        """Take the name of the program; `write` is given whole lines, default: standard output."""
+        self._service = service
+        self._write: Write = write or _to_stdout
+
+    def __call__(self, events: list[EventRow], subject: str | None, process: str | None) -> None:
+        """Write the lines of one Change's events."""
+        lines = [
+            transition_line(
+                self._service,
+                event=event.type,
+                occurred_at=instant(event.occurred_at),
+                id=event.id,
+                stream=event.stream,
+                seq=event.seq,
+                leaf_hash=event.leaf_hash,
+                run=event.stream[4:] if event.stream.startswith("run/") else None,
+                process=process,
+                key=event.key,
+                attempt=event.attempt,
+                round=event.round,
+                subject=subject,
+            )
+            for event in events
+        ]
+        self._write(b"".join(lines))
+
+
+def service(name: str, server: str) -> Service:
+    """Name this program for its log lines."""
+    return Service(service=name, version=VERSION, server=server)
+
+
+def _to_stdout(lines: bytes) -> None:
+    sys.stdout.buffer.write(lines)
+    sys.stdout.buffer.flush()
+
+
+SILENT: Final[Write] = len
+"""For tests and tools whose standard output is for something else."""

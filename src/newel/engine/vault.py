@@ -1,0 +1,101 @@
+"""Keys of people, unwrapped for a few minutes, and the sealing of payloads with them.
+
+A person's key lies in the database wrapped under a key-encryption key that never does. Whoever
+destroys the wrapped key erases the person: payloads and sealed fields stay where they are, and
+nobody can read them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from newel.audit import personal
+from newel.base.errors import StoreError
+from newel.base.ids import reference
+
+_KEY_BYTES: Final = 32
+
+
+class Sealer:
+    """Seals and opens the payloads of one run: under its subject's key, or salted."""
+
+    __slots__ = ("_aad", "_key")
+
+    def __init__(self, key: personal.PersonKey | None, run: UUID) -> None:
+        """Take the key of the run's subject; None for a run about nobody."""
+        self._key = key
+        self._aad = run.bytes
+
+    def seal(self, text: bytes) -> bytes:
+        """Make the envelope in which a value is stored."""
+        if self._key is None:
+            return personal.plain_payload(text, entropy=os.urandom)
+        return personal.seal_payload(self._key, text, aad=self._aad, entropy=os.urandom)
+
+    def open(self, envelope: bytes) -> bytes:
+        """Give the plain bytes of an envelope."""
+        return personal.open_payload(envelope, key=self._key, aad=self._aad)
+
+    def field(self, value: str, *, event_id: str, pointer: str) -> dict[str, Any] | None:
+        """Seal a personal field of a leaf; None where nobody has a key for it."""
+        if self._key is None:
+            return None
+        return dict(
+            personal.seal_field(
+                self._key, value, event_id=event_id, pointer=pointer, entropy=os.urandom
+            )
+        )
+
+    @staticmethod
+    def digest(envelope: bytes) -> str:
+        """What the leaf says of an envelope."""
+        return personal.digest(envelope)
+
+
+class Vault:
+    """The key-encryption key, and people's keys unwrapped with it."""
+
+    def __init__(self, kek: bytes, kek_id: str) -> None:
+        """Take the key-encryption key: 32 bytes, and the name it goes by."""
+        self._kek = AESGCM(kek)
+        self.kek_id = kek_id
+        self._keys: dict[str, personal.PersonKey] = {}
+
+    @classmethod
+    def at(cls, path: Path) -> Vault:
+        """Read the key-encryption key from a file, made with mode 0600 if there is none."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            pass
+        else:
+            with os.fdopen(handle, "wb") as file:
+                file.write(os.urandom(_KEY_BYTES))
+        kek = path.read_bytes()
+        if len(kek) != _KEY_BYTES:
+            raise StoreError(f"{path} is no key-encryption key: it must hold {_KEY_BYTES} bytes.")
+        return cls(kek, "file")
+
+    def new_key(self, person: UUID) -> tuple[bytes, personal.PersonKey]:
+        """Make a first key for a person; answers with it wrapped, and ready for use."""
+        kid = f"{reference('per', person)}/1"
+        key = personal.PersonKey(kid, personal.new_key(os.urandom))
+        return personal.wrap(self._kek, key, os.urandom), key
+
+    def sealer(self, run: UUID, person: UUID | None, n: int | None, wrapped: bytes | None) -> Sealer:
+        """Give the sealer of a run about `person`, whose n-th key is `wrapped`."""
+        if person is None or n is None or wrapped is None:
+            return Sealer(None, run)
+        kid = f"{reference('per', person)}/{n}"
+        key = self._keys.get(kid)
+        if key is None:
+            if len(self._keys) > 10_000:  # noqa: PLR2004 - a bound for memory, nothing depends on it
+                self._keys.clear()
+            key = self._keys[kid] = personal.unwrap(self._kek, kid, wrapped)
+        return Sealer(key, run)

@@ -1,0 +1,512 @@
+"""A worker: claims due runs, drives them, writes what became of them, and gives them back.
+
+It holds nothing that matters: kill it, and another goes on from the journal. Its right to its
+runs is a lease in the database, extended by heartbeats on a connection of its own. When the
+lease is in doubt by the worker's own monotonic clock, it stops starting attempts and drops its
+runs before the database would let another take them.
+
+    claim -> load -> Execution.begin -> Change -> committer -> attempts -> Execution -> …
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from newel.audit.leaf import Actor
+from newel.base.errors import StepError
+from newel.base.ids import Ids
+from newel.domain.acts import OpenAct
+from newel.domain.change import Change
+from newel.domain.retry import Retry, standard, time_left
+from newel.engine import steps, waiting
+from newel.engine.attempts import Begun, attempt
+from newel.engine.committer import Committer
+from newel.engine.execution import Circuit, Execution, Loaded, Settled
+from newel.engine.history import History
+from newel.engine.incidents import Incidents
+from newel.engine.loading import load
+from newel.engine.messages import Messages
+from newel.engine.starting import Start, born
+from newel.engine.steps import Finished
+from newel.engine.told import Teller
+from newel.engine.vault import Vault
+from newel.flow.act import Act, StepAct
+from newel.flow.process import Process
+from newel.store import runs, workers
+from newel.store.changes import Refusal
+from newel.store.database import LOST, Connection, Database
+from newel.base.version import VERSION
+
+_BUSY_POLL_S: Final = 0.05
+_IDLE_POLL_S: Final = 1.0
+_SAFETY: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """How a worker behaves. lease: how long its right to its runs lasts without a heartbeat."""
+
+    lease: timedelta = timedelta(seconds=15)
+    heartbeat: timedelta = timedelta(seconds=5)
+    concurrency: int = 500
+    grace: timedelta = timedelta(seconds=20)
+    retry: Retry = standard
+
+
+class Worker:
+    """Drives runs of one database; any number of workers share them."""
+
+    def __init__(
+        self,
+        database: Database,
+        processes: Mapping[str, Process[..., Any]],  # Any: each has its own result
+        vault: Vault,
+        incidents: Incidents,
+        messages: Messages,
+        settings: WorkerSettings | None = None,
+        teller: Teller | None = None,
+    ) -> None:
+        """Prepare; `run` registers the worker and drives runs until it is cancelled."""
+        self.settings = settings or WorkerSettings()
+        self.database = database
+        self.processes = dict(processes)
+        self.vault = vault
+        self.incidents = incidents
+        self.messages = messages
+        self.teller = teller
+        self.worker = 0
+        self.epoch = 0
+        self.retry = self.settings.retry
+        self.actor = Actor(type="system", id="newel")
+        self._ids = Ids()
+        self._runs: dict[UUID, Execution] = {}
+        self._attempts: dict[tuple[UUID, str], asyncio.Task[None]] = {}
+        self._unsaved: dict[UUID, list[Finished]] = {}
+        self._starting: dict[UUID, list[tuple[int, list[str]]]] = {}
+        self._rebuilding: set[UUID] = set()
+        self._background: set[asyncio.Task[Any]] = set()
+        self._clock = (datetime.min, 0.0)
+        self._lease_until = 0.0
+        self._stopping = False
+        self._poke = asyncio.Event()
+        self._due_locally: float | None = None
+        self.committer = Committer(database, self, may_write=self._holds_lease)
+        self.committer.new_event_id = self._ids.event_id
+        self.registered = asyncio.Event()
+        self.on_idle: Callable[[], None] | None = None
+        self.failure: BaseException | None = None
+
+    # --- what an Execution needs (Host) -----------------------------------------------------
+
+    def now(self) -> datetime:
+        """The database's clock: its last reading, and the monotonic time since then."""
+        read, then = self._clock
+        return read + timedelta(seconds=time.monotonic() - then)
+
+    def event_id(self) -> str:
+        """A fresh id for an audit event."""
+        return self._ids.event_id()
+
+    def new_uuid(self) -> UUID:
+        """A fresh time-ordered id."""
+        return self._ids.new()
+
+    def circuit(self, credential: str | None) -> Circuit | None:
+        """The open incident of a credential, at most a second old."""
+        return None if credential is None else self.incidents.circuits.get(credential)
+
+    # --- life -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Register, then claim and drive runs until cancelled or asked to stop."""
+        connection = await self.database.dedicated()
+        beating: asyncio.Task[None] | None = None
+        try:
+            await self._register(connection)
+            beating = asyncio.create_task(self._beat())
+            self._keep(self.committer.run())
+            self._keep(self.incidents.watch(self))
+            await self._poll(connection)
+        finally:
+            if beating is not None:
+                beating.cancel()
+            for task in [*self._background, *self._attempts.values()]:
+                task.cancel()
+            if not connection.is_closed():
+                await self._leave(connection)
+
+    async def stop(self) -> None:
+        """Stop claiming, let attempts end within the grace period, give runs back."""
+        self._stopping = True
+        deadline = time.monotonic() + self.settings.grace.total_seconds()
+        while self._attempts and time.monotonic() < deadline:
+            await asyncio.wait(list(self._attempts.values()), timeout=0.5)
+        await self.committer.drained()
+        self._poke.set()
+
+    async def _register(self, connection: Connection) -> None:
+        began = time.monotonic()
+        self.worker, self.epoch = await workers.register(
+            connection,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=VERSION,
+            lease=self.settings.lease,
+        )
+        self._take_lease(began, (await runs.next_due(connection))[0])
+        self.registered.set()
+
+    def _take_lease(self, began: float, as_of: datetime) -> None:
+        self.committer.fence = (self.worker, self.epoch)
+        self.actor = Actor(type="system", id="newel", via=f"worker/w_{self.worker}")
+        self._lease_until = began + self.settings.lease.total_seconds() * _SAFETY
+        self._clock = (as_of, time.monotonic())
+
+    def _holds_lease(self) -> bool:
+        return time.monotonic() < self._lease_until
+
+    async def _beat(self) -> None:
+        connection: Connection | None = None
+        while True:
+            await asyncio.sleep(self.settings.heartbeat.total_seconds())
+            began = time.monotonic()
+            try:
+                if connection is None or connection.is_closed():
+                    connection = await self.database.dedicated()
+                as_of = await workers.beat(
+                    connection, worker=self.worker, epoch=self.epoch, lease=self.settings.lease
+                )
+                if as_of is None:
+                    self.lease_lost()
+                    self.epoch = await workers.renew(
+                        connection, worker=self.worker, lease=self.settings.lease
+                    )
+                    as_of = (await runs.next_due(connection))[0]
+                self._take_lease(began, as_of)
+                await workers.take_over(connection)
+            except LOST:
+                if connection is not None:
+                    connection.terminate()
+                connection = None
+                if not self._holds_lease():
+                    self.lease_lost()
+
+    async def _poll(self, connection: Connection) -> None:
+        pause = 0.0
+        while not self._stopping:
+            await self._rest(pause)
+            try:
+                if connection.is_closed():
+                    connection = await self.database.dedicated()
+                pause = await self._claim(connection)
+            except LOST:
+                connection.terminate()
+                pause = _IDLE_POLL_S
+
+    async def _rest(self, pause: float) -> None:
+        if self._due_locally is not None:
+            pause = min(pause, max(self._due_locally - time.monotonic(), 0.0))
+        if pause > 0 or self.on_idle is not None:
+            try:
+                await asyncio.wait_for(self._poke.wait(), timeout=max(pause, 0.001))
+            except TimeoutError:
+                pass
+        self._poke.clear()
+
+    async def _claim(self, connection: Connection) -> float:
+        """Claim, load and begin what is due; answers with how long to wait before the next look."""
+        if not self._holds_lease():
+            return _BUSY_POLL_S
+        as_of, due = await runs.next_due(connection)
+        self._clock = (as_of, time.monotonic())
+        self._due_locally = None
+        for run in await runs.nudged(connection, worker=self.worker):
+            self._rebuild(run)
+        room = self.settings.concurrency - len(self._runs)
+        if room <= 0 or due is None:
+            return _IDLE_POLL_S if self._runs == {} else _BUSY_POLL_S * 4
+        if due > as_of:
+            return min((due - as_of).total_seconds(), _IDLE_POLL_S)
+        claimed = await runs.claim_ready(
+            connection, worker=self.worker, epoch=self.epoch, how_many=min(room, 200)
+        )
+        if claimed:
+            self._begin(await load(connection, claimed, self.processes, self.vault))
+        return 0.0 if claimed else _BUSY_POLL_S
+
+    def poke(self) -> None:
+        """Look for due runs now."""
+        self._poke.set()
+
+    async def _leave(self, connection: Connection) -> None:
+        try:
+            await asyncio.wait_for(
+                workers.stop(connection, worker=self.worker, epoch=self.epoch), timeout=5
+            )
+            await connection.close(timeout=2)
+        except (*LOST, Exception):  # noqa: BLE001 - leaving must not fail: the lease runs out by itself
+            connection.terminate()
+
+    # --- driving ----------------------------------------------------------------------------
+
+    def _begin(self, loaded: list[Loaded]) -> None:
+        for each in loaded:
+            run = Execution(each, self, _arrive)
+            run.on_outcome = self.incidents.on_outcome.get(each.process.name)
+            self._runs[each.id] = run
+            self._settled(run, run.begin())
+
+    def start_here(self, start: Start) -> Execution:
+        """Start a run that is born owned by this worker; its first intents ride along."""
+        change, head, arguments, secret = born(start, self._ids.event_id)
+        loaded = Loaded(
+            id=start.run,
+            process=start.process,
+            version=start.version,
+            state="running",
+            subject=start.subject,
+            head=head,
+            cancelling=False,
+            as_of=start.at,
+            started_at=start.at,
+            history=History(arguments=arguments, secret=secret, started_by=start.actor.id),
+            open_acts={},
+            sealer=start.sealer,
+        )
+        self.committer.submit(change)
+        self._begin([loaded])
+        return self._runs[start.run]
+
+    def _settled(self, run: Execution, settled: Settled) -> None:
+        if settled.change is None:
+            if settled.rests:
+                self._put_back(run, settled.wake_at)
+            return
+        if settled.starting:
+            self._starting.setdefault(run.id, []).append((settled.change.to_seq, settled.starting))
+        if settled.rests and settled.wake_at is not None:
+            self._note_due(settled.wake_at)
+        self.committer.submit(settled.change)
+
+    def _note_due(self, at: datetime) -> None:
+        moment = time.monotonic() + max((at - self.now()).total_seconds(), 0.0)
+        if self._due_locally is None or moment < self._due_locally:
+            self._due_locally = moment
+            self._poke.set()
+
+    def _put_back(self, run: Execution, wake_at: datetime | None) -> None:
+        """Release a run for which nothing was to be done; no state changes, so no event is due."""
+        self._runs.pop(run.id, None)
+        run.dismiss()
+        self._keep(self._release(run.id, run.loaded.head.seq, wake_at))
+
+    async def _release(self, run: UUID, seq: int, wake_at: datetime | None) -> None:
+        try:
+            await runs.put_back(
+                self.database,
+                run,
+                worker=self.worker,
+                epoch=self.epoch,
+                seq=seq,
+                wake_at=wake_at,
+            )
+        except LOST:
+            return  # its lease runs out by itself
+
+    # --- what becomes of Changes (Outlet) ---------------------------------------------------
+
+    def committed(self, changes: list[Change]) -> None:
+        """Start the attempts whose intents are durable now, tell the log, let go of what rests."""
+        for change in changes:
+            run = self._runs.get(change.run)
+            if self.teller is not None and change.events:
+                self.teller(
+                    change.events,
+                    None if run is None else run.subject,
+                    None if run is None else run.process.name,
+                )
+            self._hand_over_kept(change)
+            if run is None:
+                continue
+            self._saved(change)
+            for key in self._due_to_start(change):
+                self._attempt(run, key)
+            if change.release:
+                del self._runs[change.run]
+                self._unsaved.pop(change.run, None)
+                run.dismiss()
+            for other in change.together:
+                if other.born is not None:
+                    self._poke.set()
+        if not self._runs and self.on_idle is not None:
+            self.on_idle()
+
+    def _hand_over_kept(self, change: Change) -> None:
+        """A wait for a message is durable now: look whether one has come already."""
+        for row in change.rest.get("open_act", ()):
+            if row["kind"] == "event":
+                name = row["key"].partition("#")[0]
+                self._keep(self.messages.deliver(name, row["match"], self.actor))
+
+    def _due_to_start(self, change: Change) -> list[str]:
+        waiting_here = self._starting.get(change.run)
+        keys: list[str] = []
+        while waiting_here and waiting_here[0][0] <= change.to_seq:
+            keys += waiting_here.pop(0)[1]
+        if waiting_here == []:
+            del self._starting[change.run]
+        return keys
+
+    def _saved(self, change: Change) -> None:
+        unsaved = self._unsaved.get(change.run)
+        if unsaved:
+            closed = {(event.key, event.attempt) for event in change.events}
+            left = [done for done in unsaved if (done.key, done.attempt) not in closed]
+            if left:
+                self._unsaved[change.run] = left
+            else:
+                del self._unsaved[change.run]
+
+    def refused(self, run: UUID, why: Refusal | Exception) -> None:
+        """Go back to what the database says, and apply again what it has not seen."""
+        self.committer.forget(run)
+        self._starting.pop(run, None)
+        if why in {"owner", "exists"}:
+            self._drop(run)
+        elif isinstance(why, Exception):
+            self._keep(self._poisoned(run, why))
+        else:
+            self._rebuild(run)
+
+    def lease_lost(self) -> None:
+        """Drop everything silently: the new owner has the truth."""
+        self._lease_until = 0.0
+        for run in list(self._runs):
+            self.committer.forget(run)
+            self._drop(run)
+        self._starting.clear()
+
+    def _drop(self, run: UUID) -> None:
+        execution = self._runs.pop(run, None)
+        self._unsaved.pop(run, None)
+        self._starting.pop(run, None)
+        if execution is not None:
+            execution.dismiss()
+
+    def _rebuild(self, run: UUID) -> None:
+        if run in self._rebuilding:
+            return
+        self._rebuilding.add(run)
+        self._keep(self._load_again(run))
+
+    async def _load_again(self, run: UUID) -> None:
+        await self.committer.settled(run)
+        try:
+            async with self.database.transaction() as connection:
+                owned = await runs.heard(connection, run, worker=self.worker, epoch=self.epoch)
+                rows = await load(connection, [run], self.processes, self.vault)
+        except LOST:
+            self._rebuilding.discard(run)
+            await asyncio.sleep(_BUSY_POLL_S)
+            self._rebuild(run)
+            return
+        self._rebuilding.discard(run)
+        previous = self._runs.pop(run, None)
+        if previous is not None:
+            previous.dismiss()
+        if not owned or not rows:
+            self._unsaved.pop(run, None)
+            return
+        unsaved = self._unsaved.pop(run, [])
+        in_flight = {key for owner, key in self._attempts if owner == run}
+        in_flight |= {done.key for done in unsaved}
+        execution = Execution(rows[0], self, _arrive)
+        execution.on_outcome = self.incidents.on_outcome.get(rows[0].process.name)
+        self._runs[run] = execution
+        self._settled(execution, execution.begin(attempting=in_flight))
+        for done in unsaved:
+            await self._take(run, done)
+
+    async def _poisoned(self, run: UUID, why: Exception) -> None:
+        """The server cannot take what this run wants to write: it parks, the others go on."""
+        self._drop(run)
+        await self.incidents.park_poisoned(self, run, why)
+
+    # --- attempts ---------------------------------------------------------------------------
+
+    def _attempt(self, run: Execution, key: str) -> None:
+        opened, act = run.open.get(key), run.acts.get(key)
+        if opened is None or not isinstance(act, StepAct) or not self._holds_lease():
+            return
+        begun = self._begun(run, opened, act)
+        task = asyncio.create_task(self._make(run.id, begun))
+        self._attempts[run.id, key] = task
+
+    def _begun(self, run: Execution, opened: OpenAct, act: StepAct[Any]) -> Begun:
+        trouble, options = opened.trouble, act.step.options
+        timeout = options.timeout
+        began_at = opened.intended_at or self.now()
+        if trouble.progress is not None:
+            policy = steps.policy_of(run, act)
+            timeout = time_left(trouble.progress, policy, began_at, timeout)
+        return Begun(
+            act=act,
+            run=run.id,
+            key=opened.key,
+            attempt=opened.attempt,
+            round=opened.round,
+            idempotency_key=run.idempotency_key(opened.key),
+            began_at=began_at,
+            timeout=timeout,
+            doubted_at=trouble.doubted_at if trouble.doubt is not None else None,
+        )
+
+    async def _make(self, run: UUID, begun: Begun) -> None:
+        done = await attempt(begun)
+        self._attempts.pop((run, begun.key), None)
+        await self._take(run, done)
+
+    async def _take(self, run: UUID, done: Finished) -> None:
+        view = None
+        execution = self._runs.get(run)
+        if execution is None:
+            return
+        if isinstance(done.error, StepError):
+            view = await self.incidents.view(self, execution, done)
+            execution = self._runs.get(run)
+            if execution is None:
+                return
+        self._unsaved.setdefault(run, []).append(done)
+        if run in self._rebuilding:
+            return
+        steps.finish(execution, done, view)
+        self._settled(execution, execution.settle())
+
+    def _keep(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failure = error
+            self._stopping = True
+            self._poke.set()
+            raise error
+
+
+def _arrive(run: Execution, key: str, act: Act[Any]) -> None:
+    if isinstance(act, StepAct):
+        steps.arrive(run, key, act)
+    else:
+        waiting.arrive(run, key, act)  # type: ignore[arg-type]  # an act is a step or a wait
+

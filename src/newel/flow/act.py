@@ -1,0 +1,112 @@
+"""`Act`: the awaitable that every durable word returns.
+
+Calling a step or a wait runs nothing: it makes an Act, which remembers what was called and
+where. Awaiting it hands the Act itself to whoever drives the coroutine; the runner claims the
+key, looks it up in the journal and sends the outcome back. Outside a run a step is an
+ordinary coroutine and a wait cannot be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Generator
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from newel.base.errors import ActReused, NestedAct, OutsideRun
+from newel.flow.context import ATTEMPT, DRIVEN
+
+if TYPE_CHECKING:
+    from newel.flow.step import Step
+    from newel.flow.waits import WaitSpec
+
+R = TypeVar("R", covariant=True)
+
+
+class Place:
+    """Where in the author's code something was called; text is made only when asked for."""
+
+    __slots__ = ("code", "line")
+
+    def __init__(self, code: CodeType, line: int) -> None:
+        self.code = code
+        self.line = line
+
+    def __str__(self) -> str:
+        return f"{self.code.co_filename.rpartition('/')[2]}:{self.line}"
+
+
+class Act(Awaitable[R], Generic[R]):
+    """A durable act that was called and not yet awaited; awaiting it yields its outcome."""
+
+    __slots__ = ("base", "is_awaited", "place")
+
+    def __init__(self, base: str, place: Place) -> None:
+        self.base = base
+        self.place = place
+        self.is_awaited = False
+
+    def __await__(self) -> Generator[Any, Any, R]:  # Any: what drives decides what it sends
+        if self.is_awaited:
+            raise ActReused(act=self.base, place=str(self.place))
+        self.is_awaited = True
+        attempting = ATTEMPT.get()
+        if attempting is not None:
+            raise NestedAct(act=self.base, step=attempting.info.key, place=str(self.place))
+        if DRIVEN.get() is None:
+            return (yield from self._outside().__await__())
+        return cast("R", (yield self))
+
+    def _outside(self) -> Awaitable[R]:
+        raise OutsideRun(act=self.base, place=str(self.place))
+
+
+class StepAct(Act[R]):
+    """A call of a step, with its arguments."""
+
+    __slots__ = ("args", "kwargs", "step")
+
+    def __init__(
+        self,
+        step: Step[..., R],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        place: Place,
+    ) -> None:
+        super().__init__(step.base, place)
+        self.step = step
+        self.args = args
+        self.kwargs = kwargs
+
+    def _outside(self) -> Awaitable[R]:
+        return self.step.called(*self.args, **self.kwargs)
+
+
+class WaitAct(Act[R]):
+    """A wait: a timer, a task for a person, a message from outside."""
+
+    __slots__ = ("spec",)
+
+    def __init__(self, base: str, spec: WaitSpec, place: Place) -> None:
+        super().__init__(base, place)
+        self.spec = spec
+
+
+class Fork(Awaitable[R], Generic[R]):
+    """What `parallel` returns: branches that the runner drives beside each other."""
+
+    __slots__ = ("branches", "is_awaited", "place")
+
+    def __init__(self, branches: tuple[Awaitable[object] | None, ...], place: Place) -> None:
+        self.branches = branches
+        self.place = place
+        self.is_awaited = False
+
+    def __await__(self) -> Generator[Any, Any, R]:  # Any: what drives decides what it sends
+        if self.is_awaited:
+            raise ActReused(act="parallel", place=str(self.place))
+        self.is_awaited = True
+        if DRIVEN.get() is None:
+            raise OutsideRun(act="parallel", place=str(self.place))
+        return cast("R", (yield self))
+
+

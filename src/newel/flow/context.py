@@ -1,0 +1,51 @@
+"""The ambient facts of the branch that is being driven, kept in context variables.
+
+A process gets no handle: what an act needs to know of the run around it stands here. The
+runner drives each branch in a `contextvars` context of its own, so that a `section` entered
+in one branch is never seen by another.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from newel.domain.values import AttemptInfo, Observed, RunInfo
+
+
+@dataclass(slots=True)
+class Driven:
+    """The run that is being driven, as seen by the words of `newel.flow.ambient`.
+
+    is_live: whether the body runs beyond what the journal held when the run was loaded.
+    """
+
+    run: UUID
+    info: RunInfo
+    started_at: datetime
+    is_live: bool = False
+    log_lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Moment:
+    """The time of the latest outcome that a branch has received; moves with the branch."""
+
+    at: datetime
+    ids: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Attempting:
+    """The attempt whose code is running."""
+
+    info: AttemptInfo
+    observed: Observed
+
+
+DRIVEN: ContextVar[Driven | None] = ContextVar("newel_driven", default=None)
+MOMENT: ContextVar[Moment | None] = ContextVar("newel_moment", default=None)
+SECTION: ContextVar[str] = ContextVar("newel_section", default="")
+ATTEMPT: ContextVar[Attempting | None] = ContextVar("newel_attempt", default=None)

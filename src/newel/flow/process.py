@@ -1,0 +1,231 @@
+"""`@process`: an ordinary `async def` that newel runs to its end."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+import orjson
+
+from newel.base.codec import Codec, codec_of
+from newel.base.errors import DefinitionError, InvalidInput
+from newel.domain.keys import checked_name
+from newel.domain.people import Person
+from newel.domain.retry import Retry
+from newel.flow.signature import hints_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _FromInput:
+    """The default of `subject=`: found in the first argument."""
+
+
+FROM_INPUT = _FromInput()
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[R]):
+    """A checked call of a process, not yet started."""
+
+    process: Process[..., R]
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+
+
+class Process(Generic[P, R]):
+    """The definition of a process: its function and what the engine must know of it."""
+
+    def __init__(
+        self,
+        function: Callable[P, Awaitable[R]],
+        *,
+        name: str | None,
+        title: str | None,
+        owner: str | None,
+        subject: Callable[P, Person] | None | _FromInput,
+        retry: Retry | None,
+        raises: tuple[type[Exception], ...],
+    ) -> None:
+        if not inspect.iscoroutinefunction(function):
+            raise DefinitionError(
+                f"F703: The process `{function.__name__}` is a plain `def`: it could not wait. "
+                "Fix: `async def`."
+            )
+        self.function = function
+        self.name = name if name is not None else checked_name(function.__name__)
+        self.title = title or _first_sentence(function.__doc__) or self.name
+        self.owner = owner
+        self.retry = retry
+        self.raises = raises
+        self._subject = subject
+        self.__doc__ = function.__doc__
+        self.signature = inspect.signature(function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        """Call the body itself: outside a run it is an ordinary coroutine."""
+        return self.function(*args, **kwargs)
+
+    def request(self, *args: P.args, **kwargs: P.kwargs) -> Request[R]:
+        """Pack a checked call without running it."""
+        self.signature.bind(*args, **kwargs)
+        return Request(self, args, kwargs)
+
+    @cached_property
+    def parameters(self) -> dict[str, Codec[Any]]:  # Any: each parameter has its own type
+        """How each argument is written and read, by name, in order."""
+        hints = hints_of(self.function)
+        return {name: codec_of(hints[name]) for name in self.signature.parameters}
+
+    @cached_property
+    def result(self) -> Codec[R]:
+        """How the result is written and read."""
+        return cast("Codec[R]", codec_of(hints_of(self.function)["return"]))
+
+    @cached_property
+    def definition_sha256(self) -> str:
+        """Hex digest of the source of the module that defines the process."""
+        module = inspect.getmodule(self.function)
+        source = inspect.getsource(module) if module is not None else ""
+        return hashlib.sha256(source.encode()).hexdigest()
+
+    @cached_property
+    def input_schema(self) -> dict[str, Any]:  # Any: JSON
+        """JSON Schema of the input; that of the only parameter where there is just one."""
+        if len(self.parameters) == 1:
+            return next(iter(self.parameters.values())).json_schema()
+        return {
+            "type": "object",
+            "properties": {name: codec.json_schema() for name, codec in self.parameters.items()},
+            "required": [
+                name
+                for name, parameter in self.signature.parameters.items()
+                if parameter.default is inspect.Parameter.empty
+            ],
+        }
+
+    def subject_of(self, arguments: Mapping[str, object]) -> Person | None:
+        """The person whom a run with these arguments is about."""
+        if self._subject is None:
+            return None
+        if not isinstance(self._subject, _FromInput):
+            subject = cast("Callable[..., Person]", self._subject)
+            return subject(*arguments.values())
+        return _person_in(self.name, next(iter(arguments.values()), None))
+
+    def dumped(self, arguments: Mapping[str, object]) -> bytes:
+        """Arguments by name as JSON."""
+        shape = {name: orjson.Fragment(self.parameters[name].dump(value)) for name, value in arguments.items()}
+        return orjson.dumps(shape)
+
+    def loaded(self, text: bytes) -> dict[str, object]:
+        """Arguments from the JSON that `dumped` wrote."""
+        shape = cast("dict[str, object]", orjson.loads(text))
+        return {
+            name: self.parameters[name].load(orjson.dumps(value)) for name, value in shape.items()
+        }
+
+    def parsed(self, document: object) -> dict[str, object]:
+        """Arguments from what a caller sent: the input of the only parameter, or all by name.
+
+        Raises InvalidInput with one entry per field; unknown fields are reported.
+        """
+        names = list(self.parameters)
+        if len(names) == 1:
+            return {names[0]: self.parameters[names[0]].accept(orjson.dumps(document))}
+        if not isinstance(document, dict):
+            raise InvalidInput(fields={"": "must be an object with one entry per argument"})
+        given = cast("dict[str, object]", document)
+        problems = {name: "is not known here" for name in given if name not in names}
+        arguments: dict[str, object] = {}
+        for name, parameter in self.signature.parameters.items():
+            if name in given:
+                try:
+                    arguments[name] = self.parameters[name].accept(orjson.dumps(given[name]))
+                except InvalidInput as wrong:
+                    problems |= {f"{name}.{at}".rstrip("."): why for at, why in wrong.fields.items()}
+            elif parameter.default is inspect.Parameter.empty:
+                problems[name] = "is missing"
+        if problems:
+            raise InvalidInput(fields=problems)
+        return arguments
+
+
+def _person_in(process: str, value: object) -> Person:
+    if isinstance(value, Person):
+        return value
+    people: list[Person] = []
+    if is_dataclass(value):
+        people = [
+            found
+            for entry in fields(value)
+            if isinstance(found := getattr(value, entry.name), Person)
+        ]
+    if len(people) != 1:
+        raise DefinitionError(
+            f"F705: Cannot tell whom `{process}` is about: its input has no field or more than "
+            "one of type `Person`. Fix: `@process(subject=lambda claim: claim.employee)` or "
+            "`subject=None`."
+        )
+    return people[0]
+
+
+def _first_sentence(text: str | None) -> str | None:
+    if not text:
+        return None
+    return text.strip().split("\n")[0].split(". ")[0].rstrip(".")
+
+
+class _Decorator:
+    """`@process(…)` with its options, waiting for the function."""
+
+    def __init__(self, **options: Any) -> None:  # Any: checked by `process`
+        self._options = options
+
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> Process[P, R]:
+        """Make the process."""
+        return Process(function, **self._options)
+
+
+@overload
+def process(function: Callable[P, Awaitable[R]], /) -> Process[P, R]: ...
+@overload
+def process(
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    owner: str | None = None,
+    subject: Callable[..., Person] | None | _FromInput = FROM_INPUT,
+    retry: Retry | None = None,
+    raises: type[Exception] | tuple[type[Exception], ...] = (),
+) -> _Decorator: ...
+def process(
+    function: Callable[..., Awaitable[Any]] | None = None,  # Any: the overloads say what
+    /,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    owner: str | None = None,
+    subject: Callable[..., Person] | None | _FromInput = FROM_INPUT,
+    retry: Retry | None = None,
+    raises: type[Exception] | tuple[type[Exception], ...] = (),
+) -> Process[..., Any] | _Decorator:
+    """Declare a process; options as in the authoring document, §3.
+
+    subject: which argument's person the run is about; None for nobody.
+    raises: exception classes of the company that are a declared end of a run.
+    """
+    decorator = _Decorator(
+        name=name,
+        title=title,
+        owner=owner,
+        subject=subject,
+        retry=retry,
+        raises=raises if isinstance(raises, tuple) else (raises,),
+    )
+    return decorator if function is None else decorator(function)

@@ -1,0 +1,126 @@
+"""Reading a process's source for its steps: which there are, and whether results are used.
+
+Only what can be seen is said: a call of a step by its own name, in the body or in a helper that
+the body calls. `skip` gives the body None, so it is allowed where nobody uses the result, and
+completing by hand needs the step's result type before any run has reached it.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from newel.base.codec import Codec
+from newel.flow.process import Process
+from newel.flow.step import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One call of a step. is_unused: whether nobody looks at its result."""
+
+    step: Step[..., Any]  # Any: each step has its own result
+    is_unused: bool
+
+
+def name_of(key: str) -> str:
+    """The name inside a key: without sections, subscript and counter."""
+    return key.rpartition("/")[2].partition("#")[0].partition("[")[0]
+
+
+def sites(process: Process[..., Any]) -> dict[str, Site]:  # Any: a process has its own result
+    """Every step that a process is seen to call, by name."""
+    found: dict[str, Site] = {}
+    for site in _sites(process.function, set()):
+        earlier = found.get(site.step.name)
+        unused = site.is_unused and (earlier is None or earlier.is_unused)
+        found[site.step.name] = Site(site.step, unused)
+    return found
+
+
+def result_of(process: Process[..., Any], key: str) -> Codec[Any] | None:
+    """How the result of the step at a key is written and read; None if the step is not seen."""
+    site = sites(process).get(name_of(key))
+    return None if site is None else site.step.result
+
+
+def result_is_unused(process: Process[..., Any], key: str) -> bool:
+    """Whether the body can go on with None in place of the step's result."""
+    site = sites(process).get(name_of(key))
+    if site is None:
+        return False
+    return site.is_unused or site.step.result.admits_none
+
+
+def _sites(function: Callable[..., Any], seen: set[object]) -> Iterator[Site]:
+    if function in seen:
+        return
+    seen.add(function)
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return
+    scope = _scope(function)
+    for call, unused in _awaited(tree):
+        target = _resolved(call.func, scope)
+        if isinstance(target, Step):
+            yield Site(target, unused)
+        elif inspect.iscoroutinefunction(target):
+            yield from _sites(target, seen)
+
+
+def _scope(function: Callable[..., Any]) -> dict[str, Any]:
+    closure = inspect.getclosurevars(function)
+    return {**closure.builtins, **closure.globals, **closure.nonlocals}
+
+
+def _awaited(tree: ast.AST) -> Iterator[tuple[ast.Call, bool]]:
+    """Every awaited call with whether its result is unused; calls inside `parallel` one by one."""
+    told: set[ast.AST] = set()
+    for node in ast.walk(tree):  # statements come before what is inside them
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Await):
+            told.add(node.value)
+            yield from _calls(node.value.value, None)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Await):
+            told.add(node.value)
+            yield from _calls(node.value.value, node.targets[0])
+        elif isinstance(node, ast.Await) and node not in told:
+            yield from _calls(node.value, ast.Name(id="used"))
+
+
+def _calls(node: ast.expr, target: ast.expr | None) -> Iterator[tuple[ast.Call, bool]]:
+    if not isinstance(node, ast.Call):
+        return
+    if not (isinstance(node.func, ast.Name) and node.func.id == "parallel"):
+        yield node, _is_unused(target)
+        return
+    targets = target.elts if isinstance(target, ast.Tuple) else [target] * len(node.args)
+    for index, argument in enumerate(node.args):
+        branch = argument.value if isinstance(argument, ast.Starred) else argument
+        if isinstance(branch, ast.ListComp):
+            branch = branch.elt
+        if isinstance(branch, ast.IfExp):
+            branch = branch.body
+        if isinstance(branch, ast.Call):
+            yield branch, _is_unused(targets[index] if index < len(targets) else target)
+
+
+def _is_unused(target: ast.expr | None) -> bool:
+    return target is None or (isinstance(target, ast.Name) and target.id == "_")
+
+
+def _resolved(node: ast.expr, scope: dict[str, Any]) -> object:
+    """What a call's function is: a name, an attribute of it, or one of many of it."""
+    match node:
+        case ast.Name(id=name):
+            return scope.get(name)
+        case ast.Attribute(value=value, attr=attribute):
+            return getattr(_resolved(value, scope), attribute, None)
+        case ast.Subscript(value=value):
+            return _resolved(value, scope)
+        case _:
+            return None

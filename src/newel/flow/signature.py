@@ -1,0 +1,36 @@
+"""The types of a function's parameters and result, resolved; missing ones are refused."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+
+from newel.base.errors import NotJournalable
+
+
+def hints_of(function: Callable[..., object]) -> dict[str, object]:
+    """Every parameter's annotation by name, and the result's as `return`; without `self`.
+
+    Raises NotJournalable (F701) for a missing annotation or one that cannot be resolved.
+    """
+    plain = inspect.unwrap(function)
+    plain = getattr(plain, "__func__", plain)
+    try:
+        hints: dict[str, object] = typing.get_type_hints(plain, include_extras=True)
+    except NameError as error:
+        raise NotJournalable(
+            f"An annotation of `{plain.__qualname__}` cannot be resolved at run time: {error}.",
+            fix="import its names plainly, not under `if TYPE_CHECKING`.",
+            code="F701",
+        ) from error
+    wanted = [*inspect.signature(function).parameters, "return"]
+    for name in wanted:
+        if name not in hints:
+            raise NotJournalable(
+                f"`{name}` of `{plain.__qualname__}` has no annotation: newel must know the "
+                "type to read it back.",
+                fix="annotate every parameter and the result (`-> None` too).",
+                code="F701",
+            )
+    return {name: hints[name] for name in wanted}

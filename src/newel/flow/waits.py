@@ -1,0 +1,121 @@
+"""Waits: what suspends a run until a moment, a person or a message from outside.
+
+A wait is a row, never a sleeping coroutine. Every wait has exactly one of: an open task, a
+due moment, an awaited message; a deadline (`within=`) can stand beside the last two.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, TypeVar, overload
+
+from newel.base.codec import Codec, codec_of
+from newel.base.errors import DefinitionError
+from newel.domain.keys import Subscript, checked_name, encoded, named
+from newel.domain.people import Person, Team
+from newel.domain.values import Decision
+from newel.flow.act import Act, Place, WaitAct
+
+T = TypeVar("T")
+
+WaitKind = Literal["timer", "approval", "event"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitSpec:
+    """What a wait was asked to wait for; compared with the open row on every replay."""
+
+    kind: WaitKind
+    result: Codec[Any]  # Any: the runner hands the decoded value to the act that asked
+    at: datetime | None = None
+    after: timedelta | None = None
+    within: timedelta | None = None
+    by: Person | Team | None = None
+    title: str | None = None
+    instructions: str | None = None
+    four_eyes: str | None = None
+    match: str | None = None
+
+
+def _act(key: str, spec: WaitSpec) -> WaitAct[Any]:  # Any: typed by the word that calls it
+    caller = sys._getframe(2)  # noqa: SLF001 - the only cheap way to learn the call's place
+    return WaitAct(named(key), spec, Place(caller.f_code, caller.f_lineno))
+
+
+@overload
+def timer(key: str, *, at: datetime) -> Act[None]: ...
+@overload
+def timer(key: str, *, after: timedelta) -> Act[None]: ...
+def timer(key: str, *, at: datetime | None = None, after: timedelta | None = None) -> Act[None]:
+    """Wait for a moment: `at` an aware datetime, or `after` a time from now.
+
+    A moment that has passed is due at once. Raises DefinitionError for a naive `at`.
+    """
+    if (at is None) == (after is None):
+        raise DefinitionError(f"timer({key!r}) takes exactly one of `at` and `after`.")
+    if at is not None and at.tzinfo is None:
+        raise DefinitionError(
+            f"timer({key!r}) got a datetime without a time zone: it would mean another moment "
+            "on another machine. Fix: give it a zone."
+        )
+    return _act(key, WaitSpec(kind="timer", result=_NOTHING, at=at, after=after))
+
+
+def approval(
+    key: str,
+    *,
+    by: Person | Team,
+    within: timedelta | None = None,
+    title: str | None = None,
+    instructions: str | None = None,
+    four_eyes: str | None = None,
+) -> Act[Decision]:
+    """Ask one person (or any member of a team) for a yes or no.
+
+    within: counted from the moment the task opens; then Overdue is raised in the process and
+    the task is closed in the same transaction. The subject and the starter of a run never
+    decide its approvals.
+    """
+    return _act(
+        key,
+        WaitSpec(
+            kind="approval",
+            result=DECISION,
+            by=by,
+            within=within,
+            title=title,
+            instructions=instructions,
+            four_eyes=four_eyes,
+        ),
+    )
+
+
+class Event(Generic[T]):
+    """A message from outside, declared once at module level and typed on both sides.
+
+    A message that comes before it is awaited is kept; one wait takes one message.
+    """
+
+    def __init__(self, name: str, payload: type[T]) -> None:
+        self.name = checked_name(name)
+        self.payload = payload
+        self._item: str | None = None
+
+    def __getitem__(self, item: Subscript) -> Event[T]:
+        """Name the wait for one of many: `parcel[model].wait()`."""
+        chosen: Event[T] = Event(self.name, self.payload)
+        chosen._item = encoded(item)  # noqa: SLF001 - of the same class
+        return chosen
+
+    def wait(self, *, match: str | None = None, within: timedelta | None = None) -> Act[T]:
+        """Wait for a message whose sender gives the same `match`."""
+        key = self.name if self._item is None else f"{self.name}[{self._item}]"
+        caller = sys._getframe(1)  # noqa: SLF001 - the only cheap way to learn the call's place
+        spec = WaitSpec(kind="event", result=codec_of(self.payload), match=match, within=within)
+        return WaitAct(key, spec, Place(caller.f_code, caller.f_lineno))
+
+
+_NOTHING: Codec[None] = codec_of(None)
+DECISION: Codec[Decision] = codec_of(Decision)

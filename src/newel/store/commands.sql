@@ -1,0 +1,22 @@
+-- What verbs read before they decide; they write through changes.sql.
+
+-- name: task
+-- params: task
+-- One task, with the name of whoever decided it.
+select t.id, t.run_id, t.key, t.kind, t.title, t.subject, t.owner, t.assignee, t.excluded,
+       t.four_eyes, t.opened_at, t.due_at, t.state, t.decision, t.decided_by, t.decided_at,
+       t.version, p.display_name as decided_by_name
+from newel.task t left join newel.person p on p.ref = t.decided_by
+where t.id = $1
+
+-- name: starter
+-- params: run
+-- Who asked for a run, as its first leaf says.
+select convert_from(entry, 'UTF8')::jsonb -> 'data' ->> 'requested_by'
+from newel.event where stream_id = $1 and seq = 1
+
+-- name: decided_in_group
+-- params: run, four_eyes, person
+-- Whether a person has decided another task of the same four-eyes group in this run.
+select exists (select 1 from newel.task
+               where run_id = $1 and four_eyes = $2 and decided_by = $3 and state = 'decided')

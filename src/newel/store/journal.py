@@ -1,0 +1,29 @@
+"""Reading the journal: outcomes for a replay, open acts, and the events of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from newel.store.database import Connection, Database, Row
+from newel.store.queries import queries
+
+_SQL: Final = queries("journal")
+
+
+async def outcomes(connection: Connection, runs: Sequence[UUID]) -> list[Row]:
+    """The events from which the given runs are replayed, by run and place."""
+    return await connection.fetch(_SQL.outcomes, list(runs))
+
+
+async def open_acts(connection: Connection, runs: Sequence[UUID]) -> list[Row]:
+    """What is open of the given runs."""
+    return await connection.fetch(_SQL.open_acts, list(runs))
+
+
+async def events(
+    database: Database, stream: UUID, *, after: int = 0, how_many: int = 500
+) -> list[Row]:
+    """The events of one stream from `after` on, in order."""
+    return await database.fetch(_SQL.events, stream, after, how_many)

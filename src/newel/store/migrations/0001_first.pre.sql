@@ -1,0 +1,409 @@
+-- newel's first schema.
+--
+-- One append-only journal (newel.event) tells what happened; small mutable tables say what is
+-- open now. A run (newel.run) is the head of one stream of events: its row carries `seq` and
+-- `head` of the stream, its owner, and when somebody must look at it next. What a run waits
+-- for stands in newel.open_act, which holds nothing of a finished run. Every change of state
+-- goes through newel.commit_batch (changes.sql tells its lock order).
+--
+-- What stands on the commit path was settled by measurement: docs/decisions/0004.
+
+create schema if not exists newel;
+revoke all on schema newel from public;
+
+create table if not exists newel.migration (
+    number      integer primary key,
+    name        text not null,
+    checksum    text not null,
+    applied_at  timestamptz not null default clock_timestamp()
+);
+
+-- Identity of this database, and its clock. Tests and the demo may move the clock; a
+-- production database refuses to.
+create table newel.deployment (
+    only_row      boolean primary key default true check (only_row),
+    id            uuid not null default gen_random_uuid(),
+    kind          text not null default 'production' check (kind in ('production', 'test', 'demo')),
+    clock_offset  interval not null default interval '0',
+    frozen_at     timestamptz,
+    created_at    timestamptz not null default clock_timestamp(),
+    constraint only_test_and_demo_move_the_clock
+        check (kind in ('test', 'demo') or (clock_offset = interval '0' and frozen_at is null))
+);
+insert into newel.deployment default values;
+
+-- Time. Due moments are compared with newel.now(), never with now(), so that tests and the
+-- demo can move the clock for all workers at once. Leases go by clock_timestamp().
+create function newel.now() returns timestamptz
+    language sql stable set search_path = ''
+    return (select coalesce(frozen_at, clock_timestamp() + clock_offset) from newel.deployment);
+
+-- Workers: a time-limited right to runs. The epoch is the fencing number: whoever takes over
+-- raises it, and no batch of the old epoch can pass.
+create table newel.worker (
+    id           bigint generated always as identity primary key,
+    epoch        bigint not null default 1,
+    host         text not null,
+    pid          integer not null,
+    version      text not null,
+    started_at   timestamptz not null default clock_timestamp(),
+    lease_until  timestamptz not null,
+    stopped_at   timestamptz
+) with (fillfactor = 50);
+
+-- Versions of processes that ever ran.
+create table newel.definition (
+    process        text not null,
+    sha256         text not null,
+    version        integer not null,
+    source         text not null,
+    title          text not null,
+    owner          text,
+    registered_at  timestamptz not null default clock_timestamp(),
+    primary key (process, sha256),
+    unique (process, version)
+);
+
+create table newel.run (
+    id             uuid primary key,
+    process        text not null,
+    version        integer not null,
+    state          text not null check (state in
+                       ('running', 'waiting', 'parked', 'completed', 'failed', 'cancelled')),
+    subject        uuid,
+    stint          integer,
+    priority       smallint not null default 100,
+    worker_id      bigint,
+    worker_epoch   bigint,
+    seq            bigint not null check (seq >= 1),
+    head           bytea not null check (octet_length(head) = 32),
+    last_at        timestamptz not null,
+    wake_at        timestamptz,
+    parked_reason  text check (parked_reason in
+                       ('outage', 'unknown', 'ownership-conflict', 'invalid', 'forbidden',
+                        'auth-failed', 'no-capacity', 'contract-drift', 'bug', 'drifted',
+                        'blocked', 'nobody', 'held')),
+    parked_with    text,
+    cancelling     boolean not null default false,
+    started_at     timestamptz not null,
+    finished_at    timestamptz,
+    constraint finished_iff_final
+        check ((finished_at is not null) = (state in ('completed', 'failed', 'cancelled'))),
+    constraint owned_only_while_open
+        check (worker_id is null or finished_at is null),
+    constraint owner_is_worker_and_epoch
+        check ((worker_id is null) = (worker_epoch is null)),
+    constraint parked_has_reason_and_addressee
+        check (state <> 'parked' or (parked_reason is not null and parked_with is not null)),
+    constraint finished_is_never_due
+        check (finished_at is null or wake_at is null)
+) with (fillfactor = 60);
+create index run_ready on newel.run (priority, wake_at)
+    where worker_id is null and wake_at is not null;
+create index run_owned on newel.run (worker_id) where worker_id is not null;
+create index run_open on newel.run (started_at) where finished_at is null;
+create index run_of_subject on newel.run (subject, started_at) where subject is not null;
+-- The business key: one open run per process, subject and period of employment.
+create unique index run_one_open_per_subject on newel.run (process, subject, coalesce(stint, 1))
+    where finished_at is null and subject is not null;
+
+-- The one journal. The row that records an outcome is the audit event; `entry` holds the leaf
+-- bytes exactly as hashed, `payload` the (sealed) input or outcome whose digest is in the leaf.
+create table newel.event (
+    stream_id    uuid not null,
+    seq          bigint not null,
+    type         text collate "C" not null,
+    key          text collate "C",
+    occurred_at  timestamptz not null,
+    entry        bytea not null check (octet_length(entry) between 2 and 32768),
+    payload      bytea,
+    primary key (stream_id, seq)
+) partition by range (stream_id);
+create table newel.event_default partition of newel.event default;
+alter table newel.event alter column entry set storage plain;
+alter table newel.event alter column payload set storage external;
+
+-- One row per committed batch, for the log's sequencer: place and leaf hash of each event.
+create table newel.event_batch (
+    id            bigint generated always as identity primary key,
+    worker_id     bigint,
+    worker_epoch  bigint,
+    recorded_at   timestamptz not null default clock_timestamp(),
+    streams       uuid[] not null,
+    seqs          bigint[] not null,
+    leaf_hashes   bytea not null
+);
+
+-- Streams that are no run: system/<name>, admin, service/<server>, log.
+create table newel.audit_stream (
+    id       uuid primary key,
+    name     text collate "C" not null unique,
+    seq      bigint not null default 0,
+    head     bytea not null default ''::bytea,
+    last_at  timestamptz not null default '-infinity'
+);
+
+-- What is open: intents, retries, waits. Deleted with the outcome.
+create table newel.open_act (
+    run_id        uuid not null,
+    key           text collate "C" not null,
+    kind          text not null check (kind in ('step', 'timer', 'approval', 'event')),
+    state         text not null check (state in ('attempting', 'retrying', 'parked', 'open')),
+    attempt       integer not null default 0,
+    next_at       timestamptz,
+    due_at        timestamptz,
+    opened_at     timestamptz not null,
+    intended_at   timestamptz,
+    worker_id     bigint,
+    worker_epoch  bigint,
+    fingerprint   bytea,
+    effect_key    bytea,
+    system        text,
+    credential    text,
+    incident_id   uuid,
+    reason        text,
+    owner         text,
+    task_id       uuid,
+    match         text,
+    detail        jsonb,
+    primary key (run_id, key),
+    constraint intent_has_owner
+        check (state <> 'attempting' or (worker_id is not null and intended_at is not null)),
+    constraint parked_has_reason_and_owner
+        check (state <> 'parked' or (reason is not null and owner is not null)),
+    constraint steps_are_not_waits
+        check ((kind = 'step') = (state in ('attempting', 'retrying', 'parked'))),
+    constraint a_wait_has_one_of_timer_task_event
+        check (kind = 'step'
+               or (kind = 'timer' and due_at is not null and task_id is null and match is null)
+               or (kind = 'approval' and task_id is not null)
+               or (kind = 'event' and task_id is null))
+) with (fillfactor = 70);
+create unique index open_act_effect on newel.open_act (effect_key)
+    where effect_key is not null and state = 'attempting';
+create index open_act_incident on newel.open_act (incident_id) where incident_id is not null;
+create index open_act_event on newel.open_act (key, match) where kind = 'event';
+
+-- Human work.
+create table newel.task (
+    id             uuid primary key,
+    run_id         uuid not null references newel.run (id),
+    key            text collate "C" not null,
+    kind           text not null check (kind in ('approval', 'form')),
+    title          text not null,
+    instructions   text,
+    subject        uuid,
+    owner          text not null,
+    assignee       uuid,
+    excluded       uuid[] not null default '{}',
+    four_eyes      text,
+    opened_at      timestamptz not null,
+    due_at         timestamptz,
+    state          text not null check (state in ('open', 'decided', 'expired', 'withdrawn')),
+    decision       text check (decision in ('approve', 'reject')),
+    decided_by     uuid,
+    decided_at     timestamptz,
+    version        integer not null default 1,
+    constraint decided_by_somebody
+        check ((state = 'decided') = (decided_by is not null and decided_at is not null
+                                      and decision is not null))
+);
+create unique index task_one_open_per_key on newel.task (run_id, key) where state = 'open';
+create index task_open on newel.task (due_at, opened_at) where state = 'open';
+create index task_of_run on newel.task (run_id);
+
+-- People. Personal columns live here and in sealed payloads, nowhere else.
+create table newel.person (
+    ref           uuid primary key,
+    hr_key        text unique,
+    display_name  text not null,
+    work_email    text unique,
+    manager       uuid,
+    search_grams  text[] not null default '{}',
+    key_state     text not null default 'live' check (key_state in ('live', 'erased')),
+    updated_at    timestamptz not null default clock_timestamp()
+);
+create index person_grams on newel.person using gin (search_grams);
+create table newel.person_key (
+    person        uuid not null,
+    n             integer not null,
+    wrapped       bytea,
+    kek_id        text not null,
+    created_at    timestamptz not null default clock_timestamp(),
+    destroyed_at  timestamptz,
+    primary key (person, n),
+    constraint destroyed_means_gone check ((wrapped is null) = (destroyed_at is not null))
+);
+
+create table newel.system (
+    key         text collate "C" primary key,
+    title       text not null,
+    connector   text not null,
+    owner_team  text,
+    credential  text,
+    updated_at  timestamptz not null default clock_timestamp()
+);
+create table newel.entitlement (
+    key         text collate "C" primary key,
+    system      text collate "C" not null references newel.system (key),
+    title       text not null,
+    risk        text not null default 'normal' check (risk in ('low', 'normal', 'high')),
+    state       text not null default 'declared'
+                    check (state in ('declared', 'discovered', 'deprecated', 'retired'))
+);
+
+-- Who holds what, since when and why: one row is one unbroken interval.
+create table newel.access_grant (
+    id            uuid primary key,
+    person        uuid not null,
+    stint         integer not null default 1,
+    system        text collate "C" not null,
+    entitlement   text collate "C" not null,
+    level         text,
+    account_id    text,
+    state         text not null check (state in
+                      ('planned', 'approved', 'prepared', 'active', 'suspended', 'revoked',
+                       'refused', 'waived')),
+    intended_at   timestamptz,
+    valid_from    timestamptz,
+    valid_to      timestamptz,
+    verified_at   timestamptz,
+    route         text,
+    evidence      text,
+    reason_kind   text not null,
+    reason_ref    text,
+    made_run      uuid not null,
+    made_key      text not null,
+    made_seq      bigint not null,
+    ended_run     uuid,
+    ended_key     text,
+    ended_seq     bigint,
+    recorded_at   timestamptz not null default clock_timestamp(),
+    constraint periods_run_forward
+        check (valid_to is null or valid_from is null or valid_to >= valid_from),
+    constraint active_has_a_start check (state <> 'active' or valid_from is not null),
+    foreign key (made_run, made_seq) references newel.event (stream_id, seq)
+        deferrable initially deferred,
+    foreign key (ended_run, ended_seq) references newel.event (stream_id, seq)
+        deferrable initially deferred
+);
+create unique index access_grant_one_open on newel.access_grant (person, entitlement)
+    where state in ('planned', 'approved', 'prepared', 'active');
+create index access_grant_held on newel.access_grant (entitlement, valid_from, valid_to);
+create index access_grant_of_person on newel.access_grant (person, recorded_at);
+create index access_grant_of_run on newel.access_grant (made_run);
+
+-- One cause that holds up one or many steps, and its issue in the tracker.
+create table newel.incident (
+    id            uuid primary key,
+    fingerprint   text not null,
+    system        text not null,
+    credential    text,
+    scope         text not null default 'system' check (scope in ('system', 'operation')),
+    class         text not null,
+    title         text not null,
+    state         text not null check (state in
+                      ('watching', 'escalated', 'healing', 'healed', 'closed')),
+    lead_run      uuid not null,
+    lead_key      text collate "C" not null,
+    opened_at     timestamptz not null,
+    escalated_at  timestamptz,
+    healed_at     timestamptz,
+    closed_at     timestamptz,
+    probe_at      timestamptz,
+    probe_misses  integer not null default 0,
+    last_error    text,
+    run_id        uuid
+);
+create unique index incident_one_open on newel.incident (fingerprint)
+    where state in ('watching', 'escalated', 'healing');
+create index incident_probe on newel.incident (probe_at)
+    where state in ('watching', 'escalated', 'healing');
+create table newel.ticket (
+    incident_id   uuid not null references newel.incident (id),
+    channel       text not null,
+    external_key  text not null,
+    url           text,
+    state         text not null default 'open' check (state in ('open', 'closed')),
+    run_id        uuid not null,
+    recorded_at   timestamptz not null default clock_timestamp(),
+    primary key (incident_id, channel)
+);
+
+-- Messages from outside, kept until a wait takes them.
+create table newel.inbox (
+    id           uuid primary key default gen_random_uuid(),
+    source       text not null,
+    event_id     text not null,
+    name         text not null,
+    match        text,
+    payload      bytea not null,
+    received_at  timestamptz not null default clock_timestamp(),
+    taken_by     uuid,
+    unique (source, event_id)
+);
+create index inbox_kept on newel.inbox (name, match) where taken_by is null;
+
+-- Requests that must not be carried out twice, with the run they made.
+create table newel.start_request (
+    scope       text not null,
+    key         text not null,
+    digest      bytea not null,
+    run_id      uuid not null,
+    created_at  timestamptz not null default clock_timestamp(),
+    primary key (scope, key)
+);
+
+create table newel.api_key (
+    id            text primary key,
+    name          text not null,
+    sha256        bytea not null check (octet_length(sha256) = 32),
+    created_at    timestamptz not null default clock_timestamp(),
+    expires_at    timestamptz not null,
+    last_used_at  timestamptz,
+    revoked_at    timestamptz
+);
+
+-- Guard rails. Grants and triggers keep honest hands honest; the sealed log is the evidence.
+create function newel.refuse_change() returns trigger
+    language plpgsql set search_path = '' as $$
+begin
+    raise exception 'newel.event is append-only: % refused', tg_op using errcode = '42501';
+end $$;
+create trigger event_is_append_only before update or delete on newel.event
+    for each row execute function newel.refuse_change();
+create trigger event_is_never_truncated before truncate on newel.event
+    for each statement execute function newel.refuse_change();
+alter table newel.event enable always trigger event_is_append_only;
+alter table newel.event enable always trigger event_is_never_truncated;
+
+-- No change of state without an event of the same transaction.
+create function newel.state_needs_event() returns trigger
+    language plpgsql set search_path = '' as $$
+begin
+    raise exception 'run % changed from % to % without an event', new.id, old.state, new.state
+        using errcode = '23514';
+end $$;
+create trigger run_state_needs_event before update of state on newel.run
+    for each row when (old.state is distinct from new.state and new.seq <= old.seq)
+    execute function newel.state_needs_event();
+alter table newel.run enable always trigger run_state_needs_event;
+
+-- Every insert into the journal leaves one row for the sequencer, whoever wrote it.
+create function newel.enqueue_events() returns trigger
+    language plpgsql set search_path = '' as $$
+begin
+    insert into newel.event_batch (worker_id, worker_epoch, streams, seqs, leaf_hashes)
+    select nullif(current_setting('newel.worker', true), '')::bigint,
+           nullif(current_setting('newel.epoch', true), '')::bigint,
+           array_agg(e.stream_id order by e.stream_id, e.seq),
+           array_agg(e.seq order by e.stream_id, e.seq),
+           string_agg(sha256('\x00'::bytea || e.entry), ''::bytea order by e.stream_id, e.seq)
+    from added e
+    having count(*) > 0;
+    return null;
+end $$;
+create trigger event_enqueue after insert on newel.event
+    referencing new table as added
+    for each statement execute function newel.enqueue_events();
+alter table newel.event enable always trigger event_enqueue;

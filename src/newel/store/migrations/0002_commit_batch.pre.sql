@@ -1,0 +1,205 @@
+-- The write door's function: many runs' Changes in one round trip and one transaction.
+--
+-- Lock order, kept by every statement that takes more than one of them:
+--   worker (shared) -> run rows in id order -> open acts -> tasks -> people and grants
+--   -> incidents -> streams that are no run -> events.
+-- It never waits for a run's row: a row that somebody else holds is refused as 'held' and its
+-- Change comes again a moment later, so a request that hangs delays one run and not a worker.
+-- What nearly every batch carries travels as arrays; what is rare travels as `rest`, one jsonb
+-- object of rows by table.
+
+create function newel.commit_rest(rest jsonb) returns void
+    language plpgsql set search_path = '' as $$
+declare
+    expected integer;
+    moved    integer;
+begin
+    if rest ? 'cancelling' then
+        update newel.run r set cancelling = true
+        where r.id in (select value::uuid from jsonb_array_elements_text(rest -> 'cancelling'));
+    end if;
+    if rest ? 'open_act' then
+        insert into newel.open_act
+        select * from jsonb_populate_recordset(null::newel.open_act, rest -> 'open_act')
+        on conflict (run_id, key) do update set
+            kind = excluded.kind, state = excluded.state, attempt = excluded.attempt,
+            next_at = excluded.next_at, due_at = excluded.due_at,
+            intended_at = excluded.intended_at, worker_id = excluded.worker_id,
+            worker_epoch = excluded.worker_epoch, fingerprint = excluded.fingerprint,
+            effect_key = excluded.effect_key, system = excluded.system,
+            credential = excluded.credential, incident_id = excluded.incident_id,
+            reason = excluded.reason, owner = excluded.owner, task_id = excluded.task_id,
+            match = excluded.match, detail = excluded.detail;
+    end if;
+    if rest ? 'task' then
+        insert into newel.task
+        select * from jsonb_populate_recordset(null::newel.task, rest -> 'task')
+        on conflict (id) do update set
+            state = excluded.state, decision = excluded.decision,
+            decided_by = excluded.decided_by, decided_at = excluded.decided_at,
+            version = newel.task.version + 1;
+    end if;
+    if rest ? 'access_grant' then
+        insert into newel.access_grant
+        select * from jsonb_populate_recordset(null::newel.access_grant, rest -> 'access_grant')
+        on conflict (person, entitlement)
+            where state in ('planned', 'approved', 'prepared', 'active')
+            do update set
+                state = excluded.state, level = excluded.level,
+                account_id = coalesce(excluded.account_id, newel.access_grant.account_id),
+                valid_from = coalesce(newel.access_grant.valid_from, excluded.valid_from),
+                valid_to = excluded.valid_to, verified_at = excluded.verified_at,
+                ended_run = excluded.ended_run, ended_key = excluded.ended_key,
+                ended_seq = excluded.ended_seq;
+    end if;
+    if rest ? 'incident' then
+        insert into newel.incident
+        select * from jsonb_populate_recordset(null::newel.incident, rest -> 'incident')
+        on conflict (id) do update set
+            state = excluded.state, scope = excluded.scope, escalated_at = excluded.escalated_at,
+            healed_at = excluded.healed_at, closed_at = excluded.closed_at,
+            probe_at = excluded.probe_at, probe_misses = excluded.probe_misses,
+            last_error = excluded.last_error, run_id = excluded.run_id,
+            lead_run = excluded.lead_run, lead_key = excluded.lead_key;
+    end if;
+    if rest ? 'ticket' then
+        insert into newel.ticket
+        select * from jsonb_populate_recordset(null::newel.ticket, rest -> 'ticket')
+        on conflict (incident_id, channel) do update set state = excluded.state;
+    end if;
+    if rest ? 'audit_stream' then
+        expected := jsonb_array_length(rest -> 'audit_stream');
+        update newel.audit_stream s
+        set seq = u.seq, head = u.head, last_at = u.last_at
+        from jsonb_to_recordset(rest -> 'audit_stream')
+             as u(id uuid, from_seq bigint, seq bigint, head bytea, last_at timestamptz)
+        where s.id = u.id and s.seq = u.from_seq;
+        get diagnostics moved = row_count;
+        if moved <> expected then
+            raise exception 'a stream has moved' using errcode = 'NW002';
+        end if;
+    end if;
+end $$;
+
+create function newel.commit_batch(
+    p_worker bigint, p_epoch bigint,
+    r_id uuid[], r_from bigint[], r_to bigint[], r_head bytea[], r_last timestamptz[],
+    r_state text[], r_wake timestamptz[], r_release boolean[], r_reason text[], r_with text[],
+    d_run uuid[], d_key text[],
+    i_run uuid[], i_key text[], i_attempt integer[], i_at timestamptz[], i_fingerprint bytea[],
+    i_effect bytea[], i_system text[], i_credential text[], i_detail text[],
+    e_stream uuid[], e_seq bigint[], e_type text[], e_key text[], e_at timestamptz[],
+    e_entry bytea[], e_payload bytea[],
+    rest jsonb
+) returns table (run_id uuid, reason text)
+    language plpgsql set search_path = '' as $$
+declare
+    locked   uuid[];
+    refused  uuid[] := '{}';
+    unborn   uuid[];
+    born     jsonb := rest -> 'run';
+begin
+    if p_worker is not null then
+        perform 1 from newel.worker w where w.id = p_worker and w.epoch = p_epoch for key share;
+        if not found then
+            raise exception 'fenced: worker % of epoch % has lost its lease', p_worker, p_epoch
+                using errcode = 'NW001';
+        end if;
+        perform set_config('newel.worker', p_worker::text, true),
+                set_config('newel.epoch', p_epoch::text, true);
+    end if;
+
+    if cardinality(r_id) > 0 then
+        select array_agg(l.id) into locked from (
+            select r.id
+            from unnest(r_id, r_from) as u(id, seq)
+            join newel.run r on r.id = u.id
+            where r.seq = u.seq
+              and (p_worker is null or (r.worker_id = p_worker and r.worker_epoch = p_epoch))
+            order by r.id
+            for update of r skip locked) l;
+        if coalesce(cardinality(locked), 0) < cardinality(r_id) then
+            refused := array(select u.id from unnest(r_id) as u(id)
+                             where u.id <> all(coalesce(locked, '{}')));
+        end if;
+    end if;
+    if exists (select 1 from unnest(i_effect) as u(effect) where u.effect is not null) then
+        refused := refused || array(
+            select distinct u.run
+            from unnest(i_run, i_key, i_effect) as u(run, key, effect)
+            join newel.open_act a
+              on a.effect_key = u.effect and a.state = 'attempting'
+             and (a.run_id, a.key) <> (u.run, u.key)
+            where a.run_id <> u.run and u.run <> all(refused));
+    end if;
+    if born is not null then
+        with made as (
+            insert into newel.run
+            select * from jsonb_populate_recordset(null::newel.run, born)
+            on conflict do nothing returning id)
+        select coalesce(array_agg((b ->> 'id')::uuid), '{}') into unborn
+        from jsonb_array_elements(born) b
+        where not exists (select 1 from made where made.id = (b ->> 'id')::uuid);
+        refused := refused || unborn;
+    end if;
+
+    if cardinality(r_id) > 0 then
+        update newel.run r
+        set seq = u.seq, head = u.head, last_at = u.last_at, state = u.state, wake_at = u.wake_at,
+            worker_id = case when u.release then null else r.worker_id end,
+            worker_epoch = case when u.release then null else r.worker_epoch end,
+            parked_reason = u.reason, parked_with = u.addressee,
+            finished_at = case when u.state in ('completed', 'failed', 'cancelled')
+                               then u.last_at end
+        from unnest(r_id, r_to, r_head, r_last, r_state, r_wake, r_release, r_reason, r_with)
+             as u(id, seq, head, last_at, state, wake_at, release, reason, addressee)
+        where r.id = u.id and u.id <> all(refused);
+    end if;
+    if cardinality(d_run) > 0 then
+        delete from newel.open_act a
+        using unnest(d_run, d_key) as u(run, key)
+        where a.run_id = u.run and a.key = u.key and u.run <> all(refused);
+    end if;
+    if cardinality(i_run) > 0 then
+        insert into newel.open_act
+            (run_id, key, kind, state, attempt, opened_at, intended_at, worker_id, worker_epoch,
+             fingerprint, effect_key, system, credential, detail)
+        select u.run, u.key, 'step', 'attempting', u.attempt, u.at, u.at, p_worker, p_epoch,
+               u.fingerprint, u.effect, u.system, u.credential, u.detail::jsonb
+        from unnest(i_run, i_key, i_attempt, i_at, i_fingerprint, i_effect, i_system,
+                    i_credential, i_detail)
+             as u(run, key, attempt, at, fingerprint, effect, system, credential, detail)
+        where u.run <> all(refused)
+        on conflict on constraint open_act_pkey do update set
+            state = 'attempting', attempt = excluded.attempt, next_at = null,
+            intended_at = excluded.intended_at, worker_id = excluded.worker_id,
+            worker_epoch = excluded.worker_epoch, reason = null, owner = null,
+            effect_key = excluded.effect_key, detail = excluded.detail;
+    end if;
+    if rest is not null then
+        if cardinality(refused) > 0 and rest - 'run' <> '{}' then
+            raise exception 'a Change with rare rows was refused' using errcode = 'NW003';
+        end if;
+        perform newel.commit_rest(rest);
+    end if;
+    insert into newel.event (stream_id, seq, type, key, occurred_at, entry, payload)
+    select u.stream, u.seq, u.type, u.key, u.at, u.entry, u.payload
+    from unnest(e_stream, e_seq, e_type, e_key, e_at, e_entry, e_payload)
+         as u(stream, seq, type, key, at, entry, payload)
+    where u.stream <> all(refused);
+
+    if cardinality(refused) > 0 then
+        return query
+        select u.id,
+               case when r.id is null or r.seq = 0 then 'exists'
+                    when p_worker is not null
+                         and (r.worker_id, r.worker_epoch) is distinct from (p_worker, p_epoch)
+                        then 'owner'
+                    when r.seq is distinct from f.seq then 'moved'
+                    when u.id = any(coalesce(locked, '{}')) then 'effect'
+                    else 'held' end
+        from unnest(refused) as u(id)
+        left join newel.run r on r.id = u.id
+        left join unnest(r_id, r_from) as f(id, seq) on f.id = u.id;
+    end if;
+end $$;

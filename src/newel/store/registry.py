@@ -1,0 +1,105 @@
+"""Registering people, definitions, systems and requests; each is written once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from newel.domain.search import grams
+from newel.store.database import Connection, Row
+from newel.store.queries import queries
+
+_SQL: Final = queries("registry")
+
+
+async def person_known(
+    connection: Connection, *, ref: UUID | None, hr_key: str | None, email: str
+) -> Row | None:
+    """A person by reference, employee number or work address."""
+    return await connection.fetchrow(_SQL.person_known, ref, hr_key, email)
+
+
+async def people_named(connection: Connection, name: str) -> list[Row]:
+    """At most two people of exactly this name."""
+    return await connection.fetch(_SQL.person_by_name, name)
+
+
+async def add_person(  # noqa: PLR0913 - the columns of a person
+    connection: Connection,
+    *,
+    ref: UUID,
+    hr_key: str | None,
+    name: str,
+    email: str,
+    manager: UUID | None,
+    wrapped_key: bytes,
+    kek_id: str,
+) -> bool:
+    """Register a person with a first key; False if the address or number is taken."""
+    added = await connection.fetchval(
+        _SQL.add_person, ref, hr_key, name, email, manager, grams(name, email)
+    )
+    if added is None:
+        return False
+    await connection.execute(_SQL.add_key, ref, 1, wrapped_key, kek_id)
+    return True
+
+
+async def set_manager(connection: Connection, person: UUID, manager: UUID) -> None:
+    """Record whom a person answers to."""
+    await connection.execute(_SQL.set_manager, person, manager)
+
+
+async def key_of(connection: Connection, person: UUID) -> tuple[int, bytes] | None:
+    """The number and wrapped bytes of a person's newest living key."""
+    row = await connection.fetchrow(_SQL.key_of, person)
+    return None if row is None else (row["n"], row["wrapped"])
+
+
+async def register_definition(  # noqa: PLR0913 - the columns of a definition
+    connection: Connection,
+    *,
+    process: str,
+    sha256: str,
+    source: str,
+    title: str,
+    owner: str | None,
+) -> tuple[int, bool]:
+    """Give a source its version number; True if it is new."""
+    while True:
+        version = await connection.fetchval(_SQL.definition, process, sha256)
+        if version is not None:
+            return version, False
+        version = await connection.fetchval(
+            _SQL.add_definition, process, sha256, source, title, owner
+        )
+        if version is not None:
+            return version, True
+
+
+async def register_system(
+    connection: Connection, *, key: str, title: str, connector: str, credential: str | None
+) -> None:
+    """Register a system and its base entitlement."""
+    await connection.execute(_SQL.add_system, key, title, connector, "it", credential)
+    await connection.execute(_SQL.add_entitlement, f"{key}:account", key, f"{title} account")
+
+
+async def claim_request(
+    connection: Connection, *, scope: str, key: str, digest: bytes, run: UUID
+) -> Row | None:
+    """Claim a request for a run; answers with what was made before, if it was.
+
+    Waits while another request with the same key is being carried out.
+    """
+    claimed = await connection.fetchval(_SQL.claim_request, scope, key, digest, run)
+    if claimed is not None:
+        return None
+    return await connection.fetchrow(_SQL.known_request, scope, key)
+
+
+async def now(connection: Connection) -> datetime:
+    """The database's time."""
+    moment: datetime = await connection.fetchval(_SQL.now)
+    return moment

@@ -1,0 +1,80 @@
+-- What is registered once and referred to for ever: people and their keys, definitions,
+-- systems, requests that must not be carried out twice.
+
+-- name: person_known
+-- params: ref, hr_key, email
+-- A person by reference, employee number or work address.
+select ref, display_name, work_email, manager from newel.person
+where ref = $1 or hr_key = $2 or work_email = $3
+order by (ref = $1) desc nulls last limit 1
+
+-- name: person_by_name
+-- params: name
+-- People of exactly this name.
+select ref, display_name from newel.person where display_name = $1 limit 2
+
+-- name: add_person
+-- params: ref, hr_key, name, email, manager, grams
+-- Registers a person; does nothing if the address or number has been given before.
+insert into newel.person (ref, hr_key, display_name, work_email, manager, search_grams)
+values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning ref
+
+-- name: add_key
+-- params: person, n, wrapped, kek_id
+-- Keeps a person's key, wrapped.
+insert into newel.person_key (person, n, wrapped, kek_id) values ($1, $2, $3, $4)
+
+-- name: set_manager
+-- params: person, manager
+-- Records whom a person answers to.
+update newel.person set manager = $2, updated_at = clock_timestamp()
+where ref = $1 and manager is distinct from $2
+
+-- name: key_of
+-- params: person
+-- A person's newest living key.
+select n, wrapped from newel.person_key where person = $1 and wrapped is not null
+order by n desc limit 1
+
+-- name: definition
+-- params: process, sha256
+-- The version number under which a source is registered.
+select version from newel.definition where process = $1 and sha256 = $2
+
+-- name: add_definition
+-- params: process, sha256, source, title, owner
+-- Registers a source as the next version; does nothing if another program was first.
+insert into newel.definition (process, sha256, version, source, title, owner)
+select $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5 from newel.definition where process = $1
+on conflict do nothing returning version
+
+-- name: add_system
+-- params: key, title, connector, owner_team, credential
+-- Registers a system, or brings its row up to date.
+insert into newel.system (key, title, connector, owner_team, credential)
+values ($1, $2, $3, $4, $5)
+on conflict (key) do update set title = excluded.title, connector = excluded.connector,
+    owner_team = excluded.owner_team, credential = excluded.credential
+where (newel.system.title, newel.system.connector, newel.system.credential)
+      is distinct from (excluded.title, excluded.connector, excluded.credential)
+
+-- name: add_entitlement
+-- params: key, system, title
+-- Registers an entitlement.
+insert into newel.entitlement (key, system, title) values ($1, $2, $3) on conflict do nothing
+
+-- name: claim_request
+-- params: scope, key, digest, run
+-- Claims a request; waits for another one with the same key to end first.
+insert into newel.start_request (scope, key, digest, run_id) values ($1, $2, $3, $4)
+on conflict do nothing returning run_id
+
+-- name: known_request
+-- params: scope, key
+-- What a request with this key has made.
+select digest, run_id from newel.start_request where scope = $1 and key = $2
+
+-- name: now
+-- params: none
+-- The database's time.
+select newel.now()

@@ -1,0 +1,95 @@
+"""Runs: claiming them, loading what is needed to drive them, and finding them again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from newel.store.database import Connection, Database, Row
+from newel.store.queries import queries
+
+_SQL: Final = queries("runs")
+
+
+async def claim_ready(
+    connection: Connection, *, worker: int, epoch: int, how_many: int
+) -> list[UUID]:
+    """Take ownership of at most `how_many` due runs that nobody owns, most urgent first."""
+    rows = await connection.fetch(_SQL.claim_ready, worker, epoch, how_many)
+    return [row["id"] for row in rows]
+
+
+async def nudged(connection: Connection, *, worker: int) -> list[UUID]:
+    """Runs of this worker that somebody else has written to."""
+    return [row["id"] for row in await connection.fetch(_SQL.nudged, worker)]
+
+
+async def next_due(connection: Connection) -> tuple[datetime, datetime | None]:
+    """The database's time, and when the next run that nobody owns is due."""
+    row = await connection.fetchrow(_SQL.next_due)
+    assert row is not None, "a statement without a from-list has one row"
+    return row["as_of"], row["due"]
+
+
+async def load(connection: Connection, runs: Sequence[UUID]) -> list[Row]:
+    """The rows of the given runs, with their subjects' newest living key."""
+    return await connection.fetch(_SQL.load, list(runs))
+
+
+async def locked(connection: Connection, run: UUID) -> Row | None:
+    """One run under its row lock, held until the transaction ends."""
+    return await connection.fetchrow(_SQL.locked, run)
+
+
+async def read(database: Database, run: UUID) -> Row | None:
+    """One run as people see it."""
+    return await database.fetchrow(_SQL.read, run)
+
+
+async def listed(  # noqa: PLR0913 - each is one way to narrow the list
+    database: Database,
+    *,
+    state: str | None = None,
+    process: str | None = None,
+    subject: UUID | None = None,
+    before: UUID | None = None,
+    how_many: int = 50,
+) -> list[Row]:
+    """Runs, newest first; `state` may be a state, a standing or `open`."""
+    return await database.fetch(_SQL.listed, state, process, subject, before, how_many)
+
+
+async def open_of_subject(connection: Connection, process: str, subject: UUID) -> UUID | None:
+    """The open run of a process about a person, if there is one."""
+    found: UUID | None = await connection.fetchval(_SQL.open_of_subject, process, subject)
+    return found
+
+
+async def counts(database: Database) -> dict[str, int]:
+    """How many open runs there are of each standing."""
+    return {row["standing"]: row["how_many"] for row in await database.fetch(_SQL.counts)}
+
+
+async def put_back(  # noqa: PLR0913 - the fence has three parts
+    database: Database, run: UUID, *, worker: int, epoch: int, seq: int, wake_at: datetime | None
+) -> None:
+    """Let go of a run for which nothing was to be done, due again at `wake_at`.
+
+    If somebody has written to it since it was loaded, it is due at once.
+    """
+    async with database.transaction() as connection:
+        done = await connection.execute(_SQL.put_back, run, worker, epoch, seq, wake_at)
+        if done.endswith(" 0"):
+            await connection.execute(_SQL.let_go, run, worker, epoch)
+
+
+async def heard(connection: Connection, run: UUID, *, worker: int, epoch: int) -> bool:
+    """Note that the owner has seen what others wrote; False if it owns the run no more."""
+    return await connection.fetchval(_SQL.heard, run, worker, epoch) is not None
+
+
+async def wake(connection: Connection, run: UUID) -> None:
+    """Make a run due now."""
+    await connection.execute(_SQL.wake, run)

@@ -1,0 +1,119 @@
+-- Runs: claiming, taking over, finding. The rows are written by changes.sql alone; a claim and
+-- a takeover only move the owner.
+
+-- name: claim_ready
+-- params: worker, epoch, how_many
+-- The most urgent runs that nobody owns and that are due; skips rows another worker is claiming.
+with ready as (
+    select id from newel.run
+    where worker_id is null and wake_at is not null and wake_at <= newel.now()
+    order by priority, wake_at limit $3
+    for update skip locked)
+update newel.run r set worker_id = $1, worker_epoch = $2, wake_at = null
+from ready where r.id = ready.id
+returning r.id
+
+-- name: nudged
+-- params: worker
+-- Runs of this worker that somebody else has written to, or that are due again.
+select id from newel.run where worker_id = $1 and wake_at <= newel.now()
+
+-- name: next_due
+-- params: none
+-- The earliest moment at which a run that nobody owns is due, with the database's time.
+select newel.now() as as_of,
+       (select min(wake_at) from newel.run where worker_id is null and wake_at is not null) as due
+
+-- name: load
+-- params: runs
+-- What a worker needs of each run to drive it.
+select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
+       r.worker_id, r.worker_epoch, r.started_at, newel.now() as as_of,
+       k.n as key_n, k.wrapped, k.kek_id
+from newel.run r
+left join lateral (select n, wrapped, kek_id from newel.person_key p
+                   where p.person = r.subject and p.wrapped is not null
+                   order by n desc limit 1) k on true
+where r.id = any($1)
+
+-- name: locked
+-- params: run
+-- One run under its row lock, for an operator's command.
+select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
+       r.worker_id, r.worker_epoch, r.started_at, newel.now() as as_of,
+       r.parked_reason, r.parked_with,
+       k.n as key_n, k.wrapped, k.kek_id
+from newel.run r
+left join lateral (select n, wrapped, kek_id from newel.person_key p
+                   where p.person = r.subject and p.wrapped is not null
+                   order by n desc limit 1) k on true
+where r.id = $1
+for update of r
+
+-- name: listed
+-- params: state, process, subject, before, how_many
+-- Runs, newest first, narrowed by state, process and subject where given.
+select r.id, r.process, r.version, r.state, r.subject, r.parked_reason, r.parked_with, r.wake_at,
+       r.started_at, r.finished_at, r.cancelling, d.title, d.owner, p.display_name,
+       s.standing,
+       (select count(*) from newel.event e
+        where e.stream_id = r.id and e.type in ('step.succeeded', 'step.failed', 'step.skipped',
+              'step.completed_by_hand', 'task.decided')) as done,
+       (select count(*) from newel.open_act a where a.run_id = r.id) as open
+from newel.run r
+join newel.run_standing s on s.id = r.id
+left join newel.definition d on d.process = r.process and d.version = r.version
+left join newel.person p on p.ref = r.subject
+where ($1::text is null or r.state = $1 or s.standing = $1
+       or ($1 = 'open' and r.finished_at is null))
+  and ($2::text is null or r.process = $2)
+  and ($3::uuid is null or r.subject = $3)
+  and ($4::uuid is null or r.id < $4)
+order by r.id desc limit $5
+
+-- name: read
+-- params: run
+-- One run with its definition, subject and standing.
+select r.id, r.process, r.version, r.state, r.subject, r.parked_reason, r.parked_with, r.wake_at,
+       r.started_at, r.finished_at, r.cancelling, r.worker_id, r.worker_epoch, r.seq, d.title,
+       d.owner, d.sha256, p.display_name, s.standing, newel.now() as as_of
+from newel.run r
+join newel.run_standing s on s.id = r.id
+left join newel.definition d on d.process = r.process and d.version = r.version
+left join newel.person p on p.ref = r.subject
+where r.id = $1
+
+-- name: open_of_subject
+-- params: process, subject
+-- The open run of a process about a person, if there is one.
+select id from newel.run where process = $1 and subject = $2 and finished_at is null
+
+-- name: counts
+-- params: none
+-- How many runs there are of each standing, among those that are open.
+select s.standing, count(*) as how_many
+from newel.run r join newel.run_standing s on s.id = r.id
+where r.finished_at is null group by s.standing
+
+-- name: put_back
+-- params: run, worker, epoch, seq, wake_at
+-- Lets go of a run for which nothing was to be done; its state stays, and so no event is due.
+update newel.run set worker_id = null, worker_epoch = null, wake_at = $5
+where id = $1 and worker_id = $2 and worker_epoch = $3 and seq = $4 and wake_at is null
+
+-- name: let_go
+-- params: run, worker, epoch
+-- Lets go of a run that somebody has written to meanwhile; it is due at once.
+update newel.run set worker_id = null, worker_epoch = null, wake_at = newel.now()
+where id = $1 and worker_id = $2 and worker_epoch = $3 and finished_at is null
+
+-- name: heard
+-- params: run, worker, epoch
+-- Notes that the owner has seen what others wrote; answers with the run if it is still owned.
+update newel.run set wake_at = null
+where id = $1 and worker_id = $2 and worker_epoch = $3 returning id
+
+-- name: wake
+-- params: run
+-- Makes a run due now.
+update newel.run set wake_at = newel.now() where id = $1 and finished_at is null

@@ -1,0 +1,27 @@
+"""Streams that are no run: where their next event goes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+
+from newel.domain.change import Head
+from newel.store.database import Connection
+from newel.store.queries import queries
+
+_SQL: Final = queries("streams")
+
+
+async def head(connection: Connection, name: str) -> Head:
+    """The head of a stream, made if it is new; its row stays locked until the transaction ends.
+
+    Lock order: after incidents, before events.
+    """
+    row = await connection.fetchrow(_SQL.head, name)
+    if row is None:
+        await connection.execute(_SQL.made, uuid5(NAMESPACE_URL, f"newel:stream:{name}"), name)
+        row = await connection.fetchrow(_SQL.head, name)
+    assert row is not None, "the stream was made above"
+    last_at = row["last_at"] if isinstance(row["last_at"], datetime) and row["seq"] else None
+    return Head(id=row["id"], stream=name, seq=row["seq"], hash=row["head"], last_at=last_at)

@@ -1,0 +1,11 @@
+-- Streams that are no run: system/<name>, admin, service/<server>, log.
+
+-- name: made
+-- params: id, name
+-- Makes the stream if it is new.
+insert into newel.audit_stream (id, name) values ($1, $2) on conflict (name) do nothing
+
+-- name: head
+-- params: name
+-- The head of a stream under its row lock.
+select id, name, seq, head, last_at from newel.audit_stream where name = $1 for update

@@ -1,0 +1,62 @@
+"""Workers: registering, heartbeats, and taking over from one whose lease has run out."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from newel.store.database import Connection, Database
+from newel.store.queries import queries
+
+_SQL: Final = queries("workers")
+
+
+async def register(
+    connection: Connection, *, host: str, pid: int, version: str, lease: timedelta
+) -> tuple[int, int]:
+    """Make a worker; answers with its id and epoch."""
+    row = await connection.fetchrow(_SQL.register, host, pid, version, lease)
+    assert row is not None, "an insert returns its row"
+    return row["id"], row["epoch"]
+
+
+async def beat(
+    connection: Connection, *, worker: int, epoch: int, lease: timedelta
+) -> datetime | None:
+    """Extend the lease; answers with the database's time, or None if it was lost."""
+    found: datetime | None = await connection.fetchval(_SQL.beat, worker, epoch, lease)
+    return found
+
+
+async def renew(connection: Connection, *, worker: int, lease: timedelta) -> int:
+    """Come back after a lost lease; answers with the new epoch."""
+    row = await connection.fetchrow(_SQL.renew, worker, lease)
+    assert row is not None, "workers are never deleted"
+    epoch: int = row["epoch"]
+    return epoch
+
+
+async def take_over(connection: Connection) -> list[int]:
+    """Fence every worker whose lease has run out and let go of its runs, in one transaction.
+
+    Answers with the ids of those workers. Locks: workers, then runs.
+    """
+    async with connection.transaction():
+        rows = await connection.fetch(_SQL.lapsed)
+        for row in rows:
+            await connection.execute(_SQL.fence, row["id"])
+            await connection.execute(_SQL.let_go, row["id"])
+        return [row["id"] for row in rows]
+
+
+async def stop(connection: Connection, *, worker: int, epoch: int) -> None:
+    """Leave: let go of what is still owned, and give the lease back."""
+    async with connection.transaction():
+        await connection.execute(_SQL.let_go, worker)
+        await connection.execute(_SQL.stop, worker, epoch)
+
+
+async def live(database: Database) -> int:
+    """How many workers hold a lease now."""
+    count: int = await database.fetchval(_SQL.live)
+    return count
