@@ -95,6 +95,7 @@ def public_user(login: str, identity: int, base_url: str) -> Document:
         **simple_user(login, identity, base_url),
         **dict.fromkeys(empty),
         **dict.fromkeys(counts, 0),
+        "user_view_type": "public",
         "created_at": "2016-01-04T09:00:00Z",
         "updated_at": "2016-01-04T09:00:00Z",
     }
