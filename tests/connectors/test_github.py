@@ -56,7 +56,7 @@ def sim(time: Time) -> GitHubSimulator:
 
 @pytest.fixture
 def github(sim: GitHubSimulator, time: Time, monkeypatch: pytest.MonkeyPatch) -> GitHub:
-    """A connector to it."""
+    """Connect to it."""
     monkeypatch.setenv("T_GITHUB_TOKEN", sim.credentials()["GITHUB_TOKEN"])
     SecretRef("env:T_GITHUB_TOKEN").resolve(fresh=True)
     return GitHub(

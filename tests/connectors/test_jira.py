@@ -66,7 +66,7 @@ def sim(time: Time) -> JiraSimulator:
 
 @pytest.fixture
 def jira(sim: JiraSimulator, time: Time, monkeypatch: pytest.MonkeyPatch) -> Jira:
-    """A connector to it."""
+    """Connect to it."""
     given = sim.credentials()
     monkeypatch.setenv("T_JIRA_TOKEN", given["JIRA_TOKEN"])
     SecretRef("env:T_JIRA_TOKEN").resolve(fresh=True)

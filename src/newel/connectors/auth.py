@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -21,11 +24,22 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from newel.base.errors import AuthFailed
 from newel.base.secrets import Secret, SecretRef
+from newel.connectors.answers import Answer, Route
+from newel.connectors.contract import Shape
 
 if TYPE_CHECKING:
     from newel.connectors.http import Http
 
-__all__ = ["Assertion", "BasicCredential", "BearerCredential", "FetchedCredential", "Token"]
+__all__ = [
+    "Assertion",
+    "BasicCredential",
+    "BearerCredential",
+    "FetchedCredential",
+    "Granted",
+    "Token",
+    "exchanged",
+    "revealed",
+]
 
 _EARLY: Final = timedelta(seconds=60)
 
@@ -92,7 +106,7 @@ class Token:
 class FetchedCredential:
     """A bearer token fetched with another credential and kept until shortly before it expires."""
 
-    def __init__(self, fetch: Callable[[Http], object]) -> None:
+    def __init__(self, fetch: Callable[[Http], Awaitable[Token]]) -> None:
         """fetch: a coroutine function that asks the token endpoint and gives a `Token`."""
         self._fetch = fetch
         self._token: Token | None = None
@@ -106,7 +120,7 @@ class FetchedCredential:
         """Give the header, fetching a token if there is none that lasts another minute."""
         token = self._token
         if token is None or token.expires_at - _EARLY <= http.now():
-            token = self._token = await self._fetch(http)  # type: ignore[misc]  # see __init__
+            token = self._token = await self._fetch(http)
         return {"Authorization": f"Bearer {token.secret.reveal()}"}
 
 
@@ -149,3 +163,58 @@ def _encoded(part: Mapping[str, object]) -> str:
 
 def _base64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True)
+class Granted:
+    """What a token endpoint gives; the life of the token may be left out."""
+
+    access_token: str
+    expires_in: int | None = None
+    instance_url: str = ""
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    error: str = ""
+    error_description: str = ""
+
+
+_GRANTED: Final = Shape(Granted)
+_REFUSALS: Final = Shape(_Refusal)
+_REFUSED: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_MOST_SKEW: Final = timedelta(seconds=30)
+
+
+async def exchanged(http: Http, route: Route, assertion: str, advice: Mapping[str, str]) -> Granted:
+    """Exchange a signed assertion for a token.
+
+    advice: what to do about a refusal, by a part of its code or text. Raises AuthFailed; if
+    our clock differs from the endpoint's, that is said, because it is the likely cause.
+    Source: RFC 7523, section 2.1.
+    """
+    form = {"grant_type": _GRANT, "assertion": assertion}
+    answer = await http.call(route, form=form, expect=_REFUSED, is_signed=False)
+    if answer.status not in _REFUSED:
+        return _GRANTED.read(answer)
+    refusal = _REFUSALS.read(answer)
+    told = f"{refusal.error} {refusal.error_description}".lower()
+    hints = [hint for part, hint in advice.items() if part in told]
+    skew = _skew(answer, http.now())
+    if abs(skew) > _MOST_SKEW:
+        hints.insert(0, f"This machine's clock is {skew.total_seconds():+.0f} s from theirs.")
+    raise AuthFailed(
+        " ".join(["The system gives no token:", refusal.error or "no reason stated.", *hints]),
+        status=answer.status,
+        code=refusal.error or None,
+        operation=route.operation,
+    )
+
+
+def _skew(answer: Answer, now: datetime) -> timedelta:
+    """Say how far our clock is ahead of the Date of an answer; 0 if it has none."""
+    try:
+        return now - parsedate_to_datetime(answer.headers.get("date", ""))
+    except (ValueError, TypeError):
+        return timedelta(0)

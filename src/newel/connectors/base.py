@@ -24,7 +24,7 @@ from newel.domain.people import Person
 from newel.domain.values import Access, Account, Effect
 from newel.flow.step import Step
 
-__all__ = ["Check", "Connector", "Outside", "all_of", "marker_of"]
+__all__ = ["Check", "Connector", "Outside", "all_of", "marker_of", "names_of"]
 
 _SYSTEM_CLOCK: Final = SystemClock()
 
@@ -72,6 +72,12 @@ def marker_of(person: Person) -> str:
             evidence="no marker",
         )
     return marker
+
+
+def names_of(person: Person) -> tuple[str, str]:
+    """Split a name for systems that insist on two parts; a single word stands for both."""
+    given, _, family = person.name.strip().rpartition(" ")
+    return (given or family, family)
 
 
 class Connector:

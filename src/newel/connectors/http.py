@@ -147,20 +147,20 @@ class Http:
         headers: Mapping[str, str] | None = None,
         expect: Collection[int | str] = (),
         url: str | None = None,
+        bucket: str = "",
         is_signed: bool = True,
     ) -> Answer:
         """Send one request; give its answer if it is a success or expected, else raise its class.
 
         path: values of the template. body: a JSON document. expect: statuses and vendor codes
         that the caller understands itself. url: a whole address instead, as pagination gives.
-        is_signed: whether the credential goes with it.
+        bucket: instead of the route's. is_signed: whether the credential goes with it.
         """
         if is_looking() and route.is_mutating:
             raise WouldChange(route.operation)
-        target = self._target(route, path, query, url)
         content, content_type = _content(body, form)
-        if route.bucket:
-            await self.gate.admit(route.bucket)
+        if bucket := bucket or route.bucket:
+            await self.gate.admit(bucket)
         self._open_client()
         is_repeated = False
         while True:
@@ -172,6 +172,8 @@ class Http:
             if is_signed:
                 async with self._token_lock:
                     sent |= await self._credential.headers(self)
+            # After the credential: the token endpoint may have named another address.
+            target = self._target(route, path, query, url)
             try:
                 answer = await self._exchange(route, target, sent, content)
             except StepError as lost:
@@ -182,7 +184,10 @@ class Http:
                 is_repeated = True
                 if self._credential.renew():
                     continue
-            return await self._ended(route, answer, verdict, expect)
+            if verdict is not None and not (is_signed and isinstance(verdict, AuthFailed)):
+                verdict = self._unexpected(verdict, expect)
+            await self._ended(bucket, answer, verdict)
+            return answer
 
     async def aclose(self) -> None:
         """Close the client of this event loop."""
@@ -190,38 +195,32 @@ class Http:
         if client is not None:
             await client.aclose()
 
-    async def _ended(
-        self,
-        route: Route,
-        answer: Answer,
-        verdict: StepError | None,
-        expect: Collection[int | str],
-    ) -> Answer:
-        seen = self.service.limits(answer)
-        if seen is not None and route.bucket:
-            await self.gate.observe(route.bucket, seen)
-        if verdict is None:
-            await self.gate.report(None)
-            return answer
-        if not isinstance(verdict, Throttled | AuthFailed) and (
-            verdict.status in expect or verdict.code in expect
-        ):
-            await self.gate.report(None)
-            return answer
-        verdict.request_id = self._request_id(answer)
+    def _unexpected(self, verdict: StepError, expect: Collection[int | str]) -> StepError | None:
         if isinstance(verdict, Throttled):
-            await self._throttled(route, verdict)
-        await self.gate.report(verdict)
-        raise verdict
+            return verdict
+        return None if verdict.status in expect or verdict.code in expect else verdict
 
-    async def _throttled(self, route: Route, verdict: Throttled) -> None:
+    async def _ended(self, bucket: str, answer: Answer, verdict: StepError | None) -> None:
+        """Tell the gate what was seen, and raise what is wrong."""
+        seen = self.service.limits(answer)
+        if seen is not None and bucket:
+            await self.gate.observe(bucket, seen)
+        if verdict is not None:
+            verdict.request_id = self._request_id(answer)
+            if isinstance(verdict, Throttled):
+                await self._throttled(bucket, verdict)
+        await self.gate.report(verdict)
+        if verdict is not None:
+            raise verdict
+
+    async def _throttled(self, bucket: str, verdict: Throttled) -> None:
         now = self.clock.now()
         if verdict.retry_at is None and verdict.retry_after is not None:
             verdict.retry_at = now + verdict.retry_after
         if verdict.retry_at is not None:
             verdict.retry_at = min(max(verdict.retry_at, now), now + LONGEST_WAIT)
             verdict.retry_after = verdict.retry_at - now
-        verdict.bucket = verdict.bucket or route.bucket or None
+        verdict.bucket = verdict.bucket or bucket or None
         if verdict.bucket is not None:
             until = verdict.retry_at or now + timedelta(seconds=30)
             await self.gate.block(verdict.bucket, until)
