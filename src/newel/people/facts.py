@@ -1,0 +1,135 @@
+"""What the status sentence is made from: runs about a person, what is open of them, grants.
+
+Plain values, read once by `snapshot` and never written. Moments are aware; the clock of all of
+them is the database's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from newel.people.words import in_words, system_name
+
+__all__ = ["GrantFact", "Kind", "OpenFact", "RunFact", "Snapshot", "SystemState", "kind_of"]
+
+Kind = Literal["joiner", "mover", "leaver", "other"]
+SystemState = Literal["ready", "parked", "retrying", "running", "pending", "removed"]
+
+_KIND_OF_WORD: dict[str, Kind] = {
+    "onboarding": "joiner",
+    "offboarding": "leaver",
+    "mover": "mover",
+    "joiner": "joiner",
+    "leaver": "leaver",
+}
+
+
+def kind_of(process: str, recorded: str | None = None) -> Kind:
+    """Say which kind of process it is: as recorded at the start, else by its name."""
+    match recorded:
+        case "joiner" | "mover" | "leaver":
+            return recorded
+        case _:
+            pass
+    words = process.rpartition(".")[2].replace("_", "-").split("-")
+    if "role" in words and "change" in words:
+        return "mover"
+    return next((_KIND_OF_WORD[word] for word in words if word in _KIND_OF_WORD), "other")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFact:
+    """One open act: a step that is attempted, retried or parked; a timer, approval or event.
+
+    since: when it was opened. next_at: of the next attempt. failed_rounds: counted ones.
+    assignee: a person's name or a team's. reason, owner: of a parked step.
+    """
+
+    key: str
+    kind: Literal["step", "timer", "approval", "event"]
+    state: Literal["attempting", "retrying", "parked", "open"]
+    since: datetime
+    attempt: int = 0
+    next_at: datetime | None = None
+    due_at: datetime | None = None
+    system: str | None = None
+    system_title: str | None = None
+    failed_rounds: int = 0
+    reason: str | None = None
+    owner: str | None = None
+    task: UUID | None = None
+    task_title: str | None = None
+    assignee: str | None = None
+    incident: UUID | None = None
+    incident_since: datetime | None = None
+    ticket: str | None = None
+    ticket_url: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it: the system, else the key in words."""
+        if self.system is None:
+            return f"“{in_words(self.key)}”"
+        return system_name(self.system, self.system_title)
+
+    @property
+    def is_retrying(self) -> bool:
+        """Whether it is a step that failed and is tried again by itself."""
+        return self.state == "retrying" or (self.state == "attempting" and self.attempt > 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantFact:
+    """One grant, as far as the sentence counts it."""
+
+    system: str
+    entitlement: str
+    state: str
+    made_run: UUID
+    system_title: str | None = None
+    ended_run: UUID | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFact:
+    """One run about the person.
+
+    done: steps and tasks that have an outcome. effective_at: the first or last day, where the
+    start recorded it. failure: the class of a business end. parked_reason, parked_with: of the
+    run itself, where it is parked without a parked step.
+    """
+
+    id: UUID
+    process: str
+    state: str
+    started_at: datetime
+    kind: Kind = "other"
+    finished_at: datetime | None = None
+    owner: str | None = None
+    done: int = 0
+    skipped: int = 0
+    failure: str | None = None
+    effective_at: datetime | None = None
+    parked_reason: str | None = None
+    parked_with: str | None = None
+    is_cancelling: bool = False
+    acts: tuple[OpenFact, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.finished_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that is known of where a person stands, at one moment."""
+
+    person: UUID
+    name: str
+    runs: tuple[RunFact, ...] = ()
+    grants: tuple[GrantFact, ...] = ()
