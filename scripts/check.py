@@ -15,7 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 CODE = tuple(
-    name for name in ("src", "tests", "scripts", "examples", "bench") if (ROOT / name).is_dir()
+    name
+    for name in ("src", "tests", "scripts", "examples", "bench")
+    if any((ROOT / name).rglob("*.py"))
 )
 PROSE = tuple(
     name for name in ("docs", "README.md", "Makefile", "pyproject.toml") if (ROOT / name).exists()
