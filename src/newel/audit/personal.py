@@ -106,13 +106,17 @@ def plain_payload(plaintext: bytes, *, entropy: Entropy) -> bytes:
 
 
 def payload_kid(payload: bytes) -> str | None:
-    """Name the key a payload is sealed under; None if it is about nobody."""
-    kind, rest = payload[:1], payload[1:]
-    if kind == b"\0" and len(rest) >= _SALT_BYTES:
+    """Name the key a payload is sealed under; None if it is about nobody.
+
+    errors: LogInconsistent, if it is in neither form.
+    """
+    kind, kid_bytes = payload[:1], payload[1:2]
+    if kind == b"\0" and len(payload) > _SALT_BYTES:
         return None
-    if kind != b"\1" or len(rest) < 1 + rest[0] + _NONCE_BYTES:
+    end = 2 + (kid_bytes[0] if kid_bytes else 0)
+    if kind != b"\1" or len(payload) < end + _NONCE_BYTES or not payload[2:end].isascii():
         raise LogInconsistent(at="", what="a payload is in no known form")
-    return rest[1 : 1 + rest[0]].decode()
+    return payload[2:end].decode()
 
 
 def open_payload(payload: bytes, *, key: PersonKey | None, aad: bytes) -> bytes:

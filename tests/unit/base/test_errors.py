@@ -210,6 +210,10 @@ class _Decision:
             ),
         ),
         (
+            errors.AlreadyStarted(run="run_1"),
+            "This process runs for this person already: run_1. Open that run, or cancel it.",
+        ),
+        (
             errors.NotWaiting(verb="retry", what="`pay`", state="done"),
             "Cannot retry `pay`: it is done.",
         ),
