@@ -36,7 +36,6 @@ from newel.audit.catalogue.administration import (
 from newel.audit.catalogue.declared import (
     TYPES,
     AuditEvent,
-    Counts,
     Digest,
     Part,
     RunState,
@@ -134,7 +133,6 @@ __all__ = [
     "AuditEvent",
     "Authority",
     "ConnectorConfigured",
-    "Counts",
     "Digest",
     "EventReceived",
     "EventRefused",

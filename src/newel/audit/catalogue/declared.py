@@ -12,7 +12,6 @@ constructor of each class is one straight function without a loop.
 
 from __future__ import annotations
 
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -35,7 +34,6 @@ from newel.base.errors import NotJournalable
 __all__ = [
     "TYPES",
     "AuditEvent",
-    "Counts",
     "Digest",
     "Part",
     "RunState",
@@ -53,10 +51,6 @@ Digest = Annotated[str, "sha256"]
 
 Sealed = Annotated[Json, "sealed"]
 """A personal field under its person's key, as `personal.seal_field` makes it."""
-
-Counts = Annotated[Mapping[str, int], "counts"]
-"""Whole numbers by name."""
-
 
 _Allowed = tuple[
     frozenset[type],
@@ -200,10 +194,9 @@ def _rule(name: str, hint: object, default: object) -> _Rule:
 
 
 def _without_none(hint: object) -> object:
-    members = [member for member in typing.get_args(hint) if member is not type(None)]
-    if typing.get_origin(hint) is types.UnionType or typing.get_origin(hint) is typing.Union:
-        return members[0] if len(members) == 1 else typing.Union[tuple(members)]  # noqa: UP007  # made at run time
-    return hint
+    """Give what an optional field holds when it is there."""
+    (member,) = (each for each in typing.get_args(hint) if each is not type(None))
+    return member
 
 
 def _allowed(hint: Any) -> _Allowed:  # Any: an annotation
@@ -234,12 +227,6 @@ def _sealed(value: dict[str, object]) -> dict[str, object]:
     return value
 
 
-def _counts(value: dict[str, object]) -> dict[str, object]:
-    if not all(type(number) is int for number in value.values()):
-        raise ValueError
-    return value
-
-
 def _texts(value: tuple[object, ...]) -> tuple[object, ...]:
     if not all(type(text) is str for text in value):
         raise ValueError
@@ -263,7 +250,6 @@ def _moment(value: datetime) -> str:
 _MARKED: Final[Mapping[str, _Allowed]] = {
     "sha256": (frozenset({str}), None, _digest),
     "sealed": (frozenset({dict}), None, _sealed),
-    "counts": (frozenset({dict}), None, _counts),
 }
 
 
