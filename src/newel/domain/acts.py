@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from newel.domain.change import Row
@@ -42,8 +42,13 @@ class Trouble:
     failed_at: datetime | None = None
 
     def row(self) -> Row:
-        """The trouble as JSON, without what is absent."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, 0, False)}
+        """The trouble as JSON, without what is absent; empty for a step without any."""
+        shape: Row = {}
+        for name in _FACTS:
+            value = getattr(self, name)
+            if value:
+                shape[name] = asdict(value) if name == "progress" else value
+        return shape
 
     @classmethod
     def of(cls, detail: dict[str, Any] | None) -> Trouble:  # Any: JSON
@@ -59,6 +64,9 @@ class Trouble:
             if name in known:
                 known[name] = _moment(known[name])
         return cls(**known)
+
+
+_FACTS: Final = tuple(each.name for each in fields(Trouble))
 
 
 def _moment(value: Any) -> Any:  # Any: JSON

@@ -39,6 +39,7 @@ class EventRow(NamedTuple):
     leaf_hash: bytes
     attempt: int | None
     round: int | None
+    instant: str
 
 
 class Intent(NamedTuple):
@@ -146,13 +147,14 @@ class Entries:
             if pending.attempt is not None:
                 step["attempt"] = pending.attempt
                 step["round"] = pending.round
+        moment = instant(pending.at)
         leaf = build(
             pending.fact,
             id=pending.id,
             stream=head.stream,
             seq=head.seq + 1,
             prev=head.hash,
-            occurred_at=instant(pending.at),
+            occurred_at=moment,
             actor=pending.actor,
             subject=pending.subject,
             system=pending.system,
@@ -167,6 +169,7 @@ class Entries:
         return EventRow(
             head.id, head.seq, pending.fact.type, pending.key, pending.at, leaf.entry,
             pending.payload, pending.id, head.stream, leaf.hash, pending.attempt, pending.round,
+            moment,
         )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ from newel.store import incidents as rows
 from newel.store.changes import apply
 from newel.store.database import LOST, Connection, Row
 
-_LOOK_S: Final = 0.5
+_LOST_S: Final = 0.5
 _SOON: Final = timedelta(seconds=60)
 _LATER: Final = timedelta(minutes=5)
 _SELDOM: Final = timedelta(minutes=15)
@@ -129,8 +129,9 @@ class Incidents:
             try:
                 await self.look(host.actor)
             except LOST:
-                pass
-            await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(_LOST_S)
+            host.signals.tell()
+            await asyncio.sleep(host.settings.look.total_seconds())
 
     async def look(self, actor: Actor) -> None:
         """Move every incident as far as it goes now."""

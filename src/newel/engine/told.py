@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from newel.audit.leaf import instant
 from newel.base.log import Service, transition_line
 from newel.base.version import VERSION
 from newel.domain.change import EventRow
@@ -28,7 +27,7 @@ class Teller:
             transition_line(
                 self._service,
                 event=event.type,
-                occurred_at=instant(event.occurred_at),
+                occurred_at=event.instant,
                 id=event.id,
                 stream=event.stream,
                 seq=event.seq,

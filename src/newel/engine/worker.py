@@ -11,10 +11,11 @@ runs before the database would let another take them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -34,6 +35,7 @@ from newel.engine.history import History
 from newel.engine.incidents import Incidents
 from newel.engine.loading import load
 from newel.engine.messages import Messages
+from newel.engine.signals import Signals
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished
 from newel.engine.told import Teller
@@ -52,13 +54,18 @@ _SAFETY: Final = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """How a worker behaves. lease: how long its right to its runs lasts without a heartbeat."""
+    """How a worker behaves.
+
+    lease: how long its right to its runs lasts without a heartbeat. grace: how long attempts may
+    end after it was asked to stop. look: the pause between two looks at open incidents.
+    """
 
     lease: timedelta = timedelta(seconds=15)
     heartbeat: timedelta = timedelta(seconds=5)
     concurrency: int = 500
     grace: timedelta = timedelta(seconds=20)
     retry: Retry = standard
+    look: timedelta = timedelta(milliseconds=500)
 
 
 class Worker:
@@ -101,7 +108,7 @@ class Worker:
         self.committer = Committer(database, self, may_write=self._holds_lease)
         self.committer.new_event_id = self._ids.event_id
         self.registered = asyncio.Event()
-        self.on_idle: Callable[[], None] | None = None
+        self.signals = Signals()
         self.failure: BaseException | None = None
 
     # --- what an Execution needs (Host) -----------------------------------------------------
@@ -214,11 +221,9 @@ class Worker:
     async def _rest(self, pause: float) -> None:
         if self._due_locally is not None:
             pause = min(pause, max(self._due_locally - time.monotonic(), 0.0))
-        if pause > 0 or self.on_idle is not None:
-            try:
-                await asyncio.wait_for(self._poke.wait(), timeout=max(pause, 0.001))
-            except TimeoutError:
-                pass
+        if pause > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._poke.wait(), timeout=pause)
         self._poke.clear()
 
     async def _claim(self, connection: Connection) -> float:
@@ -320,6 +325,7 @@ class Worker:
             )
         except LOST:
             return  # its lease runs out by itself
+        self.signals.tell()
 
     # --- what becomes of Changes (Outlet) ---------------------------------------------------
 
@@ -346,8 +352,7 @@ class Worker:
             for other in change.together:
                 if other.born is not None:
                     self._poke.set()
-        if not self._runs and self.on_idle is not None:
-            self.on_idle()
+        self.signals.tell()
 
     def _hand_over_kept(self, change: Change) -> None:
         """A wait for a message is durable now: look whether one has come already."""

@@ -35,8 +35,12 @@ class Place:
         return f"{self.code.co_filename.rpartition('/')[2]}:{self.line}"
 
 
-class Act(Awaitable[R], Generic[R]):
-    """A durable act that was called and not yet awaited; awaiting it yields its outcome."""
+class Act(Generic[R]):
+    """A durable act that was called and not yet awaited; awaiting it yields its outcome.
+
+    It is an `Awaitable[R]` by its shape; deriving that class would make every look at its type,
+    of which a run takes dozens a step, several times as slow.
+    """
 
     __slots__ = ("base", "is_awaited", "place")
 
@@ -91,7 +95,7 @@ class WaitAct(Act[R]):
         self.spec = spec
 
 
-class Fork(Awaitable[R], Generic[R]):
+class Fork(Generic[R]):
     """What `parallel` returns: branches that the runner drives beside each other."""
 
     __slots__ = ("branches", "is_awaited", "place")
