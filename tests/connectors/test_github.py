@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.connectors.support import JANE, START, Time, attempt, effect_of, raised
 
 from newel.base.errors import (
     AuthFailed,
@@ -43,6 +42,7 @@ from newel.simulators.faults import (
 )
 from newel.simulators.github import GitHubSimulator
 from newel.testing.transport import SimulatorTransport
+from tests.connectors.support import JANE, START, Time, attempt, effect_of, raised
 
 SET = SET_MEMBERSHIP.operation
 LOOK = MEMBERSHIP.operation

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.connectors.support import JANE, OTHER_JANE, START, Time, attempt, effect_of, raised
 
 from newel.base.errors import (
     AuthFailed,
@@ -42,6 +41,7 @@ from newel.simulators.faults import (
 from newel.simulators.faults import NotReady as Unready
 from newel.simulators.google import GoogleSimulator
 from newel.testing.transport import SimulatorTransport
+from tests.connectors.support import JANE, OTHER_JANE, START, Time, attempt, effect_of, raised
 
 INSERT = INSERT_USER.operation
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.connectors.support import JANE, START, Time, attempt, effect_of, raised
 
 from newel.base.errors import (
     AuthFailed,
@@ -48,6 +47,7 @@ from newel.simulators.faults import (
 )
 from newel.simulators.jira import JiraSimulator
 from newel.testing.transport import SimulatorTransport
+from tests.connectors.support import JANE, START, Time, attempt, effect_of, raised
 
 INCIDENT = "inc_01j9"
 TICKET = Ticket(

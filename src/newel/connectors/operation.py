@@ -126,7 +126,7 @@ def operation(
         name = checked_name(function.__name__)
         _check(name, facts, options, has_verify=verify is not None)
         performed = _naming_needs(function, facts)
-        look = verify or _own_look(performed, facts)
+        look = _own_look(performed, facts) if verify is None else _only_looking(verify)
         return Step(performed, name, options, verify=look)
 
     return decorated
@@ -169,6 +169,19 @@ def _own_look(
         return Found(value)
 
     return verify
+
+
+def _only_looking(
+    verify: Callable[..., Awaitable[Verdict[Any]]],  # Any: the operation's result
+) -> Callable[..., Awaitable[Verdict[Any]]]:
+    """Keep a connector's own `verify` from changing anything."""
+
+    @functools.wraps(verify)
+    async def guarded(*args: Any, **kwargs: Any) -> Verdict[Any]:  # Any: the operation's own
+        with looking():
+            return await verify(*args, **kwargs)
+
+    return guarded
 
 
 def _count_as_ours() -> None:

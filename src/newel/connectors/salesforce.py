@@ -1,0 +1,442 @@
+"""Salesforce: users and their permission sets.
+
+Users can be deactivated and frozen, never deleted; user names are unique across all of
+Salesforce. Our mark stands in a field of the user; where that is an External-ID field, creating
+is an upsert on it, so that two of them at once make one user.
+Source: connectors document, §15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, Unpack
+
+from newel.base.errors import (
+    ContractDrift,
+    DefinitionError,
+    Forbidden,
+    Invalid,
+    OwnershipConflict,
+    StepError,
+)
+from newel.base.secrets import SecretRef
+from newel.connectors.answers import Answer
+from newel.connectors.auth import Assertion, FetchedCredential, Token, exchanged, revealed
+from newel.connectors.base import Check, Connector, Outside, marker_of, names_of
+from newel.connectors.ensure import Ensured, Exists, ensured, removed
+from newel.connectors.gate import Bucket
+from newel.connectors.http import Http
+from newel.connectors.operation import operation
+from newel.connectors.salesforce_contract import (
+    ALL_LIMITS,
+    API,
+    ASSIGN,
+    BLOCKED,
+    CREATE_USER,
+    FREEZE,
+    LIMITS,
+    MADE,
+    QUERY,
+    ROWS,
+    TAKEN,
+    TOKEN,
+    UNASSIGN,
+    UPDATE_USER,
+    UPSERT_USER,
+    User,
+    judged,
+    selected,
+)
+from newel.domain.people import Person
+from newel.domain.values import Account
+
+__all__ = ["Salesforce"]
+
+_SETTLE: Final = (0, 2, 5, 15, 30)
+_ASSERTION_LASTS: Final = timedelta(minutes=3)
+_TOKEN_LASTS: Final = timedelta(minutes=30)
+_USERS: Final = ("Manage Users",)
+_SETS: Final = ("Assign Permission Sets",)
+_ADVICE: Final = {
+    "approved this consumer": "Pre-authorize the user: 'Admin approved users'.",
+    "audience is invalid": "The login address must be that of the organization.",
+    "expired authorization": "The assertion came too late: compare the clocks.",
+    "invalid_client": "The consumer key is not known.",
+}
+_LOCALE: Final = {
+    "TimeZoneSidKey": "Europe/Berlin",
+    "LocaleSidKey": "en_US",
+    "EmailEncodingKey": "UTF-8",
+    "LanguageLocaleKey": "en_US",
+}
+
+
+class Salesforce(Connector):
+    """One Salesforce organization: users and permission sets."""
+
+    title = "Salesforce"
+    buckets: ClassVar = (Bucket(name=API, rate=10, capacity=25),)
+
+    def __init__(
+        self,
+        *,
+        client_id: str,
+        username: str,
+        key: SecretRef,
+        profile_id: str,
+        marker_field: str = "FederationIdentifier",
+        username_suffix: str = "",
+        locale: Mapping[str, str] = _LOCALE,
+        name: str = "salesforce",
+        base_url: str = "https://login.salesforce.com",
+        api_version: str = "v62.0",
+        **outside: Unpack[Outside],
+    ) -> None:
+        """Make it for a connected app's consumer key and the private key of its certificate.
+
+        base_url: where tokens come from; requests go to the address the token names.
+        marker_field: a custom External-ID field (`…__c`) is used for upserts.
+        username_suffix: put behind the address where user names are taken elsewhere.
+        """
+        super().__init__(
+            name=name,
+            secret=key,
+            credential=FetchedCredential(self._fetched),
+            addresses={"": base_url, "login": base_url},
+            request_id=("x-request-id",),
+            **outside,
+        )
+        if not marker_field.isidentifier():
+            raise DefinitionError(
+                f"{marker_field!r} is no field of Salesforce's users.",
+                fix="the API name of the field, for instance Newel_Id__c.",
+            )
+        self._client_id = client_id
+        self._username = username
+        self._key = key
+        self._profile_id = profile_id
+        self._marker_field = marker_field
+        self._suffix = username_suffix
+        self._locale = dict(locale)
+        self._audience = base_url.rstrip("/")
+        self._version = api_version
+        self._assertion = Assertion()
+
+    async def probe(self) -> None:
+        """Ask for the limits."""
+        await self.http.call(LIMITS, self._path())
+
+    async def check(self) -> Check:
+        """Prove the key and that users can be read."""
+        limits = ALL_LIMITS.read(await self.http.call(LIMITS, self._path()))
+        await self._rows("Id", "User", {"Username": self._username})
+        return Check(
+            ok=True,
+            identity=self._username,
+            have=("API Enabled",),
+            quota=f"{limits.daily.remaining} of {limits.daily.most} requests left today",
+        )
+
+    # Accounts ----------------------------------------------------------------------------------
+
+    @operation(
+        idempotency="read",
+        natural_key="user/{person.email}",
+        needs=("API Enabled",),
+        reads=(QUERY.operation,),
+        bucket=API,
+        title="Look up the Salesforce account",
+    )
+    async def find(self, person: Person) -> Account | None:
+        """Look for the user with the person's user name, whoever it belongs to."""
+        found = await self._user(person)
+        return None if found is None else self._account(person, found)
+
+    @operation(
+        natural_key="user/{person.email}",
+        idempotency="natural",
+        grants="{system}:account",
+        undo="deactivate",
+        reversible="yes",
+        sends_email="person",
+        bucket=API,
+        needs=_USERS,
+        spec=(CREATE_USER.operation, UPSERT_USER.operation, UPDATE_USER.operation),
+        reads=(QUERY.operation,),
+        settle=_SETTLE,
+        title="Create the Salesforce account",
+    )
+    async def ensure_account(self, person: Person) -> Account:
+        """Create their user with our mark; a deactivated one of theirs is reactivated."""
+        marker = marker_of(person)
+        try:
+            reached = await ensured(
+                look=lambda: self._user(person),
+                ours=lambda user: user.evidence(marker),
+                create=lambda: self._create(person, marker),
+                differs=lambda user: {} if user.is_active else {"IsActive": True},
+                change=self._change,
+                settling=self.settling(*_SETTLE),
+                what="Salesforce account",
+            )
+        except OwnershipConflict as conflict:
+            if conflict.evidence != "exists but cannot be read":
+                raise
+            raise Invalid(
+                "The user name is taken in another Salesforce organization.",
+                fields={"Username": "is taken; set username_suffix, for instance .acme"},
+                operation=CREATE_USER.operation,
+            ) from conflict
+        return self.reported(reached, self._account(person, reached.value))
+
+    @operation(
+        natural_key="user/{person.email}",
+        idempotency="put",
+        grants="{system}:account",
+        undo="reactivate",
+        reversible="yes",
+        bucket=API,
+        needs=("Manage Users", "Freeze Users"),
+        spec=(FREEZE.operation, UPDATE_USER.operation),
+        reads=(QUERY.operation,),
+        settle=_SETTLE,
+        title="Deactivate the Salesforce account",
+    )
+    async def deactivate(self, person: Person) -> Account:
+        """Freeze the login at once, then deactivate the user.
+
+        Raises Forbidden(blocked) if Salesforce still needs the user; the login stays frozen.
+        """
+        return await self._switched(person, is_active=False)
+
+    @operation(
+        natural_key="user/{person.email}",
+        idempotency="put",
+        grants="{system}:account",
+        undo="deactivate",
+        reversible="yes",
+        bucket=API,
+        needs=("Manage Users", "Freeze Users"),
+        spec=(FREEZE.operation, UPDATE_USER.operation),
+        reads=(QUERY.operation,),
+        settle=_SETTLE,
+        title="Reactivate the Salesforce account",
+    )
+    async def reactivate(self, person: Person) -> Account:
+        """Let a deactivated person in again."""
+        return await self._switched(person, is_active=True)
+
+    # Permission sets ---------------------------------------------------------------------------
+
+    @operation(
+        natural_key="permission_set/{permission_set}/{account.id}",
+        idempotency="natural",
+        grants="{system}:permission_set/{permission_set}",
+        undo="remove_permission_set",
+        reversible="yes",
+        bucket=API,
+        needs=_SETS,
+        spec=(ASSIGN.operation,),
+        reads=(QUERY.operation,),
+        settle=_SETTLE,
+        title="Assign the permission set",
+    )
+    async def assign_permission_set(self, account: Account, permission_set: str) -> Account:
+        """Give an account a permission set, by the set's name."""
+        reached = await ensured(
+            look=lambda: self._assignment(account, permission_set),
+            ours=lambda _: "account id",
+            create=lambda: self._assign(account, permission_set),
+            settling=self.settling(*_SETTLE),
+            what="permission set assignment",
+        )
+        return self.reported(reached, account)
+
+    @operation(
+        natural_key="permission_set/{permission_set}/{account.id}",
+        idempotency="natural",
+        revokes="{system}:permission_set/{permission_set}",
+        undo="assign_permission_set",
+        reversible="yes",
+        bucket=API,
+        needs=_SETS,
+        spec=(UNASSIGN.operation,),
+        reads=(QUERY.operation,),
+        settle=_SETTLE,
+        title="Remove the permission set",
+    )
+    async def remove_permission_set(self, account: Account, permission_set: str) -> Account:
+        """Take a permission set away from an account."""
+        reached = await removed(
+            look=lambda: self._assignment(account, permission_set),
+            ours=lambda _: "account id",
+            remove=self._unassign,
+            settling=self.settling(*_SETTLE),
+            what="permission set assignment",
+        )
+        return self.reported(reached, account, access="revoked")
+
+    # Requests ----------------------------------------------------------------------------------
+
+    def _path(self, **more: str) -> dict[str, object]:
+        return {"version": self._version, **more}
+
+    async def _rows(
+        self, fields: str, kind: str, conditions: Mapping[str, str]
+    ) -> tuple[dict[str, Any], ...]:  # Any: see Rows
+        query = {"q": selected(fields, kind, conditions)}
+        answer = await self.http.call(QUERY, self._path(), query=query)
+        return ROWS.read(answer).records
+
+    def _login_name(self, person: Person) -> str:
+        return f"{person.email}{self._suffix}"
+
+    async def _user(self, person: Person) -> User | None:
+        fields = f"Id, IsActive, {self._marker_field}"
+        rows = await self._rows(fields, "User", {"Username": self._login_name(person)})
+        if not rows:
+            return None
+        row = rows[0]
+        return User(
+            id=_text(row, "Id"),
+            is_active=row.get("IsActive") is True,
+            mark=str(row.get(self._marker_field) or ""),
+        )
+
+    async def _create(self, person: Person, marker: str) -> User:
+        given, family = names_of(person)
+        body: dict[str, object] = {
+            "Username": self._login_name(person),
+            "LastName": family,
+            "Email": person.email,
+            "Alias": person.email.partition("@")[0].replace(".", "")[:8],
+            "ProfileId": self._profile_id,
+            **self._locale,
+        }
+        if given != family:
+            body["FirstName"] = given
+        if self._marker_field.endswith("__c"):
+            path = self._path(field=self._marker_field, value=marker)
+            answer = await self.http.call(UPSERT_USER, path, body=body, expect=TAKEN)
+        else:
+            body[self._marker_field] = marker
+            answer = await self.http.call(CREATE_USER, self._path(), body=body, expect=TAKEN)
+        if answer.status != HTTPStatus.CREATED:  # taken, or an upsert met the mark elsewhere
+            raise Exists
+        return User(id=MADE.read(answer).id, is_active=True, mark=marker)
+
+    async def _change(self, user: User, fields: Mapping[str, object]) -> User:
+        await self.http.call(UPDATE_USER, self._path(id=user.id), body=dict(fields))
+        is_active = fields.get("IsActive", user.is_active) is True
+        return User(id=user.id, is_active=is_active, mark=user.mark)
+
+    async def _switched(self, person: Person, *, is_active: bool) -> Account:
+        marker = marker_of(person)
+        reached: Ensured[User] = await ensured(
+            look=lambda: self._user(person),
+            ours=lambda user: user.evidence(marker),
+            create=None,
+            differs=lambda user: {} if user.is_active is is_active else {"IsActive": is_active},
+            change=self._deactivated if not is_active else self._reactivated,
+            settling=self.settling(0),
+            what="Salesforce account",
+        )
+        account = self._account(person, reached.value)
+        return self.reported(reached, account, access="active" if is_active else "suspended")
+
+    async def _deactivated(self, user: User, fields: Mapping[str, object]) -> User:
+        """Freeze first: that works at once, whatever stands against deactivation."""
+        await self._freeze(user, is_frozen=True)
+        try:
+            return await self._change(user, fields)
+        except Invalid as refused:
+            if refused.code not in BLOCKED:
+                raise
+            raise Forbidden(
+                "Salesforce still needs the user; the login is frozen. Hand over what they own, "
+                "then retry.",
+                reason="blocked",
+                code=refused.code,
+                operation=UPDATE_USER.operation,
+            ) from refused
+
+    async def _reactivated(self, user: User, fields: Mapping[str, object]) -> User:
+        changed = await self._change(user, fields)
+        await self._freeze(user, is_frozen=False)
+        return changed
+
+    async def _freeze(self, user: User, *, is_frozen: bool) -> None:
+        rows = await self._rows("Id, IsFrozen", "UserLogin", {"UserId": user.id})
+        if rows and rows[0].get("IsFrozen") is not is_frozen:
+            path = self._path(id=_text(rows[0], "Id"))
+            await self.http.call(FREEZE, path, body={"IsFrozen": is_frozen})
+
+    async def _assignment(self, account: Account, permission_set: str) -> str | None:
+        conditions = {"AssigneeId": account.id, "PermissionSet.Name": permission_set}
+        rows = await self._rows("Id", "PermissionSetAssignment", conditions)
+        return _text(rows[0], "Id") if rows else None
+
+    async def _assign(self, account: Account, permission_set: str) -> str:
+        rows = await self._rows("Id", "PermissionSet", {"Name": permission_set})
+        if not rows:
+            raise Invalid(
+                "There is no such permission set.", fields={"permission_set": "is not known"}
+            )
+        body = {"AssigneeId": account.id, "PermissionSetId": _text(rows[0], "Id")}
+        answer = await self.http.call(ASSIGN, self._path(), body=body, expect=TAKEN)
+        if answer.status == HTTPStatus.BAD_REQUEST:
+            raise Exists
+        return MADE.read(answer).id
+
+    async def _unassign(self, assignment: str) -> None:
+        path = self._path(id=assignment)
+        await self.http.call(UNASSIGN, path, expect=(HTTPStatus.NOT_FOUND,))
+
+    def _account(self, person: Person, user: User) -> Account:
+        return Account(
+            system=self.name,
+            id=user.id,
+            handle=self._login_name(person),
+            email=person.email,
+            state="active" if user.is_active else "suspended",
+        )
+
+    # Credential --------------------------------------------------------------------------------
+
+    async def _fetched(self, http: Http) -> Token:
+        """Fetch a token with an assertion; requests then go to the address it names."""
+        now = http.now()
+        claims = {
+            "iss": self._client_id,
+            "sub": self._username,
+            "aud": self._audience,
+            "exp": int((now + _ASSERTION_LASTS).timestamp()),
+        }
+        assertion = self._assertion.signed(claims, await revealed(self._key))
+        granted = await exchanged(http, TOKEN, assertion, _ADVICE)
+        http.move("", granted.instance_url or self._audience, trusted=_is_theirs)
+        lasts = timedelta(seconds=granted.expires_in or 0)
+        return Token(granted.access_token, now + (lasts or _TOKEN_LASTS))
+
+    @staticmethod
+    def judged(answer: Answer) -> StepError | None:
+        """Class an answer of Salesforce."""
+        return judged(answer)
+
+
+def _is_theirs(host: str) -> bool:
+    return host.endswith((".salesforce.com", ".force.com"))
+
+
+def _text(row: dict[str, Any], name: str) -> str:  # Any: see Rows
+    value = row.get(name)
+    if not isinstance(value, str):
+        raise ContractDrift(
+            f"A row of Salesforce lacks its `{name}`.",
+            expected=f"{name}: str",
+            seen=f"{name}: {type(value).__name__}",
+            operation=QUERY.operation,
+        )
+    return value

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from newel.base.errors import (
+    AuthFailed,
+    ContractDrift,
+    Forbidden,
+    Invalid,
+    NotReady,
+    OutcomeUnknown,
+    OwnershipConflict,
+    StepError,
+    Throttled,
+    Transient,
+)
+from newel.base.secrets import SecretRef
+from newel.connectors.answers import Answer
+from newel.connectors.payroll import CREATE_EMPLOYEE, DELETE_EMPLOYEE, EMPLOYEES, Gusto
+from newel.domain.people import Person
+from newel.domain.values import Absent, Found
+from newel.simulators.faults import (
+    Down,
+    DropField,
+    Lag,
+    LoseResponse,
+    RemoveScope,
+    ResetBefore,
+    RevokeToken,
+    Status,
+    Throttle,
+)
+from newel.simulators.gusto import GustoSimulator
+from newel.testing.transport import SimulatorTransport
+from tests.connectors.support import JANE, START, Time, attempt, effect_of, raised
+
+CREATE = CREATE_EMPLOYEE.operation
+
+
+@pytest.fixture
+def sim(time: Time) -> GustoSimulator:
+    """Gusto on the standing clock, with small pages."""
+    return GustoSimulator(seed=7, clock=time.world, sleep=time.pause, page_size=3)
+
+
+@pytest.fixture
+def gusto(sim: GustoSimulator, time: Time, monkeypatch: pytest.MonkeyPatch) -> Gusto:
+    """Connect to it."""
+    given = sim.credentials()
+    monkeypatch.setenv("T_GUSTO_TOKEN", given["GUSTO_TOKEN"])
+    SecretRef("env:T_GUSTO_TOKEN").resolve(fresh=True)
+    return Gusto(
+        company=given["GUSTO_COMPANY"],
+        token=SecretRef("env:T_GUSTO_TOKEN"),
+        transport=SimulatorTransport(sim),
+        clock=time.clock,
+        pause=time.pause,
+    )
+
+
+async def test_an_employee_is_added_and_withdrawn_once(
+    gusto: Gusto, sim: GustoSimulator, time: Time
+):
+    """Adding and withdrawing each change something once and nothing the second time."""
+    seen = []
+    for operation in (gusto.ensure_employee, gusto.withdraw):
+        for _ in range(2):
+            with attempt(time) as observed:
+                account = await operation.called(JANE)
+            seen.append((effect_of(observed).changed, effect_of(observed).access, account.state))
+    assert seen == [
+        (True, "active", "active"),
+        (False, "active", "active"),
+        (True, "revoked", "absent"),
+        (False, "revoked", "absent"),
+    ]
+    assert len(sim.mutations()) == 2
+
+
+async def test_an_employee_on_the_last_page_is_found(gusto: Gusto, sim: GustoSimulator):
+    """Namesakes on earlier pages do not hide the employee, nor are they taken for her."""
+    for number in range(7):
+        sim.create_by_hand("Jane", "Doe", f"jane.doe{number}@acme.example")
+    mine = await gusto.ensure_employee(JANE)
+    again = await gusto.ensure_employee(JANE)
+    assert again == mine
+    assert len(sim.mutations()) == 1
+
+
+async def test_two_employees_with_one_address_are_a_conflict(gusto: Gusto, sim: GustoSimulator):
+    """Nobody guesses which of two employees with one address is meant."""
+    for _ in range(2):
+        sim.create_by_hand("Jane", "Doe", JANE.email)
+    await raised(gusto.withdraw(JANE), OwnershipConflict)
+    assert sim.mutations() == []
+
+
+async def test_a_lost_answer_is_found(gusto: Gusto, sim: GustoSimulator, time: Time):
+    """The answer to the creation is lost: verify finds the one employee."""
+    sim.fail(CREATE, LoseResponse(), times=1)
+    await raised(gusto.ensure_employee(JANE), OutcomeUnknown)
+    assert gusto.ensure_employee.verify is not None
+    with attempt(time) as observed:
+        assert isinstance(await gusto.ensure_employee.verify(JANE), Found)
+    assert effect_of(observed).evidence == "derived, found after unknown outcome"
+    sim.assert_exactly_once("account/jane.doe@acme.example")
+
+
+async def test_absence_is_believed_only_after_two_minutes(
+    gusto: Gusto, sim: GustoSimulator, time: Time
+):
+    """The list lags 100 s: doubt ends at 120 s with the employee, not before with a second one."""
+    sim.fail("*", Lag("gusto.employees", 100))
+    sim.fail(CREATE, LoseResponse(), times=1)
+    await raised(gusto.ensure_employee(JANE), OutcomeUnknown)
+    assert gusto.ensure_employee.verify is not None
+    with attempt(time, intended=START, follows_doubt=True):
+        early = await raised(gusto.ensure_employee.called(JANE), NotReady)
+    assert early.retry_at == START + timedelta(seconds=30)
+    time.move(timedelta(seconds=100))
+    with attempt(time, intended=START):
+        verdict = await gusto.ensure_employee.verify(JANE)
+    assert isinstance(verdict, Found)
+    sim.assert_exactly_once("account/jane.doe@acme.example")
+
+
+async def test_a_request_that_was_cut_is_redone(gusto: Gusto, sim: GustoSimulator, time: Time):
+    """Nothing arrived: absent after the last settle time, and the redo adds one employee."""
+    sim.fail(CREATE, ResetBefore(), times=1)
+    await raised(gusto.ensure_employee(JANE), OutcomeUnknown)
+    time.move(timedelta(seconds=120))
+    assert gusto.ensure_employee.verify is not None
+    with attempt(time, intended=START):
+        assert await gusto.ensure_employee.verify(JANE) == Absent()
+    with attempt(time, intended=START, follows_doubt=True):
+        await gusto.ensure_employee.called(JANE)
+    sim.assert_exactly_once("account/jane.doe@acme.example")
+
+
+async def test_an_onboarded_employee_cannot_be_withdrawn(gusto: Gusto, sim: GustoSimulator):
+    """Who has completed onboarding has to be terminated instead."""
+    account = await gusto.ensure_employee(JANE)
+    employee = sim.store.find("employees", account.id)
+    assert employee is not None
+    sim.store.put(
+        "employees", account.id, {**employee, "onboarding_status": "onboarding_completed"}
+    )
+    refused = await raised(gusto.withdraw(JANE), Forbidden)
+    assert refused.reason == "blocked"
+
+
+async def test_self_onboarding_writes_to_the_private_address(gusto: Gusto, sim: GustoSimulator):
+    """With self-onboarding Gusto gets the private address, and the work address stays the key."""
+    await gusto.ensure_employee(JANE, private_email="jane@home.example", self_onboarding=True)
+    (account,) = sim.accounts()
+    assert account["state"] == "self_onboarding_pending_invite"
+    assert (await gusto.ensure_employee(JANE)).id == account["id"]
+
+
+@pytest.mark.parametrize("name", ["O'Brien-Łuczak", "Björk", "محمد علي", "🦊 Fox", "A & B"])
+async def test_any_name_is_carried(gusto: Gusto, sim: GustoSimulator, name: str):
+    """Apostrophes, single words, other scripts and emoji neither fail nor double anybody."""
+    person = Person(name=name, email="someone@acme.example", ref="per_x")
+    first = await gusto.ensure_employee(person)
+    assert await gusto.ensure_employee(person) == first
+    assert len(sim.mutations()) == 1
+
+
+async def test_check_names_missing_scopes(gusto: Gusto, sim: GustoSimulator):
+    """The check passes with the scopes of the inventory and names the one that is gone."""
+    assert (await gusto.check()).ok
+    sim.fail("*", RemoveScope("employees:manage"))
+    check = await gusto.check()
+    assert (check.ok, check.missing) == (False, ("employees:manage",))
+
+
+@pytest.mark.parametrize(
+    ("operation", "effect", "kind"),
+    [
+        (CREATE, Throttle(30), Throttled),
+        (CREATE, Throttle(None), Throttled),
+        (CREATE, Status(503), OutcomeUnknown),
+        (CREATE, DropField("uuid"), ContractDrift),
+        (CREATE, RemoveScope("employees:manage"), Forbidden),
+        (EMPLOYEES.operation, Status(500), Transient),
+        (EMPLOYEES.operation, Down(), Transient),
+        ("*", RevokeToken(), AuthFailed),
+    ],
+)
+async def test_faults_have_their_class(
+    gusto: Gusto, sim: GustoSimulator, operation: str, effect: Any, kind: type[StepError]
+):
+    """Each fault leaves as the class that is prescribed for it, without the address."""
+    sim.fail(operation, effect)
+    failed = await raised(gusto.ensure_employee(JANE), StepError)
+    assert type(failed) is kind
+    assert "jane" not in str(failed).lower()
+    if isinstance(failed, Forbidden):
+        assert failed.missing == "employees:manage"
+
+
+def answered(
+    status: int, message: str = "", *, route: Any = CREATE_EMPLOYEE, **headers: str
+) -> Answer:
+    """Make an answer with Gusto's error envelope."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    error = {"error_key": "email", "category": "some_category", "message": message}
+    return Answer(route, status, named, json.dumps({"errors": [error]}).encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "facts"),
+    [
+        (answered(201), None, {}),
+        (answered(401), AuthFailed, {"code": "some_category"}),
+        (
+            answered(403, "The access token is missing the scope employees:manage."),
+            Forbidden,
+            {"missing": "employees:manage"},
+        ),
+        (answered(404), NotReady, {}),
+        (answered(406, "version"), ContractDrift, {}),
+        (answered(409), Transient, {}),
+        (answered(422, "is taken"), Invalid, {"fields": {"email": "is taken"}}),
+        (answered(429, retry_after="9"), Throttled, {"retry_after": timedelta(seconds=9)}),
+        (
+            answered(429, x_ratelimit_reset=str(int(START.timestamp()))),
+            Throttled,
+            {"retry_at": START},
+        ),
+        (answered(500), OutcomeUnknown, {}),
+        (answered(500, route=DELETE_EMPLOYEE), Transient, {}),
+    ],
+)
+def test_answers_have_their_class(
+    answer: Answer, kind: type[StepError] | None, facts: dict[str, object]
+):
+    """Gusto's answers are classed by status, with the category as their code."""
+    verdict = Gusto.judged(answer)
+    assert (type(verdict) if verdict else None) is kind
+    assert {name: getattr(verdict, name) for name in facts} == facts
