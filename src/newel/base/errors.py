@@ -166,12 +166,8 @@ class NotDurable(DefinitionError):
 
     def __init__(self, *, awaited: str, place: str = "", code: str = "F104", fix: str = "") -> None:
         self.awaited = awaited
-        super().__init__(
-            f"`{awaited}` is not durable: it would be called again at every resumption.",
-            fix=fix or "move it into a `@step`.",
-            code=code,
-            place=place,
-        )
+        what = f"`{awaited}` is not durable: it would be called again at every resumption."
+        super().__init__(what, fix=fix or "move it into a `@step`.", code=code, place=place)
 
 
 class NotDrawable(DefinitionError):
@@ -187,11 +183,9 @@ class OutsideRun(DefinitionError):
 
     def __init__(self, *, act: str, place: str = "") -> None:
         self.act = act
-        super().__init__(
-            f"`{act}` waits for something outside, and there is no run that could wait.",
-            fix="await it in a process, and start that through the engine or `newel.testing`.",
-            place=place,
-        )
+        what = f"`{act}` waits for something outside, and there is no run that could wait."
+        fix = "await it in a process, and start that through the engine or `newel.testing`."
+        super().__init__(what, fix=fix, place=place)
 
 
 class NestedAct(DefinitionError):
@@ -199,11 +193,9 @@ class NestedAct(DefinitionError):
 
     def __init__(self, *, act: str, step: str, place: str = "") -> None:
         self.act, self.step = act, step
-        super().__init__(
-            f"`{act}` was awaited inside the step `{step}`: a step cannot hold another act.",
-            fix=f"`{act}.plain(…)`, the undecorated function, or await it in the process.",
-            place=place,
-        )
+        what = f"`{act}` was awaited inside the step `{step}`: a step cannot hold another act."
+        fix = f"`{act}.plain(…)`, the undecorated function, or await it in the process."
+        super().__init__(what, fix=fix, place=place)
 
 
 class ActReused(DefinitionError):
@@ -211,11 +203,9 @@ class ActReused(DefinitionError):
 
     def __init__(self, *, act: str, place: str = "") -> None:
         self.act = act
-        super().__init__(
-            f"`{act}` was awaited twice: one call is one act.",
-            fix="keep the result of the first await, or call it again.",
-            place=place,
-        )
+        what = f"`{act}` was awaited twice: one call is one act."
+        fix = "keep the result of the first await, or call it again."
+        super().__init__(what, fix=fix, place=place)
 
 
 class ProcessError(NewelError):
