@@ -103,6 +103,7 @@ class Worker:
         self._clock = (datetime.min, 0.0)
         self._lease_until = 0.0
         self._stopping = False
+        self._connection: Connection
         self._poke = asyncio.Event()
         self._due_locally: float | None = None
         self.committer = Committer(database, self, may_write=self._holds_lease)
@@ -134,21 +135,19 @@ class Worker:
 
     async def run(self) -> None:
         """Register, then claim and drive runs until cancelled or asked to stop."""
-        connection = await self.database.dedicated()
-        beating: asyncio.Task[None] | None = None
+        self._connection = await self.database.dedicated()
+        work: list[asyncio.Task[None]] = []
         try:
-            await self._register(connection)
-            beating = asyncio.create_task(self._beat())
+            await self._register(self._connection)
+            work.append(asyncio.create_task(self._beat()))
             self._keep(self.committer.run())
             self._keep(self.incidents.watch(self))
-            await self._poll(connection)
+            await self._poll()
         finally:
-            if beating is not None:
-                beating.cancel()
-            for task in [*self._background, *self._attempts.values()]:
+            for task in [*work, *self._background, *self._attempts.values()]:
                 task.cancel()
-            if not connection.is_closed():
-                await self._leave(connection)
+            await self._leave(self._connection)
+            self._connection.terminate()
 
     async def stop(self) -> None:
         """Stop claiming, let attempts end within the grace period, give runs back."""
@@ -182,40 +181,46 @@ class Worker:
 
     async def _beat(self) -> None:
         connection: Connection | None = None
-        while True:
-            await asyncio.sleep(self.settings.heartbeat.total_seconds())
-            began = time.monotonic()
-            try:
-                if connection is None or connection.is_closed():
-                    connection = await self.database.dedicated()
-                as_of = await workers.beat(
-                    connection, worker=self.worker, epoch=self.epoch, lease=self.settings.lease
-                )
-                if as_of is None:
-                    self.lease_lost()
-                    self.epoch = await workers.renew(
-                        connection, worker=self.worker, lease=self.settings.lease
-                    )
-                    as_of = (await runs.next_due(connection))[0]
-                self._take_lease(began, as_of)
-                await workers.take_over(connection)
-            except LOST:
-                if connection is not None:
-                    connection.terminate()
-                connection = None
-                if not self._holds_lease():
-                    self.lease_lost()
+        try:
+            while True:
+                await asyncio.sleep(self.settings.heartbeat.total_seconds())
+                try:
+                    if connection is None or connection.is_closed():
+                        connection = await self.database.dedicated()
+                    await self._beat_once(connection)
+                except LOST:
+                    if connection is not None:
+                        connection.terminate()
+                    if not self._holds_lease():
+                        self.lease_lost()
+        finally:
+            if connection is not None:
+                connection.terminate()
 
-    async def _poll(self, connection: Connection) -> None:
+    async def _beat_once(self, connection: Connection) -> None:
+        began = time.monotonic()
+        as_of = await workers.beat(
+            connection, worker=self.worker, epoch=self.epoch, lease=self.settings.lease
+        )
+        if as_of is None:
+            self.lease_lost()
+            self.epoch = await workers.renew(
+                connection, worker=self.worker, lease=self.settings.lease
+            )
+            as_of = (await runs.next_due(connection))[0]
+        self._take_lease(began, as_of)
+        await workers.take_over(connection)
+
+    async def _poll(self) -> None:
         pause = 0.0
         while not self._stopping:
             await self._rest(pause)
             try:
-                if connection.is_closed():
-                    connection = await self.database.dedicated()
-                pause = await self._claim(connection)
+                if self._connection.is_closed():
+                    self._connection = await self.database.dedicated()
+                pause = await self._claim(self._connection)
             except LOST:
-                connection.terminate()
+                self._connection.terminate()
                 pause = _IDLE_POLL_S
 
     async def _rest(self, pause: float) -> None:
@@ -252,13 +257,13 @@ class Worker:
         self._poke.set()
 
     async def _leave(self, connection: Connection) -> None:
-        try:
+        if connection.is_closed():
+            return
+        with contextlib.suppress(*LOST):  # what is not given back now, the lapsed lease gives back
             await asyncio.wait_for(
                 workers.stop(connection, worker=self.worker, epoch=self.epoch), timeout=5
             )
             await connection.close(timeout=2)
-        except (*LOST, Exception):  # noqa: BLE001 - leaving must not fail: the lease runs out by itself
-            connection.terminate()
 
     # --- driving ----------------------------------------------------------------------------
 
