@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from tests.simulators.support import START, signed_in
 
 from newel.simulators import SimulatedClock, World
+from tests.simulators.support import START, signed_in
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def judge(system: str, request: httpx2.Request, response: httpx2.Response) -> No
         content_type=request.headers.get("content-type", "").partition(";")[0],
     )
     answered = MockResponse(
-        # Jira writes zones without a colon, in the document's own examples too, against its "date-time".
+        # Jira writes zones without a colon, in the document's own examples too.
         response.content.replace(b'+0000"', b'+00:00"'),
         response.status_code,
         headers=dict(response.headers),

@@ -6,9 +6,9 @@ import re
 
 import httpx2
 import pytest
-from tests.simulators.support import START, plain, signed_in
 
-from newel.simulators import Down, World, serve
+from newel.simulators import Down, Seats, World, serve
+from tests.simulators.support import START, plain, signed_in
 
 TOKEN = {"X-Sim-Token": "control"}
 MEMBERSHIP = "/orgs/acme-example/memberships/jane"
@@ -72,7 +72,7 @@ async def test_faults_are_put_listed_read_and_dropped(world, control):
     fresh = await control.post("/_sim/faults", json={"effect": {"kind": "seats", "left": 0}})
     assert (named.status_code, fresh.status_code) == (200, 201)
     assert fresh.json()["id"] == "fault-1"
-    assert [f.effect for f in world.github.faults.rules()][0] == Down()
+    assert [f.effect for f in world.github.faults.rules()] == [Down(), Seats(0)]
     listed = (await control.get("/_sim/faults")).json()["faults"]
     assert [rule["id"] for rule in listed] == ["outage", "fault-1"]
     assert (await control.get("/_sim/faults/outage")).json() == listed[0]

@@ -49,7 +49,7 @@ def test_an_unknown_system_is_refused(capsys):
     assert "unknown system fax; known: google, slack" in capsys.readouterr().err
 
 
-async def test_a_taken_port_is_told(capsys, unused_tcp_port_factory=None):
+async def test_a_taken_port_is_told(capsys):
     """A port that is taken ends the command with one sentence."""
     server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

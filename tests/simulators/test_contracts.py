@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from tests.simulators.contract import HERE, judge, need, operations
-from tests.simulators.support import DOCUMENT, START, signed_in
 
 from newel.simulators import World
+from tests.simulators.contract import HERE, judge, need, operations
+from tests.simulators.support import DOCUMENT, START, signed_in
 
 ORG = "/orgs/acme-example"
 ISSUE = "/rest/api/3/issue"

@@ -7,7 +7,6 @@ from datetime import timedelta
 from statistics import median
 
 import pytest
-from tests.simulators.support import START, signed_in
 
 from newel.simulators import (
     AddField,
@@ -36,6 +35,7 @@ from newel.simulators import (
 from newel.simulators.alter import bent
 from newel.simulators.faults import KINDS, effect_from, fault_from
 from newel.simulators.wire import Answer
+from tests.simulators.support import START, signed_in
 
 EFFECTS = [
     Down(),

@@ -7,7 +7,6 @@ import socket
 
 import httpx2
 import pytest
-from tests.simulators.support import signed_in
 
 from newel.simulators import (
     DropField,
@@ -20,6 +19,7 @@ from newel.simulators import (
     Truncate,
     serve,
 )
+from tests.simulators.support import signed_in
 
 MEMBERSHIP = "/orgs/acme-example/memberships/jane"
 OPERATION = "orgs/set-membership-for-user"
