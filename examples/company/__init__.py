@@ -1,0 +1,1 @@
+"""The demo company: its people, its systems, its processes."""
