@@ -47,6 +47,7 @@ _UNEXPECTED: Final = re.compile(
     r"Expected `(?P<expected>[^`]+)`"
     r"(?:.*?field_name='(?P<field>[^']*)')?(?:.*?input_type=(?P<found>\w+))?"
 )
+_NAMED: Final = re.compile(r"(?P<field>[a-z_][a-z0-9_]*): (?P<why>.+)", re.DOTALL)
 _PLAIN_WORDS: Final = {
     "missing": "is missing",
     "missing_argument": "is missing",
@@ -328,10 +329,14 @@ def _in_words(error: Mapping[str, Any]) -> str:  # Any: the details of pydantic
 
 
 def _by_field(cause: ValidationError) -> dict[str, str]:
-    """Give the first problem of each field."""
+    """Give the first problem of each field; a company's own check names its field: `end: why`."""
     fields: dict[str, str] = {}
     for error in cause.errors(include_input=False, include_url=False, include_context=False):
-        fields.setdefault(_dotted(error["loc"]), _in_words(error))
+        at, said = error["loc"], _in_words(error)
+        named = _NAMED.fullmatch(said) if error["type"] == "value_error" else None
+        if named is not None:
+            at, said = (*at, named["field"]), named["why"]
+        fields.setdefault(_dotted(at), said)
     return fields
 
 

@@ -334,6 +334,9 @@ class Period:
         if self.end < self.start:
             message = "the end is before the start"
             raise ValueError(message)
+        if self.end == self.start:
+            message = "end: is the start"
+            raise ValueError(message)
 
 
 @pytest.mark.parametrize(
@@ -363,6 +366,12 @@ class Period:
             Period,
             b'{"start":"2026-01-05","end":"2026-01-04"}',
             {"": "the end is before the start"},
+        ),
+        (Period, b'{"start":"2026-01-05","end":"2026-01-05"}', {"end": "is the start"}),
+        (
+            tuple[Period, ...],
+            b'[{"start":"2026-01-05","end":"2026-01-05"}]',
+            {"0.end": "is the start"},
         ),
         (Point, b'{"x":"1","y":2}', {"x": "input should be a valid integer"}),
         (
