@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     systems: str | None = Field(
         default=None, description="Module with the connector instances (`company.systems`)."
     )
+    tickets: str | None = Field(
+        default=None,
+        description="Where tickets go, the first tracker first: `company.systems:tickets`.",
+    )
     teams: dict[str, tuple[str, ...]] = Field(
         default={}, description="Members of the teams, by work address."
     )
