@@ -1,12 +1,15 @@
 """The embedded server on real processes: each test has a server of its own."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -22,12 +25,35 @@ from newel.embedded import (
     stop_server,
 )
 from newel.embedded.place import settled
-from newel.embedded.server import Server, removed
+from newel.embedded.server import Server, removed, used
+
+
+@pytest.fixture(scope="session")
+def prepared():
+    """Give a folder with a database that was made once and stopped, to be copied."""
+    # Not under pytest's own folder, which is closed to the account that root drops to.
+    base = Path(tempfile.mkdtemp(prefix="newel-test-", dir="/var/tmp"))
+    base.chmod(0o755)
+    with used(base / "prepared", durable=False):
+        pass
+    # A copy chooses its own port.
+    (base / "prepared" / "server.json").unlink()
+    yield base / "prepared"
+    shutil.rmtree(base)
 
 
 @pytest.fixture
-def directory(tmp_path):
-    """Give a folder whose server and data are gone after the test."""
+def directory(prepared, tmp_path):
+    """Give a folder with an empty, stopped database; server and data are gone after the test."""
+    path = prepared.with_name(tmp_path.name)
+    subprocess.run(["cp", "--archive", prepared, path], check=True)
+    yield path
+    removed(path)
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """Give a folder where nothing was made yet; what a test makes there is gone after it."""
     path = tmp_path / "postgres"
     yield path
     removed(path)
@@ -51,9 +77,9 @@ async def told(server: Server, statement: str) -> None:
         await connection.close()
 
 
-async def test_a_server_starts_and_answers(directory):
-    """A new directory gets a server that answers with the promised settings."""
-    server = await ensure_server(directory, durable=True)
+async def test_a_server_starts_and_answers(fresh):
+    """A new folder gets a server that answers with the promised settings."""
+    server = await ensure_server(fresh, durable=True)
     settings = {
         name: await asked(server, f"show {name}")
         for name in (
@@ -104,10 +130,10 @@ async def test_a_second_start_adopts_the_running_server(directory):
     assert await find_server(directory) == first
 
 
-async def test_asking_after_a_server_starts_nothing(directory):
-    """A directory that was never used stays untouched when asked about."""
-    assert await find_server(directory) is None
-    assert not directory.exists()
+async def test_asking_after_a_server_starts_nothing(fresh):
+    """A folder that was never used stays untouched when asked about."""
+    assert await find_server(fresh) is None
+    assert not fresh.exists()
 
 
 async def test_a_stopped_server_keeps_port_and_data(directory):
@@ -191,7 +217,7 @@ async def test_users_share_one_server_and_the_last_one_stops_it(directory):
     assert await find_server(directory) is None
 
 
-async def test_programs_started_at_the_same_time_share_one_server(directory):
+async def test_programs_started_at_the_same_time_share_one_server(fresh):
     """Four programs that start at once end up with one process."""
     code = (
         "import sys; from pathlib import Path; from newel.embedded.server import used\n"
@@ -200,7 +226,7 @@ async def test_programs_started_at_the_same_time_share_one_server(directory):
     )
     programs = [
         subprocess.Popen(
-            [sys.executable, "-c", code, directory],
+            [sys.executable, "-c", code, fresh],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -212,7 +238,7 @@ async def test_programs_started_at_the_same_time_share_one_server(directory):
         program.communicate()
     assert len(set(said)) == 1
     assert int(said[0]) > 0
-    assert await find_server(directory) is None
+    assert await find_server(fresh) is None
 
 
 async def test_a_server_that_is_to_be_kept_outlives_its_users(directory):
@@ -262,11 +288,11 @@ async def test_fast_data_are_never_used_as_safe_ones(directory):
         await ensure_server(directory, durable=True)
 
 
-async def test_removing_leaves_no_trace(directory):
+async def test_removing_leaves_no_trace(fresh):
     """Removing stops the server and deletes all its files, wherever they were put."""
-    server = await ensure_server(directory, durable=False)
-    await remove_server(directory)
-    assert not directory.exists()
+    server = await ensure_server(fresh, durable=False)
+    await remove_server(fresh)
+    assert not fresh.exists()
     assert not server.data_directory.exists()
     with pytest.raises(ConnectionRefusedError):
         await asyncpg.connect(server.dsn)
