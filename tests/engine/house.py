@@ -144,7 +144,7 @@ class House:
     async def until(self, holds: Any) -> None:
         """Wait until an async condition holds, told by the workers' signals."""
         assert self.workers, "somebody has to do the work"
-        waits = [asyncio.create_task(worker.signals.until(holds)) for worker in self.workers]
+        waits = [asyncio.create_task(worker.notices.until(holds)) for worker in self.workers]
         done, pending = await asyncio.wait(
             waits, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED
         )

@@ -20,6 +20,10 @@ from newel.flow.waits import timer
 from tests.engine.house import House
 
 QUICK = WorkerSettings(look=timedelta(milliseconds=20))
+FROZEN = WorkerSettings(
+    look=timedelta(milliseconds=20), lease=timedelta(hours=2), heartbeat=timedelta(hours=1)
+)
+"""A worker whose heart does not beat within the test: what a stopped process looks like."""
 
 
 class World:
@@ -142,7 +146,7 @@ async def test_a_death_between_effect_and_answer_is_resolved_by_looking(build, n
 
 async def test_a_worker_that_wakes_after_its_lease_writes_nothing(build):
     """Another has taken over: the sleeper's batch is fenced and its runs are dropped silently."""
-    async with build([journey], settings=QUICK) as house:
+    async with build([journey], settings=FROZEN) as house:
         async with house.doomed() as sleeper:
             frozen, go_on = asyncio.Event(), asyncio.Event()
             real = sleeper.committer._commit

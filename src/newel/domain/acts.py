@@ -101,9 +101,7 @@ class OpenAct:
     @classmethod
     def of(cls, row: Any) -> OpenAct:  # Any: a database record
         """The act of a row."""
-        columns = {
-            name: row[name] for name in cls.__slots__ if name not in {"trouble"}
-        }
+        columns = {name: row[name] for name in cls.__slots__ if name != "trouble"}
         return cls(**columns, trouble=Trouble.of(row["detail"]))
 
     def row(self, run: UUID) -> Row:

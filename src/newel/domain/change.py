@@ -98,7 +98,7 @@ class Entries:
     def __len__(self) -> int:
         return len(self._pending)
 
-    def add(  # noqa: PLR0913 - the parts of an envelope
+    def add(
         self,
         fact: Event,
         *,
@@ -197,6 +197,7 @@ class Change:
     beside: facts for such streams, sealed right before the commit, when their heads are known.
     born: the row of a run that this Change starts. together: Changes of other runs that stand or
     fall with this one. is_aside: it moves no run at all, only other streams.
+    cancelling: the run's end is asked for.
     """
 
     run: UUID
@@ -218,6 +219,7 @@ class Change:
     born: Row | None = None
     together: list[Change] = field(default_factory=list)
     is_aside: bool = False
+    cancelling: bool = False
 
     @property
     def is_rare(self) -> bool:

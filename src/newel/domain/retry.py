@@ -65,7 +65,9 @@ class Retry:
         last = self.within - self.tail
         if self.ratio == 1:
             return last * (number - 1) / (self.rounds - 1)
-        return last * (self.ratio ** (number - 1) - 1) / (self.ratio ** (self.rounds - 1) - 1)
+        passed, all_of_it = self.ratio ** (number - 1) - 1, self.ratio ** (self.rounds - 1) - 1
+        share: float = passed / all_of_it
+        return last * share
 
     def burst_offsets(self) -> tuple[timedelta, ...]:
         """When the attempts of a round start, from the round's start on, without jitter."""
@@ -78,9 +80,7 @@ class Retry:
 
 
 standard: Final = Retry()
-urgent: Final = Retry(
-    within=timedelta(minutes=5), probe=timedelta(seconds=15), is_urgent=True
-)
+urgent: Final = Retry(within=timedelta(minutes=5), probe=timedelta(seconds=15), is_urgent=True)
 patient: Final = Retry(within=timedelta(hours=24))
 once: Final = Retry(rounds=1, burst=False)
 
@@ -124,7 +124,9 @@ class Exhausted:
     progress: Progress
 
 
-def after_failure(progress: Progress, policy: Retry, now: datetime, *, seed: str) -> Again | Exhausted:
+def after_failure(
+    progress: Progress, policy: Retry, now: datetime, *, seed: str
+) -> Again | Exhausted:
     """Say when a step that failed at `now` is tried again, or that its rounds are used up.
 
     seed: names the step (run and key), so that steps drift apart and plans are reproducible.
@@ -138,7 +140,9 @@ def after_failure(progress: Progress, policy: Retry, now: datetime, *, seed: str
         due = progress.round_began_at + offsets[slot] * factor
         at = due if due > now else now + _LATE_START
         if at - progress.round_began_at <= policy.tail * 7 / 8 and _may_start(progress, policy, at):
-            return Again(at=at, progress=replace(progress, slot=slot, throttled=0), round_failed=False)
+            return Again(
+                at=at, progress=replace(progress, slot=slot, throttled=0), round_failed=False
+            )
     return next_round(progress, policy, now, seed=seed)
 
 

@@ -17,7 +17,7 @@ MAX_CRASHES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TryAgain:
+class Repeat:
     """The step is tried again at `at`; `round_failed` says that a counted round ended with it."""
 
     at: datetime
@@ -35,7 +35,7 @@ class Park:
     rounds_used: bool = False
 
 
-Next = TryAgain | Park
+Next = Repeat | Park
 
 
 def after_error(
@@ -78,11 +78,11 @@ def after_error(
     return _scheduled(trouble, after_failure(progress, policy, now, seed=seed), reason)
 
 
-def after_unclear(trouble: Trouble, *, now: datetime) -> TryAgain | Park:
+def after_unclear(trouble: Trouble, *, now: datetime) -> Repeat | Park:
     """Decide what follows a `verify` that could not tell: look again a few times, then ask."""
     if trouble.unclear < len(UNCLEAR_PAUSES):
         at = now + UNCLEAR_PAUSES[trouble.unclear]
-        return TryAgain(at=at, trouble=replace(trouble, unclear=trouble.unclear + 1))
+        return Repeat(at=at, trouble=replace(trouble, unclear=trouble.unclear + 1))
     return Park(reason="unknown", trouble=trouble)
 
 
@@ -91,7 +91,7 @@ def _as_before(trouble: Trouble, reason: ParkedReason, now: datetime) -> Next:
     settled = replace(trouble, early=None, held_at=None)
     if trouble.early == "parked":
         return Park(reason=reason, trouble=settled)
-    return TryAgain(at=max(trouble.held_at or now, now), trouble=settled)
+    return Repeat(at=max(trouble.held_at or now, now), trouble=settled)
 
 
 def _scheduled(trouble: Trouble, answer: Again | Exhausted, reason: ParkedReason) -> Next:
@@ -100,7 +100,7 @@ def _scheduled(trouble: Trouble, answer: Again | Exhausted, reason: ParkedReason
         case Again(at=at, progress=progress, round_failed=round_failed):
             rounds = failed + 1 if round_failed else failed
             moved = replace(trouble, progress=progress, failed_rounds=rounds)
-            return TryAgain(at=at, trouble=moved, round_failed=round_failed)
+            return Repeat(at=at, trouble=moved, round_failed=round_failed)
         case Exhausted(progress=progress):
             moved = replace(trouble, progress=progress, failed_rounds=failed + 1)
             return Park(reason=reason, trouble=moved, round_failed=True, rounds_used=True)

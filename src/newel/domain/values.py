@@ -103,7 +103,7 @@ class Account:
 class AttemptInfo:
     """What the code of a step may know of the attempt it runs in.
 
-    number: attempts of this key so far, this one included. began_at: the attempt's own start.
+    number: attempts of this key so far, this one included.
     deadline: no call may outlast it. intended_at: when the intent was recorded; in `verify`, that
     of the lost call. All are aware and of the database's clock.
     began_at: when this attempt (or this `verify`) began, by the clock that gave `intended_at`:
@@ -119,7 +119,6 @@ class AttemptInfo:
     began_at: datetime
     deadline: datetime
     follows_doubt: bool = False
-    began_at: datetime | None = None
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 In doubt an attempt begins with a look: `verify` answers whether the lost call had its effect.
 Found: that is the outcome. Absent: the code is called, knowing that it follows a doubt. Neither
-writes anything here; the run's Execution turns the end into facts.
+writes anything here; the run's Runner turns the end into facts.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Body:
         context.run(DRIVEN.set, self.driven)
         context.run(MOMENT.set, moment)
         coroutine = context.run(process.function, **arguments)
-        self._root = Branch(coroutine, context, path=(), moment=moment)  # type: ignore[arg-type]  # checked by Process: a coroutine function
+        self._root = Branch(coroutine, context, path=(), moment=moment)
 
     def start(self) -> None:
         """Run the body until every branch rests or the body has ended."""
@@ -144,8 +144,7 @@ class Body:
     def _drain(self) -> None:
         while self._ready:
             _, _, branch, outcome = heappop(self._ready)
-            if outcome.at > branch.moment.at:
-                branch.moment.at = outcome.at
+            branch.moment.at = max(branch.moment.at, outcome.at)
             self._advance(branch, outcome)
 
     def _advance(self, branch: Branch, outcome: Ready | None) -> None:
@@ -172,7 +171,15 @@ class Body:
         elif isinstance(yielded, Fork):
             self._split(branch, yielded)
         else:
-            self._enqueue(branch, 0, Ready(None, NotDurable(awaited=type(yielded).__name__, place=_place(branch)), branch.moment.at))
+            self._enqueue(
+                branch,
+                0,
+                Ready(
+                    None,
+                    NotDurable(awaited=type(yielded).__name__, place=_place(branch)),
+                    branch.moment.at,
+                ),
+            )
 
     def _claim(self, branch: Branch, act: Act[object]) -> None:
         section = branch.context.get(SECTION, "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
@@ -138,7 +138,7 @@ def _decided(made: Command, task: Row, decider: UUID, *, approved: bool, comment
         ),
         key=key,
         payload=payload,
-        process=None,
+        process=made.process,
         id_=event_id,
     )
     made.record(facts.WaitClosed(by="decision"), key=key)
@@ -162,9 +162,14 @@ _TASK_COLUMNS: Final = ("key", "kind", "title", "owner", "opened_at", "version")
 
 
 async def retry(
-    operating: Operating, run: UUID, key: str | None = None, *, actor: Actor, by: str = "person"
+    operating: Operating,
+    run: UUID,
+    key: str | None = None,
+    *,
+    actor: Actor,
+    by: Literal["person", "probe"] = "person",
 ) -> None:
-    """Try parked or waiting steps again, in a fresh series of rounds; all parked ones without a key.
+    """Try a step again, in a fresh series of rounds; all parked ones without a key.
 
     On a run that parked by itself (bug, blocked, drifted) it means: replay with today's code.
     Raises NotFound, NotWaiting.
@@ -190,7 +195,7 @@ def _replay_parked(made: Command) -> None:
     made.record(facts.RunUnparked(by="retry"))
 
 
-def _again(made: Command, act: OpenAct, *, by: str) -> None:
+def _again(made: Command, act: OpenAct, *, by: Literal["person", "probe"]) -> None:
     if by == "probe" and act.trouble.early is None:
         early = "parked" if act.state == "parked" else "retrying"
         act.trouble = replace(act.trouble, early=early, held_at=act.next_at)
@@ -205,9 +210,7 @@ def _again(made: Command, act: OpenAct, *, by: str) -> None:
     made.change.also("open_act", act.row(made.run))
 
 
-async def skip(
-    operating: Operating, run: UUID, key: str, *, actor: Actor, reason: str
-) -> None:
+async def skip(operating: Operating, run: UUID, key: str, *, actor: Actor, reason: str) -> None:
     """Let the body go on without a step: it gets None.
 
     Raises NotSkippable where the body needs a value, ReasonMissing, NotFound, NotWaiting.
@@ -258,7 +261,8 @@ async def complete_by_hand(
         event_id = made.entries.new_id()
         made.record(
             facts.StepCompletedByHand(
-                outcome_digest=made.sealer.digest(payload), evidence_digest=made.sealer.digest(proof)
+                outcome_digest=made.sealer.digest(payload),
+                evidence_digest=made.sealer.digest(proof),
             ),
             key=key,
             system=act.system,
@@ -284,7 +288,7 @@ async def cancel(operating: Operating, run: UUID, *, actor: Actor, reason: str) 
             reason=made.reason("cancel", reason, event_id),
             id_=event_id,
         )
-        made.change.rest["cancelling"] = [str(run)]  # type: ignore[list-item]  # ids, not rows
+        made.change.cancelling = True
 
 
 def _step(made: Command, key: str, *, verb: str) -> OpenAct:

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 import asyncpg
@@ -47,7 +47,7 @@ class Started:
 class Engine:
     """Everything that can be done with the runs of one database."""
 
-    def __init__(  # noqa: PLR0913 - what a deployment is made of
+    def __init__(
         self,
         database: Database,
         vault: Vault,
@@ -139,7 +139,12 @@ class Engine:
         """Make a worker for this deployment; its `run` drives runs until it is cancelled."""
         incidents = Incidents(self._operating, self.messages, self.connectors, self.tickets)
         return Worker(
-            self.database, self.processes, self.vault, incidents, self.messages, self.worker_settings
+            self.database,
+            self.processes,
+            self.vault,
+            incidents,
+            self.messages,
+            self.worker_settings,
         )
 
     # --- starting ---------------------------------------------------------------------------
@@ -179,7 +184,9 @@ class Engine:
         except asyncpg.PostgresError as error:
             if error.sqlstate not in {RARE_REFUSED, "23505"}:
                 raise
-            raise StoreError("Another start was carried out at the same moment. Try again.") from error
+            raise StoreError(
+                "Another start was carried out at the same moment. Try again."
+            ) from error
         return Started(run=run, is_new=True, person=person)
 
     async def _known(
@@ -192,13 +199,10 @@ class Engine:
             return None
         if known["digest"] != digest:
             raise AlreadyStarted(run=reference("run", known["run_id"]), idempotency_key=key)
-        row = await connection.fetchrow(
-            "select subject from newel.run where id = $1", known["run_id"]
-        )
-        person = None if row is None else row["subject"]
+        person = await runs.subject_of(connection, known["run_id"])
         return Started(run=known["run_id"], is_new=False, person=person)
 
-    async def _begin(  # noqa: PLR0913 - the parts of a start
+    async def _begin(
         self,
         connection: Connection,
         process: Process[..., Any],
@@ -244,9 +248,7 @@ class Engine:
 
     # --- verbs on what is there -------------------------------------------------------------
 
-    async def decide(
-        self, task: UUID, *, approved: bool, actor: Actor, comment: str = ""
-    ) -> None:
+    async def decide(self, task: UUID, *, approved: bool, actor: Actor, comment: str = "") -> None:
         """Decide an approval; errors as in `commands.decide`."""
         await commands.decide(
             self._operating, task, approved=approved, actor=actor, comment=comment
@@ -260,7 +262,7 @@ class Engine:
         """Let the body go on without a step; errors as in `commands.skip`."""
         await commands.skip(self._operating, run, key, actor=actor, reason=reason)
 
-    async def complete_by_hand(  # noqa: PLR0913 - what a person did, and why
+    async def complete_by_hand(
         self, run: UUID, key: str, value: object, *, evidence: str, actor: Actor, reason: str
     ) -> None:
         """Give the result of a step that a person has done; errors as in `commands`."""
@@ -300,12 +302,10 @@ class Engine:
                 connection, ref=ref, hr_key=None, email=named.lower()
             )
             if known is not None:
-                found: UUID = known["ref"]
-                return found
+                return cast("UUID", known["ref"])
             same = await registry.people_named(connection, named)
             if len(same) == 1:
-                found = same[0]["ref"]
-                return found
+                return cast("UUID", same[0]["ref"])
             if "@" not in named or len(same) > 1:
                 raise NotFound(kind="person", reference=named)
             return await self._registered(connection, named, caller)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from newel.audit import catalogue as facts
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.values import Call, Effect
-from newel.engine.execution import Execution
+from newel.engine.runner import Runner
 from newel.flow.act import StepAct
 
 
@@ -26,7 +26,7 @@ def http_facts(call: Call) -> facts.Http:
 
 
 def record(
-    run: Execution,
+    run: Runner,
     opened: OpenAct,
     act: StepAct[Any],  # Any: each step has its own result
     effect: Effect,
@@ -76,7 +76,7 @@ def record(
 
 
 def _note(
-    run: Execution,
+    run: Runner,
     opened: OpenAct,
     effect: Effect,
     grant: UUID,
@@ -97,7 +97,7 @@ def _note(
             account_ref=account,
             authority=_authority(run),
             effective_at=run.host.now(),
-            route=effect.path,
+            route=cast("facts.Route", effect.path),  # checked by the leaf
             changed=effect.changed,
             adopted=True if effect.adopted else None,
             http=http,
@@ -116,7 +116,7 @@ def _note(
     )
 
 
-def _authority(run: Execution) -> facts.ApprovalAuthority | facts.PolicyAuthority:
+def _authority(run: Runner) -> facts.ApprovalAuthority | facts.PolicyAuthority:
     approval = run.history.approval
     if approval is not None:
         return facts.ApprovalAuthority(

@@ -30,9 +30,9 @@ from newel.base.ids import Ids, reference
 from newel.domain.change import Beside, Change
 from newel.engine import commands, ticketing
 from newel.engine.commands import Operating
-from newel.engine.execution import Circuit, Execution, Host
 from newel.engine.messages import Messages
 from newel.engine.operating import command, with_streams
+from newel.engine.runner import Circuit, Host, Runner
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished, IncidentView, fingerprint_of
 from newel.flow.act import StepAct
@@ -77,13 +77,13 @@ class Incidents:
         self._tickets = tickets
         self._ids = Ids()
         self.circuits: dict[str, Circuit] = {}
-        self.on_outcome: dict[str, Callable[[Execution, str, object], None]] = {
+        self.on_outcome: dict[str, Callable[[Runner, str, object], None]] = {
             tickets.process.name: tickets.on_outcome
         }
 
     # --- for a step that failed -------------------------------------------------------------
 
-    async def view(self, host: Host, run: Execution, done: Finished) -> IncidentView | None:
+    async def view(self, host: Host, run: Runner, done: Finished) -> IncidentView | None:
         """Read the open incident that a failure belongs to, if its class has one."""
         opened, act = run.open.get(done.key), run.acts.get(done.key)
         if opened is None or not isinstance(act, StepAct) or not isinstance(done.error, StepError):
@@ -102,7 +102,7 @@ class Incidents:
             escalate=lambda incident: self._escalated(host, run, incident),
         )
 
-    def _escalated(self, host: Host, run: Execution, incident: dict[str, Any]) -> Change:
+    def _escalated(self, host: Host, run: Runner, incident: dict[str, Any]) -> Change:
         """Make the Change that starts the incident's run."""
         started, _, _, _ = born(
             Start(
@@ -130,7 +130,7 @@ class Incidents:
                 await self.look(host.actor)
             except LOST:
                 await asyncio.sleep(_LOST_S)
-            host.signals.tell()
+            host.notices.tell()
             await asyncio.sleep(host.settings.look.total_seconds())
 
     async def look(self, actor: Actor) -> None:
@@ -141,7 +141,8 @@ class Incidents:
                 incident=row["id"],
                 lead_run=row["lead_run"],
                 lead_key=row["lead_key"],
-                is_open=row["scope"] == "system" and row["state"] in {"watching", "escalated", "healing"},
+                is_open=row["scope"] == "system"
+                and row["state"] in {"watching", "escalated", "healing"},
             )
             for row in open_now
             if row["credential"] is not None and "/outage" in row["fingerprint"]

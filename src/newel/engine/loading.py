@@ -10,8 +10,8 @@ from uuid import UUID
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Head
-from newel.engine.execution import Loaded
 from newel.engine.history import History
+from newel.engine.runner import Loaded
 from newel.engine.vault import Vault
 from newel.flow.process import Process
 from newel.store import journal, runs

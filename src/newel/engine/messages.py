@@ -32,7 +32,14 @@ class Messages:
         self._new_event_id = new_event_id
 
     async def send(
-        self, name: str, *, match: str | None, payload: bytes, source: str, event_id: str, actor: Actor
+        self,
+        name: str,
+        *,
+        match: str | None,
+        payload: bytes,
+        source: str,
+        event_id: str,
+        actor: Actor,
     ) -> bool:
         """Keep a message and hand it over if a wait is open; False if it was sent before.
 

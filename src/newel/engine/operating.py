@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from newel.audit.leaf import Actor
+from newel.audit.leaf import Actor, ProcessVersion
 from newel.base.errors import NotFound, NotWaiting
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
@@ -47,6 +47,15 @@ class Command:
         """The run's id."""
         found: UUID = self.row["id"]
         return found
+
+    @property
+    def process(self) -> ProcessVersion:
+        """The definition that the run goes by."""
+        return ProcessVersion(
+            name=self.row["process"],
+            version=self.row["version"],
+            definition_sha256=self.row["sha256"],
+        )
 
     @property
     def subject(self) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 import orjson
@@ -22,13 +22,13 @@ from newel.domain.acts import OpenAct
 from newel.domain.change import Change, Intent
 from newel.domain.failures import PARKING, incident_fingerprint
 from newel.domain.retry import Retry, begun, next_round
-from newel.domain.transitions import MAX_CRASHES, Park, TryAgain, after_error, after_unclear
+from newel.domain.transitions import MAX_CRASHES, Park, Repeat, after_error, after_unclear
 from newel.domain.values import Call, Effect
 from newel.engine import granting
 from newel.engine.body import Ready
-from newel.engine.execution import Execution
 from newel.engine.history import Recorded
 from newel.engine.outcomes import answer_payload
+from newel.engine.runner import Runner
 from newel.flow.act import StepAct
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -69,7 +69,7 @@ class IncidentView:
     escalate: Callable[[dict[str, Any]], Change]
 
 
-def policy_of(run: Execution, act: StepAct[Any]) -> Retry:
+def policy_of(run: Runner, act: StepAct[Any]) -> Retry:
     """The retry profile in force: the step's, else the process's, else the engine's."""
     return act.step.options.retry or run.process.retry or run.host.retry
 
@@ -79,7 +79,7 @@ def doubt_policy(act: StepAct[Any]) -> Literal["verify", "repeat", "ask"]:
     return "verify" if act.step.verify is not None else act.step.options.in_doubt
 
 
-def arrive(run: Execution, key: str, act: StepAct[Any]) -> None:
+def arrive(run: Runner, key: str, act: StepAct[Any]) -> None:
     """Begin a step that the body has come to, or go on with one that is open."""
     open_act = run.open.get(key)
     if open_act is None:
@@ -93,7 +93,7 @@ def arrive(run: Execution, key: str, act: StepAct[Any]) -> None:
         _again(run, open_act, act)
 
 
-def _first(run: Execution, key: str, act: StepAct[Any]) -> None:
+def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
     step = act.step
     now = run.host.now()
     opened = OpenAct(
@@ -114,7 +114,7 @@ def _first(run: Execution, key: str, act: StepAct[Any]) -> None:
         _intend(run, opened)
 
 
-def _again(run: Execution, opened: OpenAct, act: StepAct[Any]) -> None:
+def _again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     if opened.trouble.early is None and _is_held_back(run, opened, act):
         _withhold(run, opened, act)
         return
@@ -122,7 +122,7 @@ def _again(run: Execution, opened: OpenAct, act: StepAct[Any]) -> None:
     _intend(run, opened)
 
 
-def _intend(run: Execution, opened: OpenAct) -> None:
+def _intend(run: Runner, opened: OpenAct) -> None:
     opened.state = "attempting"
     opened.attempt += 1
     opened.next_at = None
@@ -145,7 +145,7 @@ def _intend(run: Execution, opened: OpenAct) -> None:
     )
 
 
-def _after_crash(run: Execution, opened: OpenAct, act: StepAct[Any]) -> None:
+def _after_crash(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     """An intent without an outcome: its worker died, or lost its lease, in the attempt."""
     how = doubt_policy(act)
     trouble = opened.trouble
@@ -159,9 +159,9 @@ def _after_crash(run: Execution, opened: OpenAct, act: StepAct[Any]) -> None:
     _note(run, opened, facts.StepInDoubt(cause="crash", policy=how))
     if trouble.crashes >= MAX_CRASHES:
         opened.trouble = replace(trouble, message="its worker died in every attempt")
-        _park(run, opened, act, "bug", None)
+        _park(run, opened, "bug", None)
     elif how == "ask":
-        _park(run, opened, act, "unknown", None)
+        _park(run, opened, "unknown", None)
     else:
         if how == "repeat":
             opened.trouble = replace(trouble, doubt=None, doubted_at=None)
@@ -169,7 +169,7 @@ def _after_crash(run: Execution, opened: OpenAct, act: StepAct[Any]) -> None:
         _intend(run, opened)
 
 
-def finish(run: Execution, done: Finished, view: IncidentView | None) -> None:
+def finish(run: Runner, done: Finished, view: IncidentView | None) -> None:
     """Take the end of an attempt into the run, and let the body run ahead."""
     run.attempting.discard(done.key)
     opened = run.open.get(done.key)
@@ -185,7 +185,7 @@ def finish(run: Execution, done: Finished, view: IncidentView | None) -> None:
         _answer(run, opened, done.error, done, cause="answer")
 
 
-def _succeed(run: Execution, opened: OpenAct, act: StepAct[Any], done: Finished) -> None:
+def _succeed(run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished) -> None:
     if opened.trouble.doubt is not None:
         _note(run, opened, facts.StepResolved(how="adopted" if done.adopted else "redone"))
     payload = run.sealer.seal(done.text)
@@ -210,7 +210,7 @@ def _succeed(run: Execution, opened: OpenAct, act: StepAct[Any], done: Finished)
 
 
 def _answer(
-    run: Execution,
+    run: Runner,
     opened: OpenAct,
     error: Exception,
     done: Finished,
@@ -234,14 +234,14 @@ def _answer(
 
 
 def _fail(
-    run: Execution, opened: OpenAct, act: StepAct[Any], done: Finished, view: IncidentView | None
+    run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished, view: IncidentView | None
 ) -> None:
     now = run.host.now()
     before = opened.trouble
     if done.unclear:
-        following: TryAgain | Park = after_unclear(before, now=now)
+        following: Repeat | Park = after_unclear(before, now=now)
         if isinstance(following, Park) and act.step.options.in_doubt == "repeat":
-            following = TryAgain(at=now, trouble=replace(before, doubt=None, doubted_at=None))
+            following = Repeat(at=now, trouble=replace(before, doubt=None, doubted_at=None))
     else:
         assert isinstance(done.error, StepError), "a failed attempt has a class"
         following = after_error(
@@ -257,7 +257,7 @@ def _fail(
         if following.trouble.doubt == "lost_answer" and before.doubt is None:
             _note(run, opened, facts.StepInDoubt(cause="lost_answer", policy=doubt_policy(act)))
     opened.trouble = replace(following.trouble, crashes=0)
-    if isinstance(following, TryAgain):
+    if isinstance(following, Repeat):
         if following.round_failed:
             _note_round(run, opened, following.at)
             _watch(run, opened, view)
@@ -269,13 +269,13 @@ def _fail(
         said = (opened.trouble.message or "",)
         _answer(run, opened, GivenUp(key=opened.key, failures=said), done, cause="given_up")
         return
-    _park(run, opened, act, following.reason, view)
+    _park(run, opened, following.reason, view)
 
 
 def _note_failure(
-    run: Execution, opened: OpenAct, error: StepError, done: Finished, following: TryAgain | Park
+    run: Runner, opened: OpenAct, error: StepError, done: Finished, following: Repeat | Park
 ) -> None:
-    again = following.at if isinstance(following, TryAgain) else None
+    again = following.at if isinstance(following, Repeat) else None
     # the code of a step is no personal data; its message may be, so it travels sealed
     payload = run.sealer.seal(
         orjson.dumps({"message": error.message, "calls": [call_facts(call) for call in done.calls]})
@@ -284,7 +284,7 @@ def _note_failure(
         run,
         opened,
         facts.StepAttemptFailed(
-            class_=error.failure_class,
+            class_=_class(error.failure_class),
             code=error.code or (str(error.status) if error.status else type(error).__name__),
             http=None if not done.calls else granting.http_facts(done.calls[-1]),
             next_at=again,
@@ -307,27 +307,29 @@ def call_facts(call: Call) -> dict[str, object]:
     }
 
 
-def _note_round(run: Execution, opened: OpenAct, next_at: datetime | None) -> None:
+def _class(name: str) -> facts.FailureClass:
+    return cast("facts.FailureClass", name)  # the names are those of base.errors; leaves check them
+
+
+def _note_round(run: Runner, opened: OpenAct, next_at: datetime | None) -> None:
     _note(
         run,
         opened,
         facts.StepRoundFailed(
-            class_=opened.trouble.failure_class or "transient",
+            class_=_class(opened.trouble.failure_class or "transient"),
             attempts=opened.attempt,
             next_round_at=next_at,
         ),
     )
 
 
-def _rest(run: Execution, opened: OpenAct, at: datetime) -> None:
+def _rest(run: Runner, opened: OpenAct, at: datetime) -> None:
     opened.state = "retrying"
     opened.next_at = at
     run.change.also("open_act", opened.row(run.id))
 
 
-def _park(
-    run: Execution, opened: OpenAct, act: StepAct[Any], reason: str, view: IncidentView | None
-) -> None:
+def _park(run: Runner, opened: OpenAct, reason: str, view: IncidentView | None) -> None:
     incident = _escalate(run, opened, view)
     opened.state = "parked"
     opened.reason = reason
@@ -337,7 +339,7 @@ def _park(
         run,
         opened,
         facts.StepParked(
-            class_=opened.trouble.failure_class or "outcome-unknown",
+            class_=_class(opened.trouble.failure_class or "outcome-unknown"),
             rounds=opened.trouble.failed_rounds,
             owner=opened.owner,
             incident=incident,
@@ -346,7 +348,7 @@ def _park(
     run.change.also("open_act", opened.row(run.id))
 
 
-def _owner(run: Execution, opened: OpenAct, view: IncidentView | None) -> str:
+def _owner(run: Runner, opened: OpenAct, view: IncidentView | None) -> str:
     addressee = PARKING.get(opened.trouble.failure_class or "", PARKING["transient"]).addressee
     if addressee == "owner":
         return run.process.owner or "it"
@@ -356,13 +358,13 @@ def _owner(run: Execution, opened: OpenAct, view: IncidentView | None) -> str:
 # --- incidents ------------------------------------------------------------------------------
 
 
-def fingerprint_of(run: Execution, act: StepAct[Any], opened: OpenAct, error: StepError) -> str | None:
+def fingerprint_of(run: Runner, act: StepAct[Any], opened: OpenAct, error: StepError) -> str | None:
     """The cause that this failure may share with others."""
     where = f"{run.process.name}:{run.loaded.version}:{act.step.name}"
     return incident_fingerprint(error, credential=opened.credential, where=where)
 
 
-def _watch(run: Execution, opened: OpenAct, view: IncidentView | None) -> None:
+def _watch(run: Runner, opened: OpenAct, view: IncidentView | None) -> None:
     """A counted round has failed: open the incident silently, or join the one that is open."""
     if view is None or opened.incident_id is not None:
         return
@@ -373,7 +375,7 @@ def _watch(run: Execution, opened: OpenAct, view: IncidentView | None) -> None:
     _open_incident(run, opened, row)
 
 
-def _escalate(run: Execution, opened: OpenAct, view: IncidentView | None) -> str | None:
+def _escalate(run: Runner, opened: OpenAct, view: IncidentView | None) -> str | None:
     if view is None:
         return None
     row = dict(view.row) if view.row is not None else _incident_row(run, opened, view)
@@ -382,7 +384,11 @@ def _escalate(run: Execution, opened: OpenAct, view: IncidentView | None) -> str
     elif opened.incident_id is None:
         _join(run, opened, row["id"])
     if row["state"] == "watching":
-        row |= {"state": "escalated", "escalated_at": run.host.now(), "last_error": opened.trouble.message}
+        row |= {
+            "state": "escalated",
+            "escalated_at": run.host.now(),
+            "last_error": opened.trouble.message,
+        }
         run.change.rest["incident"] = [row]
         started = view.escalate(row)
         row["run_id"] = str(started.run)
@@ -390,7 +396,7 @@ def _escalate(run: Execution, opened: OpenAct, view: IncidentView | None) -> str
     return reference("inc", _uuid(row["id"]))
 
 
-def _incident_row(run: Execution, opened: OpenAct, view: IncidentView) -> dict[str, Any]:
+def _incident_row(run: Runner, opened: OpenAct, view: IncidentView) -> dict[str, Any]:
     now = run.host.now()
     return {
         "id": str(run.host.new_uuid()),
@@ -410,7 +416,7 @@ def _incident_row(run: Execution, opened: OpenAct, view: IncidentView) -> dict[s
     }
 
 
-def _open_incident(run: Execution, opened: OpenAct, row: dict[str, Any]) -> None:
+def _open_incident(run: Runner, opened: OpenAct, row: dict[str, Any]) -> None:
     opened.incident_id = _uuid(row["id"])
     run.change.also("incident", row)
     fact = facts.IncidentOpened(
@@ -421,7 +427,7 @@ def _open_incident(run: Execution, opened: OpenAct, row: dict[str, Any]) -> None
     run.beside(f"system/{row['system']}", fact, system=row["system"])
 
 
-def _join(run: Execution, opened: OpenAct, incident: Any) -> None:  # Any: UUID or its text
+def _join(run: Runner, opened: OpenAct, incident: Any) -> None:  # Any: UUID or its text
     opened.incident_id = _uuid(incident)
     system = opened.system or run.process.name
     fact = facts.IncidentAttached(
@@ -432,14 +438,14 @@ def _join(run: Execution, opened: OpenAct, incident: Any) -> None:  # Any: UUID 
     run.beside(f"system/{system}", fact, system=system)
 
 
-def _is_held_back(run: Execution, opened: OpenAct, act: StepAct[Any]) -> bool:
+def _is_held_back(run: Runner, opened: OpenAct, act: StepAct[Any]) -> bool:
     circuit = run.host.circuit(opened.credential)
     if circuit is None or not circuit.is_open or policy_of(run, act).is_urgent:
         return False
     return (circuit.lead_run, circuit.lead_key) != (run.id, opened.key)
 
 
-def _withhold(run: Execution, opened: OpenAct, act: StepAct[Any]) -> None:
+def _withhold(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     """The circuit is open: a due round is not tried, and counts like a failed one."""
     circuit = run.host.circuit(opened.credential)
     assert circuit is not None, "only an open circuit withholds"
@@ -460,7 +466,7 @@ def _withhold(run: Execution, opened: OpenAct, act: StepAct[Any]) -> None:
     at = getattr(following, "at", None)
     _note_round(run, opened, at)
     if at is None:
-        _park(run, opened, act, "outage", None)
+        _park(run, opened, "outage", None)
     else:
         opened.trouble = replace(opened.trouble, progress=following.progress)
         _rest(run, opened, at)
@@ -473,7 +479,7 @@ def _uuid(value: Any) -> UUID:  # Any: a UUID or its text
 # --- writing --------------------------------------------------------------------------------
 
 
-def _note(run: Execution, opened: OpenAct, fact: Any, *, payload: bytes | None = None) -> int:
+def _note(run: Runner, opened: OpenAct, fact: Any, *, payload: bytes | None = None) -> int:
     return run.record(
         fact,
         key=opened.key,
@@ -484,11 +490,9 @@ def _note(run: Execution, opened: OpenAct, fact: Any, *, payload: bytes | None =
     )
 
 
-def _closed(run: Execution, opened: OpenAct, kind: str, seq: int) -> None:
+def _closed(run: Runner, opened: OpenAct, kind: str, seq: int) -> None:
     run.open.pop(opened.key, None)
     run.change.closed.append(opened.key)
     now = run.host.now()
     run.history.ended(opened.key, now)
     run.history.outcomes[opened.key] = Recorded(seq, kind, now, b"", None)
-
-

@@ -18,7 +18,7 @@ from newel.base.codec import codec_of
 from newel.base.ids import parse_reference, reference
 from newel.domain.retry import Retry
 from newel.domain.values import Absent, Found, Unclear
-from newel.engine.execution import Execution
+from newel.engine.runner import Runner
 from newel.flow.ambient import this_attempt
 from newel.flow.process import Process, process
 from newel.flow.step import step
@@ -94,7 +94,7 @@ class Ticketing:
         self.version = 1
         self.process: Process[[Case], Issue | None] = _incident(desk)
 
-    def on_outcome(self, run: Execution, key: str, value: object) -> None:
+    def on_outcome(self, run: Runner, key: str, value: object) -> None:
         """Write the ticket's row and tell the system's stream, with the outcome that made it."""
         if isinstance(value, Issue) and key.startswith("ticket"):
             case = run.process.loaded(run.history.arguments)["case"]
@@ -105,7 +105,7 @@ class Ticketing:
             assert isinstance(case, Case), "the built-in process has one input"
             run.change.also("ticket", _row(run, case, issue, state="closed"))
 
-    def _opened(self, run: Execution, case: Case, issue: Issue) -> None:
+    def _opened(self, run: Runner, case: Case, issue: Issue) -> None:
         run.change.also("ticket", _row(run, case, issue, state="open"))
         fact = facts.IncidentTicketed(
             incident=case.incident,
@@ -117,7 +117,7 @@ class Ticketing:
         run.beside(f"system/{case.system}", fact, system=case.system)
 
 
-def _row(run: Execution, case: Case, issue: Issue, *, state: str) -> dict[str, Any]:
+def _row(run: Runner, case: Case, issue: Issue, *, state: str) -> dict[str, Any]:
     return {
         "incident_id": str(parse_reference(case.incident)[1]),
         "channel": issue.channel,
@@ -129,7 +129,7 @@ def _row(run: Execution, case: Case, issue: Issue, *, state: str) -> dict[str, A
     }
 
 
-def _issue_of(run: Execution) -> Issue | None:
+def _issue_of(run: Runner) -> Issue | None:
     act = run.acts.get("close")
     issue = None if act is None else act.args[0]  # type: ignore[attr-defined]  # a step's act
     return issue if isinstance(issue, Issue) else None

@@ -88,14 +88,16 @@ class Vault:
         key = personal.PersonKey(kid, personal.new_key(os.urandom))
         return personal.wrap(self._kek, key, os.urandom), key
 
-    def sealer(self, run: UUID, person: UUID | None, n: int | None, wrapped: bytes | None) -> Sealer:
+    def sealer(
+        self, run: UUID, person: UUID | None, n: int | None, wrapped: bytes | None
+    ) -> Sealer:
         """Give the sealer of a run about `person`, whose n-th key is `wrapped`."""
         if person is None or n is None or wrapped is None:
             return Sealer(None, run)
         kid = f"{reference('per', person)}/{n}"
         key = self._keys.get(kid)
         if key is None:
-            if len(self._keys) > 10_000:  # noqa: PLR2004 - a bound for memory, nothing depends on it
+            if len(self._keys) > 10_000:
                 self._keys.clear()
             key = self._keys[kid] = personal.unwrap(self._kek, kid, wrapped)
         return Sealer(key, run)

@@ -12,8 +12,8 @@ from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
 from newel.domain.people import Person, Team
 from newel.engine.body import Ready
-from newel.engine.execution import Execution
 from newel.engine.history import Recorded
+from newel.engine.runner import Runner
 from newel.flow.act import WaitAct
 from newel.flow.waits import WaitSpec
 
@@ -21,7 +21,7 @@ _NO_TIME: Final = timedelta(0)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def arrive(run: Execution, key: str, act: WaitAct[Any]) -> None:
+def arrive(run: Runner, key: str, act: WaitAct[Any]) -> None:
     """Open the wait, or close it if it was open and its moment has come."""
     open_act = run.open.get(key)
     if open_act is None:
@@ -30,7 +30,7 @@ def arrive(run: Execution, key: str, act: WaitAct[Any]) -> None:
         close_by_timer(run, open_act)
 
 
-def _open(run: Execution, key: str, spec: WaitSpec) -> OpenAct:
+def _open(run: Runner, key: str, spec: WaitSpec) -> OpenAct:
     now = run.host.now()
     due_at = _due(spec, now)
     opened = OpenAct(key=key, kind=spec.kind, state="open", opened_at=now, due_at=due_at)
@@ -52,7 +52,7 @@ def _due(spec: WaitSpec, now: datetime) -> datetime | None:
     return None if span is None else now + span
 
 
-def _open_task(run: Execution, act: OpenAct, spec: WaitSpec) -> None:
+def _open_task(run: Runner, act: OpenAct, spec: WaitSpec) -> None:
     assignee, owner = _addressee(spec.by)
     act.task_id = run.host.new_uuid()
     act.owner = owner
@@ -99,7 +99,7 @@ def _addressee(by: Person | Team | None) -> tuple[UUID | None, str]:
     return parse_reference(by.ref)[1], "person"
 
 
-def close_by_timer(run: Execution, act: OpenAct) -> None:
+def close_by_timer(run: Runner, act: OpenAct) -> None:
     """Close a wait whose moment has come: a timer is done, any other wait is overdue."""
     late = max(run.host.now() - act.due_at, _NO_TIME) if act.due_at is not None else _NO_TIME
     fact = facts.WaitClosed(by="timer", late_us=late // _MICROSECOND)
@@ -113,7 +113,7 @@ def close_by_timer(run: Execution, act: OpenAct) -> None:
     run.resume(act.key, Ready(None, error, run.host.now()), seq)
 
 
-def close_by_event(run: Execution, act: OpenAct, payload: bytes) -> None:
+def close_by_event(run: Runner, act: OpenAct, payload: bytes) -> None:
     """Close an event wait with the message that came for it."""
     wait = run.acts[act.key]
     assert isinstance(wait, WaitAct), "an event wait is a wait"
@@ -125,7 +125,7 @@ def close_by_event(run: Execution, act: OpenAct, payload: bytes) -> None:
     run.resume(act.key, Ready(value, None, run.host.now()), seq)
 
 
-def _closed(run: Execution, act: OpenAct, seq: int) -> None:
+def _closed(run: Runner, act: OpenAct, seq: int) -> None:
     run.open.pop(act.key, None)
     run.change.rest["open_act"] = [
         row for row in run.change.rest.get("open_act", []) if row["key"] != act.key

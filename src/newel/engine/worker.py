@@ -5,7 +5,7 @@ runs is a lease in the database, extended by heartbeats on a connection of its o
 lease is in doubt by the worker's own monotonic clock, it stops starting attempts and drops its
 runs before the database would let another take them.
 
-    claim -> load -> Execution.begin -> Change -> committer -> attempts -> Execution -> …
+    claim -> load -> Runner.begin -> Change -> committer -> attempts -> Runner -> …
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ import socket
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from newel.audit.leaf import Actor
 from newel.base.errors import StepError
 from newel.base.ids import Ids
+from newel.base.version import VERSION
 from newel.domain.acts import OpenAct
 from newel.domain.change import Change
 from newel.domain.retry import Retry, standard, time_left
 from newel.engine import steps, waiting
 from newel.engine.attempts import Begun, attempt
 from newel.engine.committer import Committer
-from newel.engine.execution import Circuit, Execution, Loaded, Settled
 from newel.engine.history import History
 from newel.engine.incidents import Incidents
 from newel.engine.loading import load
 from newel.engine.messages import Messages
-from newel.engine.signals import Signals
+from newel.engine.runner import Circuit, Loaded, Runner, Settled
+from newel.engine.notices import Notices
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished
 from newel.engine.told import Teller
@@ -45,7 +46,6 @@ from newel.flow.process import Process
 from newel.store import runs, workers
 from newel.store.changes import Refusal
 from newel.store.database import LOST, Connection, Database
-from newel.base.version import VERSION
 
 _BUSY_POLL_S: Final = 0.05
 _IDLE_POLL_S: Final = 1.0
@@ -94,13 +94,13 @@ class Worker:
         self.retry = self.settings.retry
         self.actor = Actor(type="system", id="newel")
         self._ids = Ids()
-        self._runs: dict[UUID, Execution] = {}
+        self._runs: dict[UUID, Runner] = {}
         self._attempts: dict[tuple[UUID, str], asyncio.Task[None]] = {}
         self._unsaved: dict[UUID, list[Finished]] = {}
         self._starting: dict[UUID, list[tuple[int, list[str]]]] = {}
         self._rebuilding: set[UUID] = set()
         self._background: set[asyncio.Task[Any]] = set()
-        self._clock = (datetime.min, 0.0)
+        self._clock = (datetime.min.replace(tzinfo=UTC), 0.0)
         self._lease_until = 0.0
         self._stopping = False
         self._connection: Connection
@@ -109,10 +109,10 @@ class Worker:
         self.committer = Committer(database, self, may_write=self._holds_lease)
         self.committer.new_event_id = self._ids.event_id
         self.registered = asyncio.Event()
-        self.signals = Signals()
+        self.notices = Notices()
         self.failure: BaseException | None = None
 
-    # --- what an Execution needs (Host) -----------------------------------------------------
+    # --- what an Runner needs (Host) -----------------------------------------------------
 
     def now(self) -> datetime:
         """The database's clock: its last reading, and the monotonic time since then."""
@@ -269,12 +269,12 @@ class Worker:
 
     def _begin(self, loaded: list[Loaded]) -> None:
         for each in loaded:
-            run = Execution(each, self, _arrive)
+            run = Runner(each, self, _arrive)
             run.on_outcome = self.incidents.on_outcome.get(each.process.name)
             self._runs[each.id] = run
             self._settled(run, run.begin())
 
-    def start_here(self, start: Start) -> Execution:
+    def start_here(self, start: Start) -> Runner:
         """Start a run that is born owned by this worker; its first intents ride along."""
         change, head, arguments, secret = born(start, self._ids.event_id)
         loaded = Loaded(
@@ -295,7 +295,7 @@ class Worker:
         self._begin([loaded])
         return self._runs[start.run]
 
-    def _settled(self, run: Execution, settled: Settled) -> None:
+    def _settled(self, run: Runner, settled: Settled) -> None:
         if settled.change is None:
             if settled.rests:
                 self._put_back(run, settled.wake_at)
@@ -312,7 +312,7 @@ class Worker:
             self._due_locally = moment
             self._poke.set()
 
-    def _put_back(self, run: Execution, wake_at: datetime | None) -> None:
+    def _put_back(self, run: Runner, wake_at: datetime | None) -> None:
         """Release a run for which nothing was to be done; no state changes, so no event is due."""
         self._runs.pop(run.id, None)
         run.dismiss()
@@ -330,7 +330,7 @@ class Worker:
             )
         except LOST:
             return  # its lease runs out by itself
-        self.signals.tell()
+        self.notices.tell()
 
     # --- what becomes of Changes (Outlet) ---------------------------------------------------
 
@@ -357,7 +357,7 @@ class Worker:
             for other in change.together:
                 if other.born is not None:
                     self._poke.set()
-        self.signals.tell()
+        self.notices.tell()
 
     def _hand_over_kept(self, change: Change) -> None:
         """A wait for a message is durable now: look whether one has come already."""
@@ -405,11 +405,11 @@ class Worker:
         self._starting.clear()
 
     def _drop(self, run: UUID) -> None:
-        execution = self._runs.pop(run, None)
+        runner = self._runs.pop(run, None)
         self._unsaved.pop(run, None)
         self._starting.pop(run, None)
-        if execution is not None:
-            execution.dismiss()
+        if runner is not None:
+            runner.dismiss()
 
     def _rebuild(self, run: UUID) -> None:
         if run in self._rebuilding:
@@ -438,10 +438,10 @@ class Worker:
         unsaved = self._unsaved.pop(run, [])
         in_flight = {key for owner, key in self._attempts if owner == run}
         in_flight |= {done.key for done in unsaved}
-        execution = Execution(rows[0], self, _arrive)
-        execution.on_outcome = self.incidents.on_outcome.get(rows[0].process.name)
-        self._runs[run] = execution
-        self._settled(execution, execution.begin(attempting=in_flight))
+        runner = Runner(rows[0], self, _arrive)
+        runner.on_outcome = self.incidents.on_outcome.get(rows[0].process.name)
+        self._runs[run] = runner
+        self._settled(runner, runner.begin(attempting=in_flight))
         for done in unsaved:
             await self._take(run, done)
 
@@ -452,7 +452,7 @@ class Worker:
 
     # --- attempts ---------------------------------------------------------------------------
 
-    def _attempt(self, run: Execution, key: str) -> None:
+    def _attempt(self, run: Runner, key: str) -> None:
         opened, act = run.open.get(key), run.acts.get(key)
         if opened is None or not isinstance(act, StepAct) or not self._holds_lease():
             return
@@ -460,7 +460,7 @@ class Worker:
         task = asyncio.create_task(self._make(run.id, begun))
         self._attempts[run.id, key] = task
 
-    def _begun(self, run: Execution, opened: OpenAct, act: StepAct[Any]) -> Begun:
+    def _begun(self, run: Runner, opened: OpenAct, act: StepAct[Any]) -> Begun:
         trouble, options = opened.trouble, act.step.options
         timeout = options.timeout
         began_at = opened.intended_at or self.now()
@@ -486,19 +486,19 @@ class Worker:
 
     async def _take(self, run: UUID, done: Finished) -> None:
         view = None
-        execution = self._runs.get(run)
-        if execution is None:
+        runner = self._runs.get(run)
+        if runner is None:
             return
         if isinstance(done.error, StepError):
-            view = await self.incidents.view(self, execution, done)
-            execution = self._runs.get(run)
-            if execution is None:
+            view = await self.incidents.view(self, runner, done)
+            runner = self._runs.get(run)
+            if runner is None:
                 return
         self._unsaved.setdefault(run, []).append(done)
         if run in self._rebuilding:
             return
-        steps.finish(execution, done, view)
-        self._settled(execution, execution.settle())
+        steps.finish(runner, done, view)
+        self._settled(runner, runner.settle())
 
     def _keep(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
@@ -514,9 +514,8 @@ class Worker:
             raise error
 
 
-def _arrive(run: Execution, key: str, act: Act[Any]) -> None:
+def _arrive(run: Runner, key: str, act: Act[Any]) -> None:
     if isinstance(act, StepAct):
         steps.arrive(run, key, act)
     else:
         waiting.arrive(run, key, act)  # type: ignore[arg-type]  # an act is a step or a wait
-

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from newel.flow.step import Step
     from newel.flow.waits import WaitSpec
 
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Place:
@@ -35,10 +35,10 @@ class Place:
         return f"{self.code.co_filename.rpartition('/')[2]}:{self.line}"
 
 
-class Act(Generic[R]):
+class Act(Generic[R_co]):
     """A durable act that was called and not yet awaited; awaiting it yields its outcome.
 
-    It is an `Awaitable[R]` by its shape; deriving that class would make every look at its type,
+    It is an `Awaitable[R_co]` by its shape; deriving that class would make every look at its type,
     of which a run takes dozens a step, several times as slow.
     """
 
@@ -49,7 +49,7 @@ class Act(Generic[R]):
         self.place = place
         self.is_awaited = False
 
-    def __await__(self) -> Generator[Any, Any, R]:  # Any: what drives decides what it sends
+    def __await__(self) -> Generator[Any, Any, R_co]:  # Any: what drives decides what it sends
         if self.is_awaited:
             raise ActReused(act=self.base, place=str(self.place))
         self.is_awaited = True
@@ -58,20 +58,20 @@ class Act(Generic[R]):
             raise NestedAct(act=self.base, step=attempting.info.key, place=str(self.place))
         if DRIVEN.get() is None:
             return (yield from self._outside().__await__())
-        return cast("R", (yield self))
+        return cast("R_co", (yield self))
 
-    def _outside(self) -> Awaitable[R]:
+    def _outside(self) -> Awaitable[R_co]:
         raise OutsideRun(act=self.base, place=str(self.place))
 
 
-class StepAct(Act[R]):
+class StepAct(Act[R_co]):
     """A call of a step, with its arguments."""
 
     __slots__ = ("args", "kwargs", "step")
 
     def __init__(
         self,
-        step: Step[..., R],
+        step: Step[..., R_co],
         args: tuple[object, ...],
         kwargs: dict[str, object],
         place: Place,
@@ -81,11 +81,11 @@ class StepAct(Act[R]):
         self.args = args
         self.kwargs = kwargs
 
-    def _outside(self) -> Awaitable[R]:
+    def _outside(self) -> Awaitable[R_co]:
         return self.step.called(*self.args, **self.kwargs)
 
 
-class WaitAct(Act[R]):
+class WaitAct(Act[R_co]):
     """A wait: a timer, a task for a person, a message from outside."""
 
     __slots__ = ("spec",)
@@ -95,7 +95,7 @@ class WaitAct(Act[R]):
         self.spec = spec
 
 
-class Fork(Generic[R]):
+class Fork(Generic[R_co]):
     """What `parallel` returns: branches that the runner drives beside each other."""
 
     __slots__ = ("branches", "is_awaited", "place")
@@ -105,12 +105,10 @@ class Fork(Generic[R]):
         self.place = place
         self.is_awaited = False
 
-    def __await__(self) -> Generator[Any, Any, R]:  # Any: what drives decides what it sends
+    def __await__(self) -> Generator[Any, Any, R_co]:  # Any: what drives decides what it sends
         if self.is_awaited:
             raise ActReused(act="parallel", place=str(self.place))
         self.is_awaited = True
         if DRIVEN.get() is None:
             raise OutsideRun(act="parallel", place=str(self.place))
-        return cast("R", (yield self))
-
-
+        return cast("R_co", (yield self))

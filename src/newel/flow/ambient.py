@@ -10,7 +10,6 @@ from newel.domain.values import AttemptInfo, RunInfo
 from newel.flow.context import ATTEMPT, DRIVEN, MOMENT, SECTION, Driven
 
 
-
 def now() -> datetime:
     """The moment recorded with the latest outcome this branch has received; aware, UTC.
 

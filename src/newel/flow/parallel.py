@@ -127,7 +127,9 @@ def parallel(
     b6: Awaitable[T6] | None,
     b7: Awaitable[T7] | None,
     /,
-) -> Awaitable[tuple[T1 | None, T2 | None, T3 | None, T4 | None, T5 | None, T6 | None, T7 | None]]: ...
+) -> Awaitable[
+    tuple[T1 | None, T2 | None, T3 | None, T4 | None, T5 | None, T6 | None, T7 | None]
+]: ...
 @overload
 def parallel(
     b1: Awaitable[T1],
@@ -151,7 +153,9 @@ def parallel(
     b7: Awaitable[T7] | None,
     b8: Awaitable[T8] | None,
     /,
-) -> Awaitable[tuple[T1 | None, T2 | None, T3 | None, T4 | None, T5 | None, T6 | None, T7 | None, T8 | None]]: ...
+) -> Awaitable[
+    tuple[T1 | None, T2 | None, T3 | None, T4 | None, T5 | None, T6 | None, T7 | None, T8 | None]
+]: ...
 @overload
 def parallel(*branches: Awaitable[T]) -> Awaitable[tuple[T, ...]]: ...
 def parallel(*branches: Awaitable[object] | None) -> Awaitable[tuple[object, ...]]:

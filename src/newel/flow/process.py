@@ -48,7 +48,7 @@ class Process(Generic[P, R]):
         name: str | None,
         title: str | None,
         owner: str | None,
-        subject: Callable[P, Person] | None | _FromInput,
+        subject: Callable[P, Person] | _FromInput | None,
         retry: Retry | None,
         raises: tuple[type[Exception], ...],
     ) -> None:
@@ -120,7 +120,10 @@ class Process(Generic[P, R]):
 
     def dumped(self, arguments: Mapping[str, object]) -> bytes:
         """Arguments by name as JSON."""
-        shape = {name: orjson.Fragment(self.parameters[name].dump(value)) for name, value in arguments.items()}
+        shape = {
+            name: orjson.Fragment(self.parameters[name].dump(value))
+            for name, value in arguments.items()
+        }
         return orjson.dumps(shape)
 
     def loaded(self, text: bytes) -> dict[str, object]:
@@ -148,7 +151,9 @@ class Process(Generic[P, R]):
                 try:
                     arguments[name] = self.parameters[name].accept(orjson.dumps(given[name]))
                 except InvalidInput as wrong:
-                    problems |= {f"{name}.{at}".rstrip("."): why for at, why in wrong.fields.items()}
+                    problems |= {
+                        f"{name}.{at}".rstrip("."): why for at, why in wrong.fields.items()
+                    }
             elif parameter.default is inspect.Parameter.empty:
                 problems[name] = "is missing"
         if problems:
@@ -200,7 +205,7 @@ def process(
     name: str | None = None,
     title: str | None = None,
     owner: str | None = None,
-    subject: Callable[..., Person] | None | _FromInput = FROM_INPUT,
+    subject: Callable[..., Person] | _FromInput | None = FROM_INPUT,
     retry: Retry | None = None,
     raises: type[Exception] | tuple[type[Exception], ...] = (),
 ) -> _Decorator: ...
@@ -211,7 +216,7 @@ def process(
     name: str | None = None,
     title: str | None = None,
     owner: str | None = None,
-    subject: Callable[..., Person] | None | _FromInput = FROM_INPUT,
+    subject: Callable[..., Person] | _FromInput | None = FROM_INPUT,
     retry: Retry | None = None,
     raises: type[Exception] | tuple[type[Exception], ...] = (),
 ) -> Process[..., Any] | _Decorator:

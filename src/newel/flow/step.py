@@ -97,9 +97,7 @@ class Step(Generic[P, R]):
     @overload
     def __get__(self, instance: None, owner: type) -> Step[P, R]: ...
     @overload
-    def __get__(
-        self: Step[Concatenate[T, Q], R], instance: T, owner: type
-    ) -> Step[Q, R]: ...
+    def __get__(self: Step[Concatenate[T, Q], R], instance: T, owner: type) -> Step[Q, R]: ...
     def __get__(self, instance: object, owner: type) -> Step[..., R]:
         """Bind a method's step to its instance, whose `name` leads the key."""
         if instance is None:
@@ -132,9 +130,7 @@ class Step(Generic[P, R]):
     async def called(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the code itself, as one attempt does; plain functions run where they are."""
         answer = self.function(*args, **kwargs)
-        if inspect.isawaitable(answer):
-            return cast("R", await answer)
-        return cast("R", answer)
+        return await answer if isinstance(answer, Awaitable) else answer
 
     plain = called
 
@@ -182,7 +178,9 @@ class Step(Generic[P, R]):
                 shape[name] = orjson.loads(codec.dump(value))
         return orjson.dumps(shape, option=orjson.OPT_SORT_KEYS)
 
-    def described(self, template: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
+    def described(
+        self, template: str, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> str:
         """Fill a template of the step's metadata with the arguments of a call.
 
         Templates name parameters and their attributes: `org/{username}`, `{person.ref}`.
@@ -229,7 +227,7 @@ class _Decorator:
     def __call__(self, function: Callable[P, Awaitable[R]], /) -> Step[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> Step[P, R]: ...
-    def __call__(self, function: Callable[..., object], /) -> Step[..., object]:
+    def __call__(self, function: Callable[..., Any], /) -> Step[..., Any]:  # Any: as the overloads
         """Make the step."""
         verify = self._verify.function if isinstance(self._verify, Step) else self._verify
         name = checked_name(self._name or function.__name__)
@@ -280,8 +278,7 @@ def step(
     answers = raises if isinstance(raises, tuple) else (raises,)
     if Exception in answers or BaseException in answers:
         raise DefinitionError(
-            "F708: `raises=Exception` would turn every fault into an answer. "
-            "Fix: name the classes."
+            "F708: `raises=Exception` would turn every fault into an answer. Fix: name the classes."
         )
     options = StepOptions(
         title=title,

@@ -106,7 +106,7 @@ class Event(Generic[T]):
     def __getitem__(self, item: Subscript) -> Event[T]:
         """Name the wait for one of many: `parcel[model].wait()`."""
         chosen: Event[T] = Event(self.name, self.payload)
-        chosen._item = encoded(item)  # noqa: SLF001 - of the same class
+        chosen._item = encoded(item)
         return chosen
 
     def wait(self, *, match: str | None = None, within: timedelta | None = None) -> Act[T]:

@@ -128,11 +128,11 @@ def _joined(first: Change, then: Change) -> Change:
         addressee=then.addressee,
         events=first.events + then.events,
         closed=first.closed + then.closed,
-        intents=[intent for intent in first.intents if intent.key not in superseded]
-        + then.intents,
+        intents=[intent for intent in first.intents if intent.key not in superseded] + then.intents,
         rest=rest,
         streams=first.streams + then.streams,
         born=born,
+        cancelling=first.cancelling or then.cancelling,
     )
 
 
@@ -155,6 +155,8 @@ def _run_row(change: Change) -> Row:
 
 def _rest(changes: Sequence[Change]) -> dict[str, list[object]] | None:
     rest: dict[str, list[object]] = {}
+    if ending := [str(change.run) for change in changes if change.cancelling]:
+        rest["cancelling"] = list(ending)
     for change in changes:
         if change.born is not None:
             row = {**change.born, **_run_row(change)} if change.to_seq else change.born

@@ -15,8 +15,9 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+from asyncpg.pool import PoolConnectionProxy
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
 
 _CONNECT_TIMEOUT_S: Final = 10.0
@@ -35,7 +36,7 @@ LOST: Final = (
 """What asyncpg raises when the server cannot be reached (any more)."""
 
 
-class _PlainConnection(asyncpg.Connection):  # type: ignore[type-arg]  # not generic at run time
+class _PlainConnection(asyncpg.Connection):
     """A connection that needs no cleaning on release, because nothing here leaves state."""
 
     def get_reset_query(self) -> str:
@@ -93,11 +94,13 @@ class Database:
 
     async def fetch(self, statement: str, *values: object) -> list[Row]:
         """Rows of one statement, in a transaction of its own."""
-        return await self._run(lambda connection: connection.fetch(statement, *values))
+        rows: list[Row] = await self._run(lambda each: each.fetch(statement, *values))
+        return rows
 
     async def fetchrow(self, statement: str, *values: object) -> Row | None:
         """The first row of one statement, or None."""
-        return await self._run(lambda connection: connection.fetchrow(statement, *values))
+        row: Row | None = await self._run(lambda each: each.fetchrow(statement, *values))
+        return row
 
     async def fetchval(self, statement: str, *values: object) -> Any:  # Any: any column
         """The first column of the first row, or None."""

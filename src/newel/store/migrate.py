@@ -49,11 +49,7 @@ async def migrate(dsn: str) -> list[str]:
     """
     connection: asyncpg.Connection[Any] = await asyncpg.connect(dsn, statement_cache_size=0)
     try:
-        applied: list[str] = []
-        for migration in migrations():
-            if await _apply(connection, migration):
-                applied.append(migration.name)
-        return applied
+        return [each.name for each in migrations() if await _apply(connection, each)]
     finally:
         await connection.close()
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from newel.store.database import Database, Row
 from newel.store.queries import queries
 
-__all__ = ["candidates", "listed", "names", "read", "runs_of"]
+__all__ = ["candidates", "latest", "listed", "names", "read", "runs_of"]
 
 _SQL: Final = queries("people")
 
@@ -55,3 +55,8 @@ async def names(database: Database, refs: Collection[UUID]) -> dict[UUID, str]:
 async def runs_of(database: Database, person: UUID, *, how_many: int = 50) -> list[Row]:
     """Runs about a person: open ones first, then the newest; with their first event."""
     return await database.fetch(_SQL.runs_of, person, how_many)
+
+
+async def latest(database: Database, person: UUID, *, how_many: int = 40) -> list[Row]:
+    """The latest events of all runs about a person, the newest first; attempts left out."""
+    return await database.fetch(_SQL.latest, person, how_many)

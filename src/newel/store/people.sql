@@ -61,3 +61,16 @@ join newel.run_standing s on s.id = r.id
 left join newel.definition d on d.process = r.process and d.version = r.version
 where r.subject = $1 and r.process not like 'newel.%'
 order by r.finished_at is null desc, r.started_at desc limit $2
+
+-- name: latest
+-- params: person, how_many
+-- The latest events of all runs about a person, attempts left out.
+select e.stream_id, e.seq, e.type, e.key, e.occurred_at, e.entry, r.process, d.title
+from newel.run r
+join newel.event e on e.stream_id = r.id
+left join newel.definition d on d.process = r.process and d.version = r.version
+where r.subject = $1 and r.process not like 'newel.%'
+  and e.type not in ('step.started', 'step.attempt_failed', 'wait.opened', 'run.taken_over',
+                     'access.requested', 'access.approved', 'access.pending', 'access.granted',
+                     'access.verified')
+order by e.occurred_at desc, e.seq desc limit $2

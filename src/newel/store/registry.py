@@ -25,7 +25,7 @@ async def people_named(connection: Connection, name: str) -> list[Row]:
     return await connection.fetch(_SQL.person_by_name, name)
 
 
-async def add_person(  # noqa: PLR0913 - the columns of a person
+async def add_person(
     connection: Connection,
     *,
     ref: UUID,
@@ -57,7 +57,7 @@ async def key_of(connection: Connection, person: UUID) -> tuple[int, bytes] | No
     return None if row is None else (row["n"], row["wrapped"])
 
 
-async def register_definition(  # noqa: PLR0913 - the columns of a definition
+async def register_definition(
     connection: Connection,
     *,
     process: str,

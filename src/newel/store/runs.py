@@ -48,7 +48,7 @@ async def read(database: Database, run: UUID) -> Row | None:
     return await database.fetchrow(_SQL.read, run)
 
 
-async def listed(  # noqa: PLR0913 - each is one way to narrow the list
+async def listed(
     database: Database,
     *,
     state: str | None = None,
@@ -59,6 +59,12 @@ async def listed(  # noqa: PLR0913 - each is one way to narrow the list
 ) -> list[Row]:
     """Runs, newest first; `state` may be a state, a standing or `open`."""
     return await database.fetch(_SQL.listed, state, process, subject, before, how_many)
+
+
+async def subject_of(connection: Connection, run: UUID) -> UUID | None:
+    """Whom a run is about."""
+    found: UUID | None = await connection.fetchval(_SQL.subject_of, run)
+    return found
 
 
 async def open_of_subject(connection: Connection, process: str, subject: UUID) -> UUID | None:
@@ -72,7 +78,7 @@ async def counts(database: Database) -> dict[str, int]:
     return {row["standing"]: row["how_many"] for row in await database.fetch(_SQL.counts)}
 
 
-async def put_back(  # noqa: PLR0913 - the fence has three parts
+async def put_back(
     database: Database, run: UUID, *, worker: int, epoch: int, seq: int, wake_at: datetime | None
 ) -> None:
     """Let go of a run for which nothing was to be done, due again at `wake_at`.

@@ -3,14 +3,18 @@
 
 -- name: claim_ready
 -- params: worker, epoch, how_many
--- The most urgent runs that nobody owns and that are due; skips rows another worker is claiming.
-with ready as (
+-- The most urgent runs that nobody owns and that are due, for a worker whose lease holds; skips
+-- rows another worker is claiming.
+with me as (
+    select id from newel.worker
+    where id = $1 and epoch = $2 and lease_until > clock_timestamp() for key share),
+ready as (
     select id from newel.run
     where worker_id is null and wake_at is not null and wake_at <= newel.now()
     order by priority, wake_at limit $3
     for update skip locked)
 update newel.run r set worker_id = $1, worker_epoch = $2, wake_at = null
-from ready where r.id = ready.id
+from ready, me where r.id = ready.id
 returning r.id
 
 -- name: nudged
@@ -41,9 +45,10 @@ where r.id = any($1)
 -- One run under its row lock, for an operator's command.
 select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
        r.worker_id, r.worker_epoch, r.started_at, newel.now() as as_of,
-       r.parked_reason, r.parked_with,
+       r.parked_reason, r.parked_with, d.sha256,
        k.n as key_n, k.wrapped, k.kek_id
 from newel.run r
+join newel.definition d on d.process = r.process and d.version = r.version
 left join lateral (select n, wrapped, kek_id from newel.person_key p
                    where p.person = r.subject and p.wrapped is not null
                    order by n desc limit 1) k on true
@@ -82,6 +87,11 @@ join newel.run_standing s on s.id = r.id
 left join newel.definition d on d.process = r.process and d.version = r.version
 left join newel.person p on p.ref = r.subject
 where r.id = $1
+
+-- name: subject_of
+-- params: run
+-- Whom a run is about.
+select subject from newel.run where id = $1
 
 -- name: open_of_subject
 -- params: process, subject

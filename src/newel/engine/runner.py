@@ -1,11 +1,11 @@
 """One run in a worker's memory: replayed from its journal, driven until it ends or rests.
 
-An Execution is a function of the journal and of the facts that came after it. Facts (a step's
+An Runner is a function of the journal and of the facts that came after it. Facts (a step's
 end, a due moment) are handed to the body in memory, the body runs ahead to its next durable
 acts, and only then one Change goes to the committer: outcomes, what follows from them, the
 intents of the next steps, the run's state. The code of those steps starts when that Change is
 committed, never earlier. If the Change is refused because somebody else wrote first, the whole
-Execution is thrown away, loaded anew, and the facts are applied again: nothing has been shown
+Runner is thrown away, loaded anew, and the facts are applied again: nothing has been shown
 to the outside that was not committed.
 """
 
@@ -47,7 +47,7 @@ class Circuit:
 
 
 class Host(Protocol):
-    """What an Execution needs of the worker it lives in."""
+    """What an Runner needs of the worker it lives in."""
 
     worker: int
     epoch: int
@@ -92,7 +92,7 @@ class Loaded:
 
 @dataclass(slots=True)
 class Settled:
-    """What an Execution decided: the Change to commit, or that the run only rests again.
+    """What an Runner decided: the Change to commit, or that the run only rests again.
 
     starting: keys whose attempts begin when the Change is committed.
     """
@@ -103,10 +103,10 @@ class Settled:
     starting: list[str] = field(default_factory=list)
 
 
-Arrive = Callable[["Execution", str, Act[Any]], None]  # Any: each act has its own result
+Arrive = Callable[["Runner", str, Act[Any]], None]  # Any: each act has its own result
 
 
-class Execution:
+class Runner:
     """One run being driven; all its methods are synchronous and do no I/O."""
 
     def __init__(self, loaded: Loaded, host: Host, arrive: Arrive) -> None:
@@ -131,7 +131,7 @@ class Execution:
         self.attempting: set[str] = set()
         self.starting: list[str] = []
         self.blocked: tuple[str, str] | None = None
-        self.on_outcome: Callable[[Execution, str, object], None] | None = None
+        self.on_outcome: Callable[[Runner, str, object], None] | None = None
         self.has_ended = False
         self.state_at_end = "completed"
         self._arrived: list[tuple[str, Act[Any]]] = []  # Any: as above
@@ -162,9 +162,7 @@ class Execution:
         except NewelError as error:
             self.blocked = ("blocked", str(error))
             return self.settle()
-        self._body = Body(
-            self.process, arguments, run=self.id, info=info, reached=self._reached
-        )
+        self._body = Body(self.process, arguments, run=self.id, info=info, reached=self._reached)
         self._body.start()
         self._open_arrived()
         if self.loaded.cancelling:
@@ -210,8 +208,7 @@ class Execution:
             return False
         self.blocked = (
             "drifted",
-            f"The input of the finished step `{key}` has changed since it ran. "
-            "Keep the result, or run it again.",
+            f"The input of the finished step `{key}` has changed since it ran.",
         )
         return True
 
@@ -277,16 +274,14 @@ class Execution:
 
     def beside(self, stream: str, fact: Any, *, system: str | None) -> None:
         """Add a fact for a stream that is no run; such a Change travels alone."""
-        self.change.beside.append(
-            Beside(stream, fact, self.host.now(), self.host.actor, system)
-        )
+        self.change.beside.append(Beside(stream, fact, self.host.now(), self.host.actor, system))
 
     def opened(self, payload: bytes) -> bytes:
         """A payload's plain bytes."""
         return self.sealer.open(payload)
 
     def fingerprint(self, act: StepAct[Any]) -> bytes:
-        """What tells whether a finished step's input has changed; 16 bytes under the run's secret."""
+        """Tell inputs apart without telling them: 16 bytes under the run's secret."""
         arguments = act.step.arguments(act.args, act.kwargs)
         return hmac.digest(self.history.secret, arguments, "sha256")[:16]
 

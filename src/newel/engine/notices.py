@@ -1,4 +1,4 @@
-"""Signals: whoever waits for a worker to have done something is told, and need not sleep."""
+"""Notices: whoever waits for a worker to have done something is told, and need not sleep."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-class Signals:
+class Notices:
     """Tells everybody who waits that something may have changed."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Signals:
         told.set()
 
     async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
-        """Wait until a condition holds; it is looked at again after each signal."""
+        """Wait until a condition holds; it is looked at again after each notice."""
         while True:
             following = self._next
             if await holds():
