@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from newel.simulators import SYSTEMS, Simulator, World
-from newel.simulators.google import GRANT, TOKEN_URI, USER_SCOPE
+from newel.simulators.google import GRANT
+from newel.simulators.google_world import TOKEN_URI, USER_SCOPE
 from newel.simulators.gusto import VERSION
-from newel.simulators.salesforce import LOGIN_HOSTS
+from newel.simulators.salesforce_world import LOGIN_HOSTS
 from newel.simulators.signing import private_key
 from newel.testing import SimulatorTransport
 

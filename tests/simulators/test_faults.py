@@ -284,3 +284,57 @@ async def test_throttling_speaks_the_vendors_dialect(world, system, path, style,
         assert answer.status_code == status
         assert {name: answer.headers[name] for name in headers} == headers
         assert world.simulators[system].calls(committed=True) == []
+
+
+PROBES = [
+    ("google", "/admin/directory/v1/users?customer=c"),
+    ("slack", "/api/auth.test"),
+    ("slack", "/scim/v2/Users"),
+    ("jira", "/rest/api/3/myself"),
+    ("github", "/rate_limit"),
+    ("gusto", "/v1/token_info"),
+    ("salesforce", "/services/data/v60.0/limits"),
+]
+
+
+@pytest.mark.parametrize(("system", "path"), PROBES)
+async def test_a_failing_vendor_keeps_its_envelope(world, system, path):
+    """A scripted vendor's error has the asked status and the vendor's own kind of body."""
+    envelopes = {"google": "error", "jira": "errorMessages", "github": "message", "gusto": "errors"}
+    async with signed_in(system, world) as client:
+        world.simulators[system].fail("*", VendorError("503"), times=1)
+        answer = await client.get(path)
+        body = answer.json()
+        assert answer.status_code == 503
+        if system == "salesforce":
+            assert set(body[0]) == {"message", "errorCode"}
+        elif system == "slack":
+            assert body.get("ok") is False or body["status"] == "503"
+        else:
+            assert envelopes[system] in body
+        assert (await client.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(("system", "path"), PROBES)
+async def test_an_expired_token_is_refused_once(world, system, path):
+    """A request struck as expired is refused like a bad credential; the next one passes."""
+    async with signed_in(system, world) as client:
+        world.simulators[system].fail("*", ExpireToken(), times=1)
+        refused = await client.get(path)
+        assert refused.status_code == 401 or refused.json()["error"] == "token_expired"
+        assert (await client.get(path)).status_code == 200
+
+
+async def test_a_world_is_healed_counted_and_made_new(world, github):
+    """All systems together are counted, healed and reset."""
+    for simulator in world.simulators.values():
+        simulator.down()
+    world.heal()
+    await github.put("/orgs/acme-example/memberships/jane", json={})
+    assert world.calls()["github"] == {"orgs/set-membership-for-user": 1}
+    assert (world.doubled(), world.calls()["jira"]) == ({}, {})
+    world.reset()
+    assert world.calls()["github"] == {}
+    assert [account["handle"] for account in world.github.accounts()] == ["acme-owner"]
+    with pytest.raises(KeyError):
+        world.chosen(["fax"])

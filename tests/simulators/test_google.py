@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from newel.simulators import GoogleSimulator, Lag, LoseResponse, NotReady, RevokeToken, Seats
-from newel.simulators.google import GRANT, USER_SCOPE
+from newel.simulators.google import GRANT
+from newel.simulators.google_world import USER_SCOPE
 from tests.simulators.support import START, exchanged, google_claims, plain, signed
 
 USERS = "/admin/directory/v1/users"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from newel.simulators import Lag, LoseResponse, SalesforceSimulator
-from newel.simulators.salesforce import LOGIN_HOSTS, MARKER_FIELD
 from newel.simulators.salesforce_query import MalformedQuery, NotUnderstood, parsed
+from newel.simulators.salesforce_world import LOGIN_HOSTS, MARKER_FIELD
 from tests.simulators.support import START, exchanged, plain, salesforce_claims
 
 TOKEN = "/services/oauth2/token"

@@ -125,7 +125,6 @@ class Exchange:
             return system.finished(asked, scripted, sequence=sequence), ""
         with system.store.transaction(0):
             system.tick()
-        earlier = len(system.store.changes)
         try:
             with system.store.transaction(sequence):
                 answer = self._handled(asked, route)
@@ -136,7 +135,7 @@ class Exchange:
         answer = system.finished(asked, answer, sequence=sequence)
         if fault and isinstance(fault.effect, DropField | RetypeField | AddField | RenameField):
             answer = bent(answer, fault.effect)
-        changes = system.store.changes[earlier:]
+        changes = system.store.changes_of(sequence)
         return answer, changes[0].kind if changes else ""
 
     def _scripted(self, asked: Asked, fault: Fault | None) -> Answer | None:

@@ -7,41 +7,28 @@ connectors document, §11; the error envelope and its reasons are from there. Vi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
-from datetime import timedelta
-from hashlib import md5
-from typing import Any
 
-from .clock import milliseconds, moment_from
-from .core import Simulator
+from .clock import moment_from
 from .faults import Throttle
-from .signing import Malformed, private_pem, verified_claims
-from .system import Panel, action
+from .google_world import (
+    DOMAIN,
+    TOKEN_URI,
+    USER_SCOPE,
+    GoogleWorld,
+    etag_of,
+    full_name,
+    marker_of,
+)
+from .signing import Malformed, verified_claims
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
 USERS = "/admin/directory/v1/users"
 ONE = USERS + "/{key}"
-SCOPE = "https://www.googleapis.com/auth/"
-USER_SCOPE = SCOPE + "admin.directory.user"
 READ_SCOPES = f"{USER_SCOPE}|{USER_SCOPE}.readonly"
-DELEGATED = (
-    USER_SCOPE,
-    USER_SCOPE + ".readonly",
-    USER_SCOPE + ".security",
-    SCOPE + "admin.directory.group.member",
-    SCOPE + "admin.directory.group.readonly",
-    SCOPE + "admin.directory.orgunit.readonly",
-    SCOPE + "admin.datatransfer",
-    SCOPE + "apps.licensing",
-)
-TOKEN_URI = "https://oauth2.googleapis.com/token"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_LASTS_S = 3600
-ADMIN = "admin@acme.example"
-DOMAIN = "acme.example"
-CUSTOMER = "C01acme7x"
 SKEW_S = 300
 # What a caller may write; the other fields of a user are the vendor's own.
 WRITABLE = {
@@ -75,100 +62,8 @@ _ADDRESS = re.compile(r"[a-z0-9._'+-]+@[a-z0-9.-]+", re.IGNORECASE)
 _TERM = re.compile(r"(\w+)(?::|=)('[^']*'|\S+)")
 
 
-class GoogleSimulator(Simulator):
+class GoogleSimulator(GoogleWorld):
     """One Google Workspace customer; see the module's text."""
-
-    system = "google"
-    title = "Google Workspace"
-
-    def __init__(self, *, licences: int | None = 50, **options: Any) -> None:
-        """Make it with so many licences (None: unlimited)."""
-        self._licences = licences
-        super().__init__(**options)
-
-    def populate(self) -> None:
-        """Make the customer with its administrator and a service account with delegation."""
-        service: Document = {
-            "client_email": "newel@acme-newel.iam.gserviceaccount.com",
-            "private_key_id": self.store.opaque("key", 40),
-            "client_id": "104200000000000000042",
-            "scopes": list(DELEGATED),
-        }
-        self.store.put("service_accounts", service["client_email"], service)
-        admin = {
-            "primaryEmail": ADMIN,
-            "name": {"givenName": "Acme", "familyName": "Administrator"},
-            "isAdmin": True,
-        }
-        self._insert(admin)
-
-    def credentials(self, address: str | None = None) -> dict[str, str]:
-        """Give the service account's key file, the administrator to act for, and addresses."""
-        service: Document = next(iter(self.store.rows("service_accounts").values()))
-        token_uri = f"{address}/token" if address else TOKEN_URI
-        key_file = {
-            "type": "service_account",
-            "project_id": "acme-newel",
-            "private_key_id": service["private_key_id"],
-            "private_key": private_pem(self.seed),
-            "client_email": service["client_email"],
-            "client_id": service["client_id"],
-            "token_uri": token_uri,
-        }
-        return {
-            "GOOGLE_SERVICE_ACCOUNT": json.dumps(key_file),
-            "GOOGLE_ADMIN": ADMIN,
-            "GOOGLE_CUSTOMER": CUSTOMER,
-            "GOOGLE_DOMAIN": DOMAIN,
-            "GOOGLE_URL": address or "https://admin.googleapis.com",
-            "GOOGLE_TOKEN_URL": token_uri,
-        }
-
-    def accounts(self) -> list[Document]:
-        """List the users."""
-        return [
-            {
-                "id": user["id"],
-                "handle": user["primaryEmail"],
-                "email": user["primaryEmail"],
-                "state": "suspended" if user["suspended"] else "active",
-                "marker": marker_of(user),
-                "access": [],
-            }
-            for user in self.store.rows("users").values()
-        ]
-
-    def panels(self) -> list[Panel]:
-        """Show the users."""
-        users = reversed(self.store.rows("users").values())
-        rows = [
-            (
-                u["primaryEmail"],
-                u["name"]["fullName"],
-                "suspended" if u["suspended"] else "active",
-                marker_of(u),
-                u["creationTime"],
-            )
-            for u in users
-        ]
-        columns = ("Address", "Name", "State", "Marker", "Created")
-        return [Panel(title="Users", columns=columns, rows=rows)]
-
-    @action
-    def create_by_hand(self, email: str, given_name: str = "By", family_name: str = "Hand") -> str:
-        """Let an administrator add a user in the browser, without a marker."""
-        name = {"givenName": given_name, "familyName": family_name}
-        return str(self._insert({"primaryEmail": email.lower(), "name": name})["id"])
-
-    @action
-    def log_in(self, email: str) -> None:
-        """Let a person log in."""
-        user = self._find(email)
-        if user is None:
-            message = f"there is no user {email}"
-            raise ValueError(message)
-        now = milliseconds(self.clock.now())
-        self.store.put("users", user["id"], {**user, "lastLoginTime": now})
 
     # How Google refuses ------------------------------------------------------------------------
 
@@ -274,7 +169,7 @@ class GoogleSimulator(Simulator):
             raise Refused(_oauth(400, "invalid_grant", text))
         if expires <= now or issued > now + SKEW_S or expires > issued + 3600:
             raise Refused(_oauth(400, "invalid_grant", text))
-        admin = self._find(str(claims.get("sub")))
+        admin = self.find_user(str(claims.get("sub")))
         if admin is None or admin["suspended"]:
             raise Refused(_oauth(400, "invalid_grant", "Invalid email or User ID"))
 
@@ -294,8 +189,8 @@ class GoogleSimulator(Simulator):
         size = self.page(int(asked.query.get("maxResults") or 100), largest=500)
         page: Document = {
             "kind": "admin#directory#users",
-            "etag": _etag(rows),
-            "users": [self._view(user) for user in rows[start : start + size]],
+            "etag": etag_of(rows),
+            "users": [self.user_view(user) for user in rows[start : start + size]],
         }
         if not page["users"]:
             del page["users"]
@@ -345,18 +240,18 @@ class GoogleSimulator(Simulator):
             raise Refused(self.problem(400, "invalid", "Invalid Input: primary_user_email"))
         if email.partition("@")[2] != DOMAIN:
             raise Refused(self.problem(404, "notFound", "Domain not found."))
-        if self._find(email) is not None:
+        if self.find_user(email) is not None:
             raise Refused(self.error("duplicate", asked=asked))
         if not self.take_seat(used=self.store.count("users"), seats=self._licences):
             text = "Domain user limit reached."
             raise Refused(self.problem(412, "limitExceeded", text))
-        return Answer(200, self._view(self._insert({**wanted, "primaryEmail": email})))
+        return Answer(200, self.user_view(self.insert_user({**wanted, "primaryEmail": email})))
 
     @route("GET", ONE, operation="directory.users.get", needs=(READ_SCOPES,))
     def get(self, asked: Asked) -> Answer:
         """Show a user by address or id."""
         self._as_admin(asked)
-        return Answer(200, self._view(self._user(asked, lagging=True)))
+        return Answer(200, self.user_view(self._user(asked, lagging=True)))
 
     @route("PUT", ONE, operation="directory.users.update", needs=(USER_SCOPE,))
     def update(self, asked: Asked) -> Answer:
@@ -368,7 +263,7 @@ class GoogleSimulator(Simulator):
         if self.is_unready(moment_from(user["creationTime"])):
             raise Refused(self.error("conditionNotMet", asked=asked))
         new_email = str(wanted.get("primaryEmail") or user["primaryEmail"]).lower()
-        other = self._find(new_email)
+        other = self.find_user(new_email)
         if other is not None and other["id"] != user["id"]:
             raise Refused(self.error("duplicate", asked=asked))
         given = {n: v for n, v in wanted.items() if v is not None and n != "password"}
@@ -376,7 +271,7 @@ class GoogleSimulator(Simulator):
         changed = {n: v for n, v in {**user, **given}.items() if n not in cleared}
         changed |= {
             "primaryEmail": new_email,
-            "name": _name({**user["name"], **wanted.get("name", {})}),
+            "name": full_name({**user["name"], **wanted.get("name", {})}),
         }
         if "password" in wanted:
             # Passwords are never shown; that there is a new one must still be a change.
@@ -384,7 +279,7 @@ class GoogleSimulator(Simulator):
         if changed.get("suspended") and not user["suspended"]:
             changed["suspensionReason"] = "ADMIN"
         self.store.put("users", user["id"], changed)
-        return Answer(200, self._view(changed))
+        return Answer(200, self.user_view(changed))
 
     @route("DELETE", ONE, operation="directory.users.delete", needs=(USER_SCOPE,))
     def delete(self, asked: Asked) -> Answer:
@@ -395,23 +290,18 @@ class GoogleSimulator(Simulator):
         self.store.remove("users", user["id"])
         return Answer(204)
 
-    # State -------------------------------------------------------------------------------------
+    # Reading a request ---------------------------------------------------------------------------
 
     def _as_admin(self, asked: Asked) -> None:
-        subject = self._find(asked.credential.subject)
+        subject = self.find_user(asked.credential.subject)
         if subject is None or not subject.get("isAdmin"):
             raise Refused(self.error("forbidden", asked=asked))
 
     def _user(self, asked: Asked, *, lagging: bool = False) -> Document:
-        found = self._find(asked.params["key"], lagging=lagging)
+        found = self.find_user(asked.params["key"], lagging=lagging)
         if found is None:
             raise Refused(self.error("notFound", asked=asked))
         return found
-
-    def _find(self, key: str, *, lagging: bool = False) -> Document | None:
-        lag = self.lag("google.user") if lagging else timedelta(0)
-        key = key.lower()
-        return self.store.first("users", lambda u: key in (u["id"], u["primaryEmail"]), lag=lag)
 
     def _check(self, wanted: Document) -> None:
         """Refuse unknown fields and values of the wrong form."""
@@ -424,54 +314,6 @@ class GoogleSimulator(Simulator):
             raise Refused(self.problem(400, "invalid", "Invalid Password"))
         if not str(wanted.get("orgUnitPath") or "/").startswith("/"):
             raise Refused(self.problem(400, "invalid", "Invalid Input: INVALID_OU_ID"))
-
-    def _insert(self, wanted: Document) -> Document:
-        identity = str(10**20 + int(self.store.opaque("user", 15), 16))
-        user = {
-            "suspended": False,
-            "isAdmin": False,
-            "orgUnitPath": "/",
-            "changePasswordAtNextLogin": False,
-            **{name: value for name, value in wanted.items() if name != "password"},
-            "id": identity,
-            "name": _name(wanted["name"]),
-            "creationTime": milliseconds(self.clock.now()),
-            "lastLoginTime": "1970-01-01T00:00:00.000Z",
-        }
-        return self.store.put("users", identity, user)
-
-    def _view(self, user: Document) -> Document:
-        shown = {name: value for name, value in user.items() if name != "passwordNumber"}
-        return {
-            "kind": "admin#directory#user",
-            "etag": _etag(user),
-            **shown,
-            "isDelegatedAdmin": False,
-            "agreedToTerms": True,
-            "archived": user.get("archived", False),
-            "emails": [{"address": user["primaryEmail"], "primary": True}],
-            "customerId": CUSTOMER,
-            "isMailboxSetup": True,
-            "includeInGlobalAddressList": user.get("includeInGlobalAddressList", True),
-        }
-
-
-def marker_of(user: Document) -> str:
-    """Give the value of the external id of type "organization", or an empty text."""
-    for each in user.get("externalIds") or []:
-        if each.get("type") == "organization":
-            return str(each.get("value", ""))
-    return ""
-
-
-def _name(name: Document) -> Document:
-    given, family = name["givenName"], name["familyName"]
-    return {"givenName": given, "familyName": family, "fullName": f"{given} {family}"}
-
-
-def _etag(value: object) -> str:
-    digest = md5(json.dumps(value, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
-    return f'"{digest}"'
 
 
 def _oauth(status: int, error: str, text: str) -> Answer:

@@ -12,38 +12,17 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from hashlib import sha256
 
-from .core import Simulator
 from .faults import Throttle
-from .system import Panel, action
+from .gusto_world import (
+    SETTABLE,
+    GustoWorld,
+    names_of,
+)
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
 VERSION = "2025-06-15"
 EMPLOYEES = "/v1/companies/{company}/employees"
 EMPLOYEE = "/v1/employees/{employee}"
-SCOPES = (
-    "companies:read",
-    "employees:read",
-    "employees:write",
-    "employees:manage",
-    "employments:read",
-    "employments:write",
-    "jobs:read",
-    "jobs:write",
-    "compensations:read",
-    "compensations:write",
-)
-PAY_FIELDS = ("rate", "payment_unit", "current_compensation_uuid", "compensations")
-SETTABLE = {
-    "first_name",
-    "middle_initial",
-    "last_name",
-    "email",
-    "work_email",
-    "date_of_birth",
-    "ssn",
-    "preferred_first_name",
-    "two_percent_shareholder",
-}
 ONLY_NEW = {"self_onboarding"}
 # Legal moves of the onboarding state; source: the vendor's document, onboarding_status.
 MOVES = {
@@ -69,80 +48,8 @@ FLSA = {
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
-class GustoSimulator(Simulator):
+class GustoSimulator(GustoWorld):
     """One company at Gusto; see the module's text."""
-
-    system = "gusto"
-    title = "Gusto"
-
-    def populate(self) -> None:
-        """Make the company and its token."""
-        company = self.store.uuid("company")
-        self.store.put(
-            "companies",
-            company,
-            {"uuid": company, "name": "Acme", "admin": self.store.uuid("admin")},
-        )
-        self.grant("newel", self.store.opaque("token", 43), SCOPES, subject=company)
-
-    @property
-    def company(self) -> str:
-        """The id of the company."""
-        return next(iter(self.store.rows("companies")))
-
-    def credentials(self, address: str | None = None) -> dict[str, str]:
-        """Give token, company and address."""
-        token = next(iter(self.store.rows("credentials", lambda row: row["label"] == "newel")))
-        return {
-            "GUSTO_TOKEN": token,
-            "GUSTO_COMPANY": self.company,
-            "GUSTO_URL": address or "https://api.gusto.com",
-        }
-
-    def accounts(self) -> list[Document]:
-        """List the employees."""
-        return [
-            {
-                "id": row["uuid"],
-                "handle": f"{row['first_name']} {row['last_name']}",
-                "email": row["work_email"] or row["email"] or "",
-                "state": row["onboarding_status"],
-                "marker": "",
-                "access": sorted(each["title"] for each in self._jobs_of(row["uuid"])),
-            }
-            for row in self.store.rows("employees").values()
-        ]
-
-    def panels(self) -> list[Panel]:
-        """Show the employees with their pay."""
-        rows = []
-        for account in reversed(self.accounts()):
-            pay = [self._compensation_of(each) for each in self._jobs_of(account["id"])]
-            pays = ", ".join(f"{p['rate']} per {p['payment_unit']}" for p in pay)
-            titles = ", ".join(account["access"])
-            rows.append((account["handle"], account["email"], account["state"], titles, pays))
-        columns = ("Name", "E-mail", "State", "Title", "Pay")
-        return [Panel(title="Employees", columns=columns, rows=rows)]
-
-    @action
-    def create_by_hand(self, first_name: str, last_name: str, work_email: str = "") -> str:
-        """Let a payroll administrator add an employee in the browser."""
-        fields = {
-            "first_name": first_name,
-            "last_name": last_name,
-            "work_email": work_email or None,
-        }
-        return str(self._new_employee(fields)["uuid"])
-
-    @action
-    def complete_self_onboarding(self, work_email: str) -> None:
-        """Let an invited person fill in everything."""
-        row = self.store.first("employees", lambda each: each["work_email"] == work_email)
-        if row is None:
-            message = f"there is no employee {work_email}"
-            raise ValueError(message)
-        done = {"onboarding_status": "self_onboarding_completed_by_employee"}
-        self.store.put("employees", row["uuid"], {**row, **done})
 
     # How Gusto refuses -------------------------------------------------------------------------
 
@@ -232,7 +139,7 @@ class GustoSimulator(Simulator):
         rows = self.store.rows(
             "employees",
             lambda row: (
-                all(word in _names(row) for word in words)
+                all(word in names_of(row) for word in words)
                 and (terminated is None or str(row["terminated"]).lower() == terminated)
             ),
             lag=self.lag("gusto.employees"),
@@ -246,42 +153,42 @@ class GustoSimulator(Simulator):
             "X-Total-Count": str(len(rows)),
             "X-Total-Pages": str(max(1, -(-len(rows) // size))),
         }
-        return Answer(200, [self._employee_view(row, asked) for row in chosen], headers)
+        return Answer(200, [self.employee_view(row, asked) for row in chosen], headers)
 
     @route("POST", EMPLOYEES, operation="post-v1-employees", needs=("employees:manage",))
     def create_employee(self, asked: Asked) -> Answer:
         """Add an employee; every request adds one."""
         self._company(asked)
         wanted = asked.json()
-        email = wanted.get("work_email") or wanted.get("email") or _names(wanted)
+        email = wanted.get("work_email") or wanted.get("email") or names_of(wanted)
         asked.concerns(f"account/{str(email).lower()}")
         self._check(wanted, SETTABLE | ONLY_NEW, required=("first_name", "last_name"))
         if wanted.get("self_onboarding") and not wanted.get("email"):
             text = "Email is required to invite the employee to self-onboard"
             raise Refused(self.problem(422, "email", "invalid_attribute_value", text))
-        return Answer(201, self._employee_view(self._new_employee(wanted), asked))
+        return Answer(201, self.employee_view(self.new_employee(wanted), asked))
 
     @route("GET", EMPLOYEE, operation="get-v1-employees", needs=("employees:read",))
     def employee(self, asked: Asked) -> Answer:
         """Show an employee."""
-        return Answer(200, self._employee_view(self._employee(asked), asked))
+        return Answer(200, self.employee_view(self._employee(asked), asked))
 
     @route("PUT", EMPLOYEE, operation="put-v1-employees", needs=("employees:write",))
     def update_employee(self, asked: Asked) -> Answer:
         """Change an employee, if the version is the present one."""
         row, wanted = self._employee(asked), asked.json()
-        asked.concerns(f"account/{(row['work_email'] or row['email'] or _names(row)).lower()}")
+        asked.concerns(f"account/{(row['work_email'] or row['email'] or names_of(row)).lower()}")
         self._check_version(row, wanted, stale=409)
         self._check(wanted, SETTABLE | {"version"})
         fields = {name: value for name, value in wanted.items() if name != "version"}
-        changed = self._keep("employees", {**row, **fields})
-        return Answer(200, self._employee_view(changed, asked))
+        changed = self.keep("employees", {**row, **fields})
+        return Answer(200, self.employee_view(changed, asked))
 
     @route("DELETE", EMPLOYEE, operation="delete-v1-employee", needs=("employees:manage",))
     def delete_employee(self, asked: Asked) -> Answer:
         """Delete an employee who is still being onboarded."""
         row = self._employee(asked)
-        asked.concerns(f"account/{(row['work_email'] or row['email'] or _names(row)).lower()}")
+        asked.concerns(f"account/{(row['work_email'] or row['email'] or names_of(row)).lower()}")
         if row["onboarding_status"] == "onboarding_completed":
             text = "Employee has completed onboarding and cannot be deleted"
             raise Refused(self.problem(422, "base", "invalid_operation", text))
@@ -296,7 +203,7 @@ class GustoSimulator(Simulator):
     )
     def onboarding_status(self, asked: Asked) -> Answer:
         """Show how far the onboarding is."""
-        return Answer(200, self._onboarding_view(self._employee(asked)))
+        return Answer(200, self.onboarding_view(self._employee(asked)))
 
     @route(
         "PUT",
@@ -307,7 +214,7 @@ class GustoSimulator(Simulator):
     def move_onboarding(self, asked: Asked) -> Answer:
         """Move the onboarding on, where the vendor allows the move."""
         row, wanted = self._employee(asked), asked.json().get("onboarding_status")
-        asked.concerns(f"onboarding/{(row['work_email'] or row['email'] or _names(row)).lower()}")
+        asked.concerns(f"onboarding/{(row['work_email'] or row['email'] or names_of(row)).lower()}")
         if wanted not in MOVES.get(row["onboarding_status"], set()):
             text = f"Cannot go from {row['onboarding_status']} to {wanted}"
             raise Refused(self.problem(422, "onboarding_status", "invalid_operation", text))
@@ -316,7 +223,7 @@ class GustoSimulator(Simulator):
             "onboarding_status": wanted,
             "onboarded": wanted == "onboarding_completed",
         }
-        return Answer(200, self._onboarding_view(self._keep("employees", changed)))
+        return Answer(200, self.onboarding_view(self.keep("employees", changed)))
 
     # Jobs and pay ------------------------------------------------------------------------------
 
@@ -328,8 +235,8 @@ class GustoSimulator(Simulator):
     )
     def jobs(self, asked: Asked) -> Answer:
         """List the jobs of an employee."""
-        rows = self._jobs_of(self._employee(asked)["uuid"])
-        return Answer(200, [self._job_view(row, asked) for row in rows])
+        rows = self.jobs_of(self._employee(asked)["uuid"])
+        return Answer(200, [self.job_view(row, asked) for row in rows])
 
     @route(
         "POST",
@@ -340,7 +247,7 @@ class GustoSimulator(Simulator):
     def create_job(self, asked: Asked) -> Answer:
         """Add a job, which comes with one compensation; every request adds one."""
         employee, wanted = self._employee(asked), asked.json()
-        person = employee["work_email"] or employee["email"] or _names(employee)
+        person = employee["work_email"] or employee["email"] or names_of(employee)
         asked.concerns(f"job/{str(person).lower()}/{wanted.get('title')}")
         for name in ("title", "hire_date"):
             if not wanted.get(name):
@@ -355,10 +262,10 @@ class GustoSimulator(Simulator):
             "state_wc_class_code",
         }
         self._refuse_unknown(wanted, known)
-        is_first = not self._jobs_of(employee["uuid"])
+        is_first = not self.jobs_of(employee["uuid"])
         job = {"state_wc_covered": None, "state_wc_class_code": None, **wanted}
         identity = self.store.uuid("job")
-        row = self._keep(
+        row = self.keep(
             "jobs",
             {
                 "two_percent_shareholder": False,
@@ -380,8 +287,8 @@ class GustoSimulator(Simulator):
             "adjust_for_minimum_wage": False,
             "minimum_wages": [],
         }
-        self._keep("compensations", pay)
-        return Answer(201, self._job_view(row, asked))
+        self.keep("compensations", pay)
+        return Answer(201, self.job_view(row, asked))
 
     @route(
         "GET",
@@ -424,7 +331,7 @@ class GustoSimulator(Simulator):
         fields = {name: value for name, value in wanted.items() if name != "version"}
         if "rate" in fields:
             fields["rate"] = f"{float(fields['rate']):.2f}"
-        return Answer(200, self._keep("compensations", {**row, **fields}))
+        return Answer(200, self.keep("compensations", {**row, **fields}))
 
     # Checks ------------------------------------------------------------------------------------
 
@@ -470,86 +377,3 @@ class GustoSimulator(Simulator):
         if wanted["version"] != row["version"]:
             text = "The version is out of date; read the resource again."
             raise Refused(self.problem(stale, "base", "invalid_resource_version", text))
-
-    # State and views ---------------------------------------------------------------------------
-
-    def _keep(self, table: str, row: Document) -> Document:
-        """Write a row under the version that follows from its contents."""
-        contents = {name: value for name, value in row.items() if name != "version"}
-        version = sha256(f"{self.seed}{sorted(contents.items())}".encode()).hexdigest()[:32]
-        return self.store.put(table, row["uuid"], {**contents, "version": version})
-
-    def _new_employee(self, wanted: Document) -> Document:
-        invited = bool(wanted.get("self_onboarding"))
-        state = "self_onboarding_pending_invite" if invited else "admin_onboarding_incomplete"
-        empty = dict.fromkeys(SETTABLE)
-        fields = {name: value for name, value in wanted.items() if name in SETTABLE}
-        return self._keep(
-            "employees",
-            {
-                **empty,
-                **fields,
-                "uuid": self.store.uuid("employee"),
-                "onboarding_status": state,
-                "onboarded": False,
-                "terminated": False,
-            },
-        )
-
-    def _jobs_of(self, employee: str) -> list[Document]:
-        return list(self.store.rows("jobs", lambda row: row["employee_uuid"] == employee).values())
-
-    def _compensation_of(self, job: Document) -> Document:
-        rows = self.store.rows("compensations", lambda row: row["job_uuid"] == job["uuid"])
-        return list(rows.values())[-1]
-
-    def _employee_view(self, row: Document, asked: Asked) -> Document:
-        """Show an employee; the social security number is never shown."""
-        shown: Document = {name: value for name, value in row.items() if name != "ssn"}
-        shown |= {
-            "company_uuid": self.company,
-            "manager_uuid": None,
-            "department": None,
-            "has_ssn": row["ssn"] is not None,
-            "ssn": "",
-            "payment_method": "Check",
-            "historical": False,
-            "terminations": [],
-            "custom_fields": [],
-            "garnishments": [],
-            "eligible_paid_time_off": [],
-            "current_employment_status": None,
-            "phone": None,
-        }
-        if "jobs:read" in asked.credential.scopes:
-            shown["jobs"] = [self._job_view(each, asked) for each in self._jobs_of(row["uuid"])]
-        return shown
-
-    def _job_view(self, row: Document, asked: Asked) -> Document:
-        pay = self._compensation_of(row)
-        view = {
-            **row,
-            "rate": pay["rate"],
-            "payment_unit": pay["payment_unit"],
-            "current_compensation_uuid": pay["uuid"],
-            "compensations": [pay],
-        }
-        if "compensations:read" not in asked.credential.scopes:
-            return {name: value for name, value in view.items() if name not in PAY_FIELDS}
-        return view
-
-    def _onboarding_view(self, row: Document) -> Document:
-        state = row["onboarding_status"]
-        step = {
-            "title": "Personal details",
-            "id": "personal_details",
-            "required": True,
-            "completed": state == "onboarding_completed",
-            "requirements": [],
-        }
-        return {"uuid": row["uuid"], "onboarding_status": state, "onboarding_steps": [step]}
-
-
-def _names(row: Document) -> str:
-    parts = (row.get("first_name"), row.get("last_name"), row.get("preferred_first_name"))
-    return " ".join(str(part) for part in parts if part).lower()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import Any
 
 from .clock import milliseconds
@@ -348,8 +347,3 @@ def plain_text(document: Any) -> str:
     if not isinstance(document, dict):
         return ""
     return str(document.get("text") or plain_text(document.get("content", [])))
-
-
-def basic(email: str, token: str) -> str:
-    """Give the Authorization header for an e-mail and an API token."""
-    return "Basic " + b64encode(f"{email}:{token}".encode()).decode()

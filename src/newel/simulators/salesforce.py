@@ -8,27 +8,24 @@ Errors are a JSON array. Users can be deactivated and frozen, never deleted. Vie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from .clock import milliseconds
-from .core import Simulator
 from .faults import Throttle
 from .salesforce_query import Clause, MalformedQuery, NotUnderstood, Value, parsed
-from .signing import Malformed, private_pem, verified_claims
-from .system import Panel, action
+from .salesforce_world import (
+    CLIENT_ID,
+    LOGIN_HOSTS,
+    MARKER_FIELD,
+    SalesforceWorld,
+    full_name,
+)
+from .signing import Malformed, verified_claims
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
 DATA = "/services/data/{version}"
 SOBJECT = DATA + "/sobjects"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-LOGIN_HOSTS = ("https://login.salesforce.com", "https://test.salesforce.com")
 TOKEN_LASTS_S = 7200
 ASSERTION_LASTS_S = 300
-CLIENT_ID = "3MVG9acmeExampleNewelConsumerKey"
-USERNAME = "newel@acme.example"
-MARKER_FIELD = "Newel_Id__c"
-PROFILE = "Sales User"
-PERMISSION_SET = "Sales_Console"
 SCOPES = ("api", "manage_users", "assign_permission_sets", "freeze_users")
 DAILY_LIMIT = 100_000
 
@@ -43,7 +40,7 @@ REQUIRED = (
     "EmailEncodingKey",
     "LanguageLocaleKey",
 )
-# The fields a query may name, by object; the first letters of an object's ids.
+# The fields a query may name, by object.
 FIELDS = {
     "User": {
         *REQUIRED,
@@ -65,13 +62,6 @@ FIELDS = {
     "PermissionSetAssignment": {"Id", "AssigneeId", "PermissionSetId"},
     "UserLogin": {"Id", "UserId", "IsFrozen", "IsPasswordLocked"},
 }
-PREFIX = {
-    "User": "005",
-    "Profile": "00e",
-    "PermissionSet": "0PS",
-    "PermissionSetAssignment": "0Pa",
-    "UserLogin": "0Yw",
-}
 # Which object a relationship in a query leads to, and by which field.
 RELATIONS = {
     ("User", "Profile"): ("ProfileId", "Profile"),
@@ -82,115 +72,8 @@ RELATIONS = {
 OWN = {"Id", "Name", "UserType", "CreatedDate", "LastLoginDate"}
 
 
-class SalesforceSimulator(Simulator):
+class SalesforceSimulator(SalesforceWorld):
     """One Salesforce organization; see the module's text."""
-
-    system = "salesforce"
-    title = "Salesforce"
-
-    def __init__(self, *, licences: int | None = 50, **options: Any) -> None:
-        """Make it with so many user licences (None: unlimited)."""
-        self._licences = licences
-        super().__init__(**options)
-
-    def populate(self) -> None:
-        """Make the organization with its integration user, a profile and a permission set."""
-        profile = self._new("Profile", {"Name": PROFILE, "UserType": "Standard"})
-        self._new("Profile", {"Name": "System Administrator", "UserType": "Standard"})
-        permission_set = {
-            "Name": PERMISSION_SET,
-            "Label": "Sales Console",
-            "IsOwnedByProfile": False,
-        }
-        self._new("PermissionSet", permission_set)
-        self._new_user(
-            {
-                "Username": USERNAME,
-                "LastName": "Integration",
-                "Email": USERNAME,
-                "Alias": "newel",
-                "ProfileId": profile["Id"],
-                **_LOCALE,
-            }
-        )
-
-    def credentials(self, address: str | None = None) -> dict[str, str]:
-        """Give key, consumer key, user, profile, permission set, marker field and address."""
-        profile = self.store.first("Profile", lambda row: row["Name"] == PROFILE)
-        assert profile is not None
-        return {
-            "SALESFORCE_KEY": private_pem(self.seed),
-            "SALESFORCE_CLIENT_ID": CLIENT_ID,
-            "SALESFORCE_USERNAME": USERNAME,
-            "SALESFORCE_PROFILE_ID": profile["Id"],
-            "SALESFORCE_PROFILE": PROFILE,
-            "SALESFORCE_PERMISSION_SET": PERMISSION_SET,
-            "SALESFORCE_MARKER_FIELD": MARKER_FIELD,
-            "SALESFORCE_URL": address or LOGIN_HOSTS[0],
-        }
-
-    def accounts(self) -> list[Document]:
-        """List the users."""
-        return [
-            {
-                "id": user["Id"],
-                "handle": user["Username"],
-                "email": user["Email"],
-                "state": self._state(user),
-                "marker": user.get(MARKER_FIELD) or user.get("FederationIdentifier") or "",
-                "access": self._sets_of(user),
-            }
-            for user in self.store.rows("User").values()
-        ]
-
-    def panels(self) -> list[Panel]:
-        """Show the users with their permission sets."""
-        rows = [
-            (a["handle"], a["state"], a["marker"], ", ".join(a["access"]))
-            for a in reversed(self.accounts())
-        ]
-        columns = ("Username", "State", "Marker", "Permission sets")
-        return [Panel(title="Users", columns=columns, rows=rows)]
-
-    def _state(self, user: Document) -> str:
-        login = self.store.first("UserLogin", lambda row: row["UserId"] == user["Id"])
-        if not user["IsActive"]:
-            return "inactive"
-        return "frozen" if login and login["IsFrozen"] else "active"
-
-    def _sets_of(self, user: Document) -> list[str]:
-        rows = self.store.rows("PermissionSetAssignment", lambda r: r["AssigneeId"] == user["Id"])
-        names = (self.store.find("PermissionSet", row["PermissionSetId"]) for row in rows.values())
-        return sorted(found["Name"] for found in names if found)
-
-    @action
-    def create_by_hand(self, email: str, last_name: str = "Hand") -> str:
-        """Let an administrator add a user in the browser, without a marker."""
-        profile = self.store.first("Profile", lambda row: row["Name"] == PROFILE)
-        assert profile is not None
-        user = {
-            "Username": email,
-            "Email": email,
-            "LastName": last_name,
-            "Alias": email[:8],
-            "ProfileId": profile["Id"],
-            **_LOCALE,
-        }
-        return str(self._new_user(user)["Id"])
-
-    @action
-    def take_username_elsewhere(self, username: str) -> None:
-        """Let another organization own a username: it is unique across all of Salesforce."""
-        self.store.put("elsewhere", username.lower(), {"Username": username})
-
-    @action
-    def make_default_owner(self, username: str) -> None:
-        """Make a user something that cannot be deactivated."""
-        user = self._by_username(username)
-        if user is None:
-            message = f"there is no user {username}"
-            raise ValueError(message)
-        self.store.put("blocked", user["Id"], {"reason": "default lead owner"})
 
     # How Salesforce refuses --------------------------------------------------------------------
 
@@ -275,7 +158,7 @@ class SalesforceSimulator(Simulator):
         now, expires = self.clock.now().timestamp(), claims.get("exp")
         if not isinstance(expires, int | float) or not now < expires <= now + ASSERTION_LASTS_S:
             raise Refused(_oauth("invalid_grant", "expired authorization code"))
-        user = self._by_username(str(claims.get("sub")))
+        user = self.by_username(str(claims.get("sub")))
         if user is None or not user["IsActive"] or self.is_revoked("newel"):
             raise Refused(_oauth("invalid_grant", "user hasn't approved this consumer"))
         secret = f"00D5e000001acme!{self.store.opaque('token', 60)}"
@@ -454,7 +337,7 @@ class SalesforceSimulator(Simulator):
             raise Refused(self.problem(400, "REQUIRED_FIELD_MISSING", text, missing))
         self._check(wanted)
         username = wanted["Username"].lower()
-        if self._by_username(username) or self.store.find("elsewhere", username):
+        if self.by_username(username) or self.store.find("elsewhere", username):
             text = (
                 "Duplicate Username. The username already exists in this or another Salesforce "
                 "organization. Usernames must be unique across all Salesforce organizations."
@@ -468,7 +351,7 @@ class SalesforceSimulator(Simulator):
         if not self.take_seat(used=used, seats=self._licences):
             text = "License Limit Exceeded: you have no more licenses of this type."
             raise Refused(self.problem(400, "LICENSE_LIMIT_EXCEEDED", text))
-        user = self._new_user(wanted)
+        user = self.new_user(wanted)
         return Answer(201, {"id": user["Id"], "success": True, "errors": []})
 
     def _change(self, user: Document, wanted: Document) -> None:
@@ -477,7 +360,7 @@ class SalesforceSimulator(Simulator):
             text = "You cannot deactivate this user: they are the default lead owner."
             raise Refused(self.problem(400, "FIELD_INTEGRITY_EXCEPTION", text, ["IsActive"]))
         changed = {**user, **wanted}
-        changed["Name"] = _name(changed)
+        changed["Name"] = full_name(changed)
         self.store.put("User", user["Id"], changed)
 
     def _check(self, wanted: Document) -> None:
@@ -518,10 +401,10 @@ class SalesforceSimulator(Simulator):
             text = "invalid cross reference id"
             raise Refused(self.problem(400, "INVALID_CROSS_REFERENCE_KEY", text))
         asked.concerns(f"permission_set/{permission_set['Name']}/{user['Username'].lower()}")
-        if permission_set["Name"] in self._sets_of(user):
+        if permission_set["Name"] in self.sets_of(user):
             text = "duplicate value found: PermissionSetAssignment duplicates value on record"
             raise Refused(self.problem(400, "DUPLICATE_VALUE", text))
-        row = self._new("PermissionSetAssignment", wanted)
+        row = self.new("PermissionSetAssignment", wanted)
         return Answer(201, {"id": row["Id"], "success": True, "errors": []})
 
     @route(
@@ -539,41 +422,13 @@ class SalesforceSimulator(Simulator):
         self.store.remove("PermissionSetAssignment", row["Id"])
         return Answer(204)
 
-    # State -------------------------------------------------------------------------------------
+    # Reading a request ---------------------------------------------------------------------------
 
     def _one(self, kind: str, asked: Asked) -> Document:
         found = self.store.find(kind, asked.params["id"])
         if found is None:
             raise Refused(self.error("404", asked=asked))
         return found
-
-    def _by_username(self, username: str) -> Document | None:
-        wanted = username.lower()
-        return self.store.first("User", lambda row: row["Username"].lower() == wanted)
-
-    def _new(self, kind: str, fields: Document) -> Document:
-        identity = f"{PREFIX[kind]}5e{self.store.number(kind):010d}AAA"
-        return self.store.put(kind, identity, {**fields, "Id": identity})
-
-    def _new_user(self, fields: Document) -> Document:
-        created = {"CreatedDate": milliseconds(self.clock.now()).replace("Z", "+0000")}
-        own = {"Name": _name(fields), "UserType": "Standard", **created}
-        user = self._new("User", {"IsActive": True, **fields, **own})
-        login = {"UserId": user["Id"], "IsFrozen": False, "IsPasswordLocked": False}
-        self._new("UserLogin", login)
-        return user
-
-
-_LOCALE = {
-    "TimeZoneSidKey": "Europe/Berlin",
-    "LocaleSidKey": "en_US",
-    "EmailEncodingKey": "UTF-8",
-    "LanguageLocaleKey": "en_US",
-}
-
-
-def _name(user: Document) -> str:
-    return " ".join(part for part in (user.get("FirstName"), user["LastName"]) if part)
 
 
 def _oauth(error: str, text: str) -> Answer:

@@ -26,6 +26,8 @@ from .exchange import CONNECTION
 
 # The largest wait for answers under way when a server stops; faults that hang are cut at once.
 LAST_ANSWERS_S = 2.0
+# How long an idle connection stays open; vendors keep them about this long.
+KEEP_ALIVE_S = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Listener:
             lifespan="off",
             log_config=None,
             access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
         config.load()
         state = ServerState()

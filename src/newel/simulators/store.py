@@ -134,6 +134,15 @@ class Store:
         """Everything that ever changed, oldest first."""
         return tuple(self._changes)
 
+    def changes_of(self, call: int) -> list[Change]:
+        """Give what the latest call changed, if that was this one, in order."""
+        found: list[Change] = []
+        for change in reversed(self._changes):
+            if change.call != call:
+                break
+            found.append(change)
+        return found[::-1]
+
     # Writing -----------------------------------------------------------------------------------
 
     def put(self, table: str, key: str, document: Document) -> Document:
