@@ -322,3 +322,13 @@ def test_the_command_starts_tells_and_stops(directory):
     assert ran("stop") == (0, "stopped\n")
     assert ran("stop") == (1, "not running\n")
     assert ran("turn")[0] == 2
+
+
+async def test_a_server_in_use_is_not_swept_away(directory):
+    """Sweeping leaves a server alone while it is used, and deletes what a killed user left."""
+    async with running_server(directory, durable=False) as server:
+        removed(directory, unless_used=True)
+        assert await asked(server, "select 1") == 1
+    await ensure_server(directory, durable=False)
+    removed(directory, unless_used=True)
+    assert not directory.exists()

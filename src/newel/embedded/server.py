@@ -106,9 +106,14 @@ def stopped(directory: Path, *, elsewhere: Path = ELSEWHERE) -> bool:
         return _stopped(settled(own, elsewhere=elsewhere))
 
 
-def removed(directory: Path, *, elsewhere: Path = ELSEWHERE) -> None:
-    """Stop the server and delete its data, also where they lie elsewhere."""
+def removed(directory: Path, *, unless_used: bool = False, elsewhere: Path = ELSEWHERE) -> None:
+    """Stop the server and delete its data, also where they lie elsewhere.
+
+    unless_used: leave it alone if anybody uses it; one that was killed uses it no more.
+    """
     with locked(directory) as own:
+        if unless_used and is_taken(own / "users"):
+            return
         place = settled(own, elsewhere=elsewhere)
         _stopped(place)
         _removed(place)
