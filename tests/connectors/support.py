@@ -9,11 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx2
+
 from newel.base.clock import FakeClock
 from newel.domain.people import Person
 from newel.domain.values import AttemptInfo, Effect, Observed
 from newel.flow.context import ATTEMPT, Attempting
 from newel.simulators.clock import SimulatedClock
+from newel.simulators.core import Simulator
+from newel.testing.transport import SimulatorTransport
+from tests.simulators.contract import FILES, judge
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 JANE = Person(name="Jane Doe", email="jane.doe@acme.example", ref="per_jane", hr_key="4711")
@@ -78,3 +83,24 @@ async def raised(awaitable: Awaitable[Any], kind: type[BaseException]) -> Any:
         return wrong
     message = f"{kind.__name__} was not raised"
     raise AssertionError(message)
+
+
+def agreed(simulator: Simulator) -> SimulatorTransport:
+    """Reach a simulator in process; each exchange must agree with the vendor's specification.
+
+    Left out are answers that a fault has made, and what no specification covers: token
+    endpoints, Slack's SCIM, Salesforce. Gusto's file is not ours to copy: it counts where it is.
+    """
+    system = simulator.system
+    file = FILES.get(system)
+    if file is None or not file.exists():
+        return SimulatorTransport(simulator)
+
+    def observe(request: httpx2.Request, response: httpx2.Response) -> None:
+        if simulator.calls()[-1].fault or simulator.faults.rules():
+            return
+        if request.url.path == "/token" or request.url.path.startswith("/scim/"):
+            return
+        judge(system, request, response)
+
+    return SimulatorTransport(simulator, observer=observe)

@@ -41,8 +41,7 @@ from newel.simulators.faults import (
     Truncate,
 )
 from newel.simulators.github import GitHubSimulator
-from newel.testing.transport import SimulatorTransport
-from tests.connectors.support import JANE, START, Time, attempt, effect_of, raised
+from tests.connectors.support import JANE, START, Time, agreed, attempt, effect_of, raised
 
 SET = SET_MEMBERSHIP.operation
 LOOK = MEMBERSHIP.operation
@@ -62,7 +61,7 @@ def github(sim: GitHubSimulator, time: Time, monkeypatch: pytest.MonkeyPatch) ->
     return GitHub(
         org="acme-example",
         token=SecretRef("env:T_GITHUB_TOKEN"),
-        transport=SimulatorTransport(sim),
+        transport=agreed(sim),
         clock=time.clock,
         pause=time.pause,
     )
@@ -300,7 +299,7 @@ async def test_a_spent_day_of_invitations_says_when_it_returns(
     github = GitHub(
         org="acme-example",
         token=SecretRef("env:T_GITHUB_FULL"),
-        transport=SimulatorTransport(sim),
+        transport=agreed(sim),
         clock=time.clock,
         pause=time.pause,
     )

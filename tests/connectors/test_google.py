@@ -40,8 +40,16 @@ from newel.simulators.faults import (
 )
 from newel.simulators.faults import NotReady as Unready
 from newel.simulators.google import GoogleSimulator
-from newel.testing.transport import SimulatorTransport
-from tests.connectors.support import JANE, OTHER_JANE, START, Time, attempt, effect_of, raised
+from tests.connectors.support import (
+    JANE,
+    OTHER_JANE,
+    START,
+    Time,
+    agreed,
+    attempt,
+    effect_of,
+    raised,
+)
 
 INSERT = INSERT_USER.operation
 
@@ -61,7 +69,7 @@ def google(sim: GoogleSimulator, time: Time, monkeypatch: pytest.MonkeyPatch) ->
     return Google(
         service_account=SecretRef("env:T_GOOGLE_KEY"),
         admin=given["GOOGLE_ADMIN"],
-        transport=SimulatorTransport(sim),
+        transport=agreed(sim),
         clock=time.clock,
         pause=time.pause,
     )

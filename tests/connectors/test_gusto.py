@@ -35,8 +35,7 @@ from newel.simulators.faults import (
     Throttle,
 )
 from newel.simulators.gusto import GustoSimulator
-from newel.testing.transport import SimulatorTransport
-from tests.connectors.support import JANE, START, Time, attempt, effect_of, raised
+from tests.connectors.support import JANE, START, Time, agreed, attempt, effect_of, raised
 
 CREATE = CREATE_EMPLOYEE.operation
 
@@ -56,7 +55,7 @@ def gusto(sim: GustoSimulator, time: Time, monkeypatch: pytest.MonkeyPatch) -> G
     return Gusto(
         company=given["GUSTO_COMPANY"],
         token=SecretRef("env:T_GUSTO_TOKEN"),
-        transport=SimulatorTransport(sim),
+        transport=agreed(sim),
         clock=time.clock,
         pause=time.pause,
     )
@@ -118,8 +117,8 @@ async def test_absence_is_believed_only_after_two_minutes(
     sim.fail(CREATE, LoseResponse(), times=1)
     await raised(gusto.ensure_employee(JANE), OutcomeUnknown)
     assert gusto.ensure_employee.verify is not None
-    with attempt(time, intended=START, follows_doubt=True):
-        early = await raised(gusto.ensure_employee.called(JANE), NotReady)
+    with attempt(time, intended=START):
+        early = await raised(gusto.ensure_employee.verify(JANE), NotReady)
     assert early.retry_at == START + timedelta(seconds=30)
     time.move(timedelta(seconds=100))
     with attempt(time, intended=START):

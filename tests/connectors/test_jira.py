@@ -46,8 +46,7 @@ from newel.simulators.faults import (
     VendorError,
 )
 from newel.simulators.jira import JiraSimulator
-from newel.testing.transport import SimulatorTransport
-from tests.connectors.support import JANE, START, Time, attempt, effect_of, raised
+from tests.connectors.support import JANE, START, Time, agreed, attempt, effect_of, raised
 
 INCIDENT = "inc_01j9"
 TICKET = Ticket(
@@ -74,7 +73,7 @@ def jira(sim: JiraSimulator, time: Time, monkeypatch: pytest.MonkeyPatch) -> Jir
         email=given["JIRA_EMAIL"],
         token=SecretRef("env:T_JIRA_TOKEN"),
         base_url=given["JIRA_URL"],
-        transport=SimulatorTransport(sim),
+        transport=agreed(sim),
         clock=time.clock,
         pause=time.pause,
     )

@@ -46,8 +46,16 @@ from newel.simulators.faults import (
     VendorError,
 )
 from newel.simulators.salesforce import SalesforceSimulator
-from newel.testing.transport import SimulatorTransport
-from tests.connectors.support import JANE, OTHER_JANE, START, Time, attempt, effect_of, raised
+from tests.connectors.support import (
+    JANE,
+    OTHER_JANE,
+    START,
+    Time,
+    agreed,
+    attempt,
+    effect_of,
+    raised,
+)
 
 EXTERNAL = "Newel_Id__c"
 FEDERATION = "FederationIdentifier"
@@ -75,7 +83,7 @@ def connected(
         key=SecretRef("env:T_SALESFORCE_KEY"),
         profile_id=given["SALESFORCE_PROFILE_ID"],
         marker_field=marker_field,
-        transport=SimulatorTransport(sim),
+        transport=agreed(sim),
         clock=time.clock,
         pause=time.pause,
     )

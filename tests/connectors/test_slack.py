@@ -43,8 +43,16 @@ from newel.simulators.faults import (
     VendorError,
 )
 from newel.simulators.slack import SlackSimulator
-from newel.testing.transport import SimulatorTransport
-from tests.connectors.support import JANE, OTHER_JANE, START, Time, attempt, effect_of, raised
+from tests.connectors.support import (
+    JANE,
+    OTHER_JANE,
+    START,
+    Time,
+    agreed,
+    attempt,
+    effect_of,
+    raised,
+)
 
 CREATE = SCIM_CREATE.operation
 
@@ -62,7 +70,7 @@ def slack(sim: SlackSimulator, time: Time, monkeypatch: pytest.MonkeyPatch) -> S
     SecretRef("env:T_SLACK_TOKEN").resolve(fresh=True)
     return Slack(
         token=SecretRef("env:T_SLACK_TOKEN"),
-        transport=SimulatorTransport(sim),
+        transport=agreed(sim),
         clock=time.clock,
         pause=time.pause,
     )
@@ -161,7 +169,7 @@ async def test_without_scim_the_account_is_made_by_hand(
     """On a plan without SCIM the step says what to do by hand, and `find` sees the result."""
     sim = SlackSimulator(seed=3, plan="pro", clock=time.world)
     monkeypatch.setenv("T_SLACK_PRO", sim.credentials()["SLACK_TOKEN"])
-    slack = Slack(token=SecretRef("env:T_SLACK_PRO"), plan="pro", transport=SimulatorTransport(sim))
+    slack = Slack(token=SecretRef("env:T_SLACK_PRO"), plan="pro", transport=agreed(sim))
     refused = await raised(slack.ensure_account(JANE), Forbidden)
     assert (refused.reason, sim.calls()) == ("blocked", [])
     assert await slack.find(JANE) is None

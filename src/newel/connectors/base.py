@@ -77,7 +77,7 @@ def marker_of(person: Person) -> str:
 def names_of(person: Person) -> tuple[str, str]:
     """Split a name for systems that insist on two parts; a single word stands for both."""
     given, _, family = person.name.strip().rpartition(" ")
-    return (given or family, family)
+    return (given.strip() or family, family)
 
 
 class Connector:

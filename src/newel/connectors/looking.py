@@ -66,12 +66,16 @@ def report(effect: Effect) -> None:
 def doubt_age(clock: Clock) -> timedelta | None:
     """Say how long ago the lost call was intended; None if no call was lost.
 
-    Both moments come from the clock of the attempt where it gives them.
+    Both moments come from the clock of the attempt where it gives them. An attempt that begins
+    with its own intent follows a look that has found nothing: that was the doubt's end.
     """
     attempting = ATTEMPT.get()
-    if attempting is None or not (is_looking() or attempting.info.follows_doubt):
+    if attempting is None:
         return None
-    return intent_age(clock)
+    info = attempting.info
+    if is_looking() or (info.follows_doubt and info.intended_at != info.began_at):
+        return intent_age(clock)
+    return None
 
 
 def intent_age(clock: Clock) -> timedelta | None:

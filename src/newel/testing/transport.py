@@ -73,15 +73,13 @@ class _Exchange:
             self._body += message.get("body", b"")
 
     def response(self, request: httpx2.Request, *, is_cut: bool) -> httpx2.Response:
-        assert self.status is not None
-        return httpx2.Response(
-            self.status,
-            headers=self._headers,
-            stream=_CutStream(bytes(self._body))
-            if is_cut
-            else httpx2.ByteStream(bytes(self._body)),
-            request=request,
-        )
+        assert self.status is not None, "the application has begun its answer"
+        body = bytes(self._body)
+        if is_cut:
+            return httpx2.Response(
+                self.status, headers=self._headers, stream=_CutStream(body), request=request
+            )
+        return httpx2.Response(self.status, headers=self._headers, content=body, request=request)
 
 
 class _CutStream(httpx2.AsyncByteStream):
