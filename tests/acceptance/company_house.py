@@ -1,0 +1,163 @@
+"""The example company over loopback simulators: whole onboardings, driven to their end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx2
+
+from newel.engine.desks import TrackerDesk
+from newel.engine.engine import Engine
+from newel.engine.vault import Vault
+from newel.engine.worker import WorkerSettings
+from newel.simulators.server import serve
+from newel.simulators.world import World
+from newel.store.database import Database
+from tests.engine.house import House
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+URLS = {
+    "google": ("GOOGLE_URL", "GOOGLE_TOKEN_URL"),
+    "slack": ("SLACK_URL", "SLACK_SCIM_URL"),
+    "jira": ("JIRA_URL",),
+    "github": ("GITHUB_URL",),
+    "gusto": ("GUSTO_URL",),
+    "salesforce": ("SALESFORCE_URL",),
+}
+TOKEN = "token-of-the-tests"
+MANAGER = "priya.manager@acme.example"
+
+
+def hire(name: str = "Jane Doe", job: str = "engineer", **more: Any) -> dict[str, Any]:
+    """The input of an onboarding, as a caller sends it."""
+    handle = name.lower().replace(" ", ".").replace("'", "")
+    document: dict[str, Any] = {
+        "name": name,
+        "email": f"{handle}@acme.example",
+        "job": job,
+        "team": "platform",
+        "starts_at": (datetime.now(UTC) + timedelta(days=10)).isoformat(),
+        "manager": {"name": "Priya Manager", "email": MANAGER},
+    }
+    if job == "engineer":
+        document |= {"github_username": handle.replace(".", "-"), "repositories": ["acme-example/api"]}
+    return document | more
+
+
+class CompanyHouse(House):
+    """A house with the six simulated systems around it."""
+
+    world: World | None = None
+
+    async def onboard(self, **more: Any) -> UUID:
+        """Start an onboarding."""
+        return await self.start("onboarding", hire(**more))
+
+    async def finish(self, run: UUID) -> str:
+        """Do what people and time do, until the run ends: decide, accept, wait."""
+        while True:
+            await self.at_rest(run)
+            row = await self.row(run)
+            if row["finished_at"] is not None:
+                return str(row["state"])
+            if (task := await self.task(run)) is not None:
+                await self.approve(task)
+            elif row["wake_at"] is None:
+                return str(row["state"])
+            else:
+                await self._accept_invitation(run)
+                await self.move_to_next(run)
+
+    async def approve(self, task: UUID) -> None:
+        """Let the manager say yes."""
+        actor = await self.engine.actor(MANAGER, via="api")
+        await self.engine.decide(task, approved=True, actor=actor)
+        self.poke()
+
+    async def at_rest(self, run: UUID) -> None:
+        """Wait until nobody works on a run and nothing of it is due."""
+        await self.rested(run)
+
+    async def _accept_invitation(self, run: UUID) -> None:
+        """Let the new colleague accept the invitation that the run polls for."""
+        if not any(key.startswith("invitation-poll") for key in await self.acts(run)):
+            return
+        async with httpx2.AsyncClient(headers={"X-Sim-Token": TOKEN}, trust_env=False) as client:
+            await client.post(
+                f"{os.environ['GITHUB_URL']}/_sim/act/accept_invitation", json={"who": "jane-doe"}
+            )
+
+    def accounts(self, email: str) -> dict[str, int]:
+        """How many accounts a person has, by system."""
+        assert self.world is not None, "only who serves the world can look into it"
+        return {
+            name: len([each for each in simulator.accounts() if email in str(each)])
+            for name, simulator in self.world.simulators.items()
+        }
+
+
+@contextlib.asynccontextmanager
+async def company(
+    url: str, kek: Path, base_port: int, world: World, settings: WorkerSettings | None = None
+) -> AsyncIterator[CompanyHouse]:
+    """Serve the world on fixed ports and open the company's house over it."""
+    async with serve(list(world.simulators.values()), base_port=base_port, token=TOKEN) as addresses:
+        module = bound(world, addresses)
+        async with house_over(url, kek, module, world, settings) as house:
+            yield house
+        for connector in connectors_of(module):
+            await connector.aclose()
+
+
+@contextlib.asynccontextmanager
+async def house_over(
+    url: str, kek: Path, module: Any, world: World | None, settings: WorkerSettings | None = None
+) -> AsyncIterator[CompanyHouse]:
+    """Open the company's house over systems that are served already."""
+    from company.onboarding import onboarding
+
+    database = await Database.open(url)
+    await database.execute("update newel.deployment set kind = 'test'")
+    engine = Engine(
+        database,
+        Vault.at(kek),
+        [onboarding],
+        connectors=connectors_of(module),
+        desk=TrackerDesk(module.tickets[0]),
+        worker=settings or WorkerSettings(look=timedelta(milliseconds=20)),
+    )
+    await engine.register()
+    house = CompanyHouse(database, engine, None)  # type: ignore[arg-type]  # the tracker is Jira's
+    house.world = world
+    try:
+        yield house
+    finally:
+        await database.close()
+
+
+def bound(world: World, addresses: dict[str, str]) -> Any:
+    """Import the company's systems, pointed at the simulators."""
+    for name, address in addresses.items():
+        for variable in URLS[name]:
+            os.environ[variable] = address
+    os.environ |= world.credentials(addresses)
+    if str(EXAMPLES) not in sys.path:
+        sys.path.insert(0, str(EXAMPLES))
+    from company import systems
+
+    return systems
+
+
+def connectors_of(module: Any) -> list[Any]:
+    """The connector instances of the company."""
+    return [
+        module.google, module.slack, module.jira, module.github, module.payroll, module.salesforce
+    ]  # fmt: skip
+
