@@ -44,13 +44,17 @@ class Retry:
         if self.rounds < 1 or self.ratio < 1 or self.within <= timedelta(0):
             raise DefinitionError(
                 f"retry= does not fit: {self.rounds} rounds of ratio {self.ratio} within "
-                f"{self.within}. Fix: at least 1 round, a ratio of at least 1, a window above 0."
+                f"{self.within}.",
+                fix="at least 1 round, a ratio of at least 1, a window above 0.",
+                code="F706",
             )
         if self.rounds > 1 and self.round_offset(2) < self.tail:
             raise DefinitionError(
                 f"retry= does not fit: {self.rounds} rounds of ratio {self.ratio} do not fit in "
                 f"{self.within}; the second would begin after {self.round_offset(2)}, inside the "
-                f"first. Fix: fewer rounds, a smaller ratio, or a longer window."
+                "first.",
+                fix="fewer rounds, a smaller ratio, or a longer window.",
+                code="F706",
             )
 
     @property
@@ -178,8 +182,12 @@ def after_throttle(
 
 
 def time_left(progress: Progress, policy: Retry, now: datetime, timeout: timedelta) -> timedelta:
-    """How long an attempt that starts now may take: its time-out, cut at the window's end."""
-    return max(min(timeout, progress.began_at + policy.within - now), timedelta(seconds=1))
+    """How long an attempt that starts now may take: its time-out, cut at the window's end.
+
+    What a probe or a stated reset brings on after the window is not cut: nothing is left to cut.
+    """
+    left = progress.began_at + policy.within - now
+    return min(timeout, left) if left > timedelta(0) else timeout
 
 
 def _may_start(progress: Progress, policy: Retry, at: datetime) -> bool:

@@ -35,8 +35,8 @@ from newel.engine.history import History
 from newel.engine.incidents import Incidents
 from newel.engine.loading import load
 from newel.engine.messages import Messages
-from newel.engine.runner import Circuit, Loaded, Runner, Settled
 from newel.engine.notices import Notices
+from newel.engine.runner import Circuit, Loaded, Runner, Settled
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished
 from newel.engine.told import Teller
@@ -464,7 +464,7 @@ class Worker:
         trouble, options = opened.trouble, act.step.options
         timeout = options.timeout
         began_at = opened.intended_at or self.now()
-        if trouble.progress is not None:
+        if trouble.progress is not None and trouble.early is None:
             policy = steps.policy_of(run, act)
             timeout = time_left(trouble.progress, policy, began_at, timeout)
         return Begun(
