@@ -415,3 +415,20 @@ def test_answers_have_their_class(
     verdict = Jira.judged(answer)
     assert (type(verdict) if verdict else None) is kind
     assert {name: getattr(verdict, name) for name in facts} == facts
+
+
+async def test_a_member_the_list_does_not_show_is_found_by_the_refusal(
+    jira: Jira, sim: JiraSimulator
+):
+    """Told "already a member", the operation looks again instead of failing."""
+    account = await jira.ensure_account(JANE)
+    await jira.join_group(account, "site-admins")
+    sim.fail("getUserGroups", Status(200, body=[]), times=1)
+    assert await jira.join_group(account, "site-admins") == account
+
+
+async def test_an_unknown_group_is_invalid(jira: Jira):
+    """A group that does not exist is refused by its field."""
+    account = await jira.ensure_account(JANE)
+    refused = await raised(jira.join_group(account, "no-such-group"), Invalid)
+    assert list(refused.fields) == ["group"]

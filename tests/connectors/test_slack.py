@@ -371,3 +371,22 @@ def test_answers_have_their_class(
     verdict = Slack.judged(answer)
     assert (type(verdict) if verdict else None) is kind
     assert {name: getattr(verdict, name) for name in facts} == facts
+
+
+async def test_a_channel_may_be_named_by_its_id(slack: Slack, sim: SlackSimulator, time: Time):
+    """An id is used as it stands, without listing channels."""
+    with attempt(time):
+        await slack.say.called("C0ACME00001", "Hello")
+        assert slack.say.verify is not None
+        assert isinstance(await slack.say.verify("C0ACME00001", "Hello"), Found)
+    assert sim.calls("conversations.list") == []
+
+
+async def test_find_shows_whoever_has_the_address(slack: Slack, sim: SlackSimulator):
+    """A look-up tells of any account at the address, ours or not, and changes nothing."""
+    assert await slack.find(JANE) is None
+    sim.create_by_hand(JANE.email)
+    found = await slack.find(JANE)
+    assert found is not None
+    assert (found.email, found.state) == (JANE.email, "active")
+    assert sim.mutations() == []
