@@ -240,6 +240,7 @@ class Http:
         )
         try:
             answer = await self._answered(route, request)
+            return answer  # noqa: RET504 - kept for the record in `finally`
         except _NEVER_SENT as fault:
             raise Transient(
                 f"No connection to the system ({type(fault).__name__}); nothing was sent",
@@ -249,7 +250,6 @@ class Http:
             raise unanswered(route, f"The answer was lost ({type(fault).__name__})") from fault
         finally:
             self._record(route, request.url.host, answer, began)
-        return answer
 
     async def _answered(self, route: Route, request: httpx2.Request) -> Answer:
         response = await self._open_client().send(request, stream=True, auth=None)
