@@ -240,7 +240,7 @@ class Http:
         )
         try:
             answer = await self._answered(route, request)
-            return answer  # noqa: RET504 - kept for the record in `finally`
+            return answer
         except _NEVER_SENT as fault:
             raise Transient(
                 f"No connection to the system ({type(fault).__name__}); nothing was sent",
