@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Final, Literal
+from urllib.parse import quote
 
 from newel.base.ids import reference
 from newel.people.facts import RunFact
@@ -59,7 +60,7 @@ def strong(text: str, tone: Tone = "strong", href: str | None = None) -> Part:
 
 def run_href(run: RunFact, key: str | None = None) -> str:
     """Give the address of a run, or of one key on its page."""
-    return f"/runs/{reference('run', run.id)}" + (f"#{key}" if key else "")
+    return f"/runs/{reference('run', run.id)}" + (f"#{quote(key)}" if key else "")
 
 
 def text_of(parts: tuple[Part, ...] | list[Part]) -> str:

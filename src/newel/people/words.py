@@ -19,6 +19,7 @@ __all__ = [
     "in_words",
     "joined",
     "noun_of",
+    "process_title",
     "since",
     "system_name",
     "team_name",
@@ -31,6 +32,7 @@ _MONTHS: Final = (
 )  # fmt: skip
 _NEAR_DAYS: Final = 6
 _ABBREVIATED: Final = 3
+_TITLE_LENGTH: Final = 32
 
 PARKED_BECAUSE: Final[dict[str, str]] = {
     "outage": "",
@@ -95,8 +97,8 @@ def zone_name(zone: tzinfo) -> str:
 
 
 def in_words(key: str) -> str:
-    """Write a key's own name in words: `section/manager-confirms[x]` is `manager confirms`."""
-    name, _, item = key.rpartition("/")[2].partition("[")
+    """Write a key's own name in words: `section/manager-confirms[x]#2` is `manager confirms x`."""
+    name, _, item = key.rpartition("/")[2].partition("#")[0].partition("[")
     words = name.rpartition(".")[2].replace("-", " ").replace("_", " ")
     return f"{words} {item.rstrip(']')}" if item else words
 
@@ -104,6 +106,17 @@ def in_words(key: str) -> str:
 def noun_of(process: str) -> str:
     """Write a process's name in words: `access-request` is `access request`."""
     return process.rpartition(".")[2].replace("-", " ").replace("_", " ")
+
+
+def process_title(process: str, title: str | None) -> str:
+    """Give a process the title people read; a sentence is no title, its name in words is.
+
+    Source: console document, §12.6: titles have at most 32 characters.
+    """
+    if title and len(title) <= _TITLE_LENGTH:
+        return title
+    words = noun_of(process)
+    return f"{words[:1].upper()}{words[1:]}"
 
 
 def system_name(key: str, title: str | None) -> str:

@@ -47,7 +47,7 @@ select ref, display_name from newel.person where ref = any($1)
 -- Runs about a person with their standing, what they have done, and how they began.
 select r.id, r.process, r.version, r.state, r.parked_reason, r.parked_with, r.wake_at,
        r.started_at, r.finished_at, r.cancelling, d.title, d.owner, s.standing,
-       (select count(*) from newel.event e
+       (select count(distinct split_part(e.key, '#', 1)) from newel.event e
         where e.stream_id = r.id and e.type in ('step.succeeded', 'step.failed', 'step.skipped',
               'step.completed_by_hand', 'task.decided')) as done,
        (select count(*) from newel.event e

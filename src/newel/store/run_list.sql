@@ -6,7 +6,7 @@
 select r.id, r.process, r.version, r.state, r.subject, r.parked_reason, r.parked_with, r.wake_at,
        r.started_at, r.finished_at, r.cancelling, d.title, d.owner, p.display_name,
        s.standing,
-       (select count(*) from newel.event e
+       (select count(distinct split_part(e.key, '#', 1)) from newel.event e
         where e.stream_id = r.id and e.type in ('step.succeeded', 'step.failed', 'step.skipped',
               'step.completed_by_hand', 'task.decided')) as done
 from newel.run r

@@ -1,0 +1,1 @@
+"""The web server: the HTTP API for machines and the console for people, over one Engine."""

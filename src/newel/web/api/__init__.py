@@ -1,0 +1,1 @@
+"""The HTTP API under `/api/v1`: one resource a module, thin over views and the Engine."""

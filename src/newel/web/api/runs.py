@@ -1,0 +1,119 @@
+"""Runs over HTTP: the list, one run, and the operator's verbs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+
+from newel.web.auth import KnownCaller, acting
+from newel.web.console.views.run import RunView, run_view
+from newel.web.console.views.runs import RunsView, runs_view
+from newel.web.documents import read_members, text_of
+from newel.web.site import named, reader_of, site_of
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["runs"])
+
+Zone = Annotated[str | None, Query(description="Zone of moments in sentences: Europe/Berlin.")]
+
+
+def _body(**members: str) -> dict[str, Any]:  # Any: OpenAPI
+    """Describe a body of text members; one without a `?` behind it is required."""
+    properties = {name: {"type": "string", "description": told} for name, told in members.items()}
+    needed = [name for name, told in members.items() if not told.startswith("Optional")]
+    schema = {"type": "object", "properties": properties, "required": needed}
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+
+
+_ACTOR: Final = "Optional: who acts, by address, reference or exact name; else `Newel-Actor`."
+_REASON: Final = "Why; it is recorded."
+
+
+@router.get("/runs")
+async def list_runs(
+    request: Request,
+    caller: KnownCaller,
+    state: str = "open",
+    process: str | None = None,
+    before: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    zone: Zone = None,
+) -> RunsView:
+    """List runs, newest first. state: a state, a standing, `open`, `ended` or `all`."""
+    del caller
+    return await runs_view(
+        await reader_of(request, zone),
+        standing=state,
+        process=process,
+        before=None if before is None else named("run", before),
+        how_many=limit,
+    )
+
+
+@router.get("/runs/{run}")
+async def read_run(request: Request, run: str, caller: KnownCaller, zone: Zone = None) -> RunView:
+    """Read one run: its keys with state and attempts, and its history."""
+    del caller
+    return await run_view(await reader_of(request, zone), named("run", run))
+
+
+@router.post("/runs/{run}/retry", openapi_extra=_body(key="Optional: one step.", actor=_ACTOR))
+async def retry(request: Request, run: str, caller: KnownCaller) -> RunView:
+    """Try a parked or waiting step again; without a key all parked ones."""
+    members = await read_members(request, "key", "actor")
+    key = text_of(members, "key", otherwise="") or None
+    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    await site_of(request).engine.retry(named("run", run), key, actor=actor)
+    return await run_view(await reader_of(request), named("run", run))
+
+
+@router.post("/runs/{run}/skip", openapi_extra=_body(key="The step.", reason=_REASON, actor=_ACTOR))
+async def skip(request: Request, run: str, caller: KnownCaller) -> RunView:
+    """Let the process go on without a step whose result it does not need."""
+    members = await read_members(request, "key", "actor", "reason")
+    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    await site_of(request).engine.skip(
+        named("run", run),
+        text_of(members, "key"),
+        actor=actor,
+        reason=text_of(members, "reason", otherwise=""),
+    )
+    return await run_view(await reader_of(request), named("run", run))
+
+
+@router.post(
+    "/runs/{run}/complete-by-hand",
+    openapi_extra=_body(
+        key="The step.",
+        value="Optional: its result as JSON, of the step's type.",
+        evidence="What shows that it was done.",
+        reason=_REASON,
+        actor=_ACTOR,
+    ),
+)
+async def complete_by_hand(request: Request, run: str, caller: KnownCaller) -> RunView:
+    """Give the result of a step that a person has done."""
+    members = await read_members(request, "key", "value", "evidence", "reason", "actor")
+    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    await site_of(request).engine.complete_by_hand(
+        named("run", run),
+        text_of(members, "key"),
+        members.get("value"),
+        evidence=text_of(members, "evidence", otherwise=""),
+        actor=actor,
+        reason=text_of(members, "reason", otherwise=""),
+    )
+    return await run_view(await reader_of(request), named("run", run))
+
+
+@router.post("/runs/{run}/cancel", openapi_extra=_body(reason=_REASON, actor=_ACTOR))
+async def cancel(request: Request, run: str, caller: KnownCaller) -> RunView:
+    """Ask for a run's end."""
+    members = await read_members(request, "actor", "reason")
+    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    await site_of(request).engine.cancel(
+        named("run", run), actor=actor, reason=text_of(members, "reason", otherwise="")
+    )
+    return await run_view(await reader_of(request), named("run", run))

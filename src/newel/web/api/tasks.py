@@ -1,0 +1,72 @@
+"""Human work over HTTP: the inbox, one task, and deciding it."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter, Request
+
+from newel.base.errors import InvalidInput
+from newel.web.auth import KnownCaller, acting
+from newel.web.console.views.tasks import TasksView, TaskView, task_view, tasks_view
+from newel.web.documents import read_members, text_of
+from newel.web.site import named, reader_of, site_of
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["tasks"])
+
+_DECISION: Final[dict[str, Any]] = {  # Any: OpenAPI
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["approved"],
+                    "properties": {
+                        "approved": {"type": "boolean"},
+                        "actor": {
+                            "type": "string",
+                            "description": "Who decides, by address, reference or exact name.",
+                        },
+                        "comment": {"type": "string", "description": "Needed for a no."},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.get("/tasks")
+async def list_tasks(
+    request: Request, caller: KnownCaller, tab: Literal["open", "done"] = "open"
+) -> TasksView:
+    """List open tasks by urgency, or those that are over."""
+    del caller
+    return await tasks_view(await reader_of(request), tab)
+
+
+@router.get("/tasks/{task}")
+async def read_task(request: Request, task: str, caller: KnownCaller) -> TaskView:
+    """Read one task."""
+    del caller
+    return await task_view(await reader_of(request), named("tsk", task))
+
+
+@router.post("/tasks/{task}/decide", openapi_extra=_DECISION)
+async def decide(request: Request, task: str, caller: KnownCaller) -> TaskView:
+    """Decide an approval, once. A person must be named: no key decides by itself."""
+    members = await read_members(request, "approved", "actor", "comment")
+    approved = members.get("approved")
+    if not isinstance(approved, bool):
+        raise InvalidInput({"approved": "must be true or false"})
+    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    await site_of(request).engine.decide(
+        named("tsk", task),
+        approved=approved,
+        actor=actor,
+        comment=text_of(members, "comment", otherwise=""),
+    )
+    return await task_view(await reader_of(request), named("tsk", task))

@@ -1,0 +1,80 @@
+"""The inbox and one task; deciding it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from newel.base.errors import InvalidInput, RequestError
+from newel.web.console.acting import acting_person, address_in
+from newel.web.console.pages import page, remembered, seen_at
+from newel.web.console.views.tasks import task_view, tasks_view
+from newel.web.problems import status_of
+from newel.web.site import Reader, named, reader_of, site_of
+
+__all__ = ["router"]
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/tasks")
+async def list_tasks(request: Request, tab: Literal["open", "done"] = "open") -> Response:
+    """Show the inbox, with the first task opened beside it."""
+    read = await reader_of(request)
+    view = await tasks_view(read, tab)
+    first = view.groups[0].tasks[0].task if view.groups else None
+    task = None if first is None else await task_view(read, named("tsk", first))
+    return await page(
+        request, "tasks", read=read, section="tasks", twin=f"/api/v1/tasks?tab={tab}", view=view,
+        task=task, is_chosen=False, errors={}, typed={},
+    )  # fmt: skip
+
+
+@router.get("/tasks/{task}")
+async def one_task(request: Request, task: str) -> Response:
+    """Show one task beside the inbox."""
+    return await _shown(request, await reader_of(request), task, 200, {}, {})
+
+
+@router.post("/tasks/{task}/decide")
+async def decide(request: Request, task: str) -> Response:
+    """Decide a task, or show it again with what is wrong."""
+    async with request.form() as posted:
+        try:
+            answer = str(posted.get("answer", ""))
+            if answer not in {"approve", "reject"}:
+                raise InvalidInput({"answer": "is missing: approve or reject"})
+            comment = str(posted.get("comment", "")).strip()
+            if answer == "reject" and not comment:
+                raise InvalidInput({"comment": "is needed for a no: others will read it"})
+            actor = await acting_person(request, posted)
+            await site_of(request).engine.decide(
+                named("tsk", task), approved=answer == "approve", actor=actor, comment=comment
+            )
+        except RequestError as error:
+            fields = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
+            typed = {name: str(posted.get(name, "")) for name in ("actor", "comment")}
+            read = await reader_of(request)
+            return await _shown(request, read, task, status_of(error), fields, typed)
+        return remembered(seen_at(f"/tasks/{task}"), address_in(posted))
+
+
+async def _shown(
+    request: Request,
+    read: Reader,
+    task: str,
+    status: int,
+    errors: Mapping[str, str],
+    typed: Mapping[str, str],
+) -> Response:
+    chosen = await task_view(read, named("tsk", task))
+    tab: Literal["open", "done"] = "open" if chosen.task.state == "open" else "done"
+    view = await tasks_view(read, "open")
+    return await page(
+        request, "tasks", read=read, status=status, section="tasks",
+        twin=f"/api/v1/tasks/{chosen.task.task}", is_live=not errors, view=view, task=chosen,
+        is_chosen=True, chosen_tab=tab, errors=errors, typed=typed,
+    )  # fmt: skip
