@@ -26,7 +26,7 @@ BranchPath = tuple[tuple[int, int], ...]
 MAX_KEY_BYTES: Final = 240
 _RESERVED: Final = re.compile(r"[%/\[\]#*\x00-\x1f\x7f]")
 _RESERVED_IN_TUPLE: Final = re.compile(r"[%/\[\]#*,\x00-\x1f\x7f]")
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,79}(\.[A-Za-z_][A-Za-z0-9_-]{0,79})*")
 _INDEXED: Final = re.compile(r"(?P<name>[^\[\]]+)\[(?P<subscript>.+)\]", re.DOTALL)
 
 

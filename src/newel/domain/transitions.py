@@ -64,6 +64,8 @@ def after_error(
     )
     reason = PARKING[error.failure_class].reason
     if isinstance(error, Throttled):
+        if trouble.early is not None:
+            return _as_before(trouble, reason, max(now, _reset(error, now) or now))
         asked = after_throttle(progress, policy, now, reset_at=_reset(error, now))
         return _scheduled(trouble, asked, reason)
     if isinstance(error, OutcomeUnknown):
@@ -86,12 +88,12 @@ def after_unclear(trouble: Trouble, *, now: datetime) -> Repeat | Park:
     return Park(reason="unknown", trouble=trouble)
 
 
-def _as_before(trouble: Trouble, reason: ParkedReason, now: datetime) -> Next:
+def _as_before(trouble: Trouble, reason: ParkedReason, earliest: datetime) -> Next:
     """An uncounted attempt has failed: the step does what it did before it was asked."""
     settled = replace(trouble, early=None, held_at=None)
     if trouble.early == "parked":
         return Park(reason=reason, trouble=settled)
-    return Repeat(at=max(trouble.held_at or now, now), trouble=settled)
+    return Repeat(at=max(trouble.held_at or earliest, earliest), trouble=settled)
 
 
 def _scheduled(trouble: Trouble, answer: Again | Exhausted, reason: ParkedReason) -> Next:

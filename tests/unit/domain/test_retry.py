@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given, settings
@@ -132,7 +133,7 @@ def test_jitter_stays_within_its_bounds(seed):
     assert late[0] == timedelta(0)
     assert all(timedelta(0) <= each < 15 * SECOND for each in late)
     for each in rounds:
-        gaps = [(then - now) / SECOND for now, then in zip(each, each[1:], strict=False)]
+        gaps = [(then - now) / SECOND for now, then in pairwise(each)]
         factor = gaps[0]
         assert 0.9 <= factor <= 1.1
         assert gaps == pytest.approx([factor * 2**power for power in range(6)], abs=1e-4)
