@@ -89,10 +89,12 @@ class CompanyHouse(House):
         """Let the new colleague accept the invitation that the run polls for."""
         if not any(key.startswith("invitation-poll") for key in await self.acts(run)):
             return
-        async with httpx2.AsyncClient(headers={"X-Sim-Token": TOKEN}, trust_env=False) as client:
-            await client.post(
-                f"{os.environ['GITHUB_URL']}/_sim/act/accept_invitation", json={"who": "jane-doe"}
-            )
+        await _tell("act/accept_invitation", {"who": "jane-doe"})
+
+    async def move(self, span: timedelta) -> None:
+        """Move the clock of the deployment and, with it, that of the world."""
+        await super().move(span)
+        await _tell("clock", {"now": (await self.now()).isoformat()})
 
     def accounts(self, email: str) -> dict[str, int]:
         """How many accounts a person has, by system."""
@@ -101,6 +103,12 @@ class CompanyHouse(House):
             name: len([each for each in simulator.accounts() if email in str(each)])
             for name, simulator in self.world.simulators.items()
         }
+
+
+async def _tell(what: str, document: dict[str, Any]) -> None:
+    """Speak to the simulators' control; all six share one clock."""
+    async with httpx2.AsyncClient(headers={"X-Sim-Token": TOKEN}, trust_env=False) as client:
+        await client.post(f"{os.environ['GITHUB_URL']}/_sim/{what}", json=document)
 
 
 @contextlib.asynccontextmanager

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
-__all__ = ["Clock", "FakeClock", "SystemClock"]
+__all__ = ["DEPLOYMENT", "Clock", "DeploymentClock", "FakeClock", "SystemClock"]
 
 
 class Clock(Protocol):
@@ -37,6 +37,31 @@ class SystemClock:
     def monotonic(self) -> float:
         """Give the host's monotonic seconds."""
         return time.monotonic()
+
+
+class DeploymentClock:
+    """The host's clock, moved with the clock of a test or demo deployment.
+
+    offset: what the database adds in `newel.now()`; nought in production, where it cannot move.
+    """
+
+    __slots__ = ("offset",)
+
+    def __init__(self) -> None:
+        """Begin as the host's clock."""
+        self.offset = timedelta(0)
+
+    def now(self) -> datetime:
+        """Give the deployment's present moment, aware and in UTC."""
+        return datetime.now(UTC) + self.offset
+
+    def monotonic(self) -> float:
+        """Give the host's monotonic seconds; moving the clock does not touch them."""
+        return time.monotonic()
+
+
+DEPLOYMENT: Final = DeploymentClock()
+"""The clock of the deployment this program works for; its worker moves it."""
 
 
 class FakeClock:

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final, TypedDict, Unpack
+from typing import Any, ClassVar, TypedDict, Unpack
 
 import httpx2
 
-from newel.base.clock import Clock, SystemClock
+from newel.base.clock import DEPLOYMENT, Clock
 from newel.base.errors import DefinitionError, OwnershipConflict, StepError
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
@@ -25,8 +25,6 @@ from newel.domain.values import Access, Account, Effect
 from newel.flow.step import Step
 
 __all__ = ["Check", "Connector", "Outside", "all_of", "marker_of", "names_of"]
-
-_SYSTEM_CLOCK: Final = SystemClock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +118,7 @@ class Connector:
     ) -> None:
         self.name = checked_name(name)
         self.credential = f"{name}:{hashlib.sha256(str(secret).encode()).hexdigest()[:12]}"
-        self.clock = outside.get("clock", _SYSTEM_CLOCK)
+        self.clock = outside.get("clock", DEPLOYMENT)
         self._pause = outside.get("pause", real_pause)
         self._checked_at: datetime | None = None
         gate = outside.get("gate") or MemoryGate(self.buckets, clock=self.clock, pause=self._pause)

@@ -22,6 +22,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from newel.audit.leaf import Actor
+from newel.base.clock import DEPLOYMENT
 from newel.base.errors import StepError
 from newel.base.ids import Ids
 from newel.base.version import VERSION
@@ -167,7 +168,7 @@ class Worker:
             version=VERSION,
             lease=self.settings.lease,
         )
-        self._take_lease(began, (await runs.next_due(connection))[0])
+        self._take_lease(began, (await runs.next_due(connection)).as_of)
         self.registered.set()
 
     def _take_lease(self, began: float, as_of: datetime) -> None:
@@ -207,7 +208,7 @@ class Worker:
             self.epoch = await workers.renew(
                 connection, worker=self.worker, lease=self.settings.lease
             )
-            as_of = (await runs.next_due(connection))[0]
+            as_of = (await runs.next_due(connection)).as_of
         self._take_lease(began, as_of)
         await workers.take_over(connection)
 
@@ -235,8 +236,9 @@ class Worker:
         """Claim, load and begin what is due; answers with how long to wait before the next look."""
         if not self._holds_lease():
             return _BUSY_POLL_S
-        as_of, due = await runs.next_due(connection)
-        self._clock = (as_of, time.monotonic())
+        found = await runs.next_due(connection)
+        as_of, due = found.as_of, found.at
+        self._clock, DEPLOYMENT.offset = (as_of, time.monotonic()), found.moved
         self._due_locally = None
         for run in await runs.nudged(connection, worker=self.worker):
             self._rebuild(run)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -26,11 +27,20 @@ async def nudged(connection: Connection, *, worker: int) -> list[UUID]:
     return [row["id"] for row in await connection.fetch(_SQL.nudged, worker)]
 
 
-async def next_due(connection: Connection) -> tuple[datetime, datetime | None]:
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The database's time, how far it was moved, and when the next run is due."""
+
+    as_of: datetime
+    moved: timedelta
+    at: datetime | None
+
+
+async def next_due(connection: Connection) -> Due:
     """The database's time, and when the next run that nobody owns is due."""
     row = await connection.fetchrow(_SQL.next_due)
     assert row is not None, "a statement without a from-list has one row"
-    return row["as_of"], row["due"]
+    return Due(row["as_of"], row["moved"], row["due"])
 
 
 async def load(connection: Connection, runs: Sequence[UUID]) -> list[Row]:

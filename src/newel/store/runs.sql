@@ -24,8 +24,9 @@ select id from newel.run where worker_id = $1 and wake_at <= newel.now()
 
 -- name: next_due
 -- params: none
--- The earliest moment at which a run that nobody owns is due, with the database's time.
-select newel.now() as as_of,
+-- The earliest moment at which a run that nobody owns is due, with the database's time and how
+-- far a test or demo has moved it.
+select newel.now() as as_of, (select clock_offset from newel.deployment) as moved,
        (select min(wake_at) from newel.run where worker_id is null and wake_at is not null) as due
 
 -- name: load

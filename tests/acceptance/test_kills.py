@@ -1,0 +1,92 @@
+"""kill -9 of the worker process at every boundary of an onboarding; the boundaries are counted."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from newel.simulators.world import World
+from newel.store import workers
+from tests.acceptance.company_house import URLS, CompanyHouse
+from tests.engine.test_crashes import assert_unbroken
+
+HELD = {
+    ("google:account", "active"),
+    ("slack:account", "active"),
+    ("jira:account", "active"),
+    ("gusto:account", "active"),
+    ("github:account", "active"),
+    ("github:team/platform", "active"),
+    ("github:repo/acme-example/api", "active"),
+}
+SHARDS = 4
+
+
+async def _order(house: CompanyHouse, run: Any, tmp_path: Any, **more: Any) -> dict[str, Any]:
+    addresses = {name: os.environ[variables[0]] for name, variables in URLS.items()}
+    return {
+        "url": house.database.dsn,
+        "kek": str(tmp_path / "kek"),
+        "addresses": addresses,
+        "run": str(run),
+        **more,
+    }
+
+
+async def _survives(
+    house: CompanyHouse, mortal: Any, tmp_path: Any, world: World, **boundary: Any
+) -> None:
+    """One onboarding whose worker dies at a boundary, and goes on under another worker."""
+    run = await house.onboard()
+    told = await mortal.work(**await _order(house, run, tmp_path, **boundary))
+    # how many Changes share a commit depends on timing, so the last boundaries may not be reached
+    assert told["killed"] or told["state"] == "completed", boundary
+    await house.database.execute(
+        "update newel.worker set lease_until = clock_timestamp() - interval '1 second'"
+    )
+    async with house.database.transaction() as connection:
+        await workers.take_over(connection)
+    async with house.worker():
+        assert await house.finish(run) == "completed", boundary
+    assert world.doubled() == {}, boundary
+    grants = await house.database.fetch("select entitlement, state from newel.access_grant")
+    assert {(row["entitlement"], row["state"]) for row in grants} == HELD, boundary
+    await assert_unbroken(house, run)
+
+
+async def _clear(house: CompanyHouse, world: World) -> None:
+    """Make database and world as they were before the last onboarding."""
+    world.reset()
+    await house.database.execute(
+        "truncate newel.run, newel.open_act, newel.task, newel.access_grant, newel.incident, "
+        "newel.ticket, newel.person, newel.person_key, newel.worker, newel.inbox cascade"
+    )
+
+
+async def _count(acme: Any, mortal: Any, tmp_path: Any) -> dict[str, int]:
+    async with acme() as house:
+        run = await house.onboard()
+        order = await _order(house, run, tmp_path, at="commit", number=0, when="before")
+        told = await mortal.work(**order)
+        assert told["state"] == "completed"
+    return {"commit": told["commit"], "answer": told["answer"]}
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.parametrize("kind", ["commit", "answer"])
+async def test_a_worker_killed_at_any_boundary_changes_nothing(
+    acme, mortal, tmp_path, world, kind, shard
+):
+    """Same end state and each effect once, wherever the process dies; boundaries are generated."""
+    total = (await _count(acme, mortal, tmp_path))[kind]
+    assert total > 10
+    sides = ("before", "after") if kind == "commit" else ("after",)  # unsent is like uncommitted
+    boundaries = [(number, when) for number in range(1, total + 1) for when in sides]
+    async with acme() as house:
+        for number, when in boundaries[shard::SHARDS]:
+            await _survives(
+                house, mortal, tmp_path, world, at=kind, number=number, when=when
+            )
+            await _clear(house, world)
