@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +53,8 @@ def acme(
     async def made(**more: Any) -> AsyncIterator[CompanyHouse]:
         world.reset()
         world.heal()
-        world.clock.set(datetime.now(UTC))
         async with company(database_url, tmp_path / "kek", base_port, world, **more) as house:
+            world.clock.set(await house.now())
             yield house
 
     return made
