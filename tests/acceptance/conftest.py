@@ -68,9 +68,13 @@ class Mortal:
 
     async def work(self, **order: Any) -> dict[str, Any]:
         """Work on a run until the boundary; answers with how it ended."""
+        return await self.told(json.dumps(order))
+
+    async def told(self, line_to_it: str) -> dict[str, Any]:
+        """Write a line to it; answers with the next line from it."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.write(line_to_it.encode() + b"\n")
         await self._process.stdin.drain()
         line = await asyncio.wait_for(self._process.stdout.readline(), 90)
         answer: dict[str, Any] = json.loads(line)

@@ -3,7 +3,8 @@
 Started once, it imports everything and then forks for each order it reads: one JSON line
 `{"url", "kek", "addresses", "run", "at": "commit" | "answer", "number", "when"}`. The child works on
 the run and plays the people around it, until the boundary, and dies there. One line of JSON
-answers: how the child ended and how many boundaries it has passed. `number` 0 never dies.
+answers: how the child ended and how many boundaries it has passed. `number` 0 never dies. With
+`"freeze": true` the child stops itself there instead (SIGSTOP), and goes on after the next line.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def _die_at(order: dict[str, Any]) -> None:
         if when == "before":
             passed[kind] += 1
         if (order["at"], order["number"], order["when"]) == (kind, passed[kind], when):
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGSTOP if order.get("freeze") else signal.SIGKILL)
 
     async def commit(self: Any, batch: Any) -> Any:
         reached("commit", "before")
@@ -70,10 +71,19 @@ def _child(order: dict[str, Any], answer: int) -> None:
     os._exit(0)
 
 
+def _thaw_when_told(child: int) -> None:
+    """Say that the child has frozen, and let it go on when a line comes."""
+    os.waitpid(child, os.WUNTRACED)
+    sys.stdout.write(json.dumps({"frozen": True}) + "\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    os.kill(child, signal.SIGCONT)
+
+
 def main() -> None:
     """Fork for each order, and tell how the child ended."""
     World()  # makes the keys once, before the first fork
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         order = json.loads(line)
         read, write = os.pipe()
         child = os.fork()
@@ -81,6 +91,8 @@ def main() -> None:
             os.close(read)
             _child(order, write)
         os.close(write)
+        if order.get("freeze"):
+            _thaw_when_told(child)
         with os.fdopen(read) as told:
             said = told.read()
         _, status = os.waitpid(child, 0)

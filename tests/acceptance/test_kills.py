@@ -90,3 +90,24 @@ async def test_a_worker_killed_at_any_boundary_changes_nothing(
                 house, mortal, tmp_path, world, at=kind, number=number, when=when
             )
             await _clear(house, world)
+
+
+async def test_a_frozen_worker_writes_nothing_when_it_wakes(acme, mortal, tmp_path, world):
+    """SIGSTOP before a commit, beyond the lease: another finishes, the sleeper is fenced."""
+    async with acme() as house:
+        run = await house.onboard()
+        order = await _order(house, run, tmp_path, at="commit", number=3, when="before")
+        assert await mortal.work(**order, freeze=True) == {"frozen": True}
+        await house.database.execute(
+            "update newel.worker set lease_until = clock_timestamp() - interval '1 second'"
+        )
+        async with house.database.transaction() as connection:
+            await workers.take_over(connection)
+        async with house.worker():
+            assert await house.finish(run) == "completed"
+        before = await house.leaves(run)
+        woken = await mortal.told("go on")
+        assert (woken["killed"], woken["state"]) == (False, "completed")
+        assert await house.leaves(run) == before
+        assert world.doubled() == {}
+        await assert_unbroken(house, run)
