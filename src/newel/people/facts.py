@@ -45,7 +45,8 @@ class OpenFact:
     """One open act: a step that is attempted, retried or parked; a timer, approval or event.
 
     since: when it was opened. next_at: of the next attempt. failed_rounds: counted ones.
-    assignee: a person's name or a team's. reason, owner: of a parked step.
+    assignee: a person's name or a team's. reason, owner: of a parked step. probe_at: when newel
+    looks next whether the incident is over.
     """
 
     key: str
@@ -65,6 +66,7 @@ class OpenFact:
     assignee: str | None = None
     incident: UUID | None = None
     incident_since: datetime | None = None
+    probe_at: datetime | None = None
     ticket: str | None = None
     ticket_url: str | None = None
 

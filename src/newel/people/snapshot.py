@@ -112,6 +112,7 @@ def open_fact(row: Row) -> OpenFact:
         assignee=row["assignee_name"] or team_name(row["task_owner"] or ""),
         incident=row["incident_id"],
         incident_since=row["incident_opened_at"],
+        probe_at=row["probe_at"],
         ticket=row["ticket"],
         ticket_url=row["ticket_url"],
     )

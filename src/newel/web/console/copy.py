@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from newel.people.facts import OpenFact
 from newel.people.words import clipped, in_words, noun_of, since, system_name, team_name
-from newel.web.console.format import relative, when
+from newel.web.console.format import inside, relative, when
 
 __all__ = [
     "CHIPS",
@@ -46,6 +46,7 @@ __all__ = [
     "task_title",
     "verb_words",
     "why",
+    "with_item",
 ]
 
 CHIPS: Final[dict[str, tuple[str, str, str]]] = {
@@ -176,9 +177,8 @@ def run_parked_text(reason: str | None, addressee: str | None) -> str:
 
 
 def owner_text(act: OpenFact) -> str:
-    """Say who has a parked step."""
-    who = team_name(act.owner or "it")
-    return f"{who} has it, ticket {act.ticket}." if act.ticket else f"{who} has it."
+    """Say who has a parked step, without a full stop: a ticket may follow."""
+    return f"{team_name(act.owner or 'it')} has it"
 
 
 def why(act: OpenFact, detail: Mapping[str, Any], zone: tzinfo, now: datetime) -> str:
@@ -226,6 +226,12 @@ def step_title(key: str, system: str | None, system_title: str | None) -> str:
     if system is None:
         return _capital(words)
     return f"{system_name(system, system_title)}: {words}"
+
+
+def with_item(title: str, key: str) -> str:
+    """Add to a step's title the item in its key: `Add to the team` and `[core]`."""
+    item = key.rpartition("/")[2].partition("#")[0].partition("[")[2].rstrip("]")
+    return f"{title}: {item}" if item else title
 
 
 _FAILURES: Final = {
@@ -409,8 +415,7 @@ def process_noun(process: str) -> str:
 
 
 def _moment(moment: datetime, zone: tzinfo, now: datetime) -> str:
-    text = when(moment, now, zone)
-    text = f"{text[:1].lower()}{text[1:]}" if text.startswith(("To", "Yesterday")) else text
+    text = inside(when(moment, now, zone))
     near = relative(moment, now)
     return f"{text}, {near}" if near else text
 

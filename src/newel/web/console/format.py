@@ -16,9 +16,20 @@ from markupsafe import Markup, escape
 
 from newel.people.words import day
 
-__all__ = ["clock", "duration", "initials", "number", "relative", "time_element", "when", "zone"]
+__all__ = [
+    "clock",
+    "duration",
+    "initials",
+    "inside",
+    "number",
+    "relative",
+    "time_element",
+    "when",
+    "zone",
+]
 
 _NONE: Final = Markup('<span aria-hidden="true">&ndash;</span><span class="unseen">none</span>')
+_NEAR_WORDS: Final = ("Today", "Tomorrow", "Yesterday")
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -33,6 +44,11 @@ def when(moment: datetime, now: datetime, zone: tzinfo) -> str:
     if days == -1:
         return f"Yesterday {local:%H:%M}"
     return f"{day(moment, zone, now)}, {local:%H:%M}"
+
+
+def inside(text: str) -> str:
+    """Write a moment as it stands inside a sentence: `today 14:32`."""
+    return f"{text[:1].lower()}{text[1:]}" if text.startswith(_NEAR_WORDS) else text
 
 
 def relative(moment: datetime, now: datetime) -> str:
@@ -95,12 +111,17 @@ def initials(name: str) -> str:
 
 
 def time_element(
-    moment: datetime | None, now: datetime, zone: tzinfo, *, with_relative: bool = False
+    moment: datetime | None,
+    now: datetime,
+    zone: tzinfo,
+    *,
+    with_relative: bool = False,
+    is_inside: bool = False,
 ) -> Markup:
-    """Make the element of a moment; a dash for none."""
+    """Make the element of a moment; a dash for none. is_inside: of a sentence."""
     if moment is None:
         return _NONE
-    text = when(moment, now, zone)
+    text = inside(when(moment, now, zone)) if is_inside else when(moment, now, zone)
     near = relative(moment, now) if with_relative else ""
     said = f"{text}, {near}" if near else text
     local = moment.astimezone(zone)

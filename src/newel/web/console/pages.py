@@ -17,7 +17,9 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
+from newel.base.errors import InvalidInput
 from newel.base.version import VERSION
+from newel.store.database import LOST
 from newel.web.console import copy
 from newel.web.console import format as written
 from newel.web.console.assets import build
@@ -34,6 +36,13 @@ _DAYS_REMEMBERED: Final = 30
 @pass_context
 def _time(context: Context, moment: datetime | None) -> Markup:
     return written.time_element(moment, context["now"], context["zone"])
+
+
+@pass_context
+def _at(context: Context, moment: datetime | None) -> Markup:
+    return written.time_element(
+        moment, context["now"], context["zone"], with_relative=True, is_inside=True
+    )
 
 
 @pass_context
@@ -56,6 +65,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "time": _time,
         "near": _near,
+        "at": _at,
         "length_of": _length,
         "initials": written.initials,
         "number": written.number,
@@ -142,7 +152,7 @@ class ConsoleErrors(ErrorPage):
             return Response(text, status, media_type="text/html; charset=utf-8")
         try:
             read = await reader_of(request)
-        except Exception:  # noqa: BLE001 - the error page must not fail for the same reason
+        except (*LOST, InvalidInput):
             return await super().rendered(request, status, title, detail)
         heading = copy.ERROR_HEADINGS.get(status, title)
         return await page(

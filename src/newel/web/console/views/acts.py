@@ -12,6 +12,7 @@ from newel.people.snapshot import open_fact
 from newel.store.database import Row
 from newel.web.console import copy
 from newel.web.console.views.model import Chip, View, chip
+from newel.web.console.views.titles import Titled
 
 __all__ = ["ActCard", "ActionView", "NextItem", "act_card", "actions_of", "coming", "opened"]
 
@@ -60,7 +61,9 @@ def opened(rows: Iterable[Row]) -> list[Opened]:
     return [(open_fact(row), dict(row["detail"] or {})) for row in rows]
 
 
-def act_card(run: str, act: OpenFact, detail: Detail, zone: tzinfo, now: datetime) -> ActCard:
+def act_card(
+    run: str, act: OpenFact, detail: Detail, zone: tzinfo, now: datetime, titled: Titled
+) -> ActCard:
     """Make the card of an act that needs a person; run: its reference."""
     if act.kind == "approval":
         return _task_card(act, now)
@@ -68,7 +71,7 @@ def act_card(run: str, act: OpenFact, detail: Detail, zone: tzinfo, now: datetim
     return ActCard(
         key=act.key,
         chip=chip("parked"),
-        title=copy.step_title(act.key, act.system, act.system_title),
+        title=titled(act.key, act.system, act.system_title),
         cause=text.cause,
         remedy=text.remedy,
         owner=copy.owner_text(act),
@@ -128,7 +131,10 @@ def coming(acts: Iterable[Opened], how_many: int = 7) -> tuple[NextItem, ...]:
     """List what happens next: attempts, due tasks, timers, the soonest first."""
     found: list[NextItem] = []
     for act, _ in acts:
-        if act.kind == "step" and act.state == "retrying" and act.next_at is not None:
+        if act.state == "parked" and act.probe_at is not None:
+            title = f"See whether {act.name} answers"
+            found.append(NextItem(icon="search", tone="pend", title=title, at=act.probe_at))
+        elif act.kind == "step" and act.state == "retrying" and act.next_at is not None:
             found.append(
                 NextItem(icon="again", tone="retry", title=f"Retry {act.name}", at=act.next_at)
             )
@@ -139,4 +145,5 @@ def coming(acts: Iterable[Opened], how_many: int = 7) -> tuple[NextItem, ...]:
         elif act.due_at is not None:
             title = copy.step_title(act.key, None, None)
             found.append(NextItem(icon="hourglass", tone="wait", title=title, at=act.due_at))
-    return tuple(sorted(found, key=lambda each: each.at))[:how_many]
+    once = {(each.title, each.who): each for each in sorted(found, key=lambda each: each.at)}
+    return tuple(once.values())[:how_many]

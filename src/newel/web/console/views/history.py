@@ -14,6 +14,7 @@ from newel.people.words import team_name
 from newel.web.console import copy
 from newel.web.console.story import Entry
 from newel.web.console.views.model import View
+from newel.web.console.views.titles import Titled
 
 __all__ = ["EventView", "event_view", "is_told"]
 
@@ -53,11 +54,12 @@ def event_view(
     entry: Entry,
     names: Mapping[str, str],
     systems: Mapping[str, str | None],
+    titled: Titled,
     *,
     run: str | None = None,
 ) -> EventView:
     """Say an event in plain words; run: where it happened, on pages that show several runs."""
-    icon, tone, title, detail = _said(entry, names, systems)
+    icon, tone, title, detail = _said(entry, names, systems, titled)
     return EventView(
         seq=entry.seq,
         type=entry.type,
@@ -73,11 +75,11 @@ def event_view(
 
 
 def _said(
-    entry: Entry, names: Mapping[str, str], systems: Mapping[str, str | None]
+    entry: Entry, names: Mapping[str, str], systems: Mapping[str, str | None], titled: Titled
 ) -> tuple[str, str, str, str]:
     key = entry.key or ""
     system = entry.leaf.get("system")
-    title = copy.step_title(key, system, systems.get(system or "")) if key else ""
+    title = titled(key, system, systems.get(system or "")) if key else ""
     data = entry.data
     match entry.type:
         case "run.started":

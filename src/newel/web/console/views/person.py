@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from newel.base.errors import NotFound
 from newel.base.ids import parse_reference, reference
-from newel.people.facts import OpenFact
 from newel.people.snapshot import snapshot_of
 from newel.people.status import Status, status
-from newel.people.words import process_title, system_name
+from newel.people.words import process_title
 from newel.store import journal, ledger, open_acts, people
 from newel.store.database import Row
-from newel.web.console import copy
 from newel.web.console.bar import bar_of
 from newel.web.console.format import zone
 from newel.web.console.story import Entry, references_in, story_of, told
-from newel.web.console.views.acts import ActCard, NextItem, Opened, act_card, coming, opened
+from newel.web.console.views.access import AccessRow, access_rows, leaf_of
+from newel.web.console.views.acts import ActCard, NextItem, act_card, coming, opened
 from newel.web.console.views.history import EventView, event_view, is_told
 from newel.web.console.views.model import (
     BarView,
@@ -35,38 +32,12 @@ from newel.web.console.views.model import (
     person_link,
     status_view,
 )
+from newel.web.console.views.titles import Titled, titled_by
 from newel.web.site import Reader
 
 __all__ = ["PersonView", "person_status", "person_view"]
 
 _LATEST = 6
-
-
-class GrantView(View):
-    """One entitlement that a person holds or held. record: where it is written."""
-
-    entitlement: str
-    title: str
-    level: str | None
-    state: str
-    since: datetime | None
-    until: datetime | None
-    record: str
-
-
-class AccessRow(View):
-    """One system of a person. held: what is granted there, in words; who: by whom and how."""
-
-    system: str
-    title: str
-    letters: str
-    held: str
-    chip: Chip
-    at: datetime | None
-    who: str
-    run: str
-    record: str
-    grants: tuple[GrantView, ...]
 
 
 class PersonRun(View):
@@ -151,7 +122,7 @@ async def person_view(read: Reader, ref: UUID) -> PersonView:
         (row["stream_id"], entry) for row, entry in zip(latest_rows, told(latest_rows), strict=True)
     ]
     entries = [] if found.run is None else await _entries(read, found.run)
-    made = [_leaf(row) for row in known.grants]
+    made = [leaf_of(row) for row in known.grants]
     names = await _names(read, [*entries, *(each for _, each in latest)], made)
     return _view(read, known, found, acts_of, entries, latest, names)
 
@@ -187,7 +158,8 @@ def _view(
     everything = [each for row in acts_of.values() for each in opened(row)]
     titles = {act.system: act.system_title for act, _ in everything if act.system}
     titles |= {row["system"]: row["system_title"] for row in known.grants}
-    access = _access(known, acts_of, names)
+    titled_of = _titling(read, known)
+    access = access_rows(known.grants, acts_of, names, titled_of)
     is_erased = person["key_state"] == "erased"
     return PersonView(
         person=link,
@@ -198,12 +170,12 @@ def _view(
         status=status_view(found, known.name, zone(read.zone)),
         bar=_bar(known, found, acts_of, entries),
         open_run=None if found.run is None else f"/runs/{reference('run', found.run)}",
-        attention=_attention(read, acts_of),
+        attention=_attention(read, acts_of, titled_of),
         access=access,
         granted=sum(1 for row in access if row.chip.state == "granted"),
         next=coming(everything),
         latest=tuple(
-            event_view(entry, names, titles, run=reference("run", run))
+            event_view(entry, names, titles, titled_of(run), run=reference("run", run))
             for run, entry in latest
             if is_told(entry)
         )[:_LATEST],
@@ -224,14 +196,27 @@ def _bar(
     return bar_view(bar_of([key.state for key in story.keys]))
 
 
-def _attention(read: Reader, acts_of: Mapping[UUID, Sequence[Row]]) -> tuple[ActCard, ...]:
+def _titling(read: Reader, known: _Read) -> Callable[[UUID], Titled]:
+    process_of = {row["id"]: row["process"] for row in known.runs}
+
+    def titled_of(run: UUID) -> Titled:
+        return titled_by(read.processes.get(process_of.get(run, "")))
+
+    return titled_of
+
+
+def _attention(
+    read: Reader, acts_of: Mapping[UUID, Sequence[Row]], titled_of: Callable[[UUID], Titled]
+) -> tuple[ActCard, ...]:
     """Parked steps first, then tasks by due time."""
     found: list[tuple[tuple[int, datetime], ActCard]] = []
     for run, rows in acts_of.items():
         for act, detail in opened(rows):
             if act.state == "parked" or act.kind == "approval":
                 order = (0 if act.state == "parked" else 1, act.due_at or act.since)
-                card = act_card(reference("run", run), act, detail, read.zone, read.now)
+                card = act_card(
+                    reference("run", run), act, detail, read.zone, read.now, titled_of(run)
+                )
                 found.append((order, card))
     return tuple(card for _, card in sorted(found, key=lambda each: each[0]))
 
@@ -245,112 +230,4 @@ def _run(row: Row) -> PersonRun:
         chip=chip(row["standing"]),
         started_at=row["started_at"],
         ended_at=row["finished_at"],
-    )
-
-
-# --- access ------------------------------------------------------------------------------------
-
-
-def _access(
-    known: _Read, acts_of: Mapping[UUID, Sequence[Row]], names: Mapping[str, str]
-) -> tuple[AccessRow, ...]:
-    grants_in: dict[str, list[Row]] = defaultdict(list)
-    for row in known.grants:
-        grants_in[row["system"]].append(row)
-    acts_in: dict[str, list[tuple[UUID, Opened]]] = defaultdict(list)
-    for run, rows in acts_of.items():
-        for each in opened(rows):
-            if each[0].kind == "step" and each[0].system is not None:
-                acts_in[each[0].system].append((run, each))
-    found = [
-        _row(system, grants_in[system], acts_in[system], names) for system in {*grants_in, *acts_in}
-    ]
-    return tuple(sorted(found, key=lambda row: (row.title, row.system)))
-
-
-def _row(
-    system: str,
-    grants: Sequence[Row],
-    acts: Sequence[tuple[UUID, Opened]],
-    names: Mapping[str, str],
-) -> AccessRow:
-    facts = [act for _, (act, _) in acts]
-    titles = [row["system_title"] for row in grants] + [act.system_title for act in facts]
-    title = system_name(system, next(filter(None, titles), None))
-    held = [_entitlement(row) for row in grants if row["state"] in {"active", "prepared"}]
-    state = _state([row["state"] for row in grants], facts)
-    run = acts[0][0] if acts else grants[0]["made_run"]
-    waiting = facts[0] if facts else None
-    dates = [moment for row in grants if (moment := row["valid_from"] or row["recorded_at"])]
-    return AccessRow(
-        system=system,
-        title=title,
-        letters=_letters(title),
-        held=", ".join(held) or _wanted(facts),
-        chip=chip(state),
-        at=waiting.since if waiting is not None else max(dates, default=None),
-        who=copy.access_who(waiting, _who(grants, names)),
-        run=f"/runs/{reference('run', run)}",
-        record=_record(grants[0]) if grants else "",
-        grants=tuple(_grant(row) for row in grants),
-    )
-
-
-def _state(states: Sequence[str], acts: Sequence[OpenFact]) -> str:
-    if any(act.state == "parked" for act in acts):
-        return "parked"
-    if any(act.is_retrying for act in acts):
-        return "retrying"
-    if acts:
-        return "partly" if "active" in states else "granting"
-    current = [state for state in states if state not in {"revoked", "suspended"}]
-    if not current:
-        return "revoked" if "revoked" in states else "suspended"
-    if set(current) == {"active"}:
-        return "granted"
-    if "active" in current:
-        return "partly"
-    return {"planned": "planned", "approved": "planned"}.get(current[0], current[0])
-
-
-def _wanted(acts: Sequence[OpenFact]) -> str:
-    return ", ".join(copy.step_title(act.key, None, None) for act in acts)
-
-
-def _entitlement(row: Row) -> str:
-    title = row["entitlement_title"] or row["entitlement"].partition(":")[2]
-    text = title.replace("/", " ").replace("_", " ")
-    return f"{text} ({row['level']})" if row["level"] else text
-
-
-def _letters(title: str) -> str:
-    capitals = [letter for letter in title if letter.isupper()]
-    return "".join(capitals[:2]) if len(capitals) > 1 else title[:2].capitalize()
-
-
-def _leaf(row: Row) -> Mapping[str, Any]:
-    entry = row["made_entry"]
-    leaf: Mapping[str, Any] = {} if entry is None else orjson.loads(entry)
-    return leaf
-
-
-def _who(grants: Sequence[Row], names: Mapping[str, str]) -> str:
-    leaf = _leaf(grants[0]) if grants else {}
-    return copy.actor_name(leaf["actor"], names) if leaf else ""
-
-
-def _record(row: Row) -> str:
-    leaf: bytes | None = row["made_leaf"]
-    return f"#{row['made_seq']} · {leaf.hex()[:8]}" if leaf is not None else ""
-
-
-def _grant(row: Row) -> GrantView:
-    return GrantView(
-        entitlement=row["entitlement"],
-        title=_entitlement(row),
-        level=row["level"],
-        state=row["state"],
-        since=row["valid_from"],
-        until=row["valid_to"],
-        record=_record(row),
     )

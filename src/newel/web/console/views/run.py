@@ -35,12 +35,14 @@ from newel.web.console.views.model import (
     person_link,
 )
 from newel.web.console.views.runs import standing_chip
+from newel.web.console.views.titles import Titled, titled_by
 from newel.web.site import Reader
 
 __all__ = ["KeyView", "RunView", "names_of", "read_entries", "run_view"]
 
 _PAGE: Final = 500
 _MOST_EVENTS: Final = 5_000
+_SHOWN: Final = 200
 
 
 class AttemptView(View):
@@ -156,6 +158,7 @@ def _view(
     systems: Mapping[str, str | None],
 ) -> RunView:
     run = reference("run", row["id"])
+    titled = titled_by(read.processes.get(row["process"]))
     acts = [(key.open, dict(key.detail)) for key in story.keys if key.open is not None]
     needing = [
         (act, detail) for act, detail in acts if act.state == "parked" or act.kind == "approval"
@@ -181,11 +184,15 @@ def _view(
         line=copy.run_parked_text(row["parked_reason"], row["parked_with"])
         if is_parked_itself
         else "",
-        attention=tuple(act_card(run, act, detail, read.zone, read.now) for act, detail in needing),
+        attention=tuple(
+            act_card(run, act, detail, read.zone, read.now, titled) for act, detail in needing
+        ),
         bar=bar_view(bar_of([key.state for key in story.keys])),
-        keys=tuple(_key(read, run, key, names, systems) for key in story.keys),
-        events=tuple(event_view(entry, names, systems) for entry in reversed(told_events[-200:])),
-        events_left_out=max(len(told_events) - 200, 0),
+        keys=tuple(_key(read, run, key, names, systems, titled) for key in story.keys),
+        events=tuple(
+            event_view(entry, names, systems, titled) for entry in reversed(told_events[-200:])
+        ),
+        events_left_out=max(len(told_events) - _SHOWN, 0),
         actions=_actions(run, row, is_parked_itself=is_parked_itself),
         as_of=read.now,
     )
@@ -211,6 +218,7 @@ def _key(
     key: KeyStory,
     names: Mapping[str, str],
     systems: Mapping[str, str | None],
+    titled: Titled,
 ) -> KeyView:
     title = key.system_title or systems.get(key.system or "")
     act = key.open
@@ -219,7 +227,7 @@ def _key(
         key=key.key,
         anchor=key.key,
         kind=key.kind,
-        title=_title(key, title),
+        title=_title(key, title, titled),
         system=None if key.system is None else system_name(key.system, title),
         chip=_chip(key, names),
         state=key.state,
@@ -239,10 +247,10 @@ def _key(
     )
 
 
-def _title(key: KeyStory, system_title: str | None) -> str:
+def _title(key: KeyStory, system_title: str | None, titled: Titled) -> str:
     if key.open is not None and key.open.task_title:
         return copy.task_title(key.open.task_title, key.key)
-    return copy.step_title(key.key, key.system, system_title)
+    return titled(key.key, key.system, system_title)
 
 
 def _chip(key: KeyStory, names: Mapping[str, str]) -> Chip:

@@ -170,7 +170,8 @@ def _why(read: Reader, row: Row, acts: Sequence[Opened]) -> tuple[str, str]:
     act, detail = min(acts, key=lambda each: _urgency(each[0]))
     text = copy.why(act, detail, read.zone, read.now)
     if act.state == "parked":
-        return f"{text} {copy.owner_text(act)}", ""
+        ticket = f", ticket {act.ticket}" if act.ticket else ""
+        return f"{text} {copy.owner_text(act)}{ticket}.", ""
     return text, copy.next_line(act, read.zone, read.now)
 
 

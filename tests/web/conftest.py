@@ -1,0 +1,86 @@
+"""Fixtures of the web tests: the example company in flight, its server, and a browser.
+
+Rows come from the engine alone: runs are started, decided, held up by simulators that are
+down, and moved through time, so a page shows what newel itself would write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx2
+import pytest
+
+from newel.base.settings import Settings
+from newel.simulators.world import World
+from newel.web.app import create_app
+from tests.acceptance.company_house import CompanyHouse, company
+from tests.web.serving import Scene, served
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.fixture(scope="session")
+def base_port() -> int:
+    """Give the first of six neighbouring free ports; the company's systems are bound to them once."""
+    for candidate in range(25000 + os.getpid() % 4000 * 6, 65000, 6):
+        with contextlib.ExitStack() as sockets:
+            try:
+                for port in range(candidate, candidate + 6):
+                    one = sockets.enter_context(socket.socket())
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return candidate
+    raise AssertionError("no six neighbouring ports are free")
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """Give the world of this session; `house` makes it new for every test."""
+    return World()
+
+
+@pytest.fixture
+async def house(
+    database_url: str, tmp_path: Path, base_port: int, world: World
+) -> AsyncIterator[CompanyHouse]:
+    """Give the example company on a database of this test's own, with nobody at work yet."""
+    world.reset()
+    world.heal()
+    async with company(database_url, tmp_path / "kek", base_port, world) as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Give the settings of the company's server."""
+    return Settings(company_name="Acme")
+
+
+@pytest.fixture
+async def client(house: CompanyHouse, settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """Give a client of this machine that talks to the server in process."""
+    app = create_app(house.engine, settings=settings, zone=BERLIN)
+    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def address(house: CompanyHouse, settings: Settings) -> AsyncIterator[str]:
+    """Give the address of the server on a real port of this machine."""
+    async with served(create_app(house.engine, settings=settings, zone=BERLIN)) as at:
+        yield at
+
+
+@pytest.fixture
+def scene(house: CompanyHouse) -> Scene:
+    """Give what brings the company into the states that pages show."""
+    return Scene(house)

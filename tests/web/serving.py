@@ -1,0 +1,82 @@
+"""The server on a real port, and the company in the states that pages show."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import uvicorn
+from fastapi import FastAPI
+
+from newel.simulators.faults import fault_from
+from tests.acceptance.company_house import CompanyHouse
+
+__all__ = ["Scene", "served"]
+
+
+@contextlib.asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """Serve an application in this loop; answers with its address."""
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the tests' own
+        ready = asyncio.Event()
+        server.startup = _told(server.startup, ready)  # type: ignore[method-assign]
+        task = asyncio.create_task(server.serve(sockets=[bound]))
+        await ready.wait()
+        try:
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
+
+
+def _told(startup: Any, ready: asyncio.Event) -> Any:
+    async def started(*given: Any, **more: Any) -> None:
+        await startup(*given, **more)
+        ready.set()
+
+    return started
+
+
+class Scene:
+    """Brings the company into the states that pages show; a worker has to be at work."""
+
+    def __init__(self, house: CompanyHouse) -> None:
+        self.house = house
+
+    async def asked(self, **more: Any) -> UUID:
+        """Start an onboarding whose manager has not answered yet."""
+        run = await self.house.onboard(**more)
+        await self.house.at_rest(run)
+        return run
+
+    async def retrying(self, system: str = "github", **more: Any) -> UUID:
+        """Start an onboarding that tries one system again, because it is down."""
+        assert self.house.world is not None, "the scene is played over simulators"
+        self.house.world.simulators[system].faults.add(fault_from("down", {"effect": "down"}))
+        run = await self.asked(**more)
+        await self.house.approve(await self.house.task(run))
+        await self.house.at_rest(run)
+        return run
+
+    async def parked(self, system: str = "github", **more: Any) -> UUID:
+        """Start an onboarding that is parked at one system, with a ticket."""
+        run = await self.retrying(system, **more)
+        for _ in range(60):
+            acts = await self.house.acts(run)
+            parked = [act for act in acts.values() if act["state"] == "parked"]
+            if parked:
+                break
+            await self.house.move(timedelta(minutes=5))
+            await self.house.at_rest(run)
+        return run
