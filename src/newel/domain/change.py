@@ -126,6 +126,11 @@ class Entries:
         )  # fmt: skip
         return self.head.seq + len(self._pending)
 
+    @property
+    def latest(self) -> datetime:
+        """The moment of the fact that was added last, as its leaf will have it."""
+        return self._pending[-1].at
+
     def new_id(self) -> str:
         """Make the id of an event before it is added, for what must be sealed to it."""
         return self._new_id()

@@ -23,11 +23,11 @@ from heapq import heappop, heappush
 from typing import Any
 from uuid import UUID
 
-from newel.base.errors import Cancelled, DuplicateKey, NotDurable, Suspended
+from newel.base.errors import ActReused, Cancelled, DefinitionError, NotDurable, Suspended
 from newel.domain.keys import BranchPath, Claims
 from newel.domain.values import RunInfo
 from newel.flow.act import Act, Fork
-from newel.flow.context import DRIVEN, MOMENT, SECTION, Driven, Moment
+from newel.flow.context import ATTEMPT, DRIVEN, MOMENT, SECTION, Driven, Moment
 from newel.flow.process import Process
 
 
@@ -41,9 +41,24 @@ class Ready:
 
 
 class Branch:
-    """One line of control: the body itself, or a branch of a `parallel`."""
+    """One line of control: the body itself, or a branch of a `parallel`.
 
-    __slots__ = ("act", "context", "coroutine", "fork", "key", "moment", "number", "path")
+    forks: how many it has opened. is_cancelled: whether it is on its way out already; what it
+    still does in a `finally` is protected from the same cancellation.
+    """
+
+    __slots__ = (
+        "act",
+        "context",
+        "coroutine",
+        "fork",
+        "forks",
+        "is_cancelled",
+        "key",
+        "moment",
+        "number",
+        "path",
+    )
 
     def __init__(
         self,
@@ -63,6 +78,8 @@ class Branch:
         self.number = number
         self.act: Act[object] | None = None
         self.key = ""
+        self.forks = 0
+        self.is_cancelled = False
 
 
 class OpenFork:
@@ -100,7 +117,7 @@ class Body:
         self._forks = 0
         self._order = 0
         self._ready: list[tuple[int, int, Branch, Ready]] = []
-        self._dismissed = False
+        self._live: dict[Branch, None] = {}
         self.resting: dict[str, Branch] = {}
         self.driven = Driven(run=run, info=info, started_at=info.started_at)
         self.has_ended = False
@@ -110,8 +127,10 @@ class Body:
         moment = Moment(at=info.started_at)
         context.run(DRIVEN.set, self.driven)
         context.run(MOMENT.set, moment)
+        context.run(ATTEMPT.set, None)  # whoever loads a run may stand in an attempt's context
         coroutine = context.run(process.function, **arguments)
         self._root = Branch(coroutine, context, path=(), moment=moment)
+        self._live[self._root] = None
 
     def start(self) -> None:
         """Run the body until every branch rests or the body has ended."""
@@ -124,17 +143,19 @@ class Body:
         self._enqueue(branch, seq, outcome)
         self._drain()
 
-    def interrupt(self, key: str) -> None:
-        """Cancel the branch that rests at `key`: Cancelled is raised at its act."""
-        branch = self.resting.pop(key)
-        self._enqueue(branch, 0, Ready(None, Cancelled(), branch.moment.at))
-        self._drain()
+    def is_cancelled(self, key: str) -> bool:
+        """Whether the branch that rests at `key` is on its way out already."""
+        return self.resting[key].is_cancelled
 
     def dismiss(self) -> None:
-        """Let go of the coroutine: no act of a `finally` runs, nothing is recorded."""
-        self._dismissed = True
-        for branch in [*self.resting.values(), self._root]:
+        """Let go of all coroutines: no act of a `finally` runs, nothing is recorded.
+
+        None is left to the collector of garbage: that would close it outside its context, where
+        an act of a `finally` looks like a plain call.
+        """
+        for branch in reversed(self._live):
             _dismiss(branch)
+        self._live.clear()
         self.resting.clear()
 
     def _enqueue(self, branch: Branch, seq: int, outcome: Ready) -> None:
@@ -148,6 +169,8 @@ class Body:
             self._advance(branch, outcome)
 
     def _advance(self, branch: Branch, outcome: Ready | None) -> None:
+        if outcome is not None and isinstance(outcome.error, Cancelled):
+            branch.is_cancelled = True
         if branch.coroutine is None:
             self._end(branch, outcome)
             return
@@ -185,7 +208,7 @@ class Body:
         section = branch.context.get(SECTION, "")
         try:
             branch.key = self._claims.claim(section + act.base, branch.path)
-        except DuplicateKey as error:
+        except DefinitionError as error:
             self._enqueue(branch, 0, Ready(None, error, branch.moment.at))
             return
         branch.act = act
@@ -197,6 +220,7 @@ class Body:
 
     def _split(self, owner: Branch, fork: Fork[object]) -> None:
         self._forks += 1
+        owner.forks += 1
         opened = OpenFork(self._forks, owner, len(fork.branches))
         self._claims.opened(opened.id)
         for number, awaitable in enumerate(fork.branches):
@@ -204,17 +228,25 @@ class Body:
             if awaitable is None:
                 self._end(branch, None)
             elif isinstance(awaitable, Act):
-                awaitable.is_awaited = True
-                self._claim(branch, awaitable)
+                self._take(branch, awaitable)
             else:
                 self._advance(branch, None)
         if not fork.branches:
             self._join(opened)
 
+    def _take(self, branch: Branch, act: Act[object]) -> None:
+        if act.is_awaited:
+            error = ActReused(act=act.base, place=str(act.place))
+            self._enqueue(branch, 0, Ready(None, error, branch.moment.at))
+            return
+        act.is_awaited = True
+        self._claim(branch, act)
+
     def _branch(
         self, owner: Branch, fork: OpenFork, number: int, awaitable: Awaitable[object] | None
     ) -> Branch:
-        moment = Moment(at=owner.moment.at, ids=dict(owner.moment.ids))
+        label = f"{owner.moment.branch}{owner.forks}.{number}/"
+        moment = Moment(at=owner.moment.at, branch=label)
         coroutine: Coroutine[Any, Any, object] | None = None
         context = owner.context
         if awaitable is not None and not isinstance(awaitable, Act):
@@ -222,9 +254,14 @@ class Body:
             context.run(MOMENT.set, moment)
             coroutine = awaitable if isinstance(awaitable, Coroutine) else _awaiting(awaitable)
         path = (*owner.path, (fork.id, number))
-        return Branch(coroutine, context, path=path, moment=moment, fork=fork, number=number)
+        branch = Branch(coroutine, context, path=path, moment=moment, fork=fork, number=number)
+        branch.is_cancelled = owner.is_cancelled
+        if coroutine is not None:
+            self._live[branch] = None
+        return branch
 
     def _end(self, branch: Branch, outcome: Ready | None) -> None:
+        self._live.pop(branch, None)
         value = None if outcome is None else outcome.value
         error = None if outcome is None else outcome.error
         fork = branch.fork

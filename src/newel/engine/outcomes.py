@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -37,7 +38,7 @@ def decoded(
         case "step.skipped":
             return None, None
         case "step.failed" if isinstance(act, StepAct):
-            return None, _answer(key, act, opened(recorded.payload or b""))
+            return None, answer(key, act, opened(recorded.payload or b""))
         case "step.cancelled":
             return None, Cancelled()
         case "task.decided" if isinstance(act, WaitAct):
@@ -57,24 +58,55 @@ def _closed(
     if by == "cancel":
         return None, Cancelled()
     if by == "timer" and act.spec.kind != "timer":
-        return None, Overdue(key, recorded.at)
+        if recorded.payload is None:
+            return None, Overdue(key, recorded.at)
+        due = orjson.loads(opened(recorded.payload))["due"]
+        return None, Overdue(key, datetime.fromisoformat(due))
     if recorded.payload is None:
         return None, None
     return act.spec.result.load(opened(recorded.payload), key=key), None
 
 
-def answer_payload(error: Exception) -> bytes:
-    """Write an exception that is a step's answer: its class and the facts it was made from."""
-    shape = {"error": type(error).__qualname__, "args": list(error.args), "text": str(error)}
-    return orjson.dumps(shape, default=str)
+def answer_payload(error: Exception, declared: tuple[type[Exception], ...]) -> bytes:
+    """Write an exception that is a step's answer: the declared class and the facts in it.
+
+    An exception of a subclass is written as the class that the author declared: that one a
+    replay can name.
+    """
+    kind = next((each for each in declared if isinstance(error, each)), type(error))
+    shape = {
+        "error": kind.__qualname__,
+        "args": list(error.args),
+        "facts": vars(error),
+        "text": str(error),
+    }
+    try:
+        return orjson.dumps(shape, default=str)
+    except TypeError:  # half a surrogate pair, or a fact whose name is no text
+        return orjson.dumps({**shape, "args": [_storable(str(error))], "facts": {}, "text": ""})
 
 
-def _answer(key: str, act: StepAct[Any], text: bytes) -> BaseException:
+def answer(key: str, act: StepAct[Any], text: bytes) -> Exception:
+    """Give the exception that `answer_payload` wrote; its constructor is not called again.
+
+    Raises OutcomeUnreadable if the code no longer declares that class.
+    """
     shape = orjson.loads(text)
+    if shape["error"] == StepFailed.__qualname__:
+        return StepFailed(key=key, failures=tuple(shape["facts"]["failures"]))
     for kind in act.step.options.raises:
         if kind.__qualname__ == shape["error"]:
-            return kind(*shape["args"])
-    return StepFailed(key=key, failures=(shape["text"],))
+            found = kind.__new__(kind, *shape["args"])
+            vars(found).update(shape["facts"])
+            return found
+    declared = ", ".join(kind.__qualname__ for kind in act.step.options.raises)
+    raise OutcomeUnreadable(
+        key=key, found=f"the answer {shape['error']}", expected=declared or "no answer"
+    )
+
+
+def _storable(text: str) -> str:
+    return text.encode(errors="replace").decode().replace("\0", "?")
 
 
 def is_declared(error: BaseException, raises: tuple[type[Exception], ...]) -> bool:

@@ -165,8 +165,6 @@ class Runner:
         self._body = Body(self.process, arguments, run=self.id, info=info, reached=self._reached)
         self._body.start()
         self._open_arrived()
-        if self.loaded.cancelling:
-            self._cancel()
         return self.settle()
 
     def resume(self, key: str, outcome: Ready, seq: int) -> None:
@@ -218,32 +216,35 @@ class Runner:
             for key, act in arrived:
                 if key in self.history.outcomes or self.has_ended:
                     continue
-                self._arrive(self, key, act)
+                if self._is_cancelled_at(key):
+                    self._cancel(key, act)
+                else:
+                    self._arrive(self, key, act)
 
-    def _cancel(self) -> None:
-        """Raise Cancelled at every act that rests; what is in flight ends first."""
+    def _is_cancelled_at(self, key: str) -> bool:
+        """Whether a cancelled run stops here; what is in flight, or in doubt, ends first."""
+        if not self.loaded.cancelling or self._body is None or self._body.is_cancelled(key):
+            return False
+        known = self.open.get(key)
+        return known is None or known.state != "attempting"
+
+    def _cancel(self, key: str, act: Act[Any]) -> None:
+        """Withdraw an act, and raise Cancelled where the body awaits it."""
         assert self._body is not None, "a run is begun before it is cancelled"
-        for key in list(self._body.resting):
-            if key in self.attempting or key in self.starting:
-                continue
-            act = self.open.pop(key, None)
-            if act is not None:
-                self._withdraw(key, act)
-            if key in self._body.resting:
-                self._body.interrupt(key)
-                self._arrived = []
+        seq = self._withdraw(key, is_step=isinstance(act, StepAct))
+        outcome = Ready(None, Cancelled(), self.entries.latest)
+        self._body.resume(key, seq, outcome)
 
-    def _withdraw(self, key: str, act: OpenAct) -> None:
-        if act.kind == "step":
-            fact: Any = facts.StepCancelled(by="run")
-        else:
-            fact = facts.WaitClosed(by="cancel")
-        if act.task_id is not None:
-            task = reference("tsk", act.task_id)
+    def _withdraw(self, key: str, *, is_step: bool) -> int:
+        known = self.open.pop(key, None)
+        if known is not None and known.task_id is not None:
+            task = reference("tsk", known.task_id)
             self.record(facts.TaskWithdrawn(task=task, cause="cancel"), key=key)
-            self.change.also("task", {**self.withdrawn_task(act), "state": "withdrawn"})
-        self.record(fact, key=key)
-        self.change.closed.append(key)
+            self.change.also("task", {**self.withdrawn_task(known), "state": "withdrawn"})
+        if known is not None:
+            self.change.closed.append(key)
+        fact: Any = facts.StepCancelled(by="run") if is_step else facts.WaitClosed(by="cancel")
+        return self.record(fact, key=key)
 
     def withdrawn_task(self, act: OpenAct) -> dict[str, Any]:
         """The columns of a task that an update of its state must name."""

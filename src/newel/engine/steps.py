@@ -27,7 +27,7 @@ from newel.domain.values import Call, Effect
 from newel.engine import granting
 from newel.engine.body import Ready
 from newel.engine.history import Recorded
-from newel.engine.outcomes import answer_payload
+from newel.engine.outcomes import answer, answer_payload
 from newel.engine.runner import Runner
 from newel.flow.act import StepAct
 
@@ -201,12 +201,13 @@ def _succeed(run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished) ->
         ),
         payload=payload,
     )
+    ready = Ready(done.value, None, run.entries.latest)
     if effect is not None:
         granting.record(run, opened, act, effect, seq=seq, calls=done.calls)
     _closed(run, opened, "step.succeeded", seq)
     if run.on_outcome is not None:
         run.on_outcome(run, done.key, done.value)
-    run.resume(done.key, Ready(done.value, None, run.host.now()), seq)
+    run.resume(done.key, ready, seq)
 
 
 def _answer(
@@ -217,7 +218,10 @@ def _answer(
     *,
     cause: Literal["answer", "given_up"],
 ) -> None:
-    payload = run.sealer.seal(answer_payload(error))
+    act = run.acts[opened.key]
+    assert isinstance(act, StepAct), "only a step has an answer"
+    text = answer_payload(error, act.step.options.raises)
+    payload = run.sealer.seal(text)
     seq = _note(
         run,
         opened,
@@ -230,7 +234,8 @@ def _answer(
         payload=payload,
     )
     _closed(run, opened, "step.failed", seq)
-    run.resume(done.key, Ready(None, error, run.host.now()), seq)
+    given = answer(opened.key, act, text)
+    run.resume(done.key, Ready(None, given, run.entries.latest), seq)
 
 
 def _fail(

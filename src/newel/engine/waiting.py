@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 from newel.audit import catalogue as facts
 from newel.base.errors import Overdue
 from newel.base.ids import parse_reference, reference
@@ -102,15 +104,22 @@ def _addressee(by: Person | Team | None) -> tuple[UUID | None, str]:
 def close_by_timer(run: Runner, act: OpenAct) -> None:
     """Close a wait whose moment has come: a timer is done, any other wait is overdue."""
     late = max(run.host.now() - act.due_at, _NO_TIME) if act.due_at is not None else _NO_TIME
-    fact = facts.WaitClosed(by="timer", late_us=late // _MICROSECOND)
+    payload = None
+    if act.kind != "timer" and act.due_at is not None:  # what a replay's Overdue must say again
+        payload = run.sealer.seal(orjson.dumps({"due": act.due_at.isoformat()}))
+    fact = facts.WaitClosed(
+        by="timer",
+        late_us=late // _MICROSECOND,
+        outcome_digest=None if payload is None else run.sealer.digest(payload),
+    )
     if act.task_id is not None:
         task = reference("tsk", act.task_id)
         run.record(facts.TaskWithdrawn(task=task, cause="timer"), key=act.key)
         run.change.also("task", {**run.withdrawn_task(act), "state": "expired"})
-    seq = run.record(fact, key=act.key)
+    seq = run.record(fact, key=act.key, payload=payload)
     _closed(run, act, seq)
     error = None if act.kind == "timer" else Overdue(act.key, act.due_at)
-    run.resume(act.key, Ready(None, error, run.host.now()), seq)
+    run.resume(act.key, Ready(None, error, run.entries.latest), seq)
 
 
 def close_by_event(run: Runner, act: OpenAct, payload: bytes) -> None:
@@ -122,7 +131,7 @@ def close_by_event(run: Runner, act: OpenAct, payload: bytes) -> None:
     fact = facts.WaitClosed(by="event", outcome_digest=run.sealer.digest(sealed))
     seq = run.record(fact, key=act.key, payload=sealed)
     _closed(run, act, seq)
-    run.resume(act.key, Ready(value, None, run.host.now()), seq)
+    run.resume(act.key, Ready(value, None, run.entries.latest), seq)
 
 
 def _closed(run: Runner, act: OpenAct, seq: int) -> None:

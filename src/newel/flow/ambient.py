@@ -22,10 +22,10 @@ def now() -> datetime:
 
 
 def new_id(name: str) -> UUID:
-    """A UUID derived from run, section, name and count: the same on every replay."""
+    """A UUID derived from run, branch, section, name and count: the same on every replay."""
     driven = _driven("new_id()")
     moment = MOMENT.get()
-    full = f"{SECTION.get()}{name}"
+    full = "\0".join(("" if moment is None else moment.branch, SECTION.get(), name))
     count = 1
     if moment is not None:
         count = moment.ids.get(full, 0) + 1

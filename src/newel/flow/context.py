@@ -31,9 +31,13 @@ class Driven:
 
 @dataclass(slots=True)
 class Moment:
-    """The time of the latest outcome that a branch has received; moves with the branch."""
+    """The time of the latest outcome that a branch has received; moves with the branch.
+
+    branch: which branch this is, by forks in program order; the body itself is "".
+    """
 
     at: datetime
+    branch: str = ""
     ids: dict[str, int] = field(default_factory=dict)
 
 
