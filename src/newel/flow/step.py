@@ -165,10 +165,20 @@ class Step(Generic[P, R]):
             return b"{}"
         shape: dict[str, orjson.Fragment | object] = {}
         for index, (name, parameter, codec) in enumerate(self._parameters):
-            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-                shape[name] = [orjson.loads(codec.dump(value)) for value in args[index:]]
+            kind = parameter.kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                if len(args) > index:
+                    shape[name] = [orjson.loads(codec.dump(value)) for value in args[index:]]
                 continue
-            if index < len(args):
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                named = {each for each, _, _ in self._parameters} - {name}
+                rest = {each: value for each, value in kwargs.items() if each not in named}
+                if rest:
+                    shape[name] = {
+                        each: orjson.loads(codec.dump(value)) for each, value in rest.items()
+                    }
+                continue
+            if index < len(args) and kind is not inspect.Parameter.KEYWORD_ONLY:
                 value = args[index]
             elif name in kwargs:
                 value = kwargs[name]
@@ -184,10 +194,17 @@ class Step(Generic[P, R]):
         """Fill a template of the step's metadata with the arguments of a call.
 
         Templates name parameters and their attributes: `org/{username}`, `{person.ref}`.
+        Raises DefinitionError where the template or the call does not fit the parameters.
         """
-        bound = inspect.signature(self.function).bind(*args, **kwargs)
-        bound.apply_defaults()
-        return template.format_map(bound.arguments)
+        try:
+            bound = inspect.signature(self.function).bind(*args, **kwargs)
+            bound.apply_defaults()
+            return template.format_map(bound.arguments)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise DefinitionError(
+                f"The template {template!r} of `{self.name}` does not fit its call: {error}.",
+                fix="name parameters of the step and their attributes, and give all of them.",
+            ) from error
 
     def effect_key(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bytes | None:
         """What the call would bring into being, as 16 bytes shared by all runs; None if unnamed.
