@@ -21,7 +21,7 @@ OWNERS = {
     "api_key": {"access"},
     "audit_stream": {"streams"},
     "definition": {"registry"},
-    "deployment": {"migrate"},
+    "deployment": {"deployment"},
     "entitlement": {"registry"},
     "event": {"journal"},
     "event_batch": {"journal"},

@@ -1,0 +1,79 @@
+"""All commands in one application, and what becomes of what goes wrong in them.
+
+A mistake of the person who typed is one sentence on standard error and a status that is not 0;
+a traceback is kept for mistakes of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from cyclopts import App, CycloptsError
+
+from newel.base.errors import NewelError
+from newel.base.version import VERSION
+from newel.cli import demonstration, keys, reading, scaffold, serving, verbs
+from newel.embedded.errors import EmbeddedServerError
+
+__all__ = ["answered", "application"]
+
+REFUSED: Final = 1
+MISTYPED: Final = 2
+INTERRUPTED: Final = 130
+CLOSED_PIPE: Final = 141
+_BENCH: Final = "Measure what the engine does per second on this machine."
+
+
+def application() -> App:
+    """Put all commands together."""
+    app = App(
+        name="newel",
+        help="Internal operations you can prove. Commands find the project in this directory.",
+        version=VERSION,
+        version_flags=["--version"],
+        help_flags=["--help", "-h"],
+        result_action="return_value",
+    )
+    app.command(demonstration.demo)
+    app.command(scaffold.init)
+    for command in (serving.dev, serving.serve, serving.worker, serving.migrate):
+        app.command(command)
+    app.command(reading.runs)
+    app.command(reading.status)
+    app.command(reading.tasks)
+    for verb in (verbs.start, verbs.decide, verbs.retry, verbs.skip, verbs.cancel):
+        app.command(verb)
+    app.command(verbs.complete_by_hand, name="complete-by-hand")
+    app.command(keys.key)
+    app.command("newel.cli.bench:bench", name="bench", help=_BENCH)
+    return app
+
+
+def answered(arguments: Sequence[str]) -> int:
+    """Carry out one command line; answers with the status of the process."""
+    try:
+        status = application()(
+            list(arguments), exit_on_error=False, print_error=False, help_on_error=False
+        )
+    except CycloptsError as mistyped:
+        return _told(f"{_sentence(mistyped)} `newel --help` lists the commands.", MISTYPED)
+    except (NewelError, EmbeddedServerError) as refused:
+        return _told(str(refused), REFUSED)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has gone: there is nobody to tell
+        return CLOSED_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status if isinstance(status, int) else 0
+
+
+def _told(sentence: str, status: int) -> int:
+    print(f"newel: {sentence}", file=sys.stderr)
+    return status
+
+
+def _sentence(mistyped: CycloptsError) -> str:
+    said = " ".join(str(mistyped).split())
+    return said if said.endswith((".", "?", "!")) else f"{said}."

@@ -1,0 +1,1 @@
+"""The demo: its stage, its programs, its scenario, and the account of what happened."""

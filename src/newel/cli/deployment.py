@@ -1,0 +1,185 @@
+"""The deployment of the project in the current directory, as every command opens it.
+
+Settings say where the data lie; there is the database (the embedded server, shared by whoever
+uses the same directory and stopped by the last to leave, or the one that the settings name) and
+the key-encryption key. Two commands with the same data directory see the same deployment.
+
+    settings -> data directory -> server -> migrations -> database -> project -> engine
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final, TypeVar
+
+import asyncpg
+
+from newel.base.errors import InvalidInput, StoreError
+from newel.base.settings import Settings, load_settings
+from newel.cli.project import example_settings, load_project
+from newel.embedded import running_server
+from newel.engine import Engine, Vault, WorkerSettings
+from newel.engine.desks import TrackerDesk
+from newel.store import deployment as purposes
+from newel.store.database import LOST, Database
+from newel.store.migrate import check, migrate
+
+__all__ = [
+    "Deployment",
+    "applied_migrations",
+    "carried_out",
+    "engine_of",
+    "found_engine",
+    "found_here",
+    "local_zone",
+    "opened",
+]
+
+_KEY_BYTES: Final = 32
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """An open database, the settings it was found by, and what the database is for."""
+
+    settings: Settings
+    database: Database
+    purpose: purposes.Purpose
+
+
+def carried_out(work: Coroutine[Any, Any, _Answer]) -> _Answer:
+    """Run a command's coroutine; SIGTERM ends it as Ctrl-C does, so that nothing stays behind."""
+
+    async def tied() -> _Answer:
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(tied())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, *, new: bool = True) -> AsyncIterator[Deployment]:
+    """Open the database, with all migrations where the server is newel's own.
+
+    new: make a deployment where there is none. Raises StoreError if there is none or the server
+    does not answer, SchemaOutdated where somebody else's server lacks migrations.
+    """
+    async with _server(settings, new=new) as dsn:
+        with _explained(settings):
+            if settings.database_url is None:
+                await migrate(dsn)
+            database = await Database.open(dsn)
+            await check(database.fetch)
+        try:
+            purpose = await purposes.read(database)
+            yield Deployment(settings=settings, database=database, purpose=purpose)
+        finally:
+            await database.close()
+
+
+@contextlib.asynccontextmanager
+async def found_here(*, new: bool = False) -> AsyncIterator[Deployment]:
+    """Open the deployment of the current directory; by default one that is there already."""
+    async with opened(load_settings(), new=new) as deployment:
+        yield deployment
+
+
+@contextlib.asynccontextmanager
+async def found_engine(*, new: bool = True) -> AsyncIterator[Engine]:
+    """Open the deployment of the current directory with the project's processes."""
+    async with found_here(new=new) as deployment:
+        yield await engine_of(deployment)
+
+
+async def applied_migrations(settings: Settings) -> list[str]:
+    """Bring the database to this version; answers with the names of the files applied."""
+    async with _server(settings, new=True) as dsn:
+        with _explained(settings):
+            return await migrate(dsn)
+
+
+async def engine_of(deployment: Deployment) -> Engine:
+    """Make the engine of a deployment; processes and systems are written down.
+
+    A demo without a project of its own is about the example company.
+    """
+    settings = deployment.settings
+    if deployment.purpose.kind == "demo" and not settings.processes:
+        settings = example_settings(settings)
+    project = load_project(settings)
+    engine = Engine(
+        deployment.database,
+        _vault(settings),
+        project.processes,
+        connectors=project.connectors,
+        desk=TrackerDesk(project.trackers[0]) if project.trackers else None,
+        worker=WorkerSettings(
+            lease=settings.lease,
+            heartbeat=settings.heartbeat,
+            concurrency=settings.concurrency,
+            grace=settings.grace,
+        ),
+    )
+    await engine.register()
+    return engine
+
+
+def local_zone() -> tzinfo:
+    """Give the zone of this machine, in which answers are printed."""
+    zone = datetime.now(UTC).astimezone().tzinfo
+    assert zone is not None, "an aware moment has a zone"
+    return zone
+
+
+@contextlib.asynccontextmanager
+async def _server(settings: Settings, *, new: bool) -> AsyncIterator[str]:
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    directory = settings.data_directory / "postgres"
+    if not new and not directory.exists():
+        raise StoreError(
+            f"There is no deployment in {settings.data_directory}. "
+            "`newel dev` makes one of this project, `newel demo` plays one."
+        )
+    async with running_server(directory) as server:
+        yield server.dsn
+
+
+def _vault(settings: Settings) -> Vault:
+    if settings.key_encryption_key is None:
+        return Vault.at(settings.data_directory / "keys" / "kek")
+    text = settings.key_encryption_key.resolve().reveal()
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise InvalidInput({"key_encryption_key": f"is not {_KEY_BYTES} bytes in base64"})
+    return Vault(key, settings.key_encryption_key.scheme)
+
+
+@contextlib.contextmanager
+def _explained(settings: Settings) -> Iterator[None]:
+    """Say in a sentence why a database cannot be used; the address itself is never shown."""
+    whose = "the settings name" if settings.database_url else "newel brings"
+    try:
+        yield
+    except LOST as cause:
+        why = type(cause).__name__
+        raise StoreError(f"The PostgreSQL that {whose} does not answer ({why}).") from cause
+    except (asyncpg.PostgresError, ValueError) as cause:
+        raise StoreError(f"The PostgreSQL that {whose} cannot be used: {cause}.") from cause

@@ -1,0 +1,164 @@
+"""What the long-lived commands are made of: a server, a worker, and the wish to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+
+from newel.base import log
+from newel.base.errors import StoreError
+from newel.base.settings import Settings
+from newel.cli.deployment import Deployment, engine_of, local_zone
+from newel.engine import Engine, Worker
+from newel.engine.told import Teller, service
+
+if TYPE_CHECKING:
+    from newel.connectors.base import Connector
+
+__all__ = ["asked_to_stop", "log_lines", "web_server", "working"]
+
+_WEB: Final = "newel.web.app"
+_LAST_ANSWERS_S: Final = 3
+
+
+def log_lines(name: str, settings: Settings) -> None:
+    """Set up the log of a program."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    log.configure(service(name, socket.gethostname()), level=level)
+
+
+async def asked_to_stop(*programs: asyncio.Task[Any]) -> None:
+    """Wait for Ctrl-C or SIGTERM; ends early if a program does, and raises what it failed with."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked.set)
+    waiting = asyncio.create_task(asked.wait())
+    done, _ = await asyncio.wait({waiting, *programs}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for program in done - {waiting}:
+        program.result()
+
+
+@contextlib.asynccontextmanager
+async def web_server(engine: Engine, settings: Settings) -> AsyncIterator[str]:
+    """Serve API and console while the block runs; gives the address.
+
+    The web is started by its import string: command line and web do not import each other.
+    Raises StoreError if the port is taken.
+    """
+    create_app = importlib.import_module(_WEB).create_app
+    app = create_app(engine, settings=settings, zone=local_zone())
+    listener = _bound(settings.host, settings.port)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_LAST_ANSWERS_S,
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        yield f"http://{host}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+@contextlib.asynccontextmanager
+async def working(
+    deployment: Deployment, *, engine: Engine | None = None, tells: bool = False
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Drive runs while the block runs; gives the task, which ends only if the worker fails.
+
+    tells: one JSON line on standard output for each committed event.
+    """
+    engine = engine or await engine_of(deployment)
+    worker = engine.new_worker()
+    if tells:
+        worker.teller = Teller(service("worker", socket.gethostname()))
+    if deployment.purpose.kind != "production":
+        _follow(engine, worker)
+    driving = asyncio.create_task(_driven(worker))
+    try:
+        yield driving
+    finally:
+        if not driving.done():
+            await worker.stop()
+        with contextlib.suppress(asyncio.CancelledError):
+            await driving
+        for connector in _connectors(engine):
+            await connector.aclose()
+
+
+async def _driven(worker: Worker) -> None:
+    await worker.run()
+    if worker.failure is not None:
+        raise worker.failure
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the command that runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture nothing."""
+        yield
+
+
+class _WorkerClock:
+    """The clock of the database as a worker knows it; seconds are the host's."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def now(self) -> datetime:
+        """Give the database's time."""
+        return self._worker.now()
+
+    def monotonic(self) -> float:
+        """Give the host's monotonic seconds."""
+        return asyncio.get_running_loop().time()
+
+
+def _follow(engine: Engine, worker: Worker) -> None:
+    """Let connectors share a clock that is moved; assertions of another hour would be refused."""
+    clock = _WorkerClock(worker)
+    for connector in _connectors(engine):
+        connector.clock = connector.http.clock = clock
+
+
+def _connectors(engine: Engine) -> list[Connector]:
+    from newel.connectors.base import Connector
+
+    return [each for each in engine.connectors if isinstance(each, Connector)]
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as cause:
+        listener.close()
+        why = os.strerror(cause.errno) if cause.errno else str(cause)
+        fix = "`--port 0` takes a free one." if port else "Check the setting `host`."
+        raise StoreError(f"Cannot listen on {host}:{port}: {why}. {fix}") from cause
+    return listener

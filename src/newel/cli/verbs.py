@@ -1,0 +1,169 @@
+"""The verbs: starting a run, deciding a task, and what operators do with a run that is stuck."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import orjson
+from cyclopts import Parameter
+
+from newel.base.errors import InvalidInput
+from newel.base.ids import reference
+from newel.cli.output import say, say_json
+from newel.cli.parameters import AsJson, Evidence, Key, NamedActor, Reason, Run
+from newel.cli.references import run_named, task_named
+
+if TYPE_CHECKING:
+    from newel.audit.leaf import Actor
+    from newel.engine import Engine, Started
+
+__all__ = ["cancel", "complete_by_hand", "decide", "retry", "skip", "start"]
+
+_Answer = TypeVar("_Answer")
+
+
+def start(
+    process: Annotated[str, Parameter(help="Name of a process of this project.")],
+    /,
+    *,
+    document: Annotated[
+        str,
+        Parameter(name="--input", help="The input: a JSON file, - for standard input, or JSON."),
+    ],
+    key: Annotated[
+        str | None, Parameter(name="--key", help="Sent twice with one key, it is one run.")
+    ] = None,
+    actor: NamedActor = "",
+    as_json: AsJson = False,
+) -> None:
+    """Start a run of a process; nothing is made if the input is wrong."""
+    given = _document(document)
+
+    async def started(engine: Engine, acting: Actor) -> Started:
+        return await engine.start(process, given, actor=acting, idempotency_key=key, source="cli")
+
+    made = _acted(actor, started, new=True)
+    run = reference("run", made.run)
+    person = None if made.person is None else reference("per", made.person)
+    if as_json:
+        return say_json({"run": run, "is_new": made.is_new, "person": person})
+    return say(f"Started {run}." if made.is_new else f"It had been started before: {run}.")
+
+
+def decide(
+    task: Annotated[str, Parameter(help="Reference of a task: tsk_….")],
+    /,
+    *,
+    approved: Annotated[bool, Parameter(name="--yes", negative="--no", help="Approve or reject.")],
+    actor: NamedActor,
+    comment: Annotated[str, Parameter(help="Why; a rejection needs one.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Decide a task, once."""
+    named = task_named(task)
+    _acted(
+        actor,
+        lambda engine, acting: engine.decide(
+            named, approved=approved, actor=acting, comment=comment
+        ),
+    )
+    decision = "approve" if approved else "reject"
+    _said({"task": task, "decision": decision}, f"Decided {task}: {decision}.", as_json=as_json)
+
+
+def retry(
+    run: Run,
+    key: Annotated[str | None, Parameter(help="Key of the step; without it all that wait.")] = None,
+    /,
+    *,
+    actor: NamedActor,
+    as_json: AsJson = False,
+) -> None:
+    """Try a parked or waiting step again, with a fresh series of rounds."""
+    named = run_named(run)
+    _acted(actor, lambda engine, acting: engine.retry(named, key, actor=acting))
+    _said({"run": run, "key": key}, f"{key or 'What waits'} is tried again.", as_json=as_json)
+
+
+def skip(
+    run: Run, key: Key, /, *, actor: NamedActor, reason: Reason, as_json: AsJson = False
+) -> None:
+    """Let a run go on without a step whose result it does not need."""
+    named = run_named(run)
+    _acted(actor, lambda engine, acting: engine.skip(named, key, actor=acting, reason=reason))
+    _said({"run": run, "key": key}, f"{key} is skipped.", as_json=as_json)
+
+
+def complete_by_hand(
+    run: Run,
+    key: Key,
+    /,
+    *,
+    value: Annotated[str, Parameter(help="The step's result as JSON.")],
+    evidence: Evidence,
+    actor: NamedActor,
+    reason: Reason,
+    as_json: AsJson = False,
+) -> None:
+    """Give the result of a step that a person has done."""
+    named, result = run_named(run), _json("value", value)
+    _acted(
+        actor,
+        lambda engine, acting: engine.complete_by_hand(
+            named, key, result, evidence=evidence, actor=acting, reason=reason
+        ),
+    )
+    _said({"run": run, "key": key}, f"{key} is completed by hand.", as_json=as_json)
+
+
+def cancel(run: Run, /, *, actor: NamedActor, reason: Reason, as_json: AsJson = False) -> None:
+    """Ask for the end of a run; it ends at its next act."""
+    named = run_named(run)
+    _acted(actor, lambda engine, acting: engine.cancel(named, actor=acting, reason=reason))
+    _said({"run": run}, f"{run} is being cancelled.", as_json=as_json)
+
+
+def _acted(
+    actor: str, verb: Callable[[Engine, Actor], Awaitable[_Answer]], *, new: bool = False
+) -> _Answer:
+    from newel.cli.deployment import carried_out, found_engine
+
+    async def done() -> _Answer:
+        async with found_engine(new=new) as engine:
+            return await verb(engine, await engine.actor(actor or None, via="cli"))
+
+    return carried_out(done())
+
+
+def _said(document: dict[str, object], sentence: str, *, as_json: bool) -> None:
+    if as_json:
+        say_json(document)
+    else:
+        say(sentence)
+
+
+def _document(given: str) -> object:
+    """Read an input where it lies: JSON itself, a file, or standard input."""
+    if given == "-":
+        return _json("--input", sys.stdin.read())
+    if given.lstrip()[:1] in {"{", "[", '"'}:
+        return _json("--input", given)
+    try:
+        return _json(given, Path(given).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as cause:
+        raise InvalidInput({given: f"cannot be read as a file ({_why(cause)})"}) from cause
+
+
+def _why(cause: Exception) -> str:
+    return cause.strerror or "" if isinstance(cause, OSError) else "it is no UTF-8 text"
+
+
+def _json(name: str, text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as cause:
+        where = f"line {cause.lineno}, column {cause.colno}"
+        raise InvalidInput({name: f"is not JSON ({where}: {cause.msg})"}) from None
