@@ -50,9 +50,20 @@ _PROBED: Final = ("outage", "throttle", "auth")
 class Probed(Protocol):
     """What the engine needs of a connector: its credential, its name, one cheap read."""
 
-    credential: str
-    name: str
-    title: str
+    @property
+    def credential(self) -> str:
+        """The credential's name, never the credential."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name that keys and entitlements begin with."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """The system's own name."""
+        ...
 
     async def probe(self) -> None:
         """Raise a StepError while the system does not answer."""
