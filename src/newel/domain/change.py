@@ -240,6 +240,12 @@ class Change:
         """Add a row of a table that is written rarely."""
         self.rest.setdefault(table, []).append(row)
 
+    def forget(self, table: str, key: str) -> None:
+        """Take back the rows of an act that is closed before it was ever written."""
+        left = [row for row in self.rest.pop(table, ()) if row["key"] != key]
+        if left:
+            self.rest[table] = left
+
     def seal(self, entries: Entries, *, run_state: str | None) -> Change:
         """Take the run's events, sealed; raises LogInconsistent if there are none."""
         self.events.extend(entries.sealed(run_state))

@@ -124,6 +124,8 @@ class Runner:
         self.sealer = loaded.sealer
         self.state = loaded.state
         self.as_of = loaded.as_of
+        self.moment = host.now()
+        self._idempotency_keys: dict[str, str] = {}
         self.subject = None if loaded.subject is None else reference("per", loaded.subject)
         self.entries = Entries(loaded.head, host.event_id)
         self.change = Change(run=self.id, from_seq=loaded.head.seq)
@@ -228,6 +230,14 @@ class Runner:
         known = self.open.get(key)
         return known is None or known.state != "attempting"
 
+    def _stop_cancelled(self) -> None:
+        """Cancel what has come to rest since the request: it waits for nothing any more."""
+        assert self._body is not None, "a run is begun before it settles"
+        for key in list(self._body.resting):
+            if key in self.open and self._is_cancelled_at(key):
+                self._cancel(key, self.acts[key])
+        self._open_arrived()
+
     def _cancel(self, key: str, act: Act[Any]) -> None:
         """Withdraw an act, and raise Cancelled where the body awaits it."""
         assert self._body is not None, "a run is begun before it is cancelled"
@@ -243,6 +253,7 @@ class Runner:
             self.change.also("task", {**self.withdrawn_task(known), "state": "withdrawn"})
         if known is not None:
             self.change.closed.append(key)
+            self.change.forget("open_act", key)
         fact: Any = facts.StepCancelled(by="run") if is_step else facts.WaitClosed(by="cancel")
         return self.record(fact, key=key)
 
@@ -266,7 +277,7 @@ class Runner:
         """Add a fact to the Change in the making; answers with its place in the stream."""
         return self.entries.add(
             fact,
-            at=self.host.now(),
+            at=self.moment,
             actor=self.host.actor,
             subject=self.subject,
             key=key,
@@ -275,7 +286,7 @@ class Runner:
 
     def beside(self, stream: str, fact: Any, *, system: str | None) -> None:
         """Add a fact for a stream that is no run; such a Change travels alone."""
-        self.change.beside.append(Beside(stream, fact, self.host.now(), self.host.actor, system))
+        self.change.beside.append(Beside(stream, fact, self.moment, self.host.actor, system))
 
     def opened(self, payload: bytes) -> bytes:
         """A payload's plain bytes."""
@@ -288,7 +299,10 @@ class Runner:
 
     def idempotency_key(self, key: str) -> str:
         """What a system that takes idempotency keys is given: the same in every attempt."""
-        return idempotency_key(self.id, key)
+        found = self._idempotency_keys.get(key)
+        if found is None:
+            found = self._idempotency_keys[key] = idempotency_key(self.id, key)
+        return found
 
     def intend(self, act: OpenAct, round_: int) -> None:
         """Record that an attempt is about to be made; it starts when this is committed."""
@@ -313,6 +327,8 @@ class Runner:
     def settle(self) -> Settled:
         """Close the Change in the making: the run's new state, and whether it rests."""
         body = self._body
+        if body is not None and self.loaded.cancelling:
+            self._stop_cancelled()
         if body is not None and body.has_ended and not self.has_ended:
             self._end(body)
         rests = self.has_ended or not (self.attempting or self.starting)
@@ -405,7 +421,7 @@ class Runner:
             self.blocked = ("bug", str(error))
             return
         payload = self.sealer.seal(text)
-        elapsed = self.host.now() - self.loaded.started_at
+        elapsed = self.moment - self.loaded.started_at
         self.has_ended, self.state_at_end = True, "completed"
         self.record(
             facts.RunCompleted(

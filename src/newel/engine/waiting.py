@@ -33,7 +33,7 @@ def arrive(run: Runner, key: str, act: WaitAct[Any]) -> None:
 
 
 def _open(run: Runner, key: str, spec: WaitSpec) -> OpenAct:
-    now = run.host.now()
+    now = run.moment
     due_at = _due(spec, now)
     opened = OpenAct(key=key, kind=spec.kind, state="open", opened_at=now, due_at=due_at)
     run.open[key] = opened
@@ -103,7 +103,7 @@ def _addressee(by: Person | Team | None) -> tuple[UUID | None, str]:
 
 def close_by_timer(run: Runner, act: OpenAct) -> None:
     """Close a wait whose moment has come: a timer is done, any other wait is overdue."""
-    late = max(run.host.now() - act.due_at, _NO_TIME) if act.due_at is not None else _NO_TIME
+    late = max(run.moment - act.due_at, _NO_TIME) if act.due_at is not None else _NO_TIME
     payload = None
     if act.kind != "timer" and act.due_at is not None:  # what a replay's Overdue must say again
         payload = run.sealer.seal(orjson.dumps({"due": act.due_at.isoformat()}))
@@ -136,11 +136,7 @@ def close_by_event(run: Runner, act: OpenAct, payload: bytes) -> None:
 
 def _closed(run: Runner, act: OpenAct, seq: int) -> None:
     run.open.pop(act.key, None)
-    run.change.rest["open_act"] = [
-        row for row in run.change.rest.get("open_act", []) if row["key"] != act.key
-    ]
-    if not run.change.rest["open_act"]:
-        del run.change.rest["open_act"]
+    run.change.forget("open_act", act.key)
     run.change.closed.append(act.key)
-    now = run.host.now()
+    now = run.moment
     run.history.outcomes[act.key] = Recorded(seq, "wait.closed", now, b"", None)
