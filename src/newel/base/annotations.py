@@ -19,14 +19,19 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from inspect import Parameter
-from typing import Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
 import typing_extensions
-from pydantic import BaseModel
 
 from newel.base.errors import NotJournalable
+from newel.base.later import Later
 from newel.base.secrets import Secret, SecretRef
+
+if TYPE_CHECKING:
+    import pydantic
+else:
+    pydantic = Later("pydantic")
 
 __all__ = ["check_annotation", "described"]
 
@@ -225,14 +230,14 @@ def _unwrapped(annotation: object) -> object | None:
 def _has_fields(origin: type) -> bool:
     return (
         dataclasses.is_dataclass(origin)
-        or issubclass(origin, BaseModel)
+        or issubclass(origin, pydantic.BaseModel)
         or (issubclass(origin, tuple) and hasattr(origin, "_fields"))
     )
 
 
 def _fields(origin: type, place: str) -> dict[str, object]:
     """Give the annotations of a record's fields by name."""
-    if issubclass(origin, BaseModel):
+    if issubclass(origin, pydantic.BaseModel):
         origin.model_rebuild()
         return {name: field.annotation for name, field in origin.model_fields.items()}
     try:

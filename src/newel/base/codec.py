@@ -18,15 +18,32 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import UnionType
-from typing import Any, Final, Generic, TypeVar, Union, cast, get_args, get_origin, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    overload,
+)
 
 import orjson
-from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
 from typing_extensions import TypeAliasType
 
 from newel.base.annotations import check_annotation, described
 from newel.base.errors import InvalidInput, NotJournalable, OutcomeUnreadable
+from newel.base.later import Later
+
+if TYPE_CHECKING:
+    import pydantic
+    import pydantic_core
+else:
+    pydantic = Later("pydantic")
+    pydantic_core = Later("pydantic_core")
 
 __all__ = ["OUTCOME_LIMIT", "Codec", "codec_of", "json_schema"]
 
@@ -37,12 +54,12 @@ _alias: Any = TypeAliasType  # Any: checkers know aliases only as statements
 OUTCOME_LIMIT: Final = 256 * 1024
 """Bytes that one outcome may hold; more is stored elsewhere and referred to."""
 
-_CONFIG: Final = ConfigDict(
-    ser_json_bytes="base64",
-    val_json_bytes="base64",
-    ser_json_timedelta="iso8601",
-    allow_inf_nan=False,
-)
+_CONFIG: Final[pydantic.ConfigDict] = {
+    "ser_json_bytes": "base64",
+    "val_json_bytes": "base64",
+    "ser_json_timedelta": "iso8601",
+    "allow_inf_nan": False,
+}
 _UNEXPECTED: Final = re.compile(
     r"Expected `(?P<expected>[^`]+)`"
     r"(?:.*?field_name='(?P<field>[^']*)')?(?:.*?input_type=(?P<found>\w+))?"
@@ -63,16 +80,29 @@ class Codec(Generic[T]):
 
     __slots__ = ("_adapter", "_holds_moments", "annotation", "name")
 
-    def __init__(self, annotation: object, *, place: str = "") -> None:
-        """Check the annotation and prepare for it; errors: NotJournalable (F701, F702)."""
-        check_annotation(annotation, place=place)
+    def __init__(self, annotation: object, *, place: str = "", later: bool = False) -> None:
+        """Check the annotation and prepare for it; errors: NotJournalable (F701, F702).
+
+        later: do so at first use; for annotations of our own, which are known to be right.
+        """
         self.annotation = annotation
         self.name = described(annotation)
+        if not later:
+            check_annotation(annotation, place=place)
+            self._prepare()
+
+    def __getattr__(self, name: str) -> Any:  # Any: one of the two slots below
+        if name not in {"_adapter", "_holds_moments"}:
+            raise AttributeError(name)
+        self._prepare()
+        return object.__getattribute__(self, name)
+
+    def _prepare(self) -> None:
         # The alias lets the settings of the outermost type reach a dataclass below it.
-        alias: Any = _alias("Value", annotation)  # Any: made at run time
+        alias: Any = _alias("Value", self.annotation)  # Any: made at run time
         try:
-            self._adapter: TypeAdapter[T] = TypeAdapter(alias, config=_CONFIG)
-        except PydanticUserError as cause:
+            self._adapter: pydantic.TypeAdapter[T] = pydantic.TypeAdapter(alias, config=_CONFIG)
+        except pydantic.PydanticUserError as cause:
             raise NotJournalable(
                 f"`{self.name}` cannot be kept in the journal: {cause.message}",
                 fix="a frozen dataclass of values.",
@@ -94,7 +124,7 @@ class Codec(Generic[T]):
         """Write a value as JSON; errors: NotJournalable, naming the place and never the value."""
         try:
             data = self._adapter.dump_json(value, warnings="error")
-        except PydanticSerializationError as cause:
+        except pydantic_core.PydanticSerializationError as cause:
             # Its text quotes values, so it is not chained.
             raise self._unsuitable(_said(str(cause))) from None
         if self._holds_moments:
@@ -105,7 +135,7 @@ class Codec(Generic[T]):
         """Read a recorded value; errors: OutcomeUnreadable, naming the key."""
         try:
             return self._adapter.validate_json(data, strict=True)
-        except ValidationError as cause:
+        except pydantic.ValidationError as cause:
             first = cause.errors(include_input=False, include_url=False, include_context=False)[0]
             at = _dotted(first["loc"])
             raise OutcomeUnreadable(
@@ -124,7 +154,7 @@ class Codec(Generic[T]):
             raise _too_large(self.name, len(data), limit)
         try:
             loaded = self._adapter.validate_json(data, strict=True)
-        except ValidationError as cause:
+        except pydantic.ValidationError as cause:
             first = cause.errors(include_input=False, include_url=False, include_context=False)[0]
             raise self._unsuitable(f"{_dotted(first['loc'])}: {_in_words(first)}") from None
         if loaded != value and (at := _difference(value, loaded, "the value")) is not None:
@@ -138,7 +168,7 @@ class Codec(Generic[T]):
         """
         try:
             value = self._adapter.validate_json(data, strict=True, extra="forbid")
-        except ValidationError as cause:
+        except pydantic.ValidationError as cause:
             raise InvalidInput(_by_field(cause)) from None
         return self._storable(value)
 
@@ -146,7 +176,7 @@ class Codec(Generic[T]):
         """Read the text fields of a form; errors as `accept`."""
         try:
             value = self._adapter.validate_strings(fields, extra="forbid")
-        except ValidationError as cause:
+        except pydantic.ValidationError as cause:
             raise InvalidInput(_by_field(cause)) from None
         return self._storable(value)
 
@@ -262,10 +292,10 @@ def json_schema(annotation: object) -> dict[str, Any]:  # Any: JSON
 
 def _made(annotation: object, place: str = "") -> Codec[Any]:
     try:
-        kind = _QUICK.get(annotation, Codec)
+        quick = _QUICK.get(annotation)
     except TypeError:
-        kind = Codec
-    return kind(annotation, place=place)
+        quick = None
+    return Codec(annotation, place=place) if quick is None else quick(annotation, later=True)
 
 
 _cached = lru_cache(maxsize=None)(_made)
@@ -328,7 +358,7 @@ def _in_words(error: Mapping[str, Any]) -> str:  # Any: the details of pydantic
     return text[:1].lower() + text[1:]
 
 
-def _by_field(cause: ValidationError) -> dict[str, str]:
+def _by_field(cause: pydantic.ValidationError) -> dict[str, str]:
     """Give the first problem of each field; a company's own check names its field: `end: why`."""
     fields: dict[str, str] = {}
     for error in cause.errors(include_input=False, include_url=False, include_context=False):
@@ -363,7 +393,7 @@ def _parts(value: object) -> list[tuple[str, object]] | None:
     """Give the parts of a record or collection by name; None if it has none."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
-    if isinstance(value, BaseModel):
+    if isinstance(value, pydantic.BaseModel):
         return list(value)
     if isinstance(value, dict):
         return [(str(name), part) for name, part in value.items()]

@@ -118,4 +118,4 @@ class Event(Generic[T]):
 
 
 _NOTHING: Codec[None] = codec_of(None)
-DECISION: Codec[Decision] = codec_of(Decision)
+DECISION: Codec[Decision] = Codec(Decision, later=True)
