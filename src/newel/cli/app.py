@@ -13,9 +13,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from newel.base.errors import NewelError
-from newel.base.version import VERSION
 from newel.cli import demonstration, keys, reading, scaffold, serving, verbs
-from newel.embedded.errors import EmbeddedServerError
 
 __all__ = ["answered", "application"]
 
@@ -31,9 +29,10 @@ def application() -> App:
     app = App(
         name="newel",
         help="Internal operations you can prove. Commands find the project in this directory.",
-        version=VERSION,
+        version=_version,
         version_flags=["--version"],
         help_flags=["--help", "-h"],
+        help_format="plaintext",
         result_action="return_value",
     )
     app.command(demonstration.demo)
@@ -59,7 +58,7 @@ def answered(arguments: Sequence[str]) -> int:
         )
     except CycloptsError as mistyped:
         return _told(f"{_sentence(mistyped)} `newel --help` lists the commands.", MISTYPED)
-    except (NewelError, EmbeddedServerError) as refused:
+    except (NewelError, *_refusals_of_the_server()) as refused:
         return _told(str(refused), REFUSED)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us has gone: there is nobody to tell
@@ -67,6 +66,21 @@ def answered(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return status if isinstance(status, int) else 0
+
+
+def _version() -> str:
+    from newel.base.version import VERSION
+
+    return VERSION
+
+
+def _refusals_of_the_server() -> tuple[type[Exception], ...]:
+    """Give what the embedded server raises, if it was used at all."""
+    if "newel.embedded" not in sys.modules:
+        return ()
+    from newel.embedded.errors import EmbeddedServerError
+
+    return (EmbeddedServerError,)
 
 
 def _told(sentence: str, status: int) -> int:
