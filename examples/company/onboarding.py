@@ -53,9 +53,13 @@ async def job_access(hire: NewHire) -> None:
             await github.ensure_member(hire, hire.github_username)
             while not await github.accepted(hire, hire.github_username):
                 await timer("invitation-poll", after=minutes(5))
-            await github.join_team[hire.team](hire, hire.github_username, hire.team)
-            for repository in hire.repositories:
-                await github.grant[repository](hire, hire.github_username, repository)
+            await parallel(
+                github.join_team[hire.team](hire, hire.github_username, hire.team),
+                *[
+                    github.grant[each](hire, hire.github_username, each)
+                    for each in hire.repositories
+                ],
+            )
         case Job.SALES:
             seller = await salesforce.ensure_account(hire)
             await salesforce.assign_permission_set["console"](seller, "Sales_Console")

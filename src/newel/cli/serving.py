@@ -48,11 +48,13 @@ def worker() -> None:
     """Drive runs, until Ctrl-C; tells the log on standard output, one JSON line each."""
     from newel.cli.deployment import carried_out, opened
     from newel.cli.programs import asked_to_stop, log_lines, working
+    from newel.engine.tuning import collect_rarely
 
     settings = _settings(None, None)
 
     async def worked() -> None:
         log_lines("worker", settings)
+        collect_rarely()
         async with opened(settings) as deployment, working(deployment, tells=True) as driving:
             await asked_to_stop(driving)
 

@@ -47,7 +47,7 @@ def record(
     grant = _grant_id(run.loaded.subject, entitlement, run.id)
     level = effect.level or act.step.options.level
     _note(run, opened, effect, grant, entitlement, level, calls)
-    now = run.host.now()
+    now = run.moment
     is_active = effect.access == "active"
     run.change.also(
         "access_grant",
@@ -96,7 +96,7 @@ def _note(
             level=level,
             account_ref=account,
             authority=_authority(run),
-            effective_at=run.host.now(),
+            effective_at=run.moment,
             route=cast("facts.Route", effect.path),  # checked by the leaf
             changed=effect.changed,
             adopted=True if effect.adopted else None,

@@ -95,7 +95,7 @@ def arrive(run: Runner, key: str, act: StepAct[Any]) -> None:
 
 def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
     step = act.step
-    now = run.host.now()
+    now = run.moment
     opened = OpenAct(
         key=key,
         kind="step",
@@ -127,7 +127,7 @@ def _intend(run: Runner, opened: OpenAct) -> None:
     opened.attempt += 1
     opened.next_at = None
     opened.reason = opened.owner = None
-    opened.intended_at = run.host.now()
+    opened.intended_at = run.moment
     opened.worker_id, opened.worker_epoch = run.host.worker, run.host.epoch
     run.intend(opened, opened.round)
     detail = opened.trouble.row()
@@ -151,7 +151,7 @@ def _after_crash(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     trouble = opened.trouble
     opened.trouble = trouble = replace(
         trouble,
-        progress=trouble.progress or begun(opened.intended_at or run.host.now()),
+        progress=trouble.progress or begun(opened.intended_at or run.moment),
         doubt="crash",
         doubted_at=trouble.doubted_at or opened.intended_at,
         crashes=trouble.crashes + 1,
@@ -171,6 +171,7 @@ def _after_crash(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
 
 def finish(run: Runner, done: Finished, view: IncidentView | None) -> None:
     """Take the end of an attempt into the run, and let the body run ahead."""
+    run.moment = run.host.now()  # one transition is one moment
     run.attempting.discard(done.key)
     opened = run.open.get(done.key)
     act = run.acts.get(done.key)
@@ -241,7 +242,7 @@ def _answer(
 def _fail(
     run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished, view: IncidentView | None
 ) -> None:
-    now = run.host.now()
+    now = run.moment
     before = opened.trouble
     if done.unclear:
         following: Repeat | Park = after_unclear(before, now=now)
@@ -296,7 +297,7 @@ def _note_failure(
         ),
         payload=payload,
     )
-    run.history.ended(opened.key, run.host.now())
+    run.history.ended(opened.key, run.moment)
 
 
 def call_facts(call: Call) -> dict[str, object]:
@@ -391,7 +392,7 @@ def _escalate(run: Runner, opened: OpenAct, view: IncidentView | None) -> str | 
     if row["state"] == "watching":
         row |= {
             "state": "escalated",
-            "escalated_at": run.host.now(),
+            "escalated_at": run.moment,
             "last_error": opened.trouble.message,
         }
         run.change.rest["incident"] = [row]
@@ -402,7 +403,7 @@ def _escalate(run: Runner, opened: OpenAct, view: IncidentView | None) -> str | 
 
 
 def _incident_row(run: Runner, opened: OpenAct, view: IncidentView) -> dict[str, Any]:
-    now = run.host.now()
+    now = run.moment
     return {
         "id": str(run.host.new_uuid()),
         "fingerprint": view.fingerprint,
@@ -454,20 +455,18 @@ def _withhold(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     """The circuit is open: a due round is not tried, and counts like a failed one."""
     circuit = run.host.circuit(opened.credential)
     assert circuit is not None, "only an open circuit withholds"
-    progress = opened.trouble.progress or begun(run.host.now())
+    progress = opened.trouble.progress or begun(run.moment)
     opened.trouble = replace(
         opened.trouble,
         progress=progress,
         failed_rounds=opened.trouble.failed_rounds + 1,
         failure_class=opened.trouble.failure_class or "transient",
         message="the system has an open outage; this round was not tried",
-        failed_at=run.host.now(),
+        failed_at=run.moment,
     )
     if opened.incident_id is None:
         _join(run, opened, circuit.incident)
-    following = next_round(
-        progress, policy_of(run, act), run.host.now(), seed=f"{run.id}/{opened.key}"
-    )
+    following = next_round(progress, policy_of(run, act), run.moment, seed=f"{run.id}/{opened.key}")
     at = getattr(following, "at", None)
     _note_round(run, opened, at)
     if at is None:
@@ -498,6 +497,6 @@ def _note(run: Runner, opened: OpenAct, fact: Any, *, payload: bytes | None = No
 def _closed(run: Runner, opened: OpenAct, kind: str, seq: int) -> None:
     run.open.pop(opened.key, None)
     run.change.closed.append(opened.key)
-    now = run.host.now()
+    now = run.moment
     run.history.ended(opened.key, now)
     run.history.outcomes[opened.key] = Recorded(seq, kind, now, b"", None)

@@ -125,7 +125,7 @@ def _row(run: Runner, case: Case, issue: Issue, *, state: str) -> dict[str, Any]
         "url": issue.url,
         "state": state,
         "run_id": str(run.id),
-        "recorded_at": run.host.now(),
+        "recorded_at": run.moment,
     }
 
 

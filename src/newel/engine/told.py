@@ -20,10 +20,11 @@ class Teller:
         """Take the name of the program; `write` is given whole lines, default: standard output."""
         self._service = service
         self._write: Write = write or _to_stdout
+        self._lines: list[bytes] = []
 
-    def __call__(self, events: list[EventRow], subject: str | None, process: str | None) -> None:
-        """Write the lines of one Change's events."""
-        lines = [
+    def tell(self, events: list[EventRow], subject: str | None, process: str | None) -> None:
+        """Make the lines of one Change's events; `flush` writes those of a whole batch at once."""
+        self._lines += [
             transition_line(
                 self._service,
                 event=event.type,
@@ -41,7 +42,12 @@ class Teller:
             )
             for event in events
         ]
-        self._write(b"".join(lines))
+
+    def flush(self) -> None:
+        """Write what was told."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._write(b"".join(lines))
 
 
 def service(name: str, server: str) -> Service:

@@ -118,7 +118,7 @@ class Worker:
     def now(self) -> datetime:
         """The database's clock: its last reading, and the monotonic time since then."""
         read, then = self._clock
-        return read + timedelta(seconds=time.monotonic() - then)
+        return read + timedelta(microseconds=int((time.monotonic() - then) * 1_000_000))
 
     def event_id(self) -> str:
         """A fresh id for an audit event."""
@@ -254,6 +254,11 @@ class Worker:
             self._begin(await load(connection, claimed, self.processes, self.vault))
         return 0.0 if claimed else _BUSY_POLL_S
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no run is in this worker's memory."""
+        return not self._runs
+
     def poke(self) -> None:
         """Look for due runs now."""
         self._poke.set()
@@ -341,7 +346,7 @@ class Worker:
         for change in changes:
             run = self._runs.get(change.run)
             if self.teller is not None and change.events:
-                self.teller(
+                self.teller.tell(
                     change.events,
                     None if run is None else run.subject,
                     None if run is None else run.process.name,
@@ -359,6 +364,8 @@ class Worker:
             for other in change.together:
                 if other.born is not None:
                     self._poke.set()
+        if self.teller is not None:
+            self.teller.flush()
         self.notices.tell()
 
     def _hand_over_kept(self, change: Change) -> None:

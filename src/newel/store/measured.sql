@@ -1,0 +1,39 @@
+-- What the bench reads of the server, and the table that pgbench commits to.
+
+-- name: counters
+-- params: none
+-- Write-ahead log written and transactions ended so far, by everybody on this database.
+select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint as wal_bytes,
+       (select xact_commit from pg_stat_database where datname = current_database())
+           as transactions
+
+-- name: open_runs
+-- params: none
+-- How many runs have not ended.
+select count(*) from newel.run where finished_at is null
+
+-- name: make_target
+-- params: none
+-- The table that pgbench commits to, outside newel's schema.
+create table if not exists public.newel_bench (v integer)
+
+-- name: commit_one
+-- params: none
+-- One row, one transaction.
+insert into public.newel_bench (v) values (1)
+
+-- name: open_tasks
+-- params: runs
+-- Open tasks of some runs.
+select id from newel.task where run_id = any($1) and state = 'open'
+
+-- name: not_ended
+-- params: runs
+-- How many of some runs have not ended.
+select count(*) from newel.run where id = any($1) and finished_at is null
+
+-- name: active
+-- params: runs
+-- For how many microseconds each of some runs was at work, as its last leaf says.
+select (convert_from(entry, 'UTF8')::jsonb -> 'data' ->> 'active_us')::bigint as active_us
+from newel.event where stream_id = any($1) and type = 'run.completed'
