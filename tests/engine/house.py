@@ -163,7 +163,7 @@ class House:
             )
 
         await self.until(rests)
-        return (await self.row(run))["state"]
+        return str((await self.row(run))["state"])
 
     async def ended(self, run: UUID) -> str:
         """Wait until a run has ended; answers with its state."""
@@ -172,7 +172,7 @@ class House:
             return (await self.row(run))["finished_at"] is not None
 
         await self.until(has)
-        return (await self.row(run))["state"]
+        return str((await self.row(run))["state"])
 
     async def row(self, run: UUID) -> Any:
         """A run's row."""

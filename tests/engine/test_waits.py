@@ -58,9 +58,9 @@ async def chasing(hire: Hire) -> str:
             "manager-confirms", by=manager_of(hire.person), within=timedelta(days=2)
         )
     except Overdue as late:
-        assert late.due is not None
+        due = "" if late.due is None else late.due.isoformat()
         decision = await approval("hr-confirms", by=team("hr"))
-        return f"{late.key} {late.due.isoformat()} {decision.approved}"
+        return f"{late.key} {due} {decision.approved}"
     return f"manager {decision.approved}"
 
 
@@ -85,6 +85,7 @@ async def result(house: House, run) -> object:
         "left join newel.person_key k on k.person = r.subject where r.id = $1",
         run,
     )
+    assert row is not None
     sealer = house.engine.vault.sealer(run, row["subject"], 1, row["wrapped"])
     return orjson.loads(sealer.open(row["payload"]))
 
@@ -258,6 +259,7 @@ async def test_a_team_task_is_decided_by_anybody_who_is_not_excluded(build):
         row = await house.database.fetchrow(
             "select owner, assignee, excluded from newel.task where id = $1", task
         )
+        assert row is not None
         subject = (await house.row(run))["subject"]
         assert (row["owner"], row["assignee"], row["excluded"]) == ("hr", None, [subject])
         somebody = await house.engine.actor("anybody@example.com", via="api")

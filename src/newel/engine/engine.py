@@ -6,7 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 import asyncpg
@@ -31,6 +31,10 @@ from newel.flow.process import Process
 from newel.store import migrate, registry, runs
 from newel.store.changes import RARE_REFUSED, apply
 from newel.store.database import Connection, Database
+
+_TRIES: Final = 5
+_FIRST_CAME_ANOTHER: Final = frozenset({RARE_REFUSED, "23505", "40P01"})
+"""Refused rows, a unique violation, a deadlock: the next look sees what the other start made."""
 
 Source = Literal["api", "console", "webhook", "schedule", "cli", "run"]
 
@@ -170,24 +174,24 @@ class Engine:
         arguments = definition.parsed(document)
         digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
         run = self._ids.run_id()
-        try:
-            async with self.database.transaction() as connection:
-                if idempotency_key is not None:
-                    known = await self._known(
-                        connection, f"{actor.id}/{process}", idempotency_key, digest, run
+        for _ in range(_TRIES):
+            try:
+                async with self.database.transaction() as connection:
+                    if idempotency_key is not None:
+                        known = await self._known(
+                            connection, f"{actor.id}/{process}", idempotency_key, digest, run
+                        )
+                        if known is not None:
+                            return known
+                    person = await self._begin(
+                        connection, definition, arguments, run, actor, idempotency_key, source
                     )
-                    if known is not None:
-                        return known
-                person = await self._begin(
-                    connection, definition, arguments, run, actor, idempotency_key, source
-                )
-        except asyncpg.PostgresError as error:
-            if error.sqlstate not in {RARE_REFUSED, "23505"}:
-                raise
-            raise StoreError(
-                "Another start was carried out at the same moment. Try again."
-            ) from error
-        return Started(run=run, is_new=True, person=person)
+            except asyncpg.PostgresError as error:
+                if error.sqlstate not in _FIRST_CAME_ANOTHER:
+                    raise
+            else:
+                return Started(run=run, is_new=True, person=person)
+        raise StoreError(f"{_TRIES} other starts came first, one after another. Try again.")
 
     async def _known(
         self, connection: Connection, scope: str, key: str, digest: bytes, run: UUID
@@ -241,9 +245,8 @@ class Engine:
         )
         change.beside = people.beside
         await with_streams(connection, change, self._ids.event_id)
-        refused = await apply(connection, [change])
-        if refused:
-            raise StoreError("Another start was carried out at the same moment. Try again.")
+        if await apply(connection, [change]):
+            raise asyncpg.UniqueViolationError  # undone, and looked at again: it is there now
         return person
 
     # --- verbs on what is there -------------------------------------------------------------

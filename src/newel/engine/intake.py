@@ -43,35 +43,44 @@ class Intake:
         Registrations are told on the stream `admin` with the Change of the start. Managers come
         first, so that a person's row can name theirs.
         """
-        for person in _people(arguments):
+        for at, person in _people(arguments):
             if person.email not in self._refs:
-                self._refs[person.email] = await self._ref(person, change)
+                self._refs[person.email] = await self._ref(person, at, change)
         return {name: self._filled(value) for name, value in arguments.items()}
 
-    async def _ref(self, person: Person, change: Change) -> str:
+    async def _ref(self, person: Person, at: str, change: Change) -> str:
         email = person.email.strip().lower()
         if "@" not in email:
-            raise InvalidInput({"email": f"of {person.name!r} is no mail address"})
-        known = await registry.person_known(
-            self._connection,
-            ref=parse_reference(person.ref)[1] if person.ref else None,
-            hr_key=person.hr_key,
-            email=email,
-        )
+            raise InvalidInput({f"{at}email": "is no mail address"})
         manager = None
         if person.manager is not None:
             manager = parse_reference(self._refs[person.manager.email])[1]
-        if known is None:
+        ref = await self._known(person, email, at)
+        if ref is None:
             ref = await self._register(person, email, manager, change)
-        else:
-            ref = known["ref"]
-            if manager is not None:
-                await registry.set_manager(self._connection, ref, manager)
+        if ref is None:  # somebody has registered this person meanwhile
+            ref = await self._known(person, email, at)
+        elif manager is not None:
+            await registry.set_manager(self._connection, ref, manager)
+        assert ref is not None, "an address or number that is taken belongs to somebody"
         return reference("per", ref)
+
+    async def _known(self, person: Person, email: str, at: str) -> UUID | None:
+        given = _given(person.ref, at)
+        known = await registry.people_known(
+            self._connection, ref=given, hr_key=person.hr_key, email=email
+        )
+        if given is not None and given not in known:
+            raise InvalidInput({f"{at}ref": "is the reference of nobody"})
+        if len(known) > 1:
+            raise InvalidInput(
+                {f"{at}email": "belongs to another person than the reference or employee number"}
+            )
+        return known[0] if known else None
 
     async def _register(
         self, person: Person, email: str, manager: UUID | None, change: Change
-    ) -> UUID:
+    ) -> UUID | None:
         ref = uuid4()
         wrapped, key = self._vault.new_key(ref)
         added = await registry.add_person(
@@ -85,7 +94,7 @@ class Intake:
             kek_id=self._vault.kek_id,
         )
         if not added:
-            raise InvalidInput({"email": "or the employee number belongs to another person"})
+            return None
         self._tell(change, ref, person, key)
         return ref
 
@@ -111,22 +120,40 @@ class Intake:
             filled = {name: self._filled(each) for name, each in inner.items()}
             changed = {name: each for name, each in filled.items() if each is not inner[name]}
             return replace(value, **changed) if changed else value
-        if isinstance(value, tuple) and any(_people({"": each}) for each in value):
+        if isinstance(value, tuple) and any(any(_inside(each, "")) for each in value):
             return tuple(self._filled(each) for each in value)
         return value
 
 
-def _people(arguments: Mapping[str, object]) -> list[Person]:
-    return [person for value in arguments.values() for person in _inside(value)]
+def _given(ref: str, at: str) -> UUID | None:
+    if not ref:
+        return None
+    try:
+        kind, given = parse_reference(ref)
+    except ValueError:
+        kind, given = "", None
+    if kind != "per":
+        raise InvalidInput({f"{at}ref": "is no reference of a person"})
+    return given
 
 
-def _inside(value: object) -> Iterator[Person]:
+def _people(arguments: Mapping[str, object]) -> list[tuple[str, Person]]:
+    """Every person of an input with the place of the fields, as `Process.parsed` names them."""
+    is_only = len(arguments) == 1
+    return [
+        found
+        for name, value in arguments.items()
+        for found in _inside(value, "" if is_only else f"{name}.")
+    ]
+
+
+def _inside(value: object, at: str) -> Iterator[tuple[str, Person]]:
     """Every person inside a value, managers before those who answer to them."""
     if isinstance(value, tuple | list):
-        for each in value:
-            yield from _inside(each)
+        for number, each in enumerate(value):
+            yield from _inside(each, f"{at}{number}.")
     elif is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
-            yield from _inside(getattr(value, field.name))
+            yield from _inside(getattr(value, field.name), f"{at}{field.name}.")
         if isinstance(value, Person):
-            yield value
+            yield at, value

@@ -140,7 +140,7 @@ class Process(Generic[P, R]):
         """
         names = list(self.parameters)
         if len(names) == 1:
-            return {names[0]: self.parameters[names[0]].accept(orjson.dumps(document))}
+            return {names[0]: self.parameters[names[0]].accept(_written(document))}
         if not isinstance(document, dict):
             raise InvalidInput(fields={"": "must be an object with one entry per argument"})
         given = cast("dict[str, object]", document)
@@ -149,7 +149,7 @@ class Process(Generic[P, R]):
         for name, parameter in self.signature.parameters.items():
             if name in given:
                 try:
-                    arguments[name] = self.parameters[name].accept(orjson.dumps(given[name]))
+                    arguments[name] = self.parameters[name].accept(_written(given[name]))
                 except InvalidInput as wrong:
                     problems |= {
                         f"{name}.{at}".rstrip("."): why for at, why in wrong.fields.items()
@@ -159,6 +159,13 @@ class Process(Generic[P, R]):
         if problems:
             raise InvalidInput(fields=problems)
         return arguments
+
+
+def _written(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # half a surrogate pair, or a number beyond 64 bits
+        raise InvalidInput({"": "holds text that is no Unicode, or too large a number"}) from None
 
 
 def _person_in(process: str, value: object) -> Person:

@@ -20,6 +20,14 @@ async def person_known(
     return await connection.fetchrow(_SQL.person_known, ref, hr_key, email)
 
 
+async def people_known(
+    connection: Connection, *, ref: UUID | None, hr_key: str | None, email: str
+) -> list[UUID]:
+    """At most two people who are meant by a reference, an employee number or a work address."""
+    rows = await connection.fetch(_SQL.people_known, ref, hr_key, email)
+    return [row["ref"] for row in rows]
+
+
 async def people_named(connection: Connection, name: str) -> list[Row]:
     """At most two people of exactly this name."""
     return await connection.fetch(_SQL.person_by_name, name)

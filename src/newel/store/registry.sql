@@ -8,6 +8,11 @@ select ref, display_name, work_email, manager from newel.person
 where ref = $1 or hr_key = $2 or work_email = $3
 order by (ref = $1) desc nulls last limit 1
 
+-- name: people_known
+-- params: ref, hr_key, email
+-- At most two people who are meant by a reference, an employee number or a work address.
+select ref from newel.person where ref = $1 or hr_key = $2 or work_email = $3 limit 2
+
 -- name: person_by_name
 -- params: name
 -- People of exactly this name.
