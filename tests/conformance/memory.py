@@ -152,7 +152,11 @@ class Store:
         return Loaded(
             id=self.run,
             process=self.process,
-            version=1,
+            version=ProcessVersion(
+                name=self.process.name,
+                version=1,
+                definition_sha256=self.process.definition_sha256,
+            ),
             state=self.state,
             subject=None,
             head=head,

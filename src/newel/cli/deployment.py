@@ -82,9 +82,10 @@ async def opened(settings: Settings, *, new: bool = True) -> AsyncIterator[Deplo
             if settings.database_url is None:
                 await migrate(dsn)
             database = await Database.open(dsn)
-            await check(database.fetch)
         try:
-            purpose = await purposes.read(database)
+            with _explained(settings):
+                await check(database.fetch)
+                purpose = await purposes.read(database)
             yield Deployment(settings=settings, database=database, purpose=purpose)
         finally:
             await database.close()

@@ -31,7 +31,11 @@ def start(
     *,
     document: Annotated[
         str,
-        Parameter(name="--input", help="The input: a JSON file, - for standard input, or JSON."),
+        Parameter(
+            name="--input",
+            allow_leading_hyphen=True,
+            help="The input: a JSON file, - for standard input, or JSON.",
+        ),
     ],
     key: Annotated[
         str | None, Parameter(name="--key", help="Sent twice with one key, it is one run.")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from newel.audit.leaf import ProcessVersion
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Head
@@ -61,7 +62,9 @@ def loaded_from(
     return Loaded(
         id=run,
         process=process,
-        version=row["version"],
+        version=ProcessVersion(
+            name=row["process"], version=row["version"], definition_sha256=row["sha256"]
+        ),
         state=row["state"],
         subject=row["subject"],
         head=head,

@@ -77,7 +77,7 @@ class Loaded:
 
     id: UUID
     process: Process[..., Any]  # Any: each process has its own result
-    version: int
+    version: ProcessVersion
     state: str
     subject: UUID | None
     head: Head
@@ -137,11 +137,7 @@ class Runner:
         self.has_ended = False
         self.state_at_end = "completed"
         self._arrived: list[tuple[str, Act[Any]]] = []  # Any: as above
-        self.version = ProcessVersion(
-            name=self.process.name,
-            version=loaded.version,
-            definition_sha256=self.process.definition_sha256,
-        )
+        self.version = loaded.version
         self._body: Body | None = None
 
     # --- the ways in -----------------------------------------------------------------------
@@ -204,8 +200,19 @@ class Runner:
 
     def _has_drifted(self, key: str, act: StepAct[Any]) -> bool:
         known = self.history.fingerprints.get(key)
-        if known is None or known == self.fingerprint(act).hex():
+        seen = self.fingerprint(act).hex()
+        if known is None or known == seen:
             return False
+        if self.state != "parked":  # a run that has said so already has nothing new to say
+            self.record(
+                facts.RunDrifted(
+                    key=key,
+                    fp_before=known,
+                    fp_after=seen,
+                    definition_before=self.version.definition_sha256,
+                    definition_after=self.process.definition_sha256,
+                )
+            )
         self.blocked = (
             "drifted",
             f"The input of the finished step `{key}` has changed since it ran.",

@@ -39,6 +39,15 @@ class Start:
     owner: tuple[int, int] | None = None
     parent: tuple[str, str] | None = None
 
+    @property
+    def definition(self) -> ProcessVersion:
+        """The definition that the run goes by."""
+        return ProcessVersion(
+            name=self.process.name,
+            version=self.version,
+            definition_sha256=self.process.definition_sha256,
+        )
+
 
 def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, bytes, bytes]:
     """Make the Change that starts a run; answers also with its head, arguments and secret."""
@@ -69,11 +78,7 @@ def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, b
         actor=start.actor,
         subject=subject,
         payload=payload,
-        process=ProcessVersion(
-            name=start.process.name,
-            version=start.version,
-            definition_sha256=start.process.definition_sha256,
-        ),
+        process=start.definition,
     )
     change = Change(run=start.run, from_seq=0, born=_row(start))
     change.state, change.wake_at = "running", None if start.owner else start.at

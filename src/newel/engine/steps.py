@@ -366,7 +366,7 @@ def _owner(run: Runner, opened: OpenAct, view: IncidentView | None) -> str:
 
 def fingerprint_of(run: Runner, act: StepAct[Any], opened: OpenAct, error: StepError) -> str | None:
     """The cause that this failure may share with others."""
-    where = f"{run.process.name}:{run.loaded.version}:{act.step.name}"
+    where = f"{run.process.name}:{run.version.version}:{act.step.name}"
     return incident_fingerprint(error, credential=opened.credential, where=where)
 
 

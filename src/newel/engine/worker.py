@@ -287,7 +287,7 @@ class Worker:
         loaded = Loaded(
             id=start.run,
             process=start.process,
-            version=start.version,
+            version=start.definition,
             state="running",
             subject=start.subject,
             head=head,

@@ -22,7 +22,7 @@ _SQL: Final = queries("run_list")
 class Narrowed:
     """Which runs are wanted; what is None does not narrow.
 
-    standing: a standing, a state, `open` or `ended`. subject: the person a run is about.
+    standing: a standing, `open` or `ended`. subject: the person a run is about.
     """
 
     standing: str | None = None

@@ -13,7 +13,7 @@ from newel.run r
 join newel.run_standing s on s.id = r.id
 left join newel.definition d on d.process = r.process and d.version = r.version
 left join newel.person p on p.ref = r.subject
-where ($1::text is null or r.state = $1 or s.standing = $1
+where ($1::text is null or s.standing = $1
        or ($1 = 'open' and r.finished_at is null)
        or ($1 = 'ended' and r.finished_at is not null))
   and (r.process = $2 or ($2::text is null and r.process not like 'newel.%'))

@@ -33,9 +33,10 @@ select newel.now() as as_of, (select clock_offset from newel.deployment) as move
 -- params: runs
 -- What a worker needs of each run to drive it.
 select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
-       r.worker_id, r.worker_epoch, r.started_at, newel.now() as as_of,
+       r.worker_id, r.worker_epoch, r.started_at, newel.now() as as_of, d.sha256,
        k.n as key_n, k.wrapped, k.kek_id
 from newel.run r
+join newel.definition d on d.process = r.process and d.version = r.version
 left join lateral (select n, wrapped, kek_id from newel.person_key p
                    where p.person = r.subject and p.wrapped is not null
                    order by n desc limit 1) k on true
