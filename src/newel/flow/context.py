@@ -26,7 +26,9 @@ class Driven:
     info: RunInfo
     started_at: datetime
     is_live: bool = False
-    log_lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    log_lines: list[tuple[str, dict[str, object]]] = field(
+        default_factory=list[tuple[str, dict[str, object]]]
+    )
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class Moment:
 
     at: datetime
     branch: str = ""
-    ids: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(slots=True)

@@ -9,7 +9,6 @@ document, §7).
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable
 from typing import TypeVar, overload
 
@@ -165,5 +164,4 @@ def parallel(*branches: Awaitable[object] | None) -> Awaitable[tuple[object, ...
     result None). Failures are raised after all branches have ended, as one ExceptionGroup,
     even a single one; handle them with `except*`.
     """
-    caller = sys._getframe(1)  # noqa: SLF001 - the only cheap way to learn the call's place
-    return Fork(branches, Place(caller.f_code, caller.f_lineno))
+    return Fork(branches, Place.of_caller())

@@ -12,7 +12,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from newel.base.codec import Codec
 from newel.flow.process import Process
@@ -68,7 +68,7 @@ def _sites(function: Callable[..., Any], seen: set[object]) -> Iterator[Site]:
     for call, unused in _awaited(tree):
         target = _resolved(call.func, scope)
         if isinstance(target, Step):
-            yield Site(target, unused)
+            yield Site(cast("Step[..., Any]", target), unused)
         elif inspect.iscoroutinefunction(target):
             yield from _sites(target, seen)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from newel.base.errors import DefinitionError
@@ -11,7 +11,7 @@ from newel.flow.context import SECTION
 
 
 @contextmanager
-def section(label: Subscript) -> Iterator[None]:
+def section(label: Subscript) -> Generator[None]:
     """Put `label/` before all keys inside the block; sections nest.
 
     Raises DefinitionError for the reserved label `undo`.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -53,7 +52,7 @@ class StepOptions:
     revokes: str | None = None
     level: str | None = None
     natural_key: str | None = None
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class Step(Generic[P, R]):
@@ -80,8 +79,7 @@ class Step(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Act[R]:
         """Make the act; nothing runs before it is awaited."""
-        caller = sys._getframe(1)  # noqa: SLF001 - the only cheap way to learn the call's place
-        return StepAct(self, args, kwargs, Place(caller.f_code, caller.f_lineno))
+        return StepAct(self, args, kwargs, Place.of_caller())
 
     def __getitem__(self, item: Subscript) -> Step[P, R]:
         """Name the same step for one of many: `github.grant[repository](…)`."""
@@ -130,7 +128,9 @@ class Step(Generic[P, R]):
     async def called(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the code itself, as one attempt does; plain functions run where they are."""
         answer = self.function(*args, **kwargs)
-        return await answer if isinstance(answer, Awaitable) else answer
+        if self.is_async:
+            return await cast("Awaitable[R]", answer)
+        return cast("R", answer)
 
     plain = called
 
@@ -227,6 +227,11 @@ def _in_system(template: str | None, system: str) -> str | None:
     return None if template is None else template.replace("{system}", system)
 
 
+def plain_function(found: Any) -> Any:  # Any: a step or the function it was made of
+    """Give the function behind a step; any other callable as it is."""
+    return cast("Step[..., Any]", found).function if isinstance(found, Step) else found
+
+
 class _Decorator:
     """`@step(…)` with its options, waiting for the function."""
 
@@ -246,7 +251,7 @@ class _Decorator:
     def __call__(self, function: Callable[P, R], /) -> Step[P, R]: ...
     def __call__(self, function: Callable[..., Any], /) -> Step[..., Any]:  # Any: as the overloads
         """Make the step."""
-        verify = self._verify.function if isinstance(self._verify, Step) else self._verify
+        verify = plain_function(self._verify)
         name = checked_name(self._name or function.__name__)
         return Step(function, name, self._options, verify=verify)
 

@@ -6,7 +6,6 @@ due moment, an awaited message; a deadline (`within=`) can stand beside the last
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar, overload
@@ -40,8 +39,7 @@ class WaitSpec:
 
 
 def _act(key: str, spec: WaitSpec) -> WaitAct[Any]:  # Any: typed by the word that calls it
-    caller = sys._getframe(2)  # noqa: SLF001 - the only cheap way to learn the call's place
-    return WaitAct(named(key), spec, Place(caller.f_code, caller.f_lineno))
+    return WaitAct(named(key), spec, Place.of_caller(above=2))
 
 
 @overload
@@ -112,9 +110,8 @@ class Event(Generic[T]):
     def wait(self, *, match: str | None = None, within: timedelta | None = None) -> Act[T]:
         """Wait for a message whose sender gives the same `match`."""
         key = self.name if self._item is None else f"{self.name}[{self._item}]"
-        caller = sys._getframe(1)  # noqa: SLF001 - the only cheap way to learn the call's place
         spec = WaitSpec(kind="event", result=codec_of(self.payload), match=match, within=within)
-        return WaitAct(key, spec, Place(caller.f_code, caller.f_lineno))
+        return WaitAct(key, spec, Place.of_caller())
 
 
 _NOTHING: Codec[None] = codec_of(None)
