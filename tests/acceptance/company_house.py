@@ -47,7 +47,8 @@ def hire(name: str = "Jane Doe", job: str = "engineer", **more: Any) -> dict[str
         "manager": {"name": "Priya Manager", "email": MANAGER},
     }
     if job == "engineer":
-        document |= {"github_username": handle.replace(".", "-"), "repositories": ["acme-example/api"]}
+        login = handle.replace(".", "-")
+        document |= {"github_username": login, "repositories": ["acme-example/api"]}
     return document | more
 
 
@@ -67,7 +68,7 @@ class CompanyHouse(House):
             row = await self.row(run)
             if row["finished_at"] is not None:
                 return str(row["state"])
-            if (task := await self.task(run)) is not None:
+            if (task := await self.find_task(run)) is not None:
                 await self.approve(task)
             elif row["wake_at"] is None:
                 return str(row["state"])
@@ -116,7 +117,8 @@ async def company(
     url: str, kek: Path, base_port: int, world: World, settings: WorkerSettings | None = None
 ) -> AsyncIterator[CompanyHouse]:
     """Serve the world on fixed ports and open the company's house over it."""
-    async with serve(list(world.simulators.values()), base_port=base_port, token=TOKEN) as addresses:
+    served = list(world.simulators.values())
+    async with serve(served, base_port=base_port, token=TOKEN) as addresses:
         module = bound(world, addresses)
         async with house_over(url, kek, module, world, settings) as house:
             yield house
@@ -168,4 +170,3 @@ def connectors_of(module: Any) -> list[Any]:
     return [
         module.google, module.slack, module.jira, module.github, module.payroll, module.salesforce
     ]  # fmt: skip
-

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def base_port() -> int:
-    """Give the first of six neighbouring free ports; the company's systems are bound to them once."""
+    """Give the first of six neighbouring free ports, to which the company's systems are bound."""
     for candidate in range(21000 + os.getpid() % 4000 * 6, 65000, 6):
         with contextlib.ExitStack() as sockets:
             try:
@@ -47,7 +47,7 @@ def world() -> World:
 def acme(
     database_url: str, tmp_path: Path, base_port: int, world: World
 ) -> Callable[..., AbstractAsyncContextManager[CompanyHouse]]:
-    """Give a maker of the company's house: `async with acme() as house:`."""
+    """Give a maker of the company's house, for `async with`."""
 
     @contextlib.asynccontextmanager
     async def made(**more: Any) -> AsyncIterator[CompanyHouse]:

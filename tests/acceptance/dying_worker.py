@@ -1,8 +1,8 @@
 """A worker process that kills itself with -9 at a boundary somebody names.
 
 Started once, it imports everything and then forks for each order it reads: one JSON line
-`{"url", "kek", "addresses", "run", "at": "commit" | "answer", "number", "when"}`. The child works on
-the run and plays the people around it, until the boundary, and dies there. One line of JSON
+`{"url", "kek", "addresses", "run", "at": "commit" | "answer", "number", "when"}`. The child works
+on the run and plays the people around it, until the boundary, and dies there. One line of JSON
 answers: how the child ended and how many boundaries it has passed. `number` 0 never dies. With
 `"freeze": true` the child stops itself there instead (SIGSTOP), and goes on after the next line.
 """
@@ -52,7 +52,7 @@ def _die_at(order: dict[str, Any]) -> None:
         return answer
 
     Committer._commit = commit  # type: ignore[method-assign]
-    httpx2.AsyncClient.send = send  # type: ignore[method-assign,assignment]
+    httpx2.AsyncClient.send = send  # type: ignore[method-assign]
 
 
 async def _work(order: dict[str, Any]) -> str:

@@ -86,9 +86,7 @@ async def test_a_worker_killed_at_any_boundary_changes_nothing(
     boundaries = [(number, when) for number in range(1, total + 1) for when in sides]
     async with acme() as house:
         for number, when in boundaries[shard::SHARDS]:
-            await _survives(
-                house, mortal, tmp_path, world, at=kind, number=number, when=when
-            )
+            await _survives(house, mortal, tmp_path, world, at=kind, number=number, when=when)
             await _clear(house, world)
 
 

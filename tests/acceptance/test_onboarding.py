@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -34,14 +35,14 @@ async def test_each_role_gets_exactly_its_access(acme, world, job):
         assert used == {entitlement.partition(":")[0] for entitlement in ROLES[job]}
 
 
-async def _to_rounds(house: CompanyHouse, run: object) -> None:
+async def _to_rounds(house: CompanyHouse, run: UUID) -> None:
     """Approve, and let everything but GitHub finish."""
     await house.rested(run)
     await house.approve(await house.task(run))
     await house.rested(run)
 
 
-async def _minutes_pass(house: CompanyHouse, run: object, minutes: int) -> None:
+async def _minutes_pass(house: CompanyHouse, run: UUID, minutes: int) -> None:
     """Let time pass moment by moment, as far as something is due within these minutes."""
     end = await house.now() + timedelta(minutes=minutes)
     while True:
@@ -103,7 +104,7 @@ async def test_a_healed_outage_calls_nothing_but_github_and_closes_the_ticket(ac
 
         async def closed() -> bool:
             row = await house.database.fetchrow("select state from newel.ticket")
-            return row["state"] == "closed"
+            return str(row["state"]) == "closed"
 
         await house.until(closed)
         assert len(world.jira.tickets()) == 1

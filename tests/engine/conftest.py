@@ -14,7 +14,7 @@ from tests.engine.house import House, opened
 
 @pytest.fixture
 def build(database_url: str, tmp_path) -> Callable[..., AbstractAsyncContextManager[House]]:
-    """Give a maker of houses: `async with build([process], systems=[…]) as house:`."""
+    """Give a maker of houses over given processes, for `async with`."""
 
     @contextlib.asynccontextmanager
     async def made(processes: Any, **more: Any) -> AsyncIterator[House]:

@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 
 from newel.audit.leaf import Actor
+from newel.base.errors import Transient
 from newel.base.ids import reference
 from newel.engine.engine import Engine
 from newel.engine.ticketing import Case, Issue
@@ -36,9 +37,11 @@ class Desk:
     closed: list[str] = field(default_factory=list)
 
     async def find(self, case: Case) -> Issue | None:
+        """Give the issue of an incident."""
         return self.issues.get(case.incident)
 
     async def open(self, case: Case) -> Issue:
+        """Open the issue, or find it."""
         if case.incident not in self.issues:
             issue = Issue(channel=self.channel, key=f"OPS-{len(self.issues) + 1}", url="")
             self.issues[case.incident] = issue
@@ -46,9 +49,11 @@ class Desk:
         return self.issues[case.incident]
 
     async def comment(self, issue: Issue, key: str, text: str) -> None:
+        """Note the comment."""
         self.comments.append(f"{issue.key}/{key}")
 
     async def close(self, issue: Issue) -> None:
+        """Note that it was closed."""
         self.closed.append(issue.key)
 
 
@@ -63,8 +68,7 @@ class System:
     probes: int = 0
 
     async def probe(self) -> None:
-        from newel.base.errors import Transient
-
+        """Answer, unless it is down."""
         self.probes += 1
         if self.is_down:
             raise Transient("no answer")
@@ -98,7 +102,7 @@ class House:
 
     @contextlib.asynccontextmanager
     async def doomed(self) -> AsyncIterator[Worker]:
-        """Run a worker that dies with the block: it gives nothing back, and its lease has run out."""
+        """Run a worker that dies with the block: it gives nothing back, its lease runs out."""
         worker = self.engine.new_worker()
 
         async def nothing(_: object) -> None:
@@ -201,7 +205,13 @@ class House:
 
     async def task(self, run: UUID) -> UUID:
         """The open task of a run."""
-        found: UUID = await self.database.fetchval(
+        found = await self.find_task(run)
+        assert found is not None, f"nobody is asked: {await self.told()}"
+        return found
+
+    async def find_task(self, run: UUID) -> UUID | None:
+        """The open task of a run, if there is one."""
+        found: UUID | None = await self.database.fetchval(
             "select id from newel.task where run_id = $1 and state = 'open'", run
         )
         return found
@@ -229,9 +239,11 @@ class House:
     async def told(self) -> str:
         """What there is, for the message of a failing test."""
         rows = await self.database.fetch("select id, state, wake_at, worker_id from newel.run")
-        acts = await self.database.fetch("select key, state, next_at from newel.open_act")
+        acts = await self.database.fetch("select key, state, next_at, detail from newel.open_act")
+        open_now = await self.database.fetch("select * from newel.incident")
         events = await self.database.fetch("select type, key from newel.event order by occurred_at")
-        return f"{[dict(r) for r in rows]} {[dict(a) for a in acts]} {[tuple(e) for e in events]}"
+        found = [dict(row) for row in (*rows, *acts, *open_now)]
+        return f"{await self.now()} {found} {[tuple(event) for event in events]}"
 
 
 async def opened(

@@ -203,9 +203,10 @@ async def test_a_thousand_waiting_runs_survive_a_restart(build):
             runs = [await house.start("sleeper") for _ in range(1000)]
 
             async def all_wait() -> bool:
-                return 1000 == await house.database.fetchval(
+                how_many: int = await house.database.fetchval(
                     "select count(*) from newel.run where state = 'waiting' and worker_id is null"
                 )
+                return how_many == 1000
 
             await house.until(all_wait)
             assert worker._runs == {}
@@ -214,9 +215,10 @@ async def test_a_thousand_waiting_runs_survive_a_restart(build):
         async with house.worker():
 
             async def all_done() -> bool:
-                return 1000 == await house.database.fetchval(
+                how_many: int = await house.database.fetchval(
                     "select count(*) from newel.run where state = 'completed'"
                 )
+                return how_many == 1000
 
             await house.until(all_done)
         assert len(runs) == 1000
