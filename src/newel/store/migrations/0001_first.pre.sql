@@ -396,10 +396,9 @@ begin
     insert into newel.event_batch (worker_id, worker_epoch, streams, seqs, leaf_hashes)
     select nullif(current_setting('newel.worker', true), '')::bigint,
            nullif(current_setting('newel.epoch', true), '')::bigint,
-           array_agg(e.stream_id order by e.stream_id, e.seq),
-           array_agg(e.seq order by e.stream_id, e.seq),
-           string_agg(sha256('\x00'::bytea || e.entry), ''::bytea order by e.stream_id, e.seq)
-    from added e
+           array_agg(e.stream_id), array_agg(e.seq),
+           string_agg(sha256('\x00'::bytea || e.entry), ''::bytea)
+    from (select a.stream_id, a.seq, a.entry from added a order by a.stream_id, a.seq) e
     having count(*) > 0;
     return null;
 end $$;

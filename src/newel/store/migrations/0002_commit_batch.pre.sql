@@ -56,11 +56,10 @@ begin
         insert into newel.incident
         select * from jsonb_populate_recordset(null::newel.incident, rest -> 'incident')
         on conflict (id) do update set
-            state = excluded.state, scope = excluded.scope, escalated_at = excluded.escalated_at,
-            healed_at = excluded.healed_at, closed_at = excluded.closed_at,
-            probe_at = excluded.probe_at, probe_misses = excluded.probe_misses,
-            last_error = excluded.last_error, run_id = excluded.run_id,
-            lead_run = excluded.lead_run, lead_key = excluded.lead_key;
+            -- An escalation; scope, probe and lead belong to whoever watches the incident, and
+            -- the row that comes here was read before this transaction.
+            state = excluded.state, escalated_at = excluded.escalated_at,
+            last_error = excluded.last_error, run_id = excluded.run_id;
     end if;
     if rest ? 'ticket' then
         insert into newel.ticket
