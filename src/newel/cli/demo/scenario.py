@@ -276,8 +276,11 @@ class Scenario:
         probes: stop at every probe, too; otherwise one that fell due on the way is made late.
         """
         deadline = time.monotonic() + _PATIENCE_S
-        while not await holds():
+        while True:
+            # Read first: what has led to the calm is then seen by the condition, before the move.
             calm = await deployment.calm(self._database)
+            if await holds():
+                return
             moments = (calm.next_run, calm.next_probe if probes else None)
             ahead = [moment for moment in moments if moment and moment < self._first_day]
             # A probe that is due already belongs to the worker's next look.
