@@ -2,7 +2,8 @@
 
 Every figure comes from a real server with durable commits, the real worker, intents, audit
 leaves and log lines on. The engine and `pgbench` (one client, one insert a transaction) take
-turns in the same run, and medians are told: on a shared machine rates move, ratios hold.
+turns in the same run, and medians are told: on a shared machine rates move, ratios hold. All is
+repeated with commits a millisecond slower, as on ordinary disks (`_slow_disk`).
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from newel.cli.output import columns, say, say_json
 from newel.cli.rehearsing import rehearse
 from newel.embedded import running_server
 from newel.engine.tuning import collect_rarely
-from newel.store.migrate import migrate
+from newel.store.measured import make_slow
 
 _ROUNDS = 5
 _RUNS = 300
 _HIRES = 100
+_SLOW = ("steps_per_s", "steps_vs_pgbench", "pgbench_c1_tps", "onboarding_idle_p50_ms")
 
 
 def bench(
@@ -49,9 +51,13 @@ def bench(
 async def _measured(*, rounds: int, runs: int, hires: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="newel-bench-") as place:
         async with running_server(Path(place) / "postgres", remove=True) as server:
-            await migrate(server.dsn)
-            async with Bench.opened(server, Path(place) / "kek") as measured:
+            kek, pgbench = Path(place) / "kek", server.bin_directory / "pgbench"
+            async with Bench.opened(server.dsn, kek, pgbench) as measured:
                 found = await measured.figures(rounds=rounds, runs=runs)
+            slow = await make_slow(server.dsn)
+            async with Bench.opened(slow, kek, pgbench) as measured:
+                slower = await measured.figures(rounds=rounds, runs=runs)
+            found |= {f"{name}_slow_disk": slower[name] for name in _SLOW}
             if hires:
                 found |= await rehearse(server.dsn, Path(place), hires=hires)
             return found

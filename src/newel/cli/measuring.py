@@ -13,7 +13,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from newel.audit.leaf import Actor
-from newel.embedded import Server
 from newel.engine.engine import Engine
 from newel.engine.starting import Start, born
 from newel.engine.told import Teller, service
@@ -25,6 +24,7 @@ from newel.flow.step import step
 from newel.store import measured as sql
 from newel.store.changes import apply
 from newel.store.database import Database
+from newel.store.migrate import migrate
 
 _STEPS: Final = 10
 _PGBENCH_S: Final = 2
@@ -54,18 +54,19 @@ async def idle_onboarding() -> None:
 class Bench:
     """A worker in this process over an empty database, measured."""
 
-    def __init__(self, server: Server, database: Database, engine: Engine, worker: Worker) -> None:
+    def __init__(self, pgbench: Path, database: Database, engine: Engine, worker: Worker) -> None:
         """Take what is open and running."""
-        self._server = server
+        self._pgbench_program = pgbench
         self._database = database
         self._engine = engine
         self._worker = worker
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def opened(cls, server: Server, kek: Path) -> AsyncIterator[Bench]:
+    async def opened(cls, dsn: str, kek: Path, pgbench: Path) -> AsyncIterator[Bench]:
         """Open the database and run a worker while the block runs."""
-        database = await Database.open(server.dsn)
+        await migrate(dsn)
+        database = await Database.open(dsn)
         settings = WorkerSettings(concurrency=1000)
         engine = Engine(database, Vault.at(kek), [ten_steps, idle_onboarding], worker=settings)
         await engine.register()
@@ -75,7 +76,7 @@ class Bench:
             running = asyncio.create_task(worker.run())
             try:
                 await worker.registered.wait()
-                yield cls(server, database, engine, worker)
+                yield cls(pgbench, database, engine, worker)
             finally:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
@@ -180,8 +181,8 @@ class Bench:
             script.write(sql.COMMIT_ONE)
             script.flush()
             asked = await asyncio.create_subprocess_exec(
-                str(self._server.bin_directory / "pgbench"),
-                *("-n", "-c", "1", "-T", str(_PGBENCH_S), "-f", script.name, self._server.dsn),
+                str(self._pgbench_program),
+                *("-n", "-c", "1", "-T", str(_PGBENCH_S), "-f", script.name, self._database.dsn),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )

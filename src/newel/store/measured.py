@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
+
+import asyncpg
 
 from newel.store.database import Database
 from newel.store.queries import queries
@@ -55,3 +58,14 @@ async def all_ended(database: Database, runs: list[UUID]) -> bool:
 async def active_seconds(database: Database, runs: list[UUID]) -> list[float]:
     """For how many seconds each completed run was at work."""
     return [row["active_us"] / 1e6 for row in await database.fetch(_SQL.active, runs)]
+
+
+async def make_slow(dsn: str) -> str:
+    """Make a database whose commits take a millisecond longer; answers with its address."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for statement in (_SQL.make_slow, _SQL.delay, _SQL.always_delay):
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+    return urlunsplit(urlsplit(dsn)._replace(path="/newel_slow"))

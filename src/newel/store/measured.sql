@@ -37,3 +37,18 @@ select count(*) from newel.run where id = any($1) and finished_at is null
 -- For how many microseconds each of some runs was at work, as its last leaf says.
 select (convert_from(entry, 'UTF8')::jsonb -> 'data' ->> 'active_us')::bigint as active_us
 from newel.event where stream_id = any($1) and type = 'run.completed'
+
+-- name: make_slow
+-- params: none
+-- A database whose commits are a millisecond slower, as on ordinary disks.
+create database newel_slow
+
+-- name: delay
+-- params: none
+-- The delay before each flush of the log, in microseconds.
+alter database newel_slow set commit_delay = 1000
+
+-- name: always_delay
+-- params: none
+-- The delay holds for every commit, however few others are under way.
+alter database newel_slow set commit_siblings = 0
