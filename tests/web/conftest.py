@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -27,7 +28,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 @pytest.fixture(scope="session")
 def base_port() -> int:
-    """Give the first of six neighbouring free ports; the company's systems are bound to them once."""
+    """Give the first of six neighbouring free ports, to which the systems are bound once."""
     for candidate in range(25000 + os.getpid() % 4000 * 6, 65000, 6):
         with contextlib.ExitStack() as sockets:
             try:
@@ -54,6 +55,7 @@ async def house(
     """Give the example company on a database of this test's own, with nobody at work yet."""
     world.reset()
     world.heal()
+    world.clock.offset(timedelta(0))
     async with company(database_url, tmp_path / "kek", base_port, world) as opened:
         yield opened
 

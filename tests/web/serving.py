@@ -51,6 +51,8 @@ def _told(startup: Any, ready: asyncio.Event) -> Any:
 class Scene:
     """Brings the company into the states that pages show; a worker has to be at work."""
 
+    down = fault_from("down", {"effect": "down"})
+
     def __init__(self, house: CompanyHouse) -> None:
         self.house = house
 
@@ -63,7 +65,7 @@ class Scene:
     async def retrying(self, system: str = "github", **more: Any) -> UUID:
         """Start an onboarding that tries one system again, because it is down."""
         assert self.house.world is not None, "the scene is played over simulators"
-        self.house.world.simulators[system].faults.add(fault_from("down", {"effect": "down"}))
+        self.house.world.simulators[system].faults.add(self.down)
         run = await self.asked(**more)
         await self.house.approve(await self.house.task(run))
         await self.house.at_rest(run)
@@ -72,11 +74,32 @@ class Scene:
     async def parked(self, system: str = "github", **more: Any) -> UUID:
         """Start an onboarding that is parked at one system, with a ticket."""
         run = await self.retrying(system, **more)
+        await self.until_parked(run)
+        return run
+
+    async def until_parked(self, run: UUID) -> None:
+        """Let time pass until the rounds of a run's step are used up and its ticket is open."""
         for _ in range(60):
             acts = await self.house.acts(run)
-            parked = [act for act in acts.values() if act["state"] == "parked"]
-            if parked:
-                break
+            if any(act["state"] == "parked" for act in acts.values()):
+                await self.house.until(self._is_ticketed)
+                return
             await self.house.move(timedelta(minutes=5))
             await self.house.at_rest(run)
-        return run
+        raise AssertionError("the step did not park: " + await self.house.told())
+
+    async def healed(self, run: UUID) -> None:
+        """Let all systems answer again, and wait until a run's parked steps have gone on."""
+        assert self.house.world is not None, "the scene is played over simulators"
+        self.house.world.heal()
+        await self.house.move(timedelta(minutes=2))
+
+        async def goes_on() -> bool:
+            acts = await self.house.acts(run)
+            return all(act["state"] != "parked" for act in acts.values())
+
+        await self.house.until(goes_on)
+        await self.house.at_rest(run)
+
+    async def _is_ticketed(self) -> bool:
+        return bool(await self.house.database.fetchval("select exists (select from newel.ticket)"))

@@ -82,9 +82,9 @@ def problem(
     *,
     errors: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
-    **facts: object,
+    facts: Mapping[str, object] | None = None,
 ) -> Response:
-    """Make a problem+json answer; errors: what is wrong by field."""
+    """Make a problem+json answer; errors: what is wrong by field. facts: further members."""
     body: dict[str, object] = {
         "type": kind,
         "title": HTTPStatus(status).phrase,
@@ -93,7 +93,7 @@ def problem(
     }
     if errors is not None:
         body["errors"] = [{"field": name, "message": why} for name, why in errors.items()]
-    body |= {name: value for name, value in facts.items() if name not in body}
+    body |= {name: value for name, value in (facts or {}).items() if name not in body}
     return Response(
         orjson.dumps(body, default=str), status, dict(headers or {}), "application/problem+json"
     )
@@ -144,7 +144,7 @@ def add_error_answers(app: FastAPI, page: ErrorPage) -> None:
         )
         detail = f"newel could not do this. The log has more under the reference {reference}."
         if is_for_machines(request):
-            return problem(500, "internal", detail, reference=reference)
+            return problem(500, "internal", detail, facts={"reference": reference})
         return await page.rendered(request, 500, "Internal Server Error", detail)
 
     app.add_exception_handler(NewelError, ours)
@@ -159,7 +159,9 @@ def _of_newel(error: NewelError, status: int) -> Response:
     facts: dict[str, Any] = error.facts()  # Any: facts of all classes
     fields = facts.pop("fields", None)
     headers = {"Retry-After": "1"} if status == 503 else {}
-    return problem(status, problem_type(error), str(error), errors=fields, headers=headers, **facts)
+    return problem(
+        status, problem_type(error), str(error), errors=fields, headers=headers, facts=facts
+    )
 
 
 def _by_parameter(error: RequestValidationError) -> dict[str, str]:

@@ -144,6 +144,9 @@ class BodyLimit:
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = problem(
-            413, "body-too-large", f"The body has more than {self.most} bytes.", most=self.most
+            413,
+            "body-too-large",
+            f"The body has more than {self.most} bytes.",
+            facts={"most": self.most},
         )
         await answer(scope, receive, send)

@@ -1,5 +1,7 @@
 """The status sentence, case by case; now is Monday 9 March 2026, 14:29 in Berlin."""
 
+# ruff: noqa: E501 - a sentence is easier to judge in lines as long as it needs
+
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -33,6 +35,7 @@ def at(text):
 
 
 def granted(*systems, state="active", run=RUN, ended=None):
+    """The account of each system, as a grant of one run."""
     return tuple(
         GrantFact(
             system=system,
@@ -47,6 +50,7 @@ def granted(*systems, state="active", run=RUN, ended=None):
 
 
 def step(system, state, key=None, since="2026-03-09 14:02", **facts):
+    """A step of a system, in a state."""
     return OpenFact(
         key=key or f"{system}.create_user",
         kind="step",
@@ -60,10 +64,12 @@ def step(system, state, key=None, since="2026-03-09 14:02", **facts):
 
 
 def parked(system, reason="outage", **facts):
+    """A step that is parked, with IT unless another has it."""
     return step(system, "parked", reason=reason, owner=facts.pop("owner", "it"), **facts)
 
 
 def task(title, who, due=None, since="2026-03-09 09:00", key="manager-confirms"):
+    """An open approval."""
     return OpenFact(
         key=key,
         kind="approval",
@@ -77,12 +83,14 @@ def task(title, who, due=None, since="2026-03-09 09:00", key="manager-confirms")
 
 
 def timer(key, due):
+    """An open timer."""
     return OpenFact(
         key=key, kind="timer", state="open", since=at("2026-03-03 09:00"), due_at=at(due)
     )
 
 
 def event(key, since="2026-03-09 10:00", due=None):
+    """A message that is awaited."""
     return OpenFact(
         key=key,
         kind="event",
@@ -93,6 +101,7 @@ def event(key, since="2026-03-09 10:00", due=None):
 
 
 def run(*acts, process="onboarding", state="running", **facts):
+    """A run about Jane, with what is open of it."""
     return RunFact(
         id=facts.pop("id", RUN),
         process=process,
@@ -106,10 +115,12 @@ def run(*acts, process="onboarding", state="running", **facts):
 
 
 def ended(state, when="2026-03-06 10:12", **facts):
+    """A run about Jane that is over."""
     return run(state=state, finished_at=at(when), **facts)
 
 
 def jane(*runs, grants=(), name="Jane Doe"):
+    """All that is known of Jane."""
     return Snapshot(person=JANE, name=name, runs=runs, grants=tuple(grants))
 
 
@@ -139,64 +150,86 @@ CASES = {
     ),
     "only the first day lies ahead": (
         jane(run(FIRST_DAY)),
-        "Jane Doe's onboarding has begun; the first day is tomorrow at 09:00 (Berlin). "
-        "Everything is on track.",
+        (
+            "Jane Doe's onboarding has begun; the first day is tomorrow at 09:00 (Berlin). "
+            "Everything is on track."
+        ),
     ),
     "the manager is asked": (
         jane(run(task("confirm the hire", "Max Ortiz", due="2026-03-11 09:00"))),
-        "Jane Doe's onboarding has begun. “Confirm the hire” waits for Max Ortiz, due Wed 09:00. "
-        "Everything else is on track.",
+        (
+            "Jane Doe's onboarding has begun. “Confirm the hire” waits for Max Ortiz, due Wed 09:00. "
+            "Everything else is on track."
+        ),
     ),
     "a team is asked without a deadline": (
         jane(run(task("confirm the hire", "hr"))),
-        "Jane Doe's onboarding has begun. “Confirm the hire” waits for hr. "
-        "Everything else is on track.",
+        (
+            "Jane Doe's onboarding has begun. “Confirm the hire” waits for hr. "
+            "Everything else is on track."
+        ),
     ),
     "the task is due today": (
         jane(run(task("check the ID", "Max Ortiz", due="2026-03-09 17:00"), done=2)),
-        "Jane Doe's onboarding: 2 steps are done. “Check the ID” waits for Max Ortiz, due today "
-        "17:00. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 2 steps are done. “Check the ID” waits for Max Ortiz, due today "
+            "17:00. Everything else is on track."
+        ),
     ),
     "the task is overdue since today": (
         jane(run(task("check the ID", "Max Ortiz", due="2026-03-09 12:00"), done=1)),
-        "Jane Doe's onboarding: 1 step is done. “Check the ID” waits for Max Ortiz and was due "
-        "12:00. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 1 step is done. “Check the ID” waits for Max Ortiz and was due "
+            "12:00. Everything else is on track."
+        ),
     ),
     "the task is overdue for days": (
         jane(run(task("check the ID", "Max Ortiz", due="2026-03-05 12:00"), done=1)),
-        "Jane Doe's onboarding: 1 step is done. “Check the ID” waits for Max Ortiz and was due "
-        "Thu. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 1 step is done. “Check the ID” waits for Max Ortiz and was due "
+            "Thu. Everything else is on track."
+        ),
     ),
     "four of five, GitHub parked with a ticket": (
         jane(run(parked("github", ticket="OPS-12"), FIRST_DAY), grants=FOUR),
-        "Jane Doe's onboarding: 4 of 5 systems are ready; the first day is tomorrow at 09:00 "
-        "(Berlin). GitHub is parked since 14:02, ticket OPS-12. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready; the first day is tomorrow at 09:00 "
+            "(Berlin). GitHub is parked since 14:02, ticket OPS-12. Everything else is on track."
+        ),
     ),
     "parked without a ticket names who has it": (
         jane(run(parked("github")), grants=FOUR),
-        "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is parked since 14:02, with IT. "
-        "Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is parked since 14:02, with IT. "
+            "Everything else is on track."
+        ),
     ),
     "parked for lack of seats": (
         jane(run(parked("github", "no-capacity", ticket="OPS-12")), grants=FOUR),
-        "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is parked: no free seats, ticket "
-        "OPS-12. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is parked: no free seats, ticket "
+            "OPS-12. Everything else is on track."
+        ),
     ),
     "parked since the incident began": (
         jane(
             run(parked("github", ticket="OPS-12", incident_since=at("2026-03-07 08:00"))),
             grants=FOUR,
         ),
-        "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is parked since Sat, ticket "
-        "OPS-12. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is parked since Sat, ticket "
+            "OPS-12. Everything else is on track."
+        ),
     ),
     "two systems parked for one cause are said once": (
         jane(
             run(parked("github", ticket="OPS-12"), parked("jira", ticket="OPS-12")),
             grants=granted("google"),
         ),
-        "Jane Doe's onboarding: 1 of 3 systems are ready. GitHub and Jira are parked since 14:02, "
-        "ticket OPS-12. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 1 of 3 systems are ready. GitHub and Jira are parked since 14:02, "
+            "ticket OPS-12. Everything else is on track."
+        ),
     ),
     "two steps of one system parked are said once": (
         jane(
@@ -206,28 +239,36 @@ CASES = {
             ),
             grants=FOUR,
         ),
-        "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is parked since 14:02, ticket "
-        "OPS-12. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is parked since 14:02, ticket "
+            "OPS-12. Everything else is on track."
+        ),
     ),
     "two systems parked for two causes": (
         jane(
             run(parked("github", "no-capacity"), parked("jira", "forbidden")),
             grants=granted("google"),
         ),
-        "Jane Doe's onboarding: 1 of 3 systems are ready. GitHub is parked: no free seats, with "
-        "IT; Jira is parked: a permission is missing, with IT. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 1 of 3 systems are ready. GitHub is parked: no free seats, with "
+            "IT; Jira is parked: a permission is missing, with IT. Everything else is on track."
+        ),
     ),
     "a step without a system is parked": (
         jane(run(parked(None, "bug", key="print-badge", owner="maintainers"), done=3)),
-        "Jane Doe's onboarding: 3 steps are done. “Print badge” is parked: the step's code failed, "
-        "with maintainers. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 3 steps are done. “Print badge” is parked: the step's code "
+            "failed, with maintainers. Everything else is on track."
+        ),
     ),
     "the run itself is parked": (
         jane(
             run(state="parked", parked_reason="blocked", parked_with="maintainers", done=3),
         ),
-        "Jane Doe's onboarding: 3 steps are done. The run is parked: the current code cannot "
-        "continue, with maintainers. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 3 steps are done. The run is parked: the current code cannot "
+            "continue, with maintainers. Everything else is on track."
+        ),
     ),
     "people come before systems": (
         jane(
@@ -237,9 +278,11 @@ CASES = {
             ),
             grants=FOUR,
         ),
-        "Jane Doe's onboarding: 4 of 5 systems are ready. “Hand over the laptop” waits for Max "
-        "Ortiz, due today 17:00; GitHub is parked since 14:02, ticket OPS-12. Everything else is "
-        "on track.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready. “Hand over the laptop” waits for Max "
+            "Ortiz, due today 17:00; GitHub is parked since 14:02, ticket OPS-12. Everything else is "
+            "on track."
+        ),
     ),
     "of three tasks and a parked system, one task and the system are named": (
         jane(
@@ -251,8 +294,10 @@ CASES = {
             ),
             grants=FOUR,
         ),
-        "Jane Doe's onboarding: 4 of 5 systems are ready. “One” waits for A, due tomorrow 08:00; "
-        "GitHub is parked since 14:02, ticket OPS-12; 2 more wait. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready. “One” waits for A, due tomorrow 08:00; "
+            "GitHub is parked since 14:02, ticket OPS-12; 2 more wait. Everything else is on track."
+        ),
     ),
     "of two tasks and a parked system the later task is counted": (
         jane(
@@ -263,8 +308,10 @@ CASES = {
             ),
             grants=FOUR,
         ),
-        "Jane Doe's onboarding: 4 of 5 systems are ready. “One” waits for A, due tomorrow 08:00; "
-        "GitHub is parked since 14:02, ticket OPS-12; 1 more waits. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready. “One” waits for A, due tomorrow 08:00; "
+            "GitHub is parked since 14:02, ticket OPS-12; 1 more waits. Everything else is on track."
+        ),
     ),
     "an overdue task comes before one that is due earlier today": (
         jane(
@@ -273,8 +320,10 @@ CASES = {
                 task("one", "A", due="2026-03-06 10:00", key="one"),
             ),
         ),
-        "Jane Doe's onboarding has begun. “One” waits for A and was due Fri; “Two” waits for B, "
-        "due today 15:00. Everything else is on track.",
+        (
+            "Jane Doe's onboarding has begun. “One” waits for A and was due Fri; “Two” waits for B, "
+            "due today 15:00. Everything else is on track."
+        ),
     ),
     "a system that is tried again is no alarm": (
         jane(
@@ -284,13 +333,17 @@ CASES = {
             ),
             grants=FOUR,
         ),
-        "Jane Doe's onboarding: 4 of 5 systems are ready; the first day is tomorrow at 09:00 "
-        "(Berlin). GitHub is being tried again, next today 14:59; nothing to do.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready; the first day is tomorrow at 09:00 "
+            "(Berlin). GitHub is being tried again, next today 14:59; nothing to do."
+        ),
     ),
     "an attempt after the first is a retry": (
         jane(run(step("github", "attempting", attempt=2)), grants=FOUR),
-        "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is being tried again; nothing to "
-        "do.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is being tried again; nothing to "
+            "do."
+        ),
     ),
     "two systems are tried again": (
         jane(
@@ -299,8 +352,10 @@ CASES = {
                 step("jira", "retrying", next_at=at("2026-03-09 14:40"), since="2026-03-09 14:03"),
             ),
         ),
-        "Jane Doe's onboarding: 0 of 2 systems are ready. GitHub and Jira are being tried again, "
-        "next today 14:40; nothing to do.",
+        (
+            "Jane Doe's onboarding: 0 of 2 systems are ready. GitHub and Jira are being tried again, "
+            "next today 14:40; nothing to do."
+        ),
     ),
     "one parked, one tried again": (
         jane(
@@ -310,8 +365,10 @@ CASES = {
             ),
             grants=granted("google"),
         ),
-        "Jane Doe's onboarding: 1 of 3 systems are ready. GitHub is parked since 14:02, ticket "
-        "OPS-12. Jira is being tried again, next today 14:40; nothing to do.",
+        (
+            "Jane Doe's onboarding: 1 of 3 systems are ready. GitHub is parked since 14:02, ticket "
+            "OPS-12. Jira is being tried again, next today 14:40; nothing to do."
+        ),
     ),
     "a first attempt is simply under way": (
         jane(run(step("github", "attempting")), grants=FOUR),
@@ -322,69 +379,97 @@ CASES = {
             run(FIRST_DAY, done=6),
             grants=(*FOUR, *granted("github", state="prepared")),
         ),
-        "Jane Doe's onboarding: 4 of 5 systems are ready; the first day is tomorrow at 09:00 "
-        "(Berlin). Everything is on track.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready; the first day is tomorrow at 09:00 "
+            "(Berlin). Everything is on track."
+        ),
     ),
     "waived and refused grants are not counted": (
         jane(
             run(FIRST_DAY, done=6),
-            grants=(*FOUR, *granted("github", state="waived"), *granted("salesforce", state="refused")),
+            grants=(
+                *FOUR,
+                *granted("github", state="waived"),
+                *granted("salesforce", state="refused"),
+            ),
         ),
-        "Jane Doe's onboarding: all 4 systems are ready; the first day is tomorrow at 09:00 "
-        "(Berlin). Everything is on track.",
+        (
+            "Jane Doe's onboarding: all 4 systems are ready; the first day is tomorrow at 09:00 "
+            "(Berlin). Everything is on track."
+        ),
     ),
     "grants of another run are not counted": (
         jane(run(FIRST_DAY), grants=(*granted("google"), *granted("slack", run=OTHER))),
-        "Jane Doe's onboarding: 1 of 1 system is ready; the first day is tomorrow at 09:00 "
-        "(Berlin). Everything is on track.",
+        (
+            "Jane Doe's onboarding: 1 of 1 system is ready; the first day is tomorrow at 09:00 "
+            "(Berlin). Everything is on track."
+        ),
     ),
     "all ready, the first day is far ahead": (
         jane(run(timer("first-day", "2026-04-01 09:00")), grants=FOUR),
-        "Jane Doe's onboarding: all 4 systems are ready; the first day is Wed 1 Apr. Everything is "
-        "on track.",
+        (
+            "Jane Doe's onboarding: all 4 systems are ready; the first day is Wed 1 Apr. Everything is "
+            "on track."
+        ),
     ),
     "the first day is next year": (
         jane(run(timer("first-day", "2027-01-04 09:00")), grants=FOUR),
-        "Jane Doe's onboarding: all 4 systems are ready; the first day is Mon 4 Jan 2027. "
-        "Everything is on track.",
+        (
+            "Jane Doe's onboarding: all 4 systems are ready; the first day is Mon 4 Jan 2027. "
+            "Everything is on track."
+        ),
     ),
     "the first day is today": (
         jane(run(timer("first-day", "2026-03-09 18:00")), grants=FOUR),
-        "Jane Doe's onboarding: all 4 systems are ready; the first day is today at 18:00 (Berlin). "
-        "Everything is on track.",
+        (
+            "Jane Doe's onboarding: all 4 systems are ready; the first day is today at 18:00 (Berlin). "
+            "Everything is on track."
+        ),
     ),
     "the first day is known from the start": (
         jane(run(step("jira", "attempting"), effective_at=at("2026-03-16 09:00")), grants=FOUR[:2]),
-        "Jane Doe's onboarding: 2 of 3 systems are ready; the first day is Mon 16 Mar. Everything "
-        "is on track.",
+        (
+            "Jane Doe's onboarding: 2 of 3 systems are ready; the first day is Mon 16 Mar. Everything "
+            "is on track."
+        ),
     ),
     "the first day has passed and systems are missing": (
         jane(
             run(parked("github", ticket="OPS-12"), effective_at=at("2026-03-06 09:00")),
             grants=FOUR,
         ),
-        "Jane Doe's first day was Fri 6 Mar; 1 of 5 systems is still missing. GitHub is parked "
-        "since 14:02, ticket OPS-12. Everything else is on track.",
+        (
+            "Jane Doe's first day was Fri 6 Mar; 1 of 5 systems is still missing. GitHub is parked "
+            "since 14:02, ticket OPS-12. Everything else is on track."
+        ),
     ),
     "the first day has passed and all is ready": (
         jane(run(event("survey"), effective_at=at("2026-03-06 09:00"), done=5), grants=FOUR),
-        "Jane Doe's onboarding: all 4 systems are ready. “Survey” is awaited since 10:00. "
-        "Everything else is on track.",
+        (
+            "Jane Doe's onboarding: all 4 systems are ready. “Survey” is awaited since 10:00. "
+            "Everything else is on track."
+        ),
     ),
     "a message is awaited until a deadline": (
         jane(run(event("invitation-accepted", due="2026-03-13 12:00"), done=5)),
-        "Jane Doe's onboarding: 5 steps are done. “Invitation accepted” is awaited since 10:00, at "
-        "the latest Fri 12:00. Everything else is on track.",
+        (
+            "Jane Doe's onboarding: 5 steps are done. “Invitation accepted” is awaited since 10:00, at "
+            "the latest Fri 12:00. Everything else is on track."
+        ),
     ),
     "another timer is named where nothing blocks": (
         jane(run(timer("thirty-days", "2026-04-09 09:00"), done=9), grants=FOUR),
-        "Jane Doe's onboarding: all 4 systems are ready. Next: thirty days, Thu 9 Apr. Everything "
-        "is on track.",
+        (
+            "Jane Doe's onboarding: all 4 systems are ready. Next: thirty days, Thu 9 Apr. Everything "
+            "is on track."
+        ),
     ),
     "a further run is counted": (
         jane(run(FIRST_DAY), run(process="expense", id=OTHER), grants=FOUR),
-        "Jane Doe's onboarding: all 4 systems are ready; the first day is tomorrow at 09:00 "
-        "(Berlin). Everything is on track; 1 more run is in flight.",
+        (
+            "Jane Doe's onboarding: all 4 systems are ready; the first day is tomorrow at 09:00 "
+            "(Berlin). Everything is on track; 1 more run is in flight."
+        ),
     ),
     "two further runs are counted": (
         jane(
@@ -393,8 +478,10 @@ CASES = {
             run(process="expense", id=UUID(int=9)),
             grants=FOUR,
         ),
-        "Jane Doe's onboarding: all 4 systems are ready; the first day is tomorrow at 09:00 "
-        "(Berlin). Everything is on track; 2 more runs are in flight.",
+        (
+            "Jane Doe's onboarding: all 4 systems are ready; the first day is tomorrow at 09:00 "
+            "(Berlin). Everything is on track; 2 more runs are in flight."
+        ),
     ),
     "an open offboarding leads before an onboarding": (
         jane(
@@ -405,8 +492,10 @@ CASES = {
                 *granted("github"),
             ),
         ),
-        "Jane Doe's offboarding: access is removed in 2 of 3 systems. Everything is on track; 1 "
-        "more run is in flight.",
+        (
+            "Jane Doe's offboarding: access is removed in 2 of 3 systems. Everything is on track; 1 "
+            "more run is in flight."
+        ),
     ),
     "the run is being cancelled": (
         jane(run(step("github", "attempting"), is_cancelling=True), grants=FOUR),
@@ -467,17 +556,22 @@ CASES = {
         jane(
             run(
                 parked("github", "no-capacity", ticket="OPS-12"),
-                task("hand over the laptop and the badge", "Maximiliane von der Ortizheim",
-                     due="2026-03-09 17:00"),
+                task(
+                    "hand over the laptop and the badge",
+                    "Maximiliane von der Ortizheim",
+                    due="2026-03-09 17:00",
+                ),
                 FIRST_DAY,
             ),
             grants=FOUR,
         ),
-        "Jane Doe's onboarding: 4 of 5 systems are ready; the first day is tomorrow at 09:00 "
-        "(Berlin). “Hand over the laptop and the badge” waits for Maximiliane von der Ortizheim, "
-        "due today 17:00; GitHub is parked: no free seats, ticket OPS-12.",
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready; the first day is tomorrow at 09:00 "
+            "(Berlin). “Hand over the laptop and the badge” waits for Maximiliane von der Ortizheim, "
+            "due today 17:00; GitHub is parked: no free seats, ticket OPS-12."
+        ),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

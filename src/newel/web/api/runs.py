@@ -41,7 +41,7 @@ async def list_runs(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     zone: Zone = None,
 ) -> RunsView:
-    """List runs, newest first. state: a state, a standing, `open`, `ended` or `all`."""
+    """List runs, newest first. state: a standing, `open`, `ended` or `all`."""
     del caller
     return await runs_view(
         await reader_of(request, zone),

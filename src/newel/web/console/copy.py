@@ -18,6 +18,8 @@ from newel.people.words import clipped, in_words, noun_of, since, system_name, t
 from newel.web.console.format import inside, relative, when
 
 __all__ = [
+    "ALREADY_RUNS",
+    "ALREADY_SENT",
     "CHIPS",
     "CLOSED_BY",
     "CONSEQUENCE",
@@ -362,6 +364,12 @@ def verb_words(verb: str, key: str, person: str | None) -> VerbWords:
                 is_dangerous=True,
             )
 
+
+ALREADY_SENT: Final = (
+    "This form has started a run before, with other answers. Open that run, or begin anew with a "
+    "fresh form."
+)
+ALREADY_RUNS: Final = "This person has such a run already."
 
 CONSEQUENCE: Final = (
     "On approve the run goes on. On reject the process is told, and a reason is needed."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
@@ -108,7 +109,7 @@ async def page(
         zone=read.zone,
         zone_name=written.zone(read.zone),
         clock=written.clock(read.now, read.zone),
-        acting=request.cookies.get(ACTING, ""),
+        acting=unquote(request.cookies.get(ACTING, "")),
         path=request.url.path,
         section=section,
         twin=twin,
@@ -133,7 +134,7 @@ def remembered(answer: Response, acting: str) -> Response:
     """Remember who acts, so that the next form need not ask again."""
     answer.set_cookie(
         ACTING,
-        acting,
+        quote(acting),
         max_age=_DAYS_REMEMBERED * 86_400,
         httponly=True,
         samesite="lax",

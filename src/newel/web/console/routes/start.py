@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from newel.base.errors import AlreadyStarted, InvalidInput, RequestError
 from newel.base.ids import reference
 from newel.flow.process import Process
+from newel.web.console import copy
 from newel.web.console.acting import acting_person, address_in
 from newel.web.console.forms import (
     Field,
@@ -54,7 +56,14 @@ async def ask(request: Request, name: str) -> Response:
     return await _form(request, read, process, fields, {}, 200, "", secrets.token_urlsafe(18), None)
 
 
-@router.post("/start/{name}")
+# Not the form's own address: a post would make browsers forget the form they go back to.
+@router.get("/start/{name}/runs")
+async def back_to_form(name: str) -> Response:
+    """Lead to the form, for who comes here by an address that was kept."""
+    return seen_at(f"/start/{quote(name, safe='')}")
+
+
+@router.post("/start/{name}/runs")
 async def start(request: Request, name: str) -> Response:
     """Start a run, or show the form again with what is wrong; nothing is made on an error."""
     read = await reader_of(request)
@@ -74,7 +83,7 @@ async def start(request: Request, name: str) -> Response:
                 name, document, actor=actor, idempotency_key=key, source="console"
             )
         except RequestError as error:
-            errors = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
+            errors = _told(error)
             if isinstance(error, InvalidInput) and "@" not in typed:
                 errors.setdefault(
                     "actor", "needs your work e-mail: what you do is recorded under it"
@@ -95,6 +104,17 @@ def _fields(process: Process[..., Any]) -> tuple[Field, ...]:  # Any: each has i
     return fields_of({"properties": {name: schema}, "required": [name]})
 
 
+def _told(error: RequestError) -> dict[str, str]:
+    match error:
+        case InvalidInput():
+            return dict(error.fields)
+        case AlreadyStarted():
+            is_reused = bool(error.facts().get("idempotency_key"))
+            return {"": copy.ALREADY_SENT if is_reused else copy.ALREADY_RUNS}
+        case _:
+            return {"": str(error)}
+
+
 async def _form(
     request: Request,
     read: Reader,
@@ -107,7 +127,7 @@ async def _form(
     run: str | None,
 ) -> Response:
     others = {n: why for n, why in rest_of_errors(fields, errors).items() if n != "actor"}
-    return await page(
+    answer = await page(
         request,
         "start_form",
         read=read,
@@ -123,3 +143,6 @@ async def _form(
         idempotency=key,
         run=run,
     )
+    # Going back shows this very form again, with its key: sent once more it starts nothing new.
+    answer.headers["Cache-Control"] = "private, no-cache"
+    return answer

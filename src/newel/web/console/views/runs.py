@@ -34,7 +34,6 @@ __all__ = ["OPEN_STANDINGS", "STANDINGS", "RunLine", "RunsView", "lines_of", "ru
 OPEN_STANDINGS: Final = ("parked", "task", "retrying", "running", "waiting")
 ENDED: Final = ("completed", "failed", "cancelled")
 STANDINGS: Final = ("open", *OPEN_STANDINGS, "ended", *ENDED)
-STATES: Final = ("running", "waiting", "parked", "completed", "failed", "cancelled")
 
 _URGENCY: Final = {"parked": 0, "approval": 1, "retrying": 2, "attempting": 3, "event": 4}
 
@@ -94,7 +93,7 @@ async def runs_view(
     how_many: int = 50,
 ) -> RunsView:
     """Read one page of runs; four statements. Raises InvalidInput for an unknown standing."""
-    if standing not in {*STANDINGS, *STATES, "all"}:
+    if standing not in {*STANDINGS, "all"}:
         raise InvalidInput({"state": f"is none of {', '.join(('all', *STANDINGS))}"})
     wanted = Narrowed(standing=None if standing == "all" else standing, process=process)
     rows = await run_list.listed(read.database, wanted, before=before, how_many=how_many + 1)

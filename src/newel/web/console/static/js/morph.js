@@ -14,7 +14,7 @@ function morphChildren(now, next) {
   const byId = new Map([...now.children].filter((each) => each.id).map((each) => [each.id, each]));
   let place = now.firstChild;
   for (const node of wanted) {
-    const match = matching(place, node, byId);
+    const match = (node.id && byId.get(node.id)) || firstAlike(place, node);
     if (!match) {
       now.insertBefore(document.importNode(node, true), place);
       continue;
@@ -31,10 +31,14 @@ function morphChildren(now, next) {
   }
 }
 
-function matching(place, node, byId) {
-  if (node.id && byId.has(node.id)) return byId.get(node.id);
-  if (!place || place.nodeType !== node.nodeType || place.nodeName !== node.nodeName) return null;
-  return (place.id ?? "") === (node.id ?? "") ? place : null;
+/** The first sibling from `place` on that is of the same kind: name, id and first class. */
+function firstAlike(place, node) {
+  for (let each = place; each; each = each.nextSibling) {
+    if (each.nodeName !== node.nodeName || (each.id ?? "") !== (node.id ?? "")) continue;
+    if (each.nodeType !== Node.ELEMENT_NODE) return each;
+    if (each.classList[0] === node.classList[0]) return each;
+  }
+  return null;
 }
 
 /** @param {Element} now @param {Element} next */
