@@ -58,7 +58,7 @@ def answered(arguments: Sequence[str]) -> int:
         )
     except CycloptsError as mistyped:
         return _told(f"{_sentence(mistyped)} `newel --help` lists the commands.", MISTYPED)
-    except (NewelError, *_refusals_of_the_server()) as refused:
+    except _refusals() as refused:
         return _told(str(refused), REFUSED)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us has gone: there is nobody to tell
@@ -74,13 +74,13 @@ def _version() -> str:
     return VERSION
 
 
-def _refusals_of_the_server() -> tuple[type[Exception], ...]:
-    """Give what the embedded server raises, if it was used at all."""
+def _refusals() -> tuple[type[Exception], ...]:
+    """Give what newel says itself: its errors, and the embedded server's if that was used."""
     if "newel.embedded" not in sys.modules:
-        return ()
+        return (NewelError,)
     from newel.embedded.errors import EmbeddedServerError
 
-    return (EmbeddedServerError,)
+    return (NewelError, EmbeddedServerError)
 
 
 def _told(sentence: str, status: int) -> int:

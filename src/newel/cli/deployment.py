@@ -35,6 +35,7 @@ __all__ = [
     "Deployment",
     "applied_migrations",
     "carried_out",
+    "database_server",
     "engine_of",
     "found_engine",
     "found_here",
@@ -77,7 +78,7 @@ async def opened(settings: Settings, *, new: bool = True) -> AsyncIterator[Deplo
     new: make a deployment where there is none. Raises StoreError if there is none or the server
     does not answer, SchemaOutdated where somebody else's server lacks migrations.
     """
-    async with _server(settings, new=new) as dsn:
+    async with database_server(settings, new=new) as dsn:
         with _explained(settings):
             if settings.database_url is None:
                 await migrate(dsn)
@@ -107,7 +108,7 @@ async def found_engine(*, new: bool = True) -> AsyncIterator[Engine]:
 
 async def applied_migrations(settings: Settings) -> list[str]:
     """Bring the database to this version; answers with the names of the files applied."""
-    async with _server(settings, new=True) as dsn:
+    async with database_server(settings) as dsn:
         with _explained(settings):
             return await migrate(dsn)
 
@@ -146,7 +147,11 @@ def local_zone() -> tzinfo:
 
 
 @contextlib.asynccontextmanager
-async def _server(settings: Settings, *, new: bool) -> AsyncIterator[str]:
+async def database_server(settings: Settings, *, new: bool = True) -> AsyncIterator[str]:
+    """Give the address of the database; the embedded server runs at least while the block does.
+
+    Raises StoreError if there is no embedded server yet, unless it may be `new`.
+    """
     if settings.database_url is not None:
         yield settings.database_url
         return

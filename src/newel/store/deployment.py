@@ -82,8 +82,13 @@ async def holder(database: Database, process: str) -> int | None:
 
 
 async def forget_demo(database: Database) -> bool:
-    """Delete everything in a demo's database, which then needs its migrations; else False."""
+    """Delete everything in a demo's database, whatever its version; False if it is none.
+
+    The database needs its migrations afterwards.
+    """
     async with database.transaction() as connection:
+        if not await connection.fetchval(_SQL.is_made):
+            return False
         if await connection.fetchval(_SQL.lock_kind) != "demo":
             return False
         await connection.execute(_SQL.forget_all)

@@ -41,6 +41,11 @@ select w.host, w.pid from newel.run r
 join newel.worker w on w.id = r.worker_id and w.epoch = r.worker_epoch
 where r.process = $1 and r.finished_at is null limit 1
 
+-- name: is_made
+-- params: none
+-- Whether there is a deployment at all, of whatever version.
+select to_regclass('newel.deployment') is not null
+
 -- name: lock_kind
 -- params: none
 -- What this database is for, held until the transaction ends.

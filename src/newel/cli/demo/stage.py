@@ -27,7 +27,7 @@ from newel.cli.demo.outside import Newel, Simulators, client
 from newel.cli.demo.programs import Program, started
 from newel.cli.demo.scenario import Hired, Scenario
 from newel.cli.demo.story import Story
-from newel.cli.deployment import Deployment, local_zone, opened
+from newel.cli.deployment import Deployment, database_server, local_zone, opened
 from newel.cli.output import say_json
 from newel.cli.programs import asked_to_stop
 from newel.cli.project import example_project
@@ -106,16 +106,18 @@ async def _set(settings: Settings) -> AsyncIterator[Stage]:
 
 async def _emptied(settings: Settings) -> None:
     """Make sure that the database is a demo's, and empty."""
+    async with database_server(settings) as dsn:
+        database = await Database.open(dsn)
+        try:
+            await purposes.forget_demo(database)
+        finally:
+            await database.close()
     async with opened(settings) as deployment:
-        if await purposes.forget_demo(deployment.database):
-            pass
-        elif not await purposes.mark_demo(deployment.database):
+        if not await purposes.mark_demo(deployment.database):
             raise StoreError(
                 f"The deployment in {settings.data_directory} has runs of its own, which a demo "
                 "would mix with. Play it in another directory, or set NEWEL_DATA to one."
             )
-    async with opened(settings) as deployment:
-        await purposes.mark_demo(deployment.database)
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,123 @@
+"""What a deployment is made of: its purpose, its keys, its stand-ins, and programs tied to it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import signal
+import stat
+import subprocess
+import sys
+from datetime import UTC
+
+import pytest
+
+from newel.cli.demo.scenario import first_monday
+from newel.cli.stand_ins import missing
+from newel.simulators.world import SYSTEMS, World
+from newel.store import deployment
+from newel.store.database import Database
+from newel.store.migrate import migrate
+from tests.cli.conftest import NOW
+
+PATIENCE_S = 30
+WAITS = "import signal\nprint('ready', flush=True)\nsignal.pause()\n"
+
+
+async def test_only_an_unused_database_becomes_a_demos(database_url, database):
+    """A database in which a run is stays what it is, and nothing in it is deleted."""
+    opened = await Database.open(database_url)
+    await database.execute(
+        "insert into newel.run (id, process, version, state, seq, head, last_at, started_at) "
+        "values (gen_random_uuid(), 'p', 1, 'running', 1, sha256('x'), now(), now())"
+    )
+    assert not await deployment.mark_demo(opened)
+    assert not await deployment.forget_demo(opened)
+    assert (await deployment.read(opened)).kind == "production"
+    assert (await deployment.read(opened)).is_used
+    await opened.close()
+
+
+async def test_a_demos_database_is_emptied(database_url):
+    """What a demo left is gone, its clock is not moved any more, and it can be migrated again."""
+    opened = await Database.open(database_url)
+    assert await deployment.mark_demo(opened)
+    moved = await deployment.move_clock(opened, first_monday(NOW, UTC) - NOW)
+    assert moved > (await deployment.read(opened)).as_of - (NOW - NOW.replace(hour=8))
+    assert await deployment.forget_demo(opened)
+    assert not await deployment.forget_demo(opened)
+    await opened.close()
+    await migrate(database_url)
+    again = await Database.open(database_url)
+    purpose = await deployment.read(again)
+    assert (purpose.kind, purpose.clock_offset.total_seconds()) == ("production", 0)
+    await again.close()
+
+
+def test_the_key_encryption_key_is_for_its_owner_alone(deployed, newel):
+    """The first command makes the key, 32 bytes that nobody else may read."""
+    newel("key", "new", "x")
+    kek = deployed / ".newel" / "keys" / "kek"
+    assert (kek.stat().st_size, stat.S_IMODE(kek.stat().st_mode)) == (32, 0o600)
+
+
+def test_a_key_encryption_key_of_ones_own_is_used(deployed, newel, monkeypatch):
+    """A key that the settings refer to is used, and no file is made."""
+    monkeypatch.setenv("OUR_OWN_KEY", base64.b64encode(bytes(32)).decode())
+    monkeypatch.setenv("NEWEL_KEY_ENCRYPTION_KEY", "env:OUR_OWN_KEY")
+    assert newel("start", "onboarding", "--input", "example.json").status == 0
+    assert not (deployed / ".newel" / "keys").exists()
+
+
+@pytest.mark.parametrize(("name", "key"), [("SHORT", "c2hvcnQ="), ("ODD", "no base64")])
+def test_a_wrong_key_encryption_key_is_refused(deployed, newel, monkeypatch, name, key):
+    """A key that is not 32 bytes in base64 is refused, and not shown."""
+    monkeypatch.setenv(name, key)
+    monkeypatch.setenv("NEWEL_KEY_ENCRYPTION_KEY", f"env:{name}")
+    said = newel("start", "onboarding", "--input", "example.json")
+    assert (said.status, "32 bytes" in said.err, key in said.err) == (1, True, False)
+
+
+def test_systems_that_the_environment_knows_are_not_played(monkeypatch):
+    """A token, or the file of one, makes a system the company's own."""
+    world = World()
+    for name in world.credentials():
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
+    assert missing(world) == list(SYSTEMS)
+    monkeypatch.setenv("GITHUB_TOKEN", "ours")
+    monkeypatch.setenv("JIRA_TOKEN_FILE", "ours")
+    assert missing(world) == ["google", "slack", "gusto", "salesforce"]
+
+
+def test_a_tied_program_ends_with_its_owner(tmp_path, monkeypatch):
+    """When the pipe that its owner held open closes, a program is told to end."""
+    (tmp_path / "waits.py").write_text(WAITS, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    tied = subprocess.Popen(
+        [sys.executable, "-m", "newel.cli.tied", "waits"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert tied.stdin is not None
+    assert tied.stdout is not None
+    with tied:
+        assert tied.stdout.readline() == "ready\n"
+        assert tied.poll() is None
+        tied.stdin.close()
+        assert tied.wait(PATIENCE_S) == -signal.SIGTERM
+
+
+def test_a_worker_that_fails_ends_the_command(deployed, monkeypatch):
+    """A program that ends by itself is not waited for: what it failed with is raised."""
+    from newel.cli.programs import asked_to_stop
+
+    async def fails() -> None:
+        raise RuntimeError("broken")
+
+    async def waited() -> None:
+        await asked_to_stop(asyncio.create_task(fails()))
+
+    with pytest.raises(RuntimeError, match="broken"):
+        asyncio.run(waited())
