@@ -84,7 +84,7 @@ class Connector:
     name: first part of keys, entitlements and the credential id. title: the system's own name.
     """
 
-    title: ClassVar[str]
+    title: str
     buckets: ClassVar[tuple[Bucket, ...]] = ()
 
     def __init_subclass__(cls) -> None:
