@@ -23,7 +23,7 @@ class GitHub:
         self.probe_fails: StepError | None = None
         self.calls: list[str] = []
         self.effects: list[str] = []
-        self.probes = 0
+        self.failed_probes = 0
 
     def down(self, error: StepError | None = None) -> None:
         """Fail every call and every probe."""
@@ -36,8 +36,8 @@ class GitHub:
 
     async def probe(self) -> None:
         """The cheapest read."""
-        self.probes += 1
         if self.probe_fails is not None:
+            self.failed_probes += 1
             raise self.probe_fails
 
     @step(in_doubt="repeat")
@@ -95,9 +95,23 @@ async def until_parked(house: House, runs: Sequence[UUID]) -> None:
         waiting = [run for run, state in zip(runs, states, strict=True) if state == "waiting"]
         if await one(house, "select count(*) from newel.incident where state = 'watching'"):
             await opened_circuit(house)
-        rows = [await house.row(run) for run in waiting]
+        rows = [row for run in waiting if (row := await house.row(run))["wake_at"] is not None]
+        if not rows:
+            continue  # somebody has woken them meanwhile
         first = min(rows, key=lambda row: row["wake_at"])
         await house.move(first["wake_at"] - first["as_of"] + timedelta(milliseconds=1))
+
+
+async def healed(house: House, github: GitHub, after: timedelta) -> None:
+    """Let the system answer again, and time pass; no probe that failed is still to be noted."""
+
+    async def noted() -> bool:
+        misses = await one(house, "select coalesce(sum(probe_misses), 0) from newel.incident")
+        return misses >= github.failed_probes
+
+    await house.until(noted)
+    github.up()
+    await house.move(after)
 
 
 async def closed(house: House, how_many: int = 1) -> None:

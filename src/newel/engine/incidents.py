@@ -110,25 +110,26 @@ class Incidents:
             row=None if row is None else dict(row),
             title=title,
             owner="it",
-            escalate=lambda incident: self._escalated(host, run, incident),
+            escalate=lambda incident: self._escalated(incident, host.now(), host.actor),
         )
 
-    def _escalated(self, host: Host, run: Runner, incident: dict[str, Any]) -> Change:
+    def _escalated(self, incident: dict[str, Any], at: datetime, actor: Actor) -> Change:
         """Make the Change that starts the incident's run."""
+        lead = _uuid(incident["lead_run"])
         started, _, _, _ = born(
             Start(
-                run=host.new_uuid(),
+                run=self._ids.new(),
                 process=self._tickets.process,
                 version=self._tickets.version,
-                arguments={"case": ticketing.case_of(incident, at=host.now())},
+                arguments={"case": ticketing.case_of(incident, at=at)},
                 subject=None,
-                actor=host.actor,
+                actor=actor,
                 source="run",
-                at=host.now(),
-                sealer=self._operating.vault.sealer(run.id, None, None, None),
-                parent=(reference("run", run.id), "incident"),
+                at=at,
+                sealer=self._operating.vault.sealer(lead, None, None, None),
+                parent=(reference("run", lead), "incident"),
             ),
-            host.event_id,
+            self._ids.event_id,
         )
         return started
 
@@ -167,12 +168,26 @@ class Incidents:
         members = await rows.members(self._database, row["id"])
         if not members:
             await self._close(row, actor)
+        elif row["state"] == "watching" and any(each["state"] == "parked" for each in members):
+            await self._escalate(row, actor)
         elif row["state"] == "healed":
             await self._wake(members, actor)
         elif row["state"] == "healing":
             await self._follow_lead(row, members, actor)
         elif not _is_member(row["lead_run"], row["lead_key"], members):
             await self._after_lead(row, members, actor)
+
+    async def _escalate(self, row: Row, actor: Actor) -> None:
+        """A step was parked without a call of its own, while another led: its ticket is due."""
+        async with self._database.transaction() as connection:
+            current = await rows.locked(connection, row["id"])
+            if current is None or current["state"] != "watching":
+                return
+            incident = {name: value for name, value in row.items() if name != "as_of"}
+            incident |= {"state": "escalated", "escalated_at": current["as_of"]}
+            started = self._escalated(incident, current["as_of"], actor)
+            started.also("incident", {**incident, "run_id": started.run})
+            await apply(connection, [started])
 
     async def _probe(self, row: Row, actor: Actor) -> None:
         connector = self._connectors.get(row["credential"] or "")
@@ -268,13 +283,22 @@ class Incidents:
     async def park_poisoned(self, host: Any, run: UUID, why: Exception) -> None:  # Any: the worker
         """Park a run whose Change the server cannot take, with the reason."""
         async with command(
-            self._database, self._operating.vault, run, host.actor, host.event_id
+            self._database,
+            self._operating.vault,
+            run,
+            host.actor,
+            host.event_id,
+            self._operating.tell,
         ) as made:
             made.record(
                 facts.RunParked(keys=(), class_="bug"),
                 payload=made.sealer.seal(orjson.dumps({"why": f"cannot be written: {why}"})),
             )
             made.parked = ("bug", "maintainers")
+
+
+def _uuid(value: Any) -> UUID:  # Any: a UUID or its text
+    return value if isinstance(value, UUID) else UUID(value)
 
 
 def _is_member(run: UUID, key: str, members: list[Row]) -> bool:

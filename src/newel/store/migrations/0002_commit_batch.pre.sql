@@ -59,7 +59,12 @@ begin
             -- An escalation; scope, probe and lead belong to whoever watches the incident, and
             -- the row that comes here was read before this transaction.
             state = excluded.state, escalated_at = excluded.escalated_at,
-            last_error = excluded.last_error, run_id = excluded.run_id;
+            last_error = excluded.last_error, run_id = excluded.run_id
+        where newel.incident.state = 'watching';
+        get diagnostics moved = row_count;
+        if moved <> jsonb_array_length(rest -> 'incident') then
+            raise exception 'somebody else has escalated or closed it' using errcode = 'NW003';
+        end if;
     end if;
     if rest ? 'ticket' then
         insert into newel.ticket
