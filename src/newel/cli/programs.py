@@ -25,7 +25,7 @@ from newel.engine.told import Teller, service
 if TYPE_CHECKING:
     from newel.connectors.base import Connector
 
-__all__ = ["asked_to_stop", "log_lines", "web_server", "working"]
+__all__ = ["asked_to_stop", "log_lines", "teller", "web_server", "working"]
 
 _WEB: Final = "newel.web.app"
 _LAST_ANSWERS_S: Final = 3
@@ -35,6 +35,11 @@ def log_lines(name: str, settings: Settings) -> None:
     """Set up the log of a program."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     log.configure(service(name, socket.gethostname()), level=level)
+
+
+def teller(name: str) -> Teller:
+    """Give the teller of a program: one JSON line on standard output for each committed event."""
+    return Teller(service(name, socket.gethostname()))
 
 
 async def asked_to_stop(*programs: asyncio.Task[Any]) -> None:
@@ -92,7 +97,7 @@ async def working(
     engine = engine or await engine_of(deployment)
     worker = engine.new_worker()
     if tells:
-        worker.teller = Teller(service("worker", socket.gethostname()))
+        worker.teller = engine.teller = teller("worker")
     if deployment.purpose.kind != "production":
         _follow(engine, worker)
     driving = asyncio.create_task(_driven(worker))

@@ -26,7 +26,7 @@ Port = Annotated[int | None, Parameter(help="Port; 0 takes a free one; default: 
 def serve(*, host: Host = None, port: Port = None, as_json: AsJson = False) -> None:
     """Serve the API and the console, until Ctrl-C."""
     from newel.cli.deployment import carried_out, engine_of, opened
-    from newel.cli.programs import asked_to_stop, log_lines, web_server
+    from newel.cli.programs import asked_to_stop, log_lines, teller, web_server
 
     settings = _settings(host, port)
 
@@ -34,6 +34,7 @@ def serve(*, host: Host = None, port: Port = None, as_json: AsJson = False) -> N
         log_lines("serve", settings)
         async with opened(settings) as deployment:
             engine = await engine_of(deployment)
+            engine.teller = teller("serve")
             async with web_server(engine, settings) as address:
                 if as_json:
                     say_json({"address": address}, on_one_line=True)

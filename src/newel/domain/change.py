@@ -40,6 +40,8 @@ class EventRow(NamedTuple):
     attempt: int | None
     round: int | None
     instant: str
+    subject: str | None
+    system: str | None
 
 
 class Intent(NamedTuple):
@@ -174,7 +176,7 @@ class Entries:
         return EventRow(
             head.id, head.seq, pending.fact.type, pending.key, pending.at, leaf.entry,
             pending.payload, pending.id, head.stream, leaf.hash, pending.attempt, pending.round,
-            moment,
+            moment, pending.subject, pending.system,
         )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
 from newel.domain.retry import begun
 from newel.domain.values import Decision
-from newel.engine.operating import Command, command
+from newel.engine.operating import Command, Tell, command
 from newel.engine.vault import Vault
 from newel.flow.process import Process
 from newel.flow.reading import result_is_unused, result_of
@@ -47,10 +47,11 @@ class Operating:
     vault: Vault
     processes: Mapping[str, Process[..., Any]]  # Any: each has its own result
     new_event_id: Callable[[], str]
+    tell: Tell
 
     def on(self, run: UUID, actor: Actor) -> Any:  # Any: the context manager of `command`
         """Lock a run for a verb of `actor`."""
-        return command(self.database, self.vault, run, actor, self.new_event_id)
+        return command(self.database, self.vault, run, actor, self.new_event_id, self.tell)
 
 
 async def decide(

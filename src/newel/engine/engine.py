@@ -25,6 +25,7 @@ from newel.engine.intake import Intake
 from newel.engine.messages import Messages
 from newel.engine.operating import with_streams
 from newel.engine.starting import Start, born
+from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
 from newel.flow.process import Process
@@ -77,8 +78,15 @@ class Engine:
             vault=vault,
             processes=self.processes,
             new_event_id=self._ids.event_id,
+            tell=self._tell,
         )
-        self.messages = Messages(database, vault, self._ids.event_id)
+        self.messages = Messages(database, vault, self._ids.event_id, self._tell)
+        self.teller: Teller | None = None
+
+    def _tell(self, change: Change) -> None:
+        if self.teller is not None and change.events:
+            self.teller.tell(change.events)
+            self.teller.flush()
 
     async def register(self) -> None:
         """Write down which definitions and systems this version of the code has.
@@ -111,12 +119,13 @@ class Engine:
                 owner=process.owner,
             )
             self.versions[process.name] = version
-            if is_new:
-                await self._tell_definition(connection, process, version)
+            change = await self._defined(connection, process, version) if is_new else None
+        if change is not None:
+            self._tell(change)
 
-    async def _tell_definition(
+    async def _defined(
         self, connection: Connection, process: Process[..., Any], version: int
-    ) -> None:
+    ) -> Change:
         fact = facts.ProcessRegistered(
             source_sha256=process.definition_sha256, author="code", previous=version - 1 or None
         )
@@ -138,6 +147,7 @@ class Engine:
         )
         await with_streams(connection, change, self._ids.event_id)
         await apply(connection, [change])
+        return change
 
     def new_worker(self) -> Worker:
         """Make a worker for this deployment; its `run` drives runs until it is cancelled."""
@@ -183,13 +193,14 @@ class Engine:
                         )
                         if known is not None:
                             return known
-                    person = await self._begin(
+                    change, person = await self._begin(
                         connection, definition, arguments, run, actor, idempotency_key, source
                     )
             except asyncpg.PostgresError as error:
                 if error.sqlstate not in _FIRST_CAME_ANOTHER:
                     raise
             else:
+                self._tell(change)
                 return Started(run=run, is_new=True, person=person)
         raise StoreError(f"{_TRIES} other starts came first, one after another. Try again.")
 
@@ -215,7 +226,7 @@ class Engine:
         actor: Actor,
         idempotency_key: str | None,
         source: Source,
-    ) -> UUID | None:
+    ) -> tuple[Change, UUID | None]:
         at = await registry.now(connection)
         people = Change(run=run, from_seq=0, last_at=at)
         intake = Intake(connection, self.vault, actor, self._ids.event_id)
@@ -247,7 +258,7 @@ class Engine:
         await with_streams(connection, change, self._ids.event_id)
         if await apply(connection, [change]):
             raise asyncpg.UniqueViolationError  # undone, and looked at again: it is there now
-        return person
+        return change, person
 
     # --- verbs on what is there -------------------------------------------------------------
 
@@ -311,9 +322,13 @@ class Engine:
                 return cast("UUID", same[0]["ref"])
             if "@" not in named or len(same) > 1:
                 raise NotFound(kind="person", reference=named)
-            return await self._registered(connection, named, caller)
+            change, person = await self._registered(connection, named, caller)
+        self._tell(change)
+        return person
 
-    async def _registered(self, connection: Connection, email: str, caller: Actor) -> UUID:
+    async def _registered(
+        self, connection: Connection, email: str, caller: Actor
+    ) -> tuple[Change, UUID]:
         change = Change(run=self._ids.new(), from_seq=0, is_aside=True)
         change.last_at = await registry.now(connection)
         intake = Intake(connection, self.vault, caller, self._ids.event_id)
@@ -323,4 +338,4 @@ class Engine:
         await apply(connection, [change])
         person = filled["person"]
         assert isinstance(person, Person), "a person stays a person"
-        return parse_reference(person.ref)[1]
+        return change, parse_reference(person.ref)[1]

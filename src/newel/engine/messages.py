@@ -14,7 +14,7 @@ from uuid import UUID
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.errors import NotWaiting
-from newel.engine.operating import command
+from newel.engine.operating import Tell, command
 from newel.engine.vault import Vault
 from newel.store.database import Database
 from newel.store.queries import queries
@@ -25,11 +25,14 @@ _SQL: Final = queries("messages")
 class Messages:
     """Keeps messages, and hands each to one wait."""
 
-    def __init__(self, database: Database, vault: Vault, new_event_id: Callable[[], str]) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, new_event_id: Callable[[], str], tell: Tell
+    ) -> None:
         """Prepare; nothing is read before a message or a wait comes."""
         self._database = database
         self._vault = vault
         self._new_event_id = new_event_id
+        self._tell = tell
 
     async def send(
         self,
@@ -60,7 +63,9 @@ class Messages:
     async def _hand_over(
         self, run: UUID, key: str, name: str, match: str | None, actor: Actor
     ) -> None:
-        async with command(self._database, self._vault, run, actor, self._new_event_id) as made:
+        async with command(
+            self._database, self._vault, run, actor, self._new_event_id, self._tell
+        ) as made:
             if key not in made.acts:
                 return
             message = await made.connection.fetchrow(_SQL.take, name, match, run)

@@ -24,6 +24,9 @@ from newel.store import journal, runs, streams
 from newel.store.changes import apply
 from newel.store.database import Connection, Database, Row
 
+Tell = Callable[[Change], None]
+"""Told of every Change after its commit, for the log."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Command:
@@ -85,7 +88,12 @@ class Command:
 
 @asynccontextmanager
 async def command(
-    database: Database, vault: Vault, run: UUID, actor: Actor, new_event_id: Callable[[], str]
+    database: Database,
+    vault: Vault,
+    run: UUID,
+    actor: Actor,
+    new_event_id: Callable[[], str],
+    tell: Tell,
 ) -> AsyncIterator[Command]:
     """Lock a run, let a verb decide, and write its Change; the run is due afterwards.
 
@@ -119,6 +127,7 @@ async def command(
         yield made
         if len(made.entries):
             await _write(made, new_event_id)
+    tell(made.change)
 
 
 async def _write(made: Command, new_event_id: Callable[[], str]) -> None:

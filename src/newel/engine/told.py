@@ -22,7 +22,7 @@ class Teller:
         self._write: Write = write or _to_stdout
         self._lines: list[bytes] = []
 
-    def tell(self, events: list[EventRow], subject: str | None, process: str | None) -> None:
+    def tell(self, events: list[EventRow], process: str | None = None) -> None:
         """Make the lines of one Change's events; `flush` writes those of a whole batch at once."""
         self._lines += [
             transition_line(
@@ -38,7 +38,8 @@ class Teller:
                 key=event.key,
                 attempt=event.attempt,
                 round=event.round,
-                subject=subject,
+                subject=event.subject,
+                system=event.system,
             )
             for event in events
         ]

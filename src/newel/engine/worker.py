@@ -346,11 +346,7 @@ class Worker:
         for change in changes:
             run = self._runs.get(change.run)
             if self.teller is not None and change.events:
-                self.teller.tell(
-                    change.events,
-                    None if run is None else run.subject,
-                    None if run is None else run.process.name,
-                )
+                self.teller.tell(change.events, None if run is None else run.process.name)
             self._hand_over_kept(change)
             if run is None:
                 continue
