@@ -339,3 +339,36 @@ async def test_empty_pages_say_why_and_what_to_do(client, house):
     assert "No run is in flight. Start a process" in said["/runs"]
     assert "No person is known yet." in said["/people"]
     assert "No task is open." in said["/tasks"]
+
+
+async def test_without_a_database_pages_and_api_say_so(client, house):
+    """503 with a plain page or a problem, and word that runs are safe; health still answers."""
+    await house.database.close()
+    page = await client.get("/runs")
+    api = await client.get("/api/v1/runs")
+    assert (page.status_code, api.status_code) == (503, 503)
+    assert "Runs are safe" in text_of(page.text)
+    assert api.json()["type"] == "database-not-reachable"
+    assert (await client.get("/health")).status_code == 200
+
+
+async def test_static_files_are_kept_for_a_year_and_lead_nowhere_else(client, house):
+    """The build's files are immutable and compressed; another name, or a way out, is 404."""
+    page = (await client.get("/runs")).text
+    sheet = re.search(r'href="(/static/[^"]+/newel.css)"', page)
+    assert sheet is not None
+    answer = await client.get(sheet[1])
+    assert "immutable" in answer.headers["cache-control"]
+    assert answer.headers["content-encoding"] == "gzip"
+    plain = await client.get(sheet[1], headers={"Accept-Encoding": "identity"})
+    assert plain.text == answer.text
+    old = await client.get("/static/000000000000/newel.css")
+    assert (old.status_code, old.headers["cache-control"]) == (200, "no-store")
+    for path in ("x/css/base.css", "x/..%2F..%2Fpages.py", "x/font/OFL.txt"):
+        assert (await client.get(f"/static/{path}")).status_code == 404
+
+
+async def test_an_address_that_was_kept_leads_to_the_form(client, house):
+    """The address a form posts to, opened by itself, shows the form."""
+    answer = await client.get("/start/onboarding/runs")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/start/onboarding")

@@ -39,9 +39,12 @@ async def candidates(
 ) -> list[Row]:
     """People whose name or address shares trigrams with what was typed, most shared first.
 
-    text: as typed; an address or an employee number is also compared whole.
+    text: as typed; an address or an employee number is also compared whole. Trigrams that only
+    tell the first letter of a word would let everybody with that letter in: they count, but
+    nobody is found by them unless there are no others.
     """
-    return await database.fetch(_SQL.candidates, text.strip(), list(grams), how_many)
+    telling = [gram for gram in grams if not gram.startswith("  ")] or list(grams)
+    return await database.fetch(_SQL.candidates, text.strip(), list(grams), telling, how_many)
 
 
 async def names(database: Database, refs: Collection[UUID]) -> dict[UUID, str]:

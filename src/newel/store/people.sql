@@ -27,15 +27,15 @@ where ($1::uuid[] is null or p.ref = any($1)) and p.display_name > $2
 order by p.display_name, p.ref limit $3
 
 -- name: candidates
--- params: text, grams, how_many
--- People who share trigrams with what was typed, or whose address or employee number it is.
+-- params: text, grams, telling, how_many
+-- People who share telling trigrams with what was typed, or whose address or number it is.
 select p.ref, p.display_name, p.work_email, p.hr_key, m.display_name as manager_name,
        (lower(p.work_email) = lower($1) or p.hr_key = $1) as is_named,
        (select count(*) from unnest(p.search_grams) g where g = any($2::text[])) as shared
 from newel.person p
 left join newel.person m on m.ref = p.manager
-where p.search_grams && $2::text[] or p.work_email in ($1, lower($1)) or p.hr_key = $1
-order by is_named desc nulls last, shared desc, p.display_name, p.ref limit $3
+where p.search_grams && $3::text[] or p.work_email in ($1, lower($1)) or p.hr_key = $1
+order by is_named desc nulls last, shared desc, p.display_name, p.ref limit $4
 
 -- name: names
 -- params: refs
