@@ -11,15 +11,18 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from newel.base.errors import AlreadyDone, Bug, NewelError, StepError
+from newel.base.errors import AlreadyDone, Bug, NewelError, Unwind
 from newel.domain.failures import judged
 from newel.domain.values import Absent, AttemptInfo, Found, Observed, Unclear
 from newel.engine.steps import Finished
 from newel.flow.act import StepAct
 from newel.flow.context import ATTEMPT, DRIVEN, Attempting
+
+_LONGEST_MESSAGE: Final = 2_000
+_LONGEST_CODE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,12 @@ async def attempt(begun: Begun) -> Finished:
             await _carry_out(begun, observed, done)
     except AlreadyDone as settled:
         _keep(begun, settled.value, done)
-    except Exception as error:  # noqa: BLE001 - the one place where a step's exceptions are judged
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        done.error = _judged(begun, error)  # something inside was cancelled, not the attempt
+    except (Exception, Unwind, SystemExit) as error:  # noqa: BLE001 - where exceptions are judged
         done.error = _judged(begun, error)
     done.duration = timedelta(seconds=perf_counter() - started)
     done.effect, done.calls = observed.effect, observed.calls
@@ -91,14 +99,20 @@ def _keep(begun: Begun, value: object, done: Finished) -> None:
         done.error = Bug(f"the result of {begun.key} cannot be kept: {error}")
 
 
-def _judged(begun: Begun, error: Exception) -> Exception:
+def _judged(begun: Begun, error: BaseException) -> Exception:
     if isinstance(error, begun.act.step.options.raises):
         return error
     found = judged(error)
     if found is not error:
         found.__cause__ = error
-    assert isinstance(found, StepError), "judged gives a class"
+    found.message = _storable(found.message, _LONGEST_MESSAGE)
+    found.code = None if found.code is None else _storable(found.code, _LONGEST_CODE)
     return found
+
+
+def _storable(text: str, longest: int) -> str:
+    """What a system said, as JSON and PostgreSQL can hold it."""
+    return str(text)[:longest].encode(errors="replace").decode().replace("\0", "?")
 
 
 def _info(begun: Begun, intended_at: datetime, *, follows_doubt: bool) -> AttemptInfo:

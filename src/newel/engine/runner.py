@@ -186,13 +186,15 @@ class Runner:
         if recorded is None:
             self._arrived.append((key, act))
             return None
-        if isinstance(act, StepAct) and self._has_drifted(key, act):
-            return None
         try:
+            if isinstance(act, StepAct) and self._has_drifted(key, act):
+                return None
             return recorded.seq, self._ready(key, act, recorded)
         except OutcomeUnreadable as error:
             self.blocked = ("blocked", str(error))
-            return None
+        except NewelError as error:
+            self.blocked = ("bug", failure_of(error))
+        return None
 
     def _ready(self, key: str, act: Act[Any], recorded: Recorded) -> Ready:
         value, error = decoded(key, act, recorded, self.opened)
@@ -228,7 +230,15 @@ class Runner:
                 if self._is_cancelled_at(key):
                     self._cancel(key, act)
                 else:
-                    self._arrive(self, key, act)
+                    self._begin(key, act)
+
+    def _begin(self, key: str, act: Act[Any]) -> None:
+        """Open an act, or go on with it; a call that cannot be opened is told to the body."""
+        assert self._body is not None, "a run is begun before anything arrives"
+        try:
+            self._arrive(self, key, act)
+        except NewelError as error:
+            self._body.resume(key, 0, Ready(None, error, self.loaded.started_at))
 
     def _is_cancelled_at(self, key: str) -> bool:
         """Whether a cancelled run stops here; what is in flight, or in doubt, ends first."""

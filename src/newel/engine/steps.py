@@ -15,7 +15,7 @@ from uuid import UUID
 import orjson
 
 from newel.audit import catalogue as facts
-from newel.base.errors import StepError
+from newel.base.errors import OutcomeUnknown, StepError
 from newel.base.errors import StepFailed as GivenUp
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
@@ -32,6 +32,7 @@ from newel.engine.runner import Runner
 from newel.flow.act import StepAct
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_TURN: Final = timedelta(seconds=1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,6 +111,8 @@ def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
     if _is_held_back(run, opened, act):
         opened.trouble = replace(opened.trouble, progress=begun(now))
         _withhold(run, opened, act)
+    elif _is_being_made(run, opened):
+        _rest(run, opened, now + _TURN)
     else:
         _intend(run, opened)
 
@@ -118,8 +121,21 @@ def _again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     if opened.trouble.early is None and _is_held_back(run, opened, act):
         _withhold(run, opened, act)
         return
+    if _is_being_made(run, opened):
+        _rest(run, opened, run.moment + _TURN)
+        return
     opened.fingerprint = run.fingerprint(act)
     _intend(run, opened)
+
+
+def _is_being_made(run: Runner, opened: OpenAct) -> bool:
+    """Whether another branch of this run is about to make the same: that one goes first."""
+    return opened.effect_key is not None and any(
+        each.effect_key == opened.effect_key
+        and each.state == "attempting"
+        and each.key != opened.key
+        for each in run.open.values()
+    )
 
 
 def _intend(run: Runner, opened: OpenAct) -> None:
@@ -248,6 +264,8 @@ def _fail(
         following: Repeat | Park = after_unclear(before, now=now)
         if isinstance(following, Park) and act.step.options.in_doubt == "repeat":
             following = Repeat(at=now, trouble=replace(before, doubt=None, doubted_at=None))
+        unclear = OutcomeUnknown("whether it happened cannot be told yet", code="unclear")
+        _note_failure(run, opened, unclear, done, following)
     else:
         assert isinstance(done.error, StepError), "a failed attempt has a class"
         following = after_error(

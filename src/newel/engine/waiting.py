@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from newel.audit import catalogue as facts
-from newel.base.errors import Overdue
+from newel.base.errors import DefinitionError, Overdue
 from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
 from newel.domain.people import Person, Team
@@ -35,12 +35,13 @@ def arrive(run: Runner, key: str, act: WaitAct[Any]) -> None:
 def _open(run: Runner, key: str, spec: WaitSpec) -> OpenAct:
     now = run.moment
     due_at = _due(spec, now)
+    asked = _addressee(key, spec.by) if spec.kind == "approval" else None
     opened = OpenAct(key=key, kind=spec.kind, state="open", opened_at=now, due_at=due_at)
     run.open[key] = opened
     kind = "task" if spec.kind == "approval" else spec.kind
     run.record(facts.WaitOpened(kind=kind, due_at=due_at, matches=spec.match), key=key)
-    if spec.kind == "approval":
-        _open_task(run, opened, spec)
+    if asked is not None:
+        _open_task(run, opened, spec, *asked)
     elif spec.kind == "event":
         opened.match = spec.match
     run.change.also("open_act", opened.row(run.id))
@@ -54,8 +55,9 @@ def _due(spec: WaitSpec, now: datetime) -> datetime | None:
     return None if span is None else now + span
 
 
-def _open_task(run: Runner, act: OpenAct, spec: WaitSpec) -> None:
-    assignee, owner = _addressee(spec.by)
+def _open_task(
+    run: Runner, act: OpenAct, spec: WaitSpec, assignee: UUID | None, owner: str
+) -> None:
     act.task_id = run.host.new_uuid()
     act.owner = owner
     excluded = [] if run.loaded.subject is None else [run.loaded.subject]
@@ -94,10 +96,15 @@ def _open_task(run: Runner, act: OpenAct, spec: WaitSpec) -> None:
     )
 
 
-def _addressee(by: Person | Team | None) -> tuple[UUID | None, str]:
+def _addressee(key: str, by: Person | Team | None) -> tuple[UUID | None, str]:
     if isinstance(by, Team):
         return None, by.name
     assert by is not None, "an approval has somebody to ask"
+    if not by.ref:
+        raise DefinitionError(
+            f"approval({key!r}) asks somebody whom newel does not know.",
+            fix="ask a person of the process's input, their manager, or a team.",
+        )
     return parse_reference(by.ref)[1], "person"
 
 
