@@ -23,6 +23,7 @@ __all__ = ["Program", "started"]
 
 _READY_S: Final = 60.0
 _LEAVE_S: Final = 20.0
+_CHUNK: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,9 @@ async def started(
     tells: wait for its first line, which is JSON. Raises StoreError if that does not come.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as file:
+    log.unlink(missing_ok=True)
+    # Appending: its standard error and what we pass on of its output go to one file.
+    with log.open("ab", buffering=0) as file:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -73,11 +76,15 @@ async def started(
             cwd=directory,
             start_new_session=True,  # Ctrl-C is for the demo, which then ends its programs in order
         )
+    passing_on: asyncio.Task[None] | None = None
     try:
         told = await _first_line(name, process, log) if tells else {}
+        passing_on = asyncio.create_task(_passed_on(process, log)) if tells else None
         yield Program(name=name, process=process, log=log, told=told)
     finally:
         await _ended(process)
+        if passing_on is not None:
+            await passing_on
 
 
 async def _first_line(
@@ -91,6 +98,18 @@ async def _first_line(
         why = _last_words(log)
         raise StoreError(f"The {name} of the demo did not start: {why} ({log}).") from None
     return told
+
+
+async def _passed_on(process: asyncio.subprocess.Process, log: Path) -> None:
+    """Keep in the log what a program says after its first line, so that it never waits for us."""
+    assert process.stdout is not None, "its output is a pipe"
+    while said := await process.stdout.read(_CHUNK):
+        await asyncio.to_thread(_appended, log, said)
+
+
+def _appended(log: Path, said: bytes) -> None:
+    with log.open("ab") as file:
+        file.write(said)
 
 
 def _last_words(log: Path) -> str:
