@@ -29,15 +29,15 @@ _KIND_OF_WORD: dict[str, Kind] = {
 
 def kind_of(process: str, recorded: str | None = None) -> Kind:
     """Say which kind of process it is: as recorded at the start, else by its name."""
-    match recorded:
-        case "joiner" | "mover" | "leaver":
-            return recorded
-        case _:
-            pass
+    if recorded in {"joiner", "mover", "leaver"}:
+        return _KIND_OF_WORD[recorded]
     words = process.rpartition(".")[2].replace("_", "-").split("-")
     if "role" in words and "change" in words:
         return "mover"
-    return next((_KIND_OF_WORD[word] for word in words if word in _KIND_OF_WORD), "other")
+    for word in words:
+        if word in _KIND_OF_WORD:
+            return _KIND_OF_WORD[word]
+    return "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

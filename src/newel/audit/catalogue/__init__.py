@@ -1,6 +1,6 @@
 """Every type of audit event that newel writes: one frozen class each, and the list of all.
 
-A type is never re-used with another meaning and its members are only added to; a verifier takes an
+A type is never reused with another meaning and its members are only added to; a verifier takes an
 unknown type as valid bytes. A class says whether its leaf carries the process and the step, which
 stream it belongs to, and the run's state where the type alone fixes it.
 Source: our own audit document §4.
