@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 
@@ -60,10 +60,7 @@ async def started(
 
     tells: wait for its first line, which is JSON. Raises StoreError if that does not come.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
-    # Appending: its standard error and what we pass on of its output go to one file.
-    with log.open("ab", buffering=0) as file:
+    with _fresh(log) as file:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -85,6 +82,13 @@ async def started(
         await _ended(process)
         if passing_on is not None:
             await passing_on
+
+
+def _fresh(log: Path) -> BinaryIO:
+    """Begin a log; appending, because standard error and what is passed on go to one file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    return log.open("ab")
 
 
 async def _first_line(
