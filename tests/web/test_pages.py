@@ -149,12 +149,12 @@ async def test_a_used_form_with_other_answers_starts_nothing(client, house):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"email": ""}, "email is missing"),
-        ({"manager.name": "", "manager.email": ""}, "manager is missing"),
-        ({"starts_at": ""}, "starts at is missing"),
-        ({"job": "pirate"}, "job input should be"),
-        ({"actor": ""}, "actor needs your work e-mail"),
-        ({"job": "engineer"}, "github username an engineer needs one"),
+        ({"email": ""}, "Work e-mail is missing"),
+        ({"manager.name": "", "manager.email": ""}, "Manager is missing"),
+        ({"starts_at": ""}, "Starts at is missing"),
+        ({"job": "pirate"}, "Job input should be"),
+        ({"actor": ""}, "Your work e-mail is missing: what you do"),
+        ({"job": "engineer"}, "GitHub user name an engineer needs one"),
     ],
 )
 async def test_errors_stand_first_and_at_their_field_and_input_is_kept(client, house, change, said):
@@ -203,7 +203,7 @@ async def test_a_task_is_decided_from_its_page(client, house, scene):
         after = text_of((await client.get(path)).text)
         late = await client.post(f"{path}/decide", data={"answer": "approve", "actor": MANAGER})
     assert [a.status_code for a in (mute, nobody, subject, yes, late)] == [422, 422, 403, 303, 409]
-    assert "comment is needed for a no" in text_of(mute.text)
+    assert "Comment is needed for a no" in text_of(mute.text)
     assert 'dir="auto">fine</textarea>' in nobody.text
     assert "is the person it is about" in text_of(subject.text)
     assert "Priya Manager approved this." in after
@@ -225,7 +225,7 @@ async def test_the_verbs_have_forms_that_ask(client, house, scene):
         page = text_of((await client.get(run)).text)
     assert "Skip “Ensure member” for Jane Doe" in form
     assert (mute.status_code, wrong.status_code) == (422, 422)
-    assert "reason needs 8 to 500 characters" in text_of(mute.text)
+    assert "Reason needs 8 to 500 characters" in text_of(mute.text)
     assert "must be “Jane Doe”, exactly" in text_of(wrong.text)
     assert 'name="evidence"' in shown
     assert (retried.status_code, retried.headers["location"]) == (

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, tzinfo
 from typing import Final
+from urllib.parse import unquote
 
 __all__ = [
     "PARKED_BECAUSE",
@@ -100,7 +101,7 @@ def in_words(key: str) -> str:
     """Write a key's own name in words: `section/manager-confirms[x]#2` is `manager confirms x`."""
     name, _, item = key.rpartition("/")[2].partition("#")[0].partition("[")
     words = name.rpartition(".")[2].replace("-", " ").replace("_", " ")
-    return f"{words} {item.rstrip(']')}" if item else words
+    return f"{words} {unquote(item.rstrip(']'))}" if item else words
 
 
 def noun_of(process: str) -> str:

@@ -57,7 +57,7 @@ def test_a_day_is_a_day_of_the_zone():
     [
         ("manager-confirms", "manager confirms"),
         ("github.ensure_member", "ensure member"),
-        ("ready/github.grant[acme-example_api]", "grant acme-example_api"),
+        ("ready/github.grant[acme-example%2Fapi]", "grant acme-example/api"),
         ("invitation-poll#12", "invitation poll"),
     ],
 )

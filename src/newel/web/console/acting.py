@@ -13,7 +13,7 @@ from newel.web.site import site_of
 
 __all__ = ["NEEDS_ADDRESS", "acting_person", "address_in"]
 
-NEEDS_ADDRESS: Final = "needs your work e-mail: what you do is recorded under it"
+NEEDS_ADDRESS: Final = "is missing: what you do is recorded under it"
 
 
 def address_in(posted: FormData) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from newel.people.facts import OpenFact
 from newel.people.words import clipped, in_words, noun_of, since, system_name, team_name
@@ -233,7 +233,7 @@ def step_title(key: str, system: str | None, system_title: str | None) -> str:
 def with_item(title: str, key: str) -> str:
     """Add to a step's title the item in its key: `Add to the team` and `[core]`."""
     item = key.rpartition("/")[2].partition("#")[0].partition("[")[2].rstrip("]")
-    return f"{title}: {item}" if item else title
+    return f"{title}: {unquote(item)}" if item else title
 
 
 _FAILURES: Final = {
@@ -299,7 +299,9 @@ CLOSED_BY: Final = {"timer": "its moment came", "event": "the message came"}
 
 
 def failures(attempts: int) -> str:
-    """Say how many attempts were made."""
+    """Say how many attempts were made; nothing where none was."""
+    if attempts == 0:
+        return ""
     return f"{attempts} {'attempt' if attempts == 1 else 'attempts'}"
 
 

@@ -19,7 +19,15 @@ from starlette.datastructures import FormData
 
 from newel.base.errors import InvalidInput
 
-__all__ = ["Choice", "Field", "document_of", "fields_of", "filled", "rest_of_errors"]
+__all__ = [
+    "Choice",
+    "Field",
+    "document_of",
+    "fields_of",
+    "filled",
+    "labels_of",
+    "rest_of_errors",
+]
 
 Kind = Literal[
     "text", "email", "url", "date", "datetime", "number", "checkbox", "radio", "select", "group",
@@ -235,6 +243,18 @@ def rest_of_errors(fields: Sequence[Field], errors: Mapping[str, str]) -> dict[s
         for name, why in errors.items()
         if name not in names and name.rpartition(".")[0] not in lists
     }
+
+
+def labels_of(fields: Sequence[Field]) -> dict[str, str]:
+    """Give the labels of all fields by name; inside a group its label stands before."""
+    found: dict[str, str] = {}
+    for field in fields:
+        found[field.name] = field.label
+        inner = labels_of(field.fields)
+        found |= {
+            name: f"{field.label}, {label[:1].lower()}{label[1:]}" for name, label in inner.items()
+        }
+    return found
 
 
 def _flat(fields: Sequence[Field]) -> list[Field]:

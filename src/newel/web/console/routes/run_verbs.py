@@ -23,7 +23,7 @@ from newel.store import runs
 from newel.store.database import Row
 from newel.web.console import copy
 from newel.web.console.acting import NEEDS_ADDRESS, acting_person, address_in
-from newel.web.console.forms import Field, document_of, fields_of, filled, rest_of_errors
+from newel.web.console.forms import Field, document_of, fields_of, filled, labels_of, rest_of_errors
 from newel.web.console.pages import page, remembered, seen_at
 from newel.web.problems import status_of
 from newel.web.site import Reader, named, reader_of, site_of, zone_info
@@ -174,6 +174,7 @@ async def _form(
         words=words,
         subject=asked.subject,
         fields=fields,
+        labels={**labels_of(fields), "actor": "Your work e-mail"},
         errors=errors,
         others=others,
         typed=typed,

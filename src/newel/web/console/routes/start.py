@@ -19,12 +19,13 @@ from newel.base.errors import AlreadyStarted, InvalidInput, RequestError
 from newel.base.ids import reference
 from newel.flow.process import Process
 from newel.web.console import copy
-from newel.web.console.acting import acting_person, address_in
+from newel.web.console.acting import NEEDS_ADDRESS, acting_person, address_in
 from newel.web.console.forms import (
     Field,
     document_of,
     fields_of,
     filled,
+    labels_of,
     rest_of_errors,
 )
 from newel.web.console.pages import page, remembered, seen_at
@@ -85,9 +86,7 @@ async def start(request: Request, name: str) -> Response:
         except RequestError as error:
             errors = _told(error)
             if isinstance(error, InvalidInput) and "@" not in typed:
-                errors.setdefault(
-                    "actor", "needs your work e-mail: what you do is recorded under it"
-                )
+                errors.setdefault("actor", NEEDS_ADDRESS)
             run = error.run if isinstance(error, AlreadyStarted) else None
             shown = filled(fields, posted, errors)
             return await _form(
@@ -137,6 +136,7 @@ async def _form(
         twin=f"/api/v1/processes/{process.name}",
         view=process_view(process),
         fields=fields,
+        labels={**labels_of(fields), "actor": "Your work e-mail"},
         errors=errors,
         others=others,
         typed=typed,
