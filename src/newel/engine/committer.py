@@ -113,7 +113,10 @@ class Committer:
             except LeaseLost:
                 self._outlet.lease_lost()
                 return
-            except LOST:
+            except LOST as error:
+                if isinstance(error, ValueError):  # asyncpg could not encode a value
+                    await self._split(batch, error)
+                    return
                 self._drop_connection()
                 if not self._may_write():
                     self._outlet.lease_lost()
@@ -151,11 +154,11 @@ class Committer:
         async with connection.transaction():
             return await apply(connection, batch, worker=worker, epoch=epoch)
 
-    async def _split(self, batch: list[Change], error: asyncpg.PostgresError) -> None:
+    async def _split(self, batch: list[Change], error: Exception) -> None:
         """Find out which Change the server cannot take; the others must not suffer for it."""
         runs = list(dict.fromkeys(change.run for change in batch))
         if len(runs) == 1:
-            moved = error.sqlstate in {RARE_REFUSED, _UNIQUE_VIOLATION}
+            moved = getattr(error, "sqlstate", None) in {RARE_REFUSED, _UNIQUE_VIOLATION}
             self._outlet.refused(runs[0], "moved" if moved else error)
             return
         half = set(runs[: len(runs) // 2])

@@ -15,7 +15,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -23,7 +23,7 @@ from uuid import UUID
 
 from newel.audit.leaf import Actor
 from newel.base.clock import DEPLOYMENT
-from newel.base.errors import StepError
+from newel.base.errors import NotWaiting, StepError
 from newel.base.ids import Ids
 from newel.base.version import VERSION
 from newel.domain.acts import OpenAct
@@ -51,6 +51,9 @@ from newel.store.database import LOST, Connection, Database
 _BUSY_POLL_S: Final = 0.05
 _IDLE_POLL_S: Final = 1.0
 _SAFETY: Final = 0.8
+_TURN_S: Final = 0.2
+_UNSURE_S: Final = 60.0
+"""So long after a loss of connection or lease it is checked what the database thinks we own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,8 @@ class Worker:
         self._connection: Connection
         self._poke = asyncio.Event()
         self._due_locally: float | None = None
+        self._has_left = False
+        self._unsure_until = 0.0
         self.committer = Committer(database, self, may_write=self._holds_lease)
         self.committer.new_event_id = self._ids.event_id
         self.registered = asyncio.Event()
@@ -132,6 +137,11 @@ class Worker:
         """The open incident of a credential, at most a second old."""
         return None if credential is None else self.incidents.circuits.get(credential)
 
+    def answered(self, credential: str | None) -> None:
+        """A step of an incident has succeeded: its circuit holds back nothing more."""
+        if credential is not None:
+            self.incidents.circuits.pop(credential, None)
+
     # --- life -------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -147,6 +157,8 @@ class Worker:
         finally:
             for task in [*work, *self._background, *self._attempts.values()]:
                 task.cancel()
+            for run in list(self._runs):
+                self._drop(run)
             await self._leave(self._connection)
             self._connection.terminate()
 
@@ -157,6 +169,7 @@ class Worker:
         while self._attempts and time.monotonic() < deadline:
             await asyncio.wait(list(self._attempts.values()), timeout=0.5)
         await self.committer.drained()
+        self._has_left = True
         self._poke.set()
 
     async def _register(self, connection: Connection) -> None:
@@ -203,8 +216,11 @@ class Worker:
         as_of = await workers.beat(
             connection, worker=self.worker, epoch=self.epoch, lease=self.settings.lease
         )
-        if as_of is None:
+        if as_of is None or not self._holds_lease():
+            # Also where nobody has taken over: attempts may have been left out meanwhile.
             self.lease_lost()
+            began = time.monotonic()
+            self._unsure_until = began + _UNSURE_S
             self.epoch = await workers.renew(
                 connection, worker=self.worker, lease=self.settings.lease
             )
@@ -214,7 +230,7 @@ class Worker:
 
     async def _poll(self) -> None:
         pause = 0.0
-        while not self._stopping:
+        while not self._has_left:
             await self._rest(pause)
             try:
                 if self._connection.is_closed():
@@ -222,6 +238,7 @@ class Worker:
                 pause = await self._claim(self._connection)
             except LOST:
                 self._connection.terminate()
+                self._unsure_until = time.monotonic() + _UNSURE_S
                 pause = _IDLE_POLL_S
 
     async def _rest(self, pause: float) -> None:
@@ -240,19 +257,33 @@ class Worker:
         as_of, due = found.as_of, found.at
         self._clock, DEPLOYMENT.offset = (as_of, time.monotonic()), found.moved
         self._due_locally = None
+        if time.monotonic() < self._unsure_until:
+            await runs.let_go_strays(
+                connection, worker=self.worker, epoch=self.epoch, held=self._held()
+            )
         for run in await runs.nudged(connection, worker=self.worker):
             self._rebuild(run)
+        if self._stopping:
+            return _BUSY_POLL_S
         room = self.settings.concurrency - len(self._runs)
         if room <= 0 or due is None:
             return _IDLE_POLL_S if self._runs == {} else _BUSY_POLL_S * 4
         if due > as_of:
             return min((due - as_of).total_seconds(), _IDLE_POLL_S)
         claimed = await runs.claim_ready(
-            connection, worker=self.worker, epoch=self.epoch, how_many=min(room, 200)
+            connection,
+            worker=self.worker,
+            epoch=self.epoch,
+            how_many=min(room, 200),
+            processes=list(self.processes),
         )
         if claimed:
             self._begin(await load(connection, claimed, self.processes, self.vault))
         return 0.0 if claimed else _BUSY_POLL_S
+
+    def _held(self) -> set[UUID]:
+        """Runs that are in this worker's memory, or on their way into it."""
+        return {*self._runs, *self._rebuilding}
 
     @property
     def is_idle(self) -> bool:
@@ -279,7 +310,16 @@ class Worker:
             run = Runner(each, self, _arrive)
             run.on_outcome = self.incidents.on_outcome.get(each.process.name)
             self._runs[each.id] = run
-            self._settled(run, run.begin())
+            with self._parking(each.id):
+                self._settled(run, run.begin())
+
+    @contextlib.contextmanager
+    def _parking(self, run: UUID) -> Iterator[None]:
+        """Park a run that cannot be driven: a fault of one must not be the end of all."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - told to the run's maintainers, with its traceback
+            self.refused(run, error)
 
     def start_here(self, start: Start) -> Runner:
         """Start a run that is born owned by this worker; its first intents ride along."""
@@ -399,7 +439,8 @@ class Worker:
         elif isinstance(why, Exception):
             self._keep(self._poisoned(run, why))
         else:
-            self._rebuild(run)
+            # Where another run is about to make the same, what it makes is found after it.
+            self._rebuild(run, after=_TURN_S if why == "effect" else 0.0)
 
     def lease_lost(self) -> None:
         """Drop everything silently: the new owner has the truth."""
@@ -416,23 +457,16 @@ class Worker:
         if runner is not None:
             runner.dismiss()
 
-    def _rebuild(self, run: UUID) -> None:
+    def _rebuild(self, run: UUID, *, after: float = 0.0) -> None:
         if run in self._rebuilding:
             return
         self._rebuilding.add(run)
-        self._keep(self._load_again(run))
+        self._keep(self._load_again(run, after))
 
-    async def _load_again(self, run: UUID) -> None:
+    async def _load_again(self, run: UUID, after: float) -> None:
+        await asyncio.sleep(after)
         await self.committer.settled(run)
-        try:
-            async with self.database.transaction() as connection:
-                owned = await runs.heard(connection, run, worker=self.worker, epoch=self.epoch)
-                rows = await load(connection, [run], self.processes, self.vault)
-        except LOST:
-            self._rebuilding.discard(run)
-            await asyncio.sleep(_BUSY_POLL_S)
-            self._rebuild(run)
-            return
+        owned, rows = await self._read_again(run)
         self._rebuilding.discard(run)
         previous = self._runs.pop(run, None)
         if previous is not None:
@@ -446,14 +480,34 @@ class Worker:
         runner = Runner(rows[0], self, _arrive)
         runner.on_outcome = self.incidents.on_outcome.get(rows[0].process.name)
         self._runs[run] = runner
-        self._settled(runner, runner.begin(attempting=in_flight))
+        with self._parking(run):
+            self._settled(runner, runner.begin(attempting=in_flight))
         for done in unsaved:
             await self._take(run, done)
+
+    async def _read_again(self, run: UUID) -> tuple[bool, list[Loaded]]:
+        while True:
+            try:
+                async with self.database.transaction() as connection:
+                    owned = await runs.heard(connection, run, worker=self.worker, epoch=self.epoch)
+                    return owned, await load(connection, [run], self.processes, self.vault)
+            except LOST:
+                await asyncio.sleep(_BUSY_POLL_S)
 
     async def _poisoned(self, run: UUID, why: Exception) -> None:
         """The server cannot take what this run wants to write: it parks, the others go on."""
         self._drop(run)
-        await self.incidents.park_poisoned(self, run, why)
+        await self.committer.settled(run)
+        while True:
+            try:
+                await self.incidents.park_poisoned(self, run, why)
+            except LOST:
+                await asyncio.sleep(_BUSY_POLL_S)
+            except NotWaiting:
+                return  # it has ended meanwhile
+            else:
+                self.notices.tell()
+                return
 
     # --- attempts ---------------------------------------------------------------------------
 
@@ -486,7 +540,8 @@ class Worker:
 
     async def _make(self, run: UUID, begun: Begun) -> None:
         done = await attempt(begun)
-        self._attempts.pop((run, begun.key), None)
+        if self._attempts.get((run, begun.key)) is asyncio.current_task():
+            del self._attempts[run, begun.key]
         await self._take(run, done)
 
     async def _take(self, run: UUID, done: Finished) -> None:
@@ -495,15 +550,26 @@ class Worker:
         if runner is None:
             return
         if isinstance(done.error, StepError):
-            view = await self.incidents.view(self, runner, done)
+            view = await self._view(runner, done)
             runner = self._runs.get(run)
             if runner is None:
                 return
         self._unsaved.setdefault(run, []).append(done)
         if run in self._rebuilding:
             return
-        steps.finish(runner, done, view)
-        self._settled(runner, runner.settle())
+        with self._parking(run):
+            steps.finish(runner, done, view)
+            self._settled(runner, runner.settle())
+
+    async def _view(self, runner: Runner, done: Finished) -> steps.IncidentView | None:
+        """The incident of a failure; the database may be gone for a moment."""
+        while True:
+            try:
+                return await self.incidents.view(self, runner, done)
+            except LOST:
+                if not self._holds_lease():
+                    return None
+                await asyncio.sleep(_BUSY_POLL_S)
 
     def _keep(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
@@ -514,7 +580,7 @@ class Worker:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.failure = error
-            self._stopping = True
+            self._stopping = self._has_left = True
             self._poke.set()
             raise error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,10 +15,21 @@ _SQL: Final = queries("runs")
 
 
 async def claim_ready(
-    connection: Connection, *, worker: int, epoch: int, how_many: int
+    connection: Connection, *, worker: int, epoch: int, how_many: int, processes: Sequence[str]
 ) -> list[UUID]:
-    """Take ownership of at most `how_many` due runs that nobody owns, most urgent first."""
-    rows = await connection.fetch(_SQL.claim_ready, worker, epoch, how_many)
+    """Take ownership of at most `how_many` due runs that nobody owns, most urgent first.
+
+    processes: the names of those that the worker knows; others are left for one that does.
+    """
+    rows = await connection.fetch(_SQL.claim_ready, worker, epoch, how_many, list(processes))
+    return [row["id"] for row in rows]
+
+
+async def let_go_strays(
+    connection: Connection, *, worker: int, epoch: int, held: Collection[UUID]
+) -> list[UUID]:
+    """Let go of runs that a worker owns and does not hold; answers with them."""
+    rows = await connection.fetch(_SQL.let_go_strays, worker, epoch, list(held))
     return [row["id"] for row in rows]
 
 

@@ -2,20 +2,31 @@
 -- a takeover only move the owner.
 
 -- name: claim_ready
--- params: worker, epoch, how_many
--- The most urgent runs that nobody owns and that are due, for a worker whose lease holds; skips
--- rows another worker is claiming.
+-- params: worker, epoch, how_many, processes
+-- The most urgent runs that nobody owns and that are due, for a worker whose lease holds and that
+-- knows their process; skips rows another worker is claiming.
 with me as (
     select id from newel.worker
     where id = $1 and epoch = $2 and lease_until > clock_timestamp() for key share),
 ready as (
     select id from newel.run
     where worker_id is null and wake_at is not null and wake_at <= newel.now()
+      and process = any($4)
     order by priority, wake_at limit $3
     for update skip locked)
 update newel.run r set worker_id = $1, worker_epoch = $2, wake_at = null
 from ready, me where r.id = ready.id
 returning r.id
+
+-- name: let_go_strays
+-- params: worker, epoch, held
+-- Lets go of runs that a worker owns and has not in its memory: their claim's answer was lost, or
+-- they are of an epoch before. They are ready at once.
+update newel.run set worker_id = null, worker_epoch = null, wake_at = newel.now()
+where id in (select id from newel.run
+             where worker_id = $1 and (worker_epoch <> $2 or id <> all($3))
+             for update skip locked)
+returning id
 
 -- name: nudged
 -- params: worker

@@ -29,7 +29,10 @@ async def beat(
 
 
 async def renew(connection: Connection, *, worker: int, lease: timedelta) -> int:
-    """Come back after a lost lease; answers with the new epoch."""
+    """Come back after a lost lease, owning nothing; answers with the new epoch.
+
+    What is not let go of here (`runs.let_go_strays`) is found by the epoch it still carries.
+    """
     row = await connection.fetchrow(_SQL.renew, worker, lease)
     assert row is not None, "workers are never deleted"
     epoch: int = row["epoch"]

@@ -17,8 +17,10 @@ returning newel.now() as as_of
 
 -- name: renew
 -- params: worker, lease
--- Registers a worker anew after its lease was lost, with the epoch that was raised.
-update newel.worker set lease_until = clock_timestamp() + $2, stopped_at = null
+-- Registers a worker anew after its lease was lost: with another epoch, so that nothing which it
+-- has forgotten can still be written.
+update newel.worker
+set epoch = epoch + 1, lease_until = clock_timestamp() + $2, stopped_at = null
 where id = $1
 returning id, epoch
 
@@ -37,9 +39,10 @@ update newel.worker set epoch = epoch + 1 where id = $1
 
 -- name: let_go
 -- params: worker
--- Lets go of all runs of a worker; they are ready at once.
+-- Lets go of all runs of a worker; they are ready at once. A row that somebody holds is left for
+-- the next look: a request that hangs must not hold up a heartbeat.
 update newel.run set worker_id = null, worker_epoch = null, wake_at = newel.now()
-where worker_id = $1
+where id in (select id from newel.run where worker_id = $1 for update skip locked)
 
 -- name: stop
 -- params: worker, epoch
