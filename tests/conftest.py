@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from newel.base.clock import DEPLOYMENT
 from newel.embedded.errors import EmbeddedServerError
 from newel.embedded.server import Server, removed, used
 
@@ -35,6 +37,12 @@ def _own_environment(monkeypatch):
     for name in os.environ:
         if name.startswith("NEWEL_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_clock():
+    """Give every module the host's time, whatever another has moved its deployment to."""
+    DEPLOYMENT.offset = timedelta(0)
 
 
 @pytest.fixture(scope="session")

@@ -118,12 +118,17 @@ async def company(
 ) -> AsyncIterator[CompanyHouse]:
     """Serve the world on fixed ports and open the company's house over it."""
     served = list(world.simulators.values())
+    before = dict(os.environ)
     async with serve(served, base_port=base_port, token=TOKEN) as addresses:
         module = bound(world, addresses)
-        async with house_over(url, kek, module, world, settings) as house:
-            yield house
-        for connector in connectors_of(module):
-            await connector.aclose()
+        try:
+            async with house_over(url, kek, module, world, settings) as house:
+                yield house
+        finally:
+            os.environ.clear()  # other tests must not find systems configured
+            os.environ.update(before)
+            for connector in connectors_of(module):
+                await connector.aclose()
 
 
 @contextlib.asynccontextmanager
@@ -160,6 +165,8 @@ def bound(world: World, addresses: dict[str, str]) -> Any:
     os.environ |= world.credentials(addresses)
     if str(EXAMPLES) not in sys.path:
         sys.path.insert(0, str(EXAMPLES))
+    for name in [each for each in sys.modules if each.partition(".")[0] == "company"]:
+        del sys.modules[name]  # other tests have bound its systems to other addresses
     from company import systems
 
     return systems

@@ -64,6 +64,9 @@ class Host:
         """A fresh id."""
         return self.ids.new()
 
+    def answered(self, credential: str | None) -> None:
+        """Nothing is held back here."""
+
     def circuit(self, credential: str | None) -> Circuit | None:
         """No incident is open."""
         return None

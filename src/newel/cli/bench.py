@@ -1,7 +1,7 @@
 """`newel bench`: what the engine does on this machine, as ratios against the database's own limit.
 
 Every figure comes from a real server with durable commits, the real worker, intents, audit
-leaves and log lines on. The engine and `pgbench` (one client, one insert a transaction) take
+leaves and log lines on. The engine and `pgbench` (one client, the smallest durable commit) take
 turns in the same run, and medians are told: on a shared machine rates move, ratios hold. All is
 repeated with commits a millisecond slower, as on ordinary disks (`_slow_disk`).
 """

@@ -176,7 +176,6 @@ class Bench:
 
     async def _pgbench(self) -> float:
         """The server's own rate of commits with one client."""
-        await sql.make_target(self._database)
         with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
             script.write(sql.COMMIT_ONE)
             script.flush()

@@ -147,7 +147,13 @@ class Incidents:
 
     async def look(self, actor: Actor) -> None:
         """Move every incident as far as it goes now."""
-        open_now = await rows.open_incidents(self._database)
+        for row in await rows.open_incidents(self._database):
+            await self._move(row, actor)
+        for row in await rows.take_due_probes(self._database, _SOON):
+            await self._probe(row, actor)
+        self._read_circuits(await rows.open_incidents(self._database))
+
+    def _read_circuits(self, open_now: list[Row]) -> None:
         self.circuits = {
             row["credential"]: Circuit(
                 incident=row["id"],
@@ -159,10 +165,6 @@ class Incidents:
             for row in open_now
             if row["credential"] is not None and "/outage" in row["fingerprint"]
         }
-        for row in open_now:
-            await self._move(row, actor)
-        for row in await rows.take_due_probes(self._database, _SOON):
-            await self._probe(row, actor)
 
     async def _move(self, row: Row, actor: Actor) -> None:
         members = await rows.members(self._database, row["id"])

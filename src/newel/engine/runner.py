@@ -70,6 +70,10 @@ class Host(Protocol):
         """The open incident of a credential, at most a second old."""
         ...
 
+    def answered(self, credential: str | None) -> None:
+        """A step of an incident has succeeded: its circuit holds back nothing more."""
+        ...
+
 
 @dataclass(slots=True, kw_only=True)
 class Loaded:

@@ -222,6 +222,8 @@ def _succeed(run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished) ->
     if effect is not None:
         granting.record(run, opened, act, effect, seq=seq, calls=done.calls)
     _closed(run, opened, "step.succeeded", seq)
+    if opened.incident_id is not None:
+        run.host.answered(opened.credential)
     if run.on_outcome is not None:
         run.on_outcome(run, done.key, done.value)
     run.resume(done.key, ready, seq)
@@ -280,15 +282,16 @@ def _fail(
         _note_failure(run, opened, done.error, done, following)
         if following.trouble.doubt == "lost_answer" and before.doubt is None:
             _note(run, opened, facts.StepInDoubt(cause="lost_answer", policy=doubt_policy(act)))
+    attempts = 1 if before.progress is None else before.progress.slot + 1  # of this round
     opened.trouble = replace(following.trouble, crashes=0)
     if isinstance(following, Repeat):
         if following.round_failed:
-            _note_round(run, opened, following.at)
+            _note_round(run, opened, following.at, attempts=attempts)
             _watch(run, opened, view)
         _rest(run, opened, following.at)
         return
     if following.round_failed:
-        _note_round(run, opened, None)
+        _note_round(run, opened, None, attempts=attempts)
     if following.rounds_used and act.step.options.exhausted == "fail":
         said = (opened.trouble.message or "",)
         _answer(run, opened, GivenUp(key=opened.key, failures=said), done, cause="given_up")
@@ -335,13 +338,13 @@ def _class(name: str) -> facts.FailureClass:
     return cast("facts.FailureClass", name)  # the names are those of base.errors; leaves check them
 
 
-def _note_round(run: Runner, opened: OpenAct, next_at: datetime | None) -> None:
+def _note_round(run: Runner, opened: OpenAct, next_at: datetime | None, *, attempts: int) -> None:
     _note(
         run,
         opened,
         facts.StepRoundFailed(
             class_=_class(opened.trouble.failure_class or "transient"),
-            attempts=opened.attempt,
+            attempts=attempts,
             next_round_at=next_at,
         ),
     )
@@ -486,7 +489,7 @@ def _withhold(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
         _join(run, opened, circuit.incident)
     following = next_round(progress, policy_of(run, act), run.moment, seed=f"{run.id}/{opened.key}")
     at = getattr(following, "at", None)
-    _note_round(run, opened, at)
+    _note_round(run, opened, at, attempts=0)
     if at is None:
         _park(run, opened, "outage", None)
     else:

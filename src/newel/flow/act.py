@@ -8,6 +8,7 @@ ordinary coroutine and a wait cannot be.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Generator
 from types import CodeType
@@ -118,5 +119,20 @@ class Fork(Generic[R_co]):
             raise ActReused(act="parallel", place=str(self.place))
         self.is_awaited = True
         if DRIVEN.get() is None:
-            raise OutsideRun(act="parallel", place=str(self.place))
+            return (yield from self._outside().__await__())
         return cast("R_co", (yield self))
+
+    async def _outside(self) -> R_co:
+        """Outside a run the branches are ordinary coroutines; all end before anything is raised."""
+        ends = await asyncio.gather(
+            *(_nothing() if each is None else each for each in self.branches),
+            return_exceptions=True,
+        )
+        failures = [end for end in ends if isinstance(end, Exception)]
+        if failures:
+            raise ExceptionGroup("branches of a parallel failed", failures)
+        return cast("R_co", tuple(ends))
+
+
+async def _nothing() -> None:
+    """Be the empty branch."""

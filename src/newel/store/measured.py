@@ -15,7 +15,7 @@ from newel.store.queries import queries
 _SQL: Final = queries("measured")
 
 COMMIT_ONE: Final[str] = f"{_SQL.commit_one};\n"
-"""pgbench's script: one row, one transaction."""
+"""pgbench's script: one small durable transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,6 @@ async def open_runs(database: Database) -> int:
     """How many runs have not ended."""
     count: int = await database.fetchval(_SQL.open_runs)
     return count
-
-
-async def make_target(database: Database) -> None:
-    """Make the table that pgbench commits to."""
-    await database.execute(_SQL.make_target)
 
 
 async def open_tasks(database: Database, runs: list[UUID]) -> list[UUID]:

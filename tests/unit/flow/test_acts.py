@@ -68,7 +68,6 @@ class TestOutsideARun:
             lambda: timer("pause", after=timedelta(days=1)),
             lambda: approval("yes", by=MARY),
             lambda: Event("paid", int).wait(),
-            lambda: parallel(double(1), double(2)),
         ],
     )
     async def test_a_wait_is_refused(self, act):
@@ -76,6 +75,13 @@ class TestOutsideARun:
         with pytest.raises(OutsideRun) as refused:
             await act()
         assert "test_acts.py" in str(refused.value)
+
+    async def test_branches_are_ordinary_coroutines(self):
+        """A process that is called outside a run gets its branches' values, or all failures."""
+        assert await parallel(double(1), None, double(2)) == (2, None, 4)
+        with pytest.raises(ExceptionGroup) as failed:
+            await parallel(double(1), timer("pause", after=timedelta(days=1)))
+        assert [type(each) for each in failed.value.exceptions] == [OutsideRun]
 
     @pytest.mark.parametrize(
         "word", [now, lambda: new_id("x"), this_run, this_attempt, lambda: log.info("x")]
