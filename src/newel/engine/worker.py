@@ -245,8 +245,10 @@ class Worker:
         if self._due_locally is not None:
             pause = min(pause, max(self._due_locally - time.monotonic(), 0.0))
         if pause > 0:
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes with the poke.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poke.wait(), timeout=pause)
+                async with asyncio.timeout(pause):
+                    await self._poke.wait()
         self._poke.clear()
 
     async def _claim(self, connection: Connection) -> float:

@@ -376,6 +376,10 @@ create trigger event_is_never_truncated before truncate on newel.event
     for each statement execute function newel.refuse_change();
 alter table newel.event enable always trigger event_is_append_only;
 alter table newel.event enable always trigger event_is_never_truncated;
+-- A truncate of a partition does not ask its parent: each partition has the trigger itself.
+create trigger event_is_never_truncated before truncate on newel.event_default
+    for each statement execute function newel.refuse_change();
+alter table newel.event_default enable always trigger event_is_never_truncated;
 
 -- No change of state without an event of the same transaction.
 create function newel.state_needs_event() returns trigger
