@@ -158,6 +158,7 @@ class TestTheSamePerson:
         """Also without any key; after the end of the first, a second may start."""
         async with build([waiting]) as house, house.worker():
             first = await house.start("waiting", document())
+            assert await house.rested(first) == "waiting"
             before = await rows_of(house)
             with pytest.raises(AlreadyStarted) as refused:
                 await house.engine.start("waiting", document(), actor=OPERATOR)
@@ -167,7 +168,6 @@ class TestTheSamePerson:
                 "event_batch": 0,
                 "event": 0,
             }
-            assert await house.rested(first) == "waiting"
             await house.engine.cancel(first, actor=OPERATOR, reason="again")
             house.poke()
             assert await house.ended(first) == "cancelled"
