@@ -71,7 +71,7 @@ def _assert_stream(rows: list[Any], head: Any) -> None:
         assert leaf.type == row["type"]
         assert leaf.occurred_at == f"{row['occurred_at']:%Y-%m-%dT%H:%M:%S.%f}Z"
         assert last is None or last <= row["occurred_at"]
-        assert (leaf.step or {}).get("key") == row["key"]
+        assert leaf.step is None or leaf.step["key"] == row["key"]
         field = DIGESTS.get(row["type"])
         if field is not None and leaf.data.get(field) is not None:
             assert leaf.data[field] == hashlib.sha256(row["payload"]).hexdigest()
