@@ -117,3 +117,21 @@ async def test_the_guard_sees_a_scan(filled):
     )
     kinds = {node["Node Type"] for node in nodes(orjson.loads(found)[0]["Plan"])}
     assert "Seq Scan" in kinds
+
+
+async def test_looking_for_what_is_due_reads_one_row_however_many_wait(filled):
+    """Twenty thousand waiting runs of two priorities cost what two cost."""
+    await filled.execute(_FILL.replace("$1", "0").replace("$2", "20000"))
+    await filled.execute("update newel.run set priority = 50 where wake_at is not null and seq = 1")
+    await filled.execute(_FILL.replace("$1", "0").replace("$2", "20000"))
+    await filled.execute("vacuum analyze newel.run")
+    found = await filled.fetchval(
+        f"explain (analyze, format json) {queries('runs').next_due}",
+    )
+    read = [node["Actual Rows"] * node["Actual Loops"] for node in nodes(_plan(found))]
+    assert max(read) <= 3
+
+
+def _plan(found: str) -> dict[str, Any]:
+    plan: dict[str, Any] = orjson.loads(found)[0]["Plan"]
+    return plan
