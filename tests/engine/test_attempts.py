@@ -270,7 +270,7 @@ class TestMistakesOfTheBody:
             house.poke()
 
             async def waits() -> bool:
-                return (await house.row(run))["state"] == "waiting"
+                return str((await house.row(run))["state"]) == "waiting"
 
             await house.until(waits)
             assert await house.rested(run) == "waiting"

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from newel.base.errors import AlreadyStarted, InvalidInput, NotFound
+from newel.base.errors import AlreadyStarted, InvalidInput, NotFound, NotJournalable
 from newel.base.ids import parse_reference, reference
 from newel.domain.people import Person, manager_of
 from newel.domain.values import Effect
@@ -424,3 +424,27 @@ async def leaks(house: House, planted: list[str]) -> list[str]:
                 if any(form in line for form in forms):
                     found.append(f"{table}: {text}")
     return found
+
+
+class TestRegistration:
+    """A type that cannot be kept shows before the first run, not on day three."""
+
+    async def test_a_process_or_step_with_such_a_type_is_refused(self, build):
+        """The result of a process, and the types of every step it is seen to call."""
+
+        @step
+        async def wrong(names: tuple[str, ...]) -> set[str]:
+            return set(names)
+
+        @process(subject=None, owner="it")
+        async def calling() -> None:
+            await wrong(("a",))
+
+        @process(subject=None, owner="it")
+        async def giving() -> object:
+            return 1
+
+        for mistaken in (calling, giving):
+            with pytest.raises(NotJournalable, match="F702"):
+                async with build([mistaken]):
+                    pass
