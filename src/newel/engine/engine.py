@@ -29,6 +29,7 @@ from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
 from newel.flow.process import Process
+from newel.flow.reading import sites
 from newel.store import migrate, registry, runs
 from newel.store.changes import RARE_REFUSED, apply
 from newel.store.database import Connection, Database
@@ -91,8 +92,13 @@ class Engine:
     async def register(self) -> None:
         """Write down which definitions and systems this version of the code has.
 
-        Raises SchemaOutdated if the database is not at this version.
+        Raises SchemaOutdated if the database is not at this version, and NotJournalable (F701,
+        F702) for a type of a process or of a step it is seen to call that cannot be kept.
         """
+        for process in self.processes.values():
+            _ = process.parameters, process.result
+            for site in sites(process).values():
+                site.step.checked()
         await migrate.check(self.database.fetch)
         for process in self.processes.values():
             await self._register(process)
