@@ -22,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from newel.base import secrets
 from newel.base.clock import DEPLOYMENT
 from newel.embedded.errors import EmbeddedServerError
 from newel.embedded.server import Server, removed, used
@@ -43,6 +44,12 @@ def _own_environment(monkeypatch):
 def _own_clock():
     """Give every module the host's time, whatever another has moved its deployment to."""
     DEPLOYMENT.offset = timedelta(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets(monkeypatch):
+    """Give every test its own memory of secrets: another's must not open this one's systems."""
+    monkeypatch.setattr(secrets, "_kept", {})
 
 
 @pytest.fixture(scope="session")
