@@ -95,7 +95,7 @@ def _awaited(tree: ast.AST) -> Iterator[tuple[ast.Call, bool]]:
 def _calls(node: ast.expr, target: ast.expr | None) -> Iterator[tuple[ast.Call, bool]]:
     if not isinstance(node, ast.Call):
         return
-    if not (isinstance(node.func, ast.Name) and node.func.id == "parallel"):
+    if _last_name(node.func) != "parallel":
         yield node, _is_unused(target)
         return
     targets = target.elts if isinstance(target, ast.Tuple) else [target] * len(node.args)
@@ -103,10 +103,17 @@ def _calls(node: ast.expr, target: ast.expr | None) -> Iterator[tuple[ast.Call, 
         branch = argument.value if isinstance(argument, ast.Starred) else argument
         if isinstance(branch, ast.ListComp):
             branch = branch.elt
-        if isinstance(branch, ast.IfExp):
-            branch = branch.body
-        if isinstance(branch, ast.Call):
-            yield branch, _is_unused(targets[index] if index < len(targets) else target)
+        chosen = [branch.body, branch.orelse] if isinstance(branch, ast.IfExp) else [branch]
+        for each in chosen:
+            if isinstance(each, ast.Call):
+                yield each, _is_unused(targets[index] if index < len(targets) else target)
+
+
+def _last_name(node: ast.expr) -> str | None:
+    """The name by which something is called: `parallel`, also in `newel.parallel`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def _is_unused(target: ast.expr | None) -> bool:

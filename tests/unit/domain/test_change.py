@@ -124,3 +124,25 @@ def test_a_change_that_writes_a_shared_stream_travels_alone():
     assert change.rest == {"task": [{"id": "1"}, {"id": "2"}]}
     assert Change(run=RUN, from_seq=0, together=[change]).is_solo
     assert Change(run=RUN, from_seq=0, streams=[(0, empty_head())]).is_solo
+
+
+def test_what_is_closed_before_it_was_written_is_taken_back():
+    """The row of one act goes, those of others stay; a table without rows is not written."""
+    change = Change(run=RUN, from_seq=0)
+    change.also("open_act", {"key": "a"})
+    change.also("open_act", {"key": "b"})
+    change.forget("open_act", "a")
+    assert change.rest == {"open_act": [{"key": "b"}]}
+    change.forget("open_act", "b")
+    change.forget("task", "b")
+    assert change.rest == {}
+
+
+def test_an_id_is_made_before_what_is_sealed_to_it():
+    """A personal field is sealed to its event's id, and the event then takes that id."""
+    entries = Entries(empty_head(), new_ids())
+    event_id = entries.new_id()
+    fact = facts.WaitOpened(kind="timer")
+    entries.add(fact, at=START, actor=NEWEL, key="a", id_=event_id)
+    assert entries.latest == START
+    assert entries.sealed()[0].id == event_id

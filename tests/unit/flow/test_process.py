@@ -141,6 +141,8 @@ class TestInput:
             ("text", {""}),
             ([], {""}),
             (None, {""}),
+            ({"person": {**JANE, "name": "half \ud800"}, "first_day": "2026-01-05"}, {""}),
+            ({"person": {**JANE, "name": 2**70}, "first_day": "2026-01-05"}, {""}),
         ],
     )
     def test_problems_are_told_by_field(self, document, fields):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+import newel
 from newel.flow.parallel import parallel
-from newel.flow.process import process
+from newel.flow.process import Process, process
 from newel.flow.reading import name_of, result_is_unused, result_of, sites
-from newel.flow.step import step
+from newel.flow.step import Step, step
 
 
 @step
@@ -159,3 +162,44 @@ def test_all_steps_of_a_process_are_seen_by_name():
     """Also in branches and helpers."""
     assert set(sites(branches)) == {"make", "desk.grant"}
     assert set(sites(helped)) == {"make"}
+
+
+def test_both_sides_of_a_choice_are_seen():
+    """A branch that is one step or another, however `parallel` is spelled."""
+
+    @process(subject=None)
+    async def choosing() -> None:
+        await newel.parallel(make("a") if desk.name else desk.grant("b"), tell("c"))
+
+    assert set(sites(choosing)) == {"make", "desk.grant", "tell"}
+    assert result_is_unused(choosing, "desk.grant")
+
+
+def test_what_cannot_be_read_is_passed_over():
+    """A helper that calls itself, a call of a call, an await of a name: nothing is guessed."""
+
+    async def again(depth: int) -> None:
+        await tell("x")
+        if depth:
+            await again(depth - 1)
+
+    def chosen(_: str) -> Step[[str], None]:
+        return tell
+
+    @process(subject=None)
+    async def odd() -> None:
+        await again(2)
+        await chosen("y")("z")
+        act = make("later")
+        await act
+
+    assert set(sites(odd)) == {"tell"}
+
+
+def test_code_without_source_has_no_sites():
+    """Made at run time, there is nothing to read; nothing may be skipped."""
+    scope: dict[str, Any] = {"make": make}
+    exec("async def made() -> None:\n    await make('a')\n", scope)
+    made: Process[[], None] = process(subject=None)(scope["made"])
+    assert sites(made) == {}
+    assert not result_is_unused(made, "make")
