@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 
 from newel.audit.leaf import leaf_hash, parse
-from newel.base.errors import Invalid, RequestError, Transient
+from newel.base.errors import AlreadyStarted, Invalid, RequestError, Transient
 from newel.domain.people import Person, team
 from newel.flow.parallel import parallel
 from newel.flow.process import Process, process
@@ -166,7 +166,8 @@ async def _anything(house: House, chance: Random, runs: list[UUID]) -> None:
     """Do one thing, chosen by chance, to a run chosen by chance."""
     if not runs or chance.random() < 0.2:
         person = {"name": "P", "email": f"p{len(runs)}@example.com"}
-        runs.append(await house.start("hiring", {"person": person}))
+        with contextlib.suppress(AlreadyStarted):
+            runs.append(await house.start("hiring", {"person": person}))
         return
     run = chance.choice(runs)
     acts = sorted(await house.acts(run))
@@ -197,6 +198,27 @@ async def _decided(house: House, run: UUID, *, approved: bool) -> None:
     if task is not None:
         somebody = await house.engine.actor("hr@example.com", via="api")
         await house.engine.decide(task, approved=approved, actor=somebody, comment="so")
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_verbs_at_once_wait_for_each_other_and_never_for_ever(build, seed):
+    """Operators, deciders, starts and two workers on the same runs: refusals, no deadlock."""
+    chance, github = Random(seed), GitHub()
+    github.failing = lambda _: Transient("503") if chance.random() < 0.5 else None
+    async with (
+        build([hiring(github, chance)], systems=[github]) as house,
+        house.worker(),
+        house.worker(),
+    ):
+        runs: list[UUID] = []
+        for number in range(4):
+            person = {"name": "P", "email": f"p{number}@example.com"}
+            runs.append(await house.start("hiring", {"person": person}))
+        for _ in range(6):
+            await asyncio.gather(*(_anything(house, chance, list(runs)) for _ in range(8)))
+        for run in runs:
+            await house.rested(run)
+        await assert_sound(house)
 
 
 class TestGuardRails:
