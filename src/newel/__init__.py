@@ -36,9 +36,16 @@ from newel.domain.values import (
     Unclear,
 )
 from newel.flow.ambient import log, new_id, now, this_attempt, this_run
+from newel.flow.children import Child, spawn
+from newel.flow.compensation import Compensation, compensation
+from newel.flow.groups import Group, group
+from newel.flow.locks import Lock, lock
+from newel.flow.milestones import Milestone, milestone
 from newel.flow.parallel import parallel
 from newel.flow.process import Process, Request, process
+from newel.flow.races import Reached, Won, first_of, n_of
 from newel.flow.regions import section
+from newel.flow.scopes import Scope, scope
 from newel.flow.step import Step, step
 from newel.flow.waits import Event, approval, timer
 
@@ -49,13 +56,18 @@ __all__ = [
     "AttemptInfo",
     "AuthFailed",
     "Bug",
+    "Child",
     "ChildFailed",
+    "Compensation",
     "ContractDrift",
     "Decision",
     "Event",
     "Forbidden",
     "Found",
+    "Group",
     "Invalid",
+    "Lock",
+    "Milestone",
     "NoCapacity",
     "NotReady",
     "OutcomeUnknown",
@@ -63,10 +75,12 @@ __all__ = [
     "OwnershipConflict",
     "Person",
     "Process",
+    "Reached",
     "Rejected",
     "Request",
     "Retry",
     "RunInfo",
+    "Scope",
     "SecretRef",
     "Step",
     "StepFailed",
@@ -74,21 +88,30 @@ __all__ = [
     "Throttled",
     "Transient",
     "Unclear",
+    "Won",
     "approval",
     "business_days",
+    "compensation",
     "days",
+    "first_of",
+    "group",
     "hours",
+    "lock",
     "log",
     "manager_of",
+    "milestone",
     "minutes",
+    "n_of",
     "new_id",
     "now",
     "once",
     "parallel",
     "patient",
     "process",
+    "scope",
     "seconds",
     "section",
+    "spawn",
     "standard",
     "step",
     "team",

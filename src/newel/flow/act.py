@@ -1,9 +1,10 @@
-"""`Act`: the awaitable that every durable word returns.
+"""`Act` and `Ask`: the awaitables that durable words return.
 
 Calling a step or a wait runs nothing: it makes an Act, which remembers what was called and
 where. Awaiting it hands the Act itself to whoever drives the coroutine; the runner claims the
-key, looks it up in the journal and sends the outcome back. Outside a run a step is an
-ordinary coroutine and a wait cannot be.
+key, looks it up in the journal and sends the outcome back. An Ask is handed over in the same
+way and has no key: it opens or leaves something that follows from the acts around it. Outside a
+run a step is an ordinary coroutine; a wait, and every word that needs a run, cannot be.
 """
 
 from __future__ import annotations
@@ -51,12 +52,16 @@ class Act(Generic[R_co]):
     of which a run takes dozens a step, several times as slow.
     """
 
-    __slots__ = ("base", "is_awaited", "place")
+    __slots__ = ("base", "during", "is_awaited", "place")
+
+    is_promise = False
+    """Whether it is a promise being kept, which no cancellation reaches."""
 
     def __init__(self, base: str, place: Place) -> None:
         self.base = base
         self.place = place
         self.is_awaited = False
+        self.during: BaseException | None = None
 
     def __await__(self) -> Generator[Any, Any, R_co]:  # Any: what drives decides what it sends
         if self.is_awaited:
@@ -67,6 +72,7 @@ class Act(Generic[R_co]):
             raise NestedAct(act=self.base, step=attempting.info.key, place=str(self.place))
         if DRIVEN.get() is None:
             return (yield from self._outside().__await__())
+        self.during = sys.exception()
         return cast("R_co", (yield self))
 
     def _outside(self) -> Awaitable[R_co]:
@@ -76,7 +82,7 @@ class Act(Generic[R_co]):
 class StepAct(Act[R_co]):
     """A call of a step, with its arguments."""
 
-    __slots__ = ("args", "kwargs", "step")
+    __slots__ = ("args", "is_promise", "kwargs", "step")
 
     def __init__(
         self,
@@ -89,6 +95,7 @@ class StepAct(Act[R_co]):
         self.step = step
         self.args = args
         self.kwargs = kwargs
+        self.is_promise = False
 
     def _outside(self) -> Awaitable[R_co]:
         return self.step.called(*self.args, **self.kwargs)
@@ -102,6 +109,19 @@ class WaitAct(Act[R_co]):
     def __init__(self, base: str, spec: WaitSpec, place: Place) -> None:
         super().__init__(base, place)
         self.spec = spec
+
+
+class Ask(Generic[R_co]):
+    """Something without a key that a word asks of the runner; `what` names the word."""
+
+    __slots__ = ()
+
+    what = "this"
+
+    def __await__(self) -> Generator[Any, Any, R_co]:  # Any: what drives decides what it sends
+        if DRIVEN.get() is None:
+            raise OutsideRun(act=self.what)
+        return cast("R_co", (yield self))
 
 
 class Fork(Generic[R_co]):

@@ -7,9 +7,11 @@ in one branch is never seen by another.
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from newel.domain.values import AttemptInfo, Observed, RunInfo
@@ -20,12 +22,18 @@ class Driven:
     """The run that is being driven, as seen by the words of `newel.flow.ambient`.
 
     is_live: whether the body runs beyond what the journal held when the run was loaded.
+    is_declared: whether an exception is a business end of this process.
+    added: branches that groups were given since the body was driven last, with their contexts.
     """
 
     run: UUID
     info: RunInfo
     started_at: datetime
     is_live: bool = False
+    is_declared: Callable[[BaseException], bool] = bool
+    added: list[tuple[Any, Awaitable[Any], Context]] = field(  # Any: a group of any results
+        default_factory=list[tuple[Any, Awaitable[Any], Context]]
+    )
     log_lines: list[tuple[str, dict[str, object]]] = field(
         default_factory=list[tuple[str, dict[str, object]]]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,9 +14,12 @@ import orjson
 
 from newel.base.codec import Codec, codec_of
 from newel.base.errors import DefinitionError, InvalidInput
-from newel.domain.keys import checked_name
+from newel.domain.keys import Subscript, checked_name, encoded
 from newel.domain.people import Person
 from newel.domain.retry import Retry
+from newel.flow.act import Place
+from newel.flow.children import ChildAct
+from newel.flow.context import ATTEMPT, DRIVEN
 from newel.flow.signature import hints_of
 
 P = ParamSpec("P")
@@ -59,6 +63,7 @@ class Process(Generic[P, R]):
             )
         self.function = function
         self.name = name if name is not None else checked_name(function.__name__)
+        self.base = self.name
         self.title = title or _first_sentence(function.__doc__) or self.name
         self.owner = owner
         self.retry = retry
@@ -68,8 +73,16 @@ class Process(Generic[P, R]):
         self.signature = inspect.signature(function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
-        """Call the body itself: outside a run it is an ordinary coroutine."""
-        return self.function(*args, **kwargs)
+        """Make a child run of the run around; outside a run, call the body as it is."""
+        if DRIVEN.get() is None and ATTEMPT.get() is None:
+            return self.function(*args, **kwargs)
+        return ChildAct(self, args, dict(kwargs), Place.of_caller())
+
+    def __getitem__(self, item: Subscript) -> Process[P, R]:
+        """Name the child run for one of many: `training[course.id](…)`."""
+        chosen = copy.copy(self)
+        chosen.base = f"{self.name}[{encoded(item)}]"
+        return chosen
 
     def request(self, *args: P.args, **kwargs: P.kwargs) -> Request[R]:
         """Pack a checked call without running it."""

@@ -1,0 +1,64 @@
+"""`lock`: one holder at a time, inside a run or across all runs.
+
+Acquiring is an outcome, in order of request: a crash between acquiring and releasing keeps the
+holder. Declared at module level; the subscript tells two places apart.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from newel.base.errors import Cancelled
+from newel.domain.keys import Subscript, checked_name, encoded
+from newel.flow.act import Act, Place, Ask
+
+
+class Acquiring(Act[None]):
+    """Ask for the lock, and wait until it is given."""
+
+    __slots__ = ("lock",)
+
+    def __init__(self, lock: Lock, place: Place) -> None:
+        super().__init__(lock.base, place)
+        self.lock = lock
+
+
+class Releasing(Ask[None]):
+    """Give the lock back; the next in order gets it."""
+
+    __slots__ = ("lock",)
+
+    what = "lock"
+
+    def __init__(self, lock: Lock) -> None:
+        self.lock = lock
+
+
+class Lock:
+    """A named lock; is_shared: whether all runs of the database share it."""
+
+    def __init__(self, name: str, *, shared: bool, item: str | None = None) -> None:
+        self.name = checked_name(name)
+        self.is_shared = shared
+        self.base = name if item is None else f"{name}[{item}]"
+
+    def __getitem__(self, item: Subscript) -> Lock:
+        """Name one place that takes the lock: `async with printer["badge"]:`."""
+        return Lock(self.name, shared=self.is_shared, item=encoded(item))
+
+    async def __aenter__(self) -> None:
+        await Acquiring(self, Place.of_caller())
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, (Exception, Cancelled)):
+            await Releasing(self)
+
+
+def lock(key: str, *, shared: bool = False) -> Lock:
+    """Declare a lock, at module level; shared: one holder across all runs."""
+    return Lock(key, shared=shared)
