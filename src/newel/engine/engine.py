@@ -19,11 +19,10 @@ from newel.base.ids import Ids, parse_reference, reference
 from newel.domain.change import Beside, Change
 from newel.domain.people import Person
 from newel.engine import commands, ticketing
-from newel.engine.commands import Operating
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.intake import Intake
 from newel.engine.messages import Messages
-from newel.engine.operating import with_streams
+from newel.engine.operating import Operating, with_streams
 from newel.engine.starting import Start, born
 from newel.engine.told import Teller
 from newel.engine.vault import Vault

@@ -29,9 +29,8 @@ from newel.base.errors import NotFound, NotWaiting, StepError
 from newel.base.ids import Ids, reference
 from newel.domain.change import Beside, Change
 from newel.engine import commands, ticketing
-from newel.engine.commands import Operating
 from newel.engine.messages import Messages
-from newel.engine.operating import command, with_streams
+from newel.engine.operating import Operating, command, with_streams
 from newel.engine.runner import Circuit, Host, Runner
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished, IncidentView, fingerprint_of

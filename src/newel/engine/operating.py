@@ -6,7 +6,7 @@ owner finds `seq` moved, or its run due, and loads it anew.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +14,13 @@ from typing import Any
 from uuid import UUID
 
 from newel.audit.leaf import Actor, ProcessVersion
-from newel.base.errors import NotFound, NotWaiting
+from newel.base.errors import NotFound, NotWaiting, ReasonMissing
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Change, Entries, Head
 from newel.domain.values import FINAL
 from newel.engine.vault import Sealer, Vault
+from newel.flow.process import Process
 from newel.store import journal, runs, streams
 from newel.store.changes import apply
 from newel.store.database import Connection, Database, Row
@@ -165,3 +166,24 @@ async def with_streams(
                 )
         change.events.extend(entries.sealed())
         change.streams.append((from_seq, head))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operating:
+    """What verbs need: the database, the keys, the definitions, and a maker of event ids."""
+
+    database: Database
+    vault: Vault
+    processes: Mapping[str, Process[..., Any]]  # Any: each has its own result
+    new_event_id: Callable[[], str]
+    tell: Tell
+
+    def on(self, run: UUID, actor: Actor) -> Any:  # Any: the context manager of `command`
+        """Lock a run for a verb of `actor`."""
+        return command(self.database, self.vault, run, actor, self.new_event_id, self.tell)
+
+
+def check_reason(verb: str, reason: str) -> None:
+    """Refuse a verb that changes the course of a run and says no reason."""
+    if not reason.strip():
+        raise ReasonMissing(verb=verb)

@@ -1,0 +1,11 @@
+"""The operator's verbs: one function each, used by API, console and CLI alike.
+
+Actor always; a reason where the course of the run changes. Every verb is one Change under the
+run's row lock: whoever comes second is told so.
+"""
+
+from newel.engine.commands.course import cancel
+from newel.engine.commands.steps import complete_by_hand, retry, skip
+from newel.engine.commands.tasks import decide
+
+__all__ = ["cancel", "complete_by_hand", "decide", "retry", "skip"]
