@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, ParamSpec, TypeVar, get_args
 
 from newel.base.errors import DefinitionError, Forbidden
 from newel.connectors.looking import AFTER_DOUBT, WouldChange, looking
-from newel.domain.keys import checked_name
+from newel.domain.keys import checked_name, former
 from newel.domain.values import Absent, Found, InDoubt
 from newel.flow.context import ATTEMPT
 from newel.flow.step import DEFAULT_TIMEOUT, Step, StepOptions, Verdict
@@ -91,6 +91,8 @@ def operation(
     approval: str | None = None,
     timeout: timedelta = DEFAULT_TIMEOUT,
     title: str | None = None,
+    on_amend: Literal["ask", "redo", "keep"] = "ask",
+    formerly: str | tuple[str, ...] = (),
 ) -> Callable[[Callable[P, Awaitable[R]]], Step[P, R]]:
     """Declare a method of a connector as an operation; it becomes a step that verifies.
 
@@ -119,6 +121,8 @@ def operation(
         revokes=revokes,
         level=level,
         natural_key=natural_key,
+        on_amend=on_amend,
+        formerly=former(formerly),
         facts=facts.facts(),
     )
 

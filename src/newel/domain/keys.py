@@ -82,6 +82,32 @@ def named(text: str) -> str:
     return checked_name(text)
 
 
+def former(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Give the keys of `formerly=`, one or several, as they stand in the journal.
+
+    A name may have sections before it and an item behind it: `laptop/confirm`, `level[7]`.
+    """
+    given = (names,) if isinstance(names, str) else names
+    return tuple(_former(name) for name in given)
+
+
+def _former(key: str) -> str:
+    sections, slash, name = key.rpartition("/")
+    return f"{sections}{slash}{named(name)}"
+
+
+def former_with_item(names: tuple[str, ...], item: str | None) -> tuple[str, ...]:
+    """The keys that one of many had: with its item, and, where there was none, without."""
+    if item is None:
+        return names
+    return (*(f"{name}[{item}]" for name in names if "[" not in name), *names)
+
+
+def base_of(key: str) -> str:
+    """A key without its counter."""
+    return key.partition("#")[0]
+
+
 class Claims:
     """Who has claimed which base key, in one run of a body; hands out the counters."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
@@ -113,13 +112,12 @@ class Engine:
         self.tickets.version = self.versions[ticketing.NAME]
 
     async def _register(self, process: Process[..., Any]) -> None:
-        module = inspect.getmodule(process.function)
         async with self.database.transaction() as connection:
             version, is_new = await registry.register_definition(
                 connection,
                 process=process.name,
                 sha256=process.definition_sha256,
-                source="" if module is None else inspect.getsource(module),
+                source=process.source,
                 title=process.title,
                 owner=process.owner,
             )

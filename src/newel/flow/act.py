@@ -49,19 +49,23 @@ class Act(Generic[R_co]):
     """A durable act that was called and not yet awaited; awaiting it yields its outcome.
 
     It is an `Awaitable[R_co]` by its shape; deriving that class would make every look at its type,
-    of which a run takes dozens a step, several times as slow.
+    of which a run takes dozens a step, several times as slow. formerly: keys of earlier code.
     """
 
-    __slots__ = ("base", "during", "is_awaited", "place")
+    __slots__ = ("base", "during", "formerly", "is_awaited", "place")
 
     is_promise = False
     """Whether it is a promise being kept, which no cancellation reaches."""
 
-    def __init__(self, base: str, place: Place) -> None:
+    def __init__(self, base: str, place: Place, formerly: tuple[str, ...] = ()) -> None:
         self.base = base
         self.place = place
+        self.formerly = formerly
         self.is_awaited = False
         self.during: BaseException | None = None
+        driven = DRIVEN.get()
+        if driven is not None:
+            driven.called.append(self)
 
     def __await__(self) -> Generator[Any, Any, R_co]:  # Any: what drives decides what it sends
         if self.is_awaited:
@@ -91,7 +95,7 @@ class StepAct(Act[R_co]):
         kwargs: dict[str, object],
         place: Place,
     ) -> None:
-        super().__init__(step.base, place)
+        super().__init__(step.base, place, step.formerly)
         self.step = step
         self.args = args
         self.kwargs = kwargs
@@ -106,8 +110,10 @@ class WaitAct(Act[R_co]):
 
     __slots__ = ("spec",)
 
-    def __init__(self, base: str, spec: WaitSpec, place: Place) -> None:
-        super().__init__(base, place)
+    def __init__(
+        self, base: str, spec: WaitSpec, place: Place, formerly: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(base, place, formerly)
         self.spec = spec
 
 

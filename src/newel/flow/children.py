@@ -33,7 +33,7 @@ class ChildAct(Act[R_co]):
         kwargs: dict[str, object],
         place: Place,
     ) -> None:
-        super().__init__(process.base, place)
+        super().__init__(process.base, place, process.former_bases)
         self.process = process
         self.args = args
         self.kwargs = kwargs
@@ -54,7 +54,7 @@ class SpawnAct(Act["Child[R]"]):
     __slots__ = ("args", "kwargs", "process", "with_parent")
 
     def __init__(self, request: Request[R], place: Place, *, with_parent: bool) -> None:
-        super().__init__(request.process.base, place)
+        super().__init__(request.process.base, place, request.process.former_bases)
         self.process: Process[..., R] = request.process
         self.args = request.args
         self.kwargs = dict(request.kwargs)

@@ -11,10 +11,13 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from newel.domain.values import AttemptInfo, Observed, RunInfo
+
+if TYPE_CHECKING:
+    from newel.flow.act import Act
 
 
 @dataclass(slots=True)
@@ -24,6 +27,7 @@ class Driven:
     is_live: whether the body runs beyond what the journal held when the run was loaded.
     is_declared: whether an exception is a business end of this process.
     added: branches that groups were given since the body was driven last, with their contexts.
+    called: acts that were made and not yet seen to be awaited.
     """
 
     run: UUID
@@ -37,6 +41,7 @@ class Driven:
     log_lines: list[tuple[str, dict[str, object]]] = field(
         default_factory=list[tuple[str, dict[str, object]]]
     )
+    called: list[Act[Any]] = field(default_factory=list["Act[Any]"])
 
 
 @dataclass(slots=True)
@@ -62,4 +67,5 @@ class Attempting:
 DRIVEN: ContextVar[Driven | None] = ContextVar("newel_driven", default=None)
 MOMENT: ContextVar[Moment | None] = ContextVar("newel_moment", default=None)
 SECTION: ContextVar[str] = ContextVar("newel_section", default="")
+FORMER_SECTIONS: ContextVar[tuple[str, ...]] = ContextVar("newel_former_sections", default=())
 ATTEMPT: ContextVar[Attempting | None] = ContextVar("newel_attempt", default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -14,7 +14,7 @@ import orjson
 
 from newel.base.codec import Codec, codec_of
 from newel.base.errors import DefinitionError, InvalidInput
-from newel.domain.keys import Subscript, checked_name, encoded
+from newel.domain.keys import Subscript, checked_name, encoded, former, former_with_item
 from newel.domain.people import Person
 from newel.domain.retry import Retry
 from newel.flow.act import Place
@@ -55,6 +55,8 @@ class Process(Generic[P, R]):
         subject: Callable[P, Person] | _FromInput | None,
         retry: Retry | None,
         raises: tuple[type[Exception], ...],
+        formerly: tuple[str, ...] = (),
+        retired: tuple[str, ...] = (),
     ) -> None:
         if not inspect.iscoroutinefunction(function):
             raise DefinitionError(
@@ -68,6 +70,8 @@ class Process(Generic[P, R]):
         self.owner = owner
         self.retry = retry
         self.raises = raises
+        self.formerly = self.former_bases = formerly
+        self.retired = retired
         self._subject = subject
         self.__doc__ = function.__doc__
         self.signature = inspect.signature(function)
@@ -82,6 +86,7 @@ class Process(Generic[P, R]):
         """Name the child run for one of many: `training[course.id](…)`."""
         chosen = copy.copy(self)
         chosen.base = f"{self.name}[{encoded(item)}]"
+        chosen.former_bases = former_with_item(self.formerly, encoded(item))
         return chosen
 
     def request(self, *args: P.args, **kwargs: P.kwargs) -> Request[R]:
@@ -102,10 +107,15 @@ class Process(Generic[P, R]):
 
     @cached_property
     def definition_sha256(self) -> str:
-        """Hex digest of the source of the module that defines the process."""
-        module = inspect.getmodule(self.function)
-        source = inspect.getsource(module) if module is not None else ""
-        return hashlib.sha256(source.encode()).hexdigest()
+        """Hex digest of `source`."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+    @cached_property
+    def source(self) -> str:
+        """The source that the process is made of: its module, and those of what it uses."""
+        from newel.flow.ahead import source_of  # noqa: PLC0415 - it reads processes itself
+
+        return source_of(self)
 
     @cached_property
     def input_schema(self) -> dict[str, Any]:  # Any: JSON
@@ -228,6 +238,8 @@ def process(
     subject: Callable[..., Person] | _FromInput | None = FROM_INPUT,
     retry: Retry | None = None,
     raises: type[Exception] | tuple[type[Exception], ...] = (),
+    formerly: str | tuple[str, ...] = (),
+    retired: Sequence[str] = (),
 ) -> _Decorator: ...
 def process(
     function: Callable[..., Awaitable[Any]] | None = None,  # Any: the overloads say what
@@ -239,11 +251,15 @@ def process(
     subject: Callable[..., Person] | _FromInput | None = FROM_INPUT,
     retry: Retry | None = None,
     raises: type[Exception] | tuple[type[Exception], ...] = (),
+    formerly: str | tuple[str, ...] = (),
+    retired: Sequence[str] = (),
 ) -> Process[..., Any] | _Decorator:
     """Declare a process; options as in the authoring document, §3.
 
     subject: which argument's person the run is about; None for nobody.
     raises: exception classes of the company that are a declared end of a run.
+    formerly: names that the process had; runs of these go on with this code.
+    retired: keys that this code no longer asks for on purpose; `*` stands for any item or section.
     """
     decorator = _Decorator(
         name=name,
@@ -252,5 +268,7 @@ def process(
         subject=subject,
         retry=retry,
         raises=raises if isinstance(raises, tuple) else (raises,),
+        formerly=former(formerly),
+        retired=tuple(retired),
     )
     return decorator if function is None else decorator(function)

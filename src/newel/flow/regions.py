@@ -7,20 +7,36 @@ from contextlib import contextmanager
 
 from newel.base.errors import DefinitionError
 from newel.domain.keys import Subscript, encoded
-from newel.flow.context import SECTION
+from newel.flow.context import FORMER_SECTIONS, SECTION
 
 
 @contextmanager
-def section(label: Subscript) -> Generator[None]:
+def section(
+    label: Subscript, *, formerly: Subscript | tuple[Subscript, ...] = ()
+) -> Generator[None]:
     """Put `label/` before all keys inside the block; sections nest.
 
-    Raises DefinitionError for the reserved label `undo`.
+    formerly: the labels that it had in earlier code, one or several; `""` where the acts inside
+    stood in no section here. Raises DefinitionError for the reserved label `undo`.
     """
     prefix = encoded(label)
     if prefix == "undo":
         raise DefinitionError("The label `undo` is reserved for promises. Fix: another label.")
-    token = SECTION.set(f"{SECTION.get()}{prefix}/")
+    outer, outer_former = SECTION.get(), FORMER_SECTIONS.get()
+    token = SECTION.set(f"{outer}{prefix}/")
+    former_token = None
+    if outer_former or formerly != ():
+        labels = [f"{prefix}/", *_labels(formerly)]
+        former = tuple(f"{before}{each}" for each in labels for before in (outer, *outer_former))
+        former_token = FORMER_SECTIONS.set(former[1:])
     try:
         yield
     finally:
         SECTION.reset(token)
+        if former_token is not None:
+            FORMER_SECTIONS.reset(former_token)
+
+
+def _labels(formerly: Subscript | tuple[Subscript, ...]) -> list[str]:
+    known = formerly if isinstance(formerly, tuple) else (formerly,)
+    return ["" if label == "" else f"{encoded(label)}/" for label in known]

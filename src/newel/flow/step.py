@@ -20,7 +20,7 @@ import orjson
 
 from newel.base.codec import Codec, codec_of
 from newel.base.errors import DefinitionError
-from newel.domain.keys import Subscript, checked_name, encoded
+from newel.domain.keys import Subscript, checked_name, encoded, former, former_with_item
 from newel.domain.retry import Retry
 from newel.domain.values import Absent, Found, InDoubt, Unclear
 from newel.flow.act import Act, Place, StepAct
@@ -52,6 +52,8 @@ class StepOptions:
     revokes: str | None = None
     level: str | None = None
     natural_key: str | None = None
+    on_amend: Literal["ask", "redo", "keep"] = "ask"
+    formerly: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
@@ -74,6 +76,7 @@ class Step(Generic[P, R]):
         self.verify = verify
         self.owner = owner
         self.base = name if subscript is None else f"{name}[{subscript}]"
+        self.formerly = former_with_item(options.formerly, subscript)
         self.__doc__ = function.__doc__
         self._bound: dict[int, tuple[object, Step[..., Any]]] = {}  # Any: whatever P is left
 
@@ -110,6 +113,8 @@ class Step(Generic[P, R]):
         prefix = getattr(instance, "name", type(instance).__name__.lower())
         verify = self.verify
         options = self.options
+        if options.formerly:
+            options = replace(options, formerly=_of_instance(options.formerly, prefix))
         if options.system is None:
             options = replace(
                 options,
@@ -222,6 +227,11 @@ class Step(Generic[P, R]):
         return self
 
 
+def _of_instance(names: tuple[str, ...], prefix: str) -> tuple[str, ...]:
+    """Put the instance's name before former names that have none."""
+    return tuple(name if "." in name else f"{prefix}.{name}" for name in names)
+
+
 def _in_system(template: str | None, system: str) -> str | None:
     """Put the instance's name into an entitlement: `{system}:account` is its own in each."""
     return None if template is None else template.replace("{system}", system)
@@ -272,9 +282,11 @@ def step(
     raises: type[Exception] | tuple[type[Exception], ...] = (),
     exhausted: Literal["park", "fail"] = "park",
     on_heal: Literal["resume", "ask"] = "resume",
+    on_amend: Literal["ask", "redo", "keep"] = "ask",
     system: str | None = None,
     grants: str | None = None,
     revokes: str | None = None,
+    formerly: str | tuple[str, ...] = (),
 ) -> _Decorator: ...
 def step(
     function: Callable[..., Any] | None = None,  # Any: the overloads say what
@@ -289,9 +301,11 @@ def step(
     raises: type[Exception] | tuple[type[Exception], ...] = (),
     exhausted: Literal["park", "fail"] = "park",
     on_heal: Literal["resume", "ask"] = "resume",
+    on_amend: Literal["ask", "redo", "keep"] = "ask",
     system: str | None = None,
     grants: str | None = None,
     revokes: str | None = None,
+    formerly: str | tuple[str, ...] = (),
 ) -> Step[..., Any] | _Decorator:
     """Declare a step: work whose outcome is kept and that is never done twice by itself.
 
@@ -310,9 +324,11 @@ def step(
         raises=answers,
         exhausted=exhausted,
         on_heal=on_heal,
+        on_amend=on_amend,
         system=system,
         grants=grants,
         revokes=revokes,
+        formerly=former(formerly),
     )
     decorator = _Decorator(name, options, verify)
     return decorator if function is None else decorator(function)

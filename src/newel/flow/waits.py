@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from newel.base.codec import Codec, codec_of
 from newel.base.errors import DefinitionError
-from newel.domain.keys import Subscript, checked_name, encoded, named
+from newel.domain.keys import Subscript, checked_name, encoded, former, named
 from newel.domain.people import Person, Team
 from newel.domain.values import Decision
 from newel.flow.act import Act, Place, WaitAct
@@ -38,15 +38,25 @@ class WaitSpec:
     match: str | None = None
 
 
-def _act(key: str, spec: WaitSpec) -> WaitAct[Any]:  # Any: typed by the word that calls it
-    return WaitAct(named(key), spec, Place.of_caller(above=2))
+Formerly = str | tuple[str, ...]
+"""The key or keys that a wait had in earlier code."""
+
+
+def _act(key: str, spec: WaitSpec, formerly: Formerly) -> WaitAct[Any]:  # Any: as its word says
+    return WaitAct(named(key), spec, Place.of_caller(above=2), former(formerly))
 
 
 @overload
-def timer(key: str, *, at: datetime) -> Act[None]: ...
+def timer(key: str, *, at: datetime, formerly: Formerly = ()) -> Act[None]: ...
 @overload
-def timer(key: str, *, after: timedelta) -> Act[None]: ...
-def timer(key: str, *, at: datetime | None = None, after: timedelta | None = None) -> Act[None]:
+def timer(key: str, *, after: timedelta, formerly: Formerly = ()) -> Act[None]: ...
+def timer(
+    key: str,
+    *,
+    at: datetime | None = None,
+    after: timedelta | None = None,
+    formerly: Formerly = (),
+) -> Act[None]:
     """Wait for a moment: `at` an aware datetime, or `after` a time from now.
 
     A moment that has passed is due at once. Raises DefinitionError for a naive `at`.
@@ -58,7 +68,7 @@ def timer(key: str, *, at: datetime | None = None, after: timedelta | None = Non
             f"timer({key!r}) got a datetime without a time zone: it would mean another moment "
             "on another machine. Fix: give it a zone."
         )
-    return _act(key, WaitSpec(kind="timer", result=_NOTHING, at=at, after=after))
+    return _act(key, WaitSpec(kind="timer", result=_NOTHING, at=at, after=after), formerly)
 
 
 def approval(
@@ -69,6 +79,7 @@ def approval(
     title: str | None = None,
     instructions: str | None = None,
     four_eyes: str | None = None,
+    formerly: Formerly = (),
 ) -> Act[Decision]:
     """Ask one person (or any member of a team) for a yes or no.
 
@@ -87,6 +98,7 @@ def approval(
             instructions=instructions,
             four_eyes=four_eyes,
         ),
+        formerly,
     )
 
 
@@ -107,11 +119,17 @@ class Event(Generic[T]):
         chosen._item = encoded(item)
         return chosen
 
-    def wait(self, *, match: str | None = None, within: timedelta | None = None) -> Act[T]:
+    def wait(
+        self,
+        *,
+        match: str | None = None,
+        within: timedelta | None = None,
+        formerly: Formerly = (),
+    ) -> Act[T]:
         """Wait for a message whose sender gives the same `match`."""
         key = self.name if self._item is None else f"{self.name}[{self._item}]"
         spec = WaitSpec(kind="event", result=codec_of(self.payload), match=match, within=within)
-        return WaitAct(key, spec, Place.of_caller())
+        return WaitAct(key, spec, Place.of_caller(), former(formerly))
 
 
 _NOTHING: Codec[None] = codec_of(None)
