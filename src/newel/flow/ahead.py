@@ -30,6 +30,7 @@ from newel.flow.process import Process
 from newel.flow.step import Step
 
 _Position = tuple[int, int, int, int]
+_Known = tuple[int | None, int | None, int | None, int | None]
 _Scope = Mapping[str, object]
 _Labels = tuple[str, ...]
 _Seen = tuple[ast.expr, _Labels]
@@ -92,7 +93,7 @@ def ahead(branches: Iterable[tuple[Any, str]]) -> Asked:
         labels = tuple(label for label in section.split("/") if label)
         inner: Any = coroutine
         while isinstance(inner, CoroutineType):
-            frame = cast("FrameType | None", inner.cr_frame)
+            frame: FrameType | None = inner.cr_frame
             if frame is not None and not _is_machinery(frame.f_globals.get("__name__")):
                 _read_frame(frame, labels, asked)
                 labels = (*labels, *_labels_at(frame))
@@ -186,7 +187,7 @@ def _labels_at(frame: FrameType) -> _Labels:
     return max(here, key=len, default=())
 
 
-def _all_positions(code: CodeType) -> Iterator[tuple[int | None, ...]]:
+def _all_positions(code: CodeType) -> Iterator[_Known]:
     yield from code.co_positions()
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
@@ -340,7 +341,7 @@ def _read_word(call: ast.Call, labels: _Labels, scope: _Scope, asked: Asked) -> 
     function = call.func.value if isinstance(call.func, ast.Subscript) else call.func
     if isinstance(function, ast.Attribute):
         _read_method(function, labels, scope, asked)
-    if not call.args:
+    if not call.args or _last_name(function) == "section":
         return
     match call.args[0]:
         case ast.Constant(value=str(text)):
@@ -403,7 +404,7 @@ def _mention(value: object, labels: _Labels, asked: Asked, *, deep: bool = True)
     elif isinstance(value, FunctionType):
         _read_function(inspect.unwrap(value), labels, asked)
     elif isinstance(value, MethodType):
-        _read_function(cast("Callable[..., Any]", value.__func__), labels, asked)
+        _read_function(value.__func__, labels, asked)
     elif isinstance(value, type):
         _note_module(value, asked)
         if not value.__module__.startswith("newel."):
