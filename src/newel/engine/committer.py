@@ -4,14 +4,19 @@ Changes submitted while a commit is in flight form the next batch; there is no a
 linger. A batch is one round trip and one transaction. When the server refuses a batch as a
 whole, it is bisected until the Change that it cannot take stands alone. When the server cannot
 be reached, the Changes are kept and tried again until the lease is in doubt.
+
+Server and worker take turns on a batch, so two batches are on their way: what has been
+committed is told (and its runs driven on) while the server already writes the next. That needs
+something to be left for the next batch, so a batch has an upper size, though a larger one
+would cost the server less for each Change.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -23,8 +28,16 @@ from newel.store.changes import RARE_REFUSED, STREAM_MOVED, Refusal, apply
 from newel.store.database import LOST, Connection, Database
 
 _MAX_EVENTS: Final = 2000
+_MAX_CHANGES: Final = 128
 _RECONNECT_S: Final = 0.2
 _UNIQUE_VIOLATION: Final = "23505"
+
+
+class _Written(NamedTuple):
+    """A batch that was committed but for the runs that were refused, each with its reason."""
+
+    batch: list[Change]
+    refused: Mapping[UUID, Refusal | Exception]
 
 
 class Outlet(Protocol):
@@ -57,6 +70,7 @@ class Committer:
         self._wanted = asyncio.Event()
         self._connection: Connection | None = None
         self._in_flight: set[UUID] = set()
+        self._untold: list[_Written] = []
         self._batch_done = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -76,27 +90,38 @@ class Committer:
 
     async def run(self) -> None:
         """Write batches until cancelled."""
+        writing: asyncio.Task[list[_Written]] | None = None
         try:
             while True:
+                if not self._waiting or any(written.refused for written in self._untold):
+                    self._tell()  # what builds on a refused Change is taken back first
+                    self._in_flight = set()
                 if not self._waiting:
-                    self._idle.set()
-                    self._wanted.clear()
-                    await self._wanted.wait()
-                await asyncio.sleep(0)  # let everyone who is ready join this batch
+                    await self._more()
                 batch = self._next_batch()
+                self._in_flight.update(change.run for change in batch)
+                writing = asyncio.create_task(self._write(batch))
+                await asyncio.sleep(0)  # the batch is on its way; meanwhile:
+                self._tell()
                 self._in_flight = {change.run for change in batch}
-                await self._write(batch)
-                self._in_flight = set()
-                self._batch_done.set()
-                self._batch_done = asyncio.Event()
+                self._untold = await writing
         finally:
+            if writing is not None:
+                writing.cancel()
             if self._connection is not None:
                 self._connection.terminate()
+
+    async def _more(self) -> None:
+        """Wait for a Change, and for everyone who is ready to add theirs."""
+        self._idle.set()
+        self._wanted.clear()
+        await self._wanted.wait()
+        await asyncio.sleep(0)
 
     def _next_batch(self) -> list[Change]:
         batch: list[Change] = []
         events = 0
-        while self._waiting and events < _MAX_EVENTS:
+        while self._waiting and events < _MAX_EVENTS and len(batch) < _MAX_CHANGES:
             if self._waiting[0].is_solo and batch:
                 break
             change = self._waiting.popleft()
@@ -106,30 +131,25 @@ class Committer:
                 break
         return batch
 
-    async def _write(self, batch: list[Change]) -> None:
+    async def _write(self, batch: list[Change]) -> list[_Written]:
+        """Write a batch, in pieces if need be; answers with what is to be told."""
         while True:
             try:
-                refused = await self._commit(batch)
+                return [_Written(batch, await self._commit(batch))]
             except LeaseLost:
                 self._outlet.lease_lost()
-                return
+                return []
             except LOST as error:
                 if isinstance(error, ValueError):  # asyncpg could not encode a value
-                    await self._split(batch, error)
-                    return
+                    return await self._split(batch, error)
                 self._drop_connection()
                 if not self._may_write():
                     self._outlet.lease_lost()
-                    return
+                    return []
                 await asyncio.sleep(_RECONNECT_S)
-                continue
             except asyncpg.PostgresError as error:
-                if error.sqlstate == STREAM_MOVED:
-                    continue
-                await self._split(batch, error)
-                return
-            self._tell(batch, refused)
-            return
+                if error.sqlstate != STREAM_MOVED:
+                    return await self._split(batch, error)
 
     async def _commit(self, batch: list[Change]) -> dict[UUID, Refusal]:
         if self._connection is None:
@@ -154,24 +174,30 @@ class Committer:
         async with connection.transaction():
             return await apply(connection, batch, worker=worker, epoch=epoch)
 
-    async def _split(self, batch: list[Change], error: Exception) -> None:
+    async def _split(self, batch: list[Change], error: Exception) -> list[_Written]:
         """Find out which Change the server cannot take; the others must not suffer for it."""
         runs = list(dict.fromkeys(change.run for change in batch))
         if len(runs) == 1:
             moved = getattr(error, "sqlstate", None) in {RARE_REFUSED, _UNIQUE_VIOLATION}
-            self._outlet.refused(runs[0], "moved" if moved else error)
-            return
+            return [_Written(batch, {runs[0]: "moved" if moved else error})]
         half = set(runs[: len(runs) // 2])
-        await self._write([change for change in batch if change.run in half])
-        await self._write([change for change in batch if change.run not in half])
+        return [
+            *await self._write([change for change in batch if change.run in half]),
+            *await self._write([change for change in batch if change.run not in half]),
+        ]
 
-    def _tell(self, batch: list[Change], refused: dict[UUID, Refusal]) -> None:
-        if not refused:
-            self._outlet.committed(batch)
-            return
-        self._outlet.committed([change for change in batch if change.run not in refused])
-        for run, why in refused.items():
-            self._outlet.refused(run, why)
+    def _tell(self) -> None:
+        untold, self._untold = self._untold, []
+        for written in untold:
+            refused = written.refused
+            changes = written.batch
+            if refused:
+                changes = [change for change in changes if change.run not in refused]
+            self._outlet.committed(changes)
+            for run, why in refused.items():
+                self._outlet.refused(run, why)
+        self._batch_done.set()
+        self._batch_done = asyncio.Event()
 
     async def settled(self, run: UUID) -> None:
         """Wait until nothing of this run is queued or in flight."""
