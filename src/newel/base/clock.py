@@ -43,21 +43,23 @@ class DeploymentClock:
     """The host's clock, moved with the clock of a test or demo deployment.
 
     offset: what the database adds in `newel.now()`; nought in production, where it cannot move.
+    source: the clock that is moved: the host's, or that of a test which owns all time.
     """
 
-    __slots__ = ("offset",)
+    __slots__ = ("offset", "source")
 
     def __init__(self) -> None:
         """Begin as the host's clock."""
         self.offset = timedelta(0)
+        self.source: Clock = SystemClock()
 
     def now(self) -> datetime:
         """Give the deployment's present moment, aware and in UTC."""
-        return datetime.now(UTC) + self.offset
+        return self.source.now() + self.offset
 
     def monotonic(self) -> float:
-        """Give the host's monotonic seconds; moving the clock does not touch them."""
-        return time.monotonic()
+        """Give monotonic seconds; moving the clock does not touch them."""
+        return self.source.monotonic()
 
 
 DEPLOYMENT: Final = DeploymentClock()

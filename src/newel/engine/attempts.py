@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from time import perf_counter
 from typing import Any, Final
 from uuid import UUID
 
 from newel.base.errors import AlreadyDone, Bug, NewelError, Unwind
 from newel.domain.failures import judged
 from newel.domain.values import Absent, AttemptInfo, Found, Observed, Unclear
+from newel.engine.pace import monotonic
 from newel.engine.steps import Finished
 from newel.flow.act import StepAct
 from newel.flow.context import ATTEMPT, DRIVEN, Attempting
@@ -46,7 +46,7 @@ class Begun:
 async def attempt(begun: Begun) -> Finished:
     """Make one attempt; never raises but for cancellation of the task it runs in."""
     observed = Observed()
-    started = perf_counter()
+    started = monotonic()
     done = Finished(
         key=begun.key, attempt=begun.attempt, began_at=begun.began_at, duration=timedelta(0)
     )
@@ -62,7 +62,7 @@ async def attempt(begun: Begun) -> Finished:
         done.error = _judged(begun, error)  # something inside was cancelled, not the attempt
     except (Exception, Unwind, SystemExit) as error:  # noqa: BLE001 - where exceptions are judged
         done.error = _judged(begun, error)
-    done.duration = timedelta(seconds=perf_counter() - started)
+    done.duration = timedelta(seconds=monotonic() - started)
     done.effect, done.calls = observed.effect, observed.calls
     return done
 

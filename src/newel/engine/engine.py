@@ -14,7 +14,7 @@ import orjson
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
 from newel.base.errors import AlreadyStarted, NotFound, StoreError
-from newel.base.ids import Ids, parse_reference, reference
+from newel.base.ids import parse_reference, reference
 from newel.domain.change import Beside, Change
 from newel.domain.people import Person
 from newel.engine import commands, ticketing
@@ -67,7 +67,7 @@ class Engine:
         self.connectors = tuple(connectors)
         self.worker_settings = worker or WorkerSettings()
         self.tickets = ticketing.Ticketing(desk)
-        self._ids = Ids()
+        self._ids = vault.ids()
         self.processes: Mapping[str, Process[..., Any]] = {  # Any: as above
             each.name: each for each in (*processes, self.tickets.process)
         }

@@ -26,7 +26,7 @@ import orjson
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.errors import NotFound, NotWaiting, StepError
-from newel.base.ids import Ids, reference
+from newel.base.ids import reference
 from newel.domain.change import Beside, Change
 from newel.engine import commands, ticketing
 from newel.engine.messages import Messages
@@ -85,7 +85,7 @@ class Incidents:
         self._messages = messages
         self._connectors: Mapping[str, Probed] = {each.credential: each for each in connectors}
         self._tickets = tickets
-        self._ids = Ids()
+        self._ids = operating.vault.ids()
         self.circuits: dict[str, Circuit] = {}
         self.on_outcome: dict[str, Callable[[Runner, str, object], None]] = {
             tickets.process.name: tickets.on_outcome

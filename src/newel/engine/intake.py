@@ -6,11 +6,10 @@ the manager who is asked and the subject a grant is made for are the same people
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from newel.audit import catalogue as facts
 from newel.audit import personal
@@ -81,7 +80,7 @@ class Intake:
     async def _register(
         self, person: Person, email: str, manager: UUID | None, change: Change
     ) -> UUID | None:
-        ref = uuid4()
+        ref = self._vault.ids().person_id()
         wrapped, key = self._vault.new_key(ref)
         added = await registry.add_person(
             self._connection,
@@ -101,7 +100,7 @@ class Intake:
     def _tell(self, change: Change, ref: UUID, person: Person, key: personal.PersonKey) -> None:
         event_id = self._new_event_id()
         name = personal.seal_field(
-            key, person.name, event_id=event_id, pointer="/data/name", entropy=os.urandom
+            key, person.name, event_id=event_id, pointer="/data/name", entropy=self._vault.entropy
         )
         at = change.last_at
         assert at is not None, "the start has its moment before people are told of"

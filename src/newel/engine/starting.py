@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,7 +50,7 @@ class Start:
 
 def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, bytes, bytes]:
     """Make the Change that starts a run; answers also with its head, arguments and secret."""
-    secret = os.urandom(32)
+    secret = start.sealer.entropy(32)
     arguments = start.process.dumped(start.arguments)
     text = orjson.dumps(
         {"arguments": orjson.Fragment(arguments), "secret": base64.b64encode(secret).decode()}

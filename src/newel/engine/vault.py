@@ -8,6 +8,7 @@ nobody can read them.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -15,8 +16,11 @@ from uuid import UUID
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from newel.audit import personal
+from newel.base.clock import Clock
 from newel.base.errors import StoreError
-from newel.base.ids import reference
+from newel.base.ids import Ids, reference
+
+Entropy = Callable[[int], bytes]
 
 _KEY_BYTES: Final = 32
 
@@ -24,18 +28,21 @@ _KEY_BYTES: Final = 32
 class Sealer:
     """Seals and opens the payloads of one run: under its subject's key, or salted."""
 
-    __slots__ = ("_aad", "_key")
+    __slots__ = ("_aad", "_key", "entropy")
 
-    def __init__(self, key: personal.PersonKey | None, run: UUID) -> None:
+    def __init__(
+        self, key: personal.PersonKey | None, run: UUID, entropy: Entropy = os.urandom
+    ) -> None:
         """Take the key of the run's subject; None for a run about nobody."""
         self._key = key
+        self.entropy = entropy
         self._aad = run.bytes
 
     def seal(self, text: bytes) -> bytes:
         """Make the envelope in which a value is stored."""
         if self._key is None:
-            return personal.plain_payload(text, entropy=os.urandom)
-        return personal.seal_payload(self._key, text, aad=self._aad, entropy=os.urandom)
+            return personal.plain_payload(text, entropy=self.entropy)
+        return personal.seal_payload(self._key, text, aad=self._aad, entropy=self.entropy)
 
     def open(self, envelope: bytes) -> bytes:
         """Give the plain bytes of an envelope."""
@@ -47,7 +54,7 @@ class Sealer:
             return None
         return dict(
             personal.seal_field(
-                self._key, value, event_id=event_id, pointer=pointer, entropy=os.urandom
+                self._key, value, event_id=event_id, pointer=pointer, entropy=self.entropy
             )
         )
 
@@ -58,10 +65,17 @@ class Sealer:
 
 
 class Vault:
-    """The key-encryption key, and people's keys unwrapped with it."""
+    """The key-encryption key, people's keys unwrapped with it, and where chance comes from."""
 
-    def __init__(self, kek: bytes, kek_id: str) -> None:
-        """Take the key-encryption key: 32 bytes, and the name it goes by."""
+    def __init__(
+        self, kek: bytes, kek_id: str, *, entropy: Entropy = os.urandom, clock: Clock | None = None
+    ) -> None:
+        """Take the key-encryption key: 32 bytes, and the name it goes by.
+
+        entropy, clock: chance, and the time in ids; tests give their own.
+        """
+        self.entropy = entropy
+        self._clock = clock
         self._kek = AESGCM(kek)
         self.kek_id = kek_id
         self._keys: dict[str, personal.PersonKey] = {}
@@ -82,22 +96,26 @@ class Vault:
             raise StoreError(f"{path} is no key-encryption key: it must hold {_KEY_BYTES} bytes.")
         return cls(kek, "file")
 
+    def ids(self) -> Ids:
+        """Give a maker of ids, for one owner."""
+        return Ids(self._clock, self.entropy)
+
     def new_key(self, person: UUID) -> tuple[bytes, personal.PersonKey]:
         """Make a first key for a person; answers with it wrapped, and ready for use."""
         kid = f"{reference('per', person)}/1"
-        key = personal.PersonKey(kid, personal.new_key(os.urandom))
-        return personal.wrap(self._kek, key, os.urandom), key
+        key = personal.PersonKey(kid, personal.new_key(self.entropy))
+        return personal.wrap(self._kek, key, self.entropy), key
 
     def sealer(
         self, run: UUID, person: UUID | None, n: int | None, wrapped: bytes | None
     ) -> Sealer:
         """Give the sealer of a run about `person`, whose n-th key is `wrapped`."""
         if person is None or n is None or wrapped is None:
-            return Sealer(None, run)
+            return Sealer(None, run, self.entropy)
         kid = f"{reference('per', person)}/{n}"
         key = self._keys.get(kid)
         if key is None:
             if len(self._keys) > 10_000:
                 self._keys.clear()
             key = self._keys[kid] = personal.unwrap(self._kek, kid, wrapped)
-        return Sealer(key, run)
+        return Sealer(key, run, self.entropy)

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import time
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,6 @@ from uuid import UUID
 from newel.audit.leaf import Actor
 from newel.base.clock import DEPLOYMENT
 from newel.base.errors import NotWaiting, StepError
-from newel.base.ids import Ids
 from newel.base.version import VERSION
 from newel.domain.acts import OpenAct
 from newel.domain.change import Change
@@ -37,6 +35,7 @@ from newel.engine.incidents import Incidents
 from newel.engine.loading import load
 from newel.engine.messages import Messages
 from newel.engine.notices import Notices
+from newel.engine.pace import monotonic
 from newel.engine.runner import Circuit, Loaded, Runner, Settled
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished
@@ -97,7 +96,7 @@ class Worker:
         self.epoch = 0
         self.retry = self.settings.retry
         self.actor = Actor(type="system", id="newel")
-        self._ids = Ids()
+        self._ids = vault.ids()
         self._runs: dict[UUID, Runner] = {}
         self._attempts: dict[tuple[UUID, str], asyncio.Task[None]] = {}
         self._unsaved: dict[UUID, list[Finished]] = {}
@@ -117,13 +116,14 @@ class Worker:
         self.registered = asyncio.Event()
         self.notices = Notices()
         self.failure: BaseException | None = None
+        self.attempt = attempt
 
     # --- what an Runner needs (Host) -----------------------------------------------------
 
     def now(self) -> datetime:
         """The database's clock: its last reading, and the monotonic time since then."""
         read, then = self._clock
-        return read + timedelta(microseconds=int((time.monotonic() - then) * 1_000_000))
+        return read + timedelta(microseconds=int((monotonic() - then) * 1_000_000))
 
     def event_id(self) -> str:
         """A fresh id for an audit event."""
@@ -165,15 +165,15 @@ class Worker:
     async def stop(self) -> None:
         """Stop claiming, let attempts end within the grace period, give runs back."""
         self._stopping = True
-        deadline = time.monotonic() + self.settings.grace.total_seconds()
-        while self._attempts and time.monotonic() < deadline:
+        deadline = monotonic() + self.settings.grace.total_seconds()
+        while self._attempts and monotonic() < deadline:
             await asyncio.wait(list(self._attempts.values()), timeout=0.5)
         await self.committer.drained()
         self._has_left = True
         self._poke.set()
 
     async def _register(self, connection: Connection) -> None:
-        began = time.monotonic()
+        began = monotonic()
         self.worker, self.epoch = await workers.register(
             connection,
             host=socket.gethostname(),
@@ -188,10 +188,10 @@ class Worker:
         self.committer.fence = (self.worker, self.epoch)
         self.actor = Actor(type="system", id="newel", via=f"worker/w_{self.worker}")
         self._lease_until = began + self.settings.lease.total_seconds() * _SAFETY
-        self._clock = (as_of, time.monotonic())
+        self._clock = (as_of, monotonic())
 
     def _holds_lease(self) -> bool:
-        return time.monotonic() < self._lease_until
+        return monotonic() < self._lease_until
 
     async def _beat(self) -> None:
         connection: Connection | None = None
@@ -212,14 +212,14 @@ class Worker:
                 connection.terminate()
 
     async def _beat_once(self, connection: Connection) -> None:
-        began = time.monotonic()
+        began = monotonic()
         as_of = await workers.beat(
             connection, worker=self.worker, epoch=self.epoch, lease=self.settings.lease
         )
         if as_of is None or not self._holds_lease():
             # Also where nobody has taken over: attempts may have been left out meanwhile.
             self.lease_lost()
-            began = time.monotonic()
+            began = monotonic()
             self._unsure_until = began + _UNSURE_S
             self.epoch = await workers.renew(
                 connection, worker=self.worker, lease=self.settings.lease
@@ -238,12 +238,12 @@ class Worker:
                 pause = await self._claim(self._connection)
             except LOST:
                 self._connection.terminate()
-                self._unsure_until = time.monotonic() + _UNSURE_S
+                self._unsure_until = monotonic() + _UNSURE_S
                 pause = _IDLE_POLL_S
 
     async def _rest(self, pause: float) -> None:
         if self._due_locally is not None:
-            pause = min(pause, max(self._due_locally - time.monotonic(), 0.0))
+            pause = min(pause, max(self._due_locally - monotonic(), 0.0))
         if pause > 0:
             # Not wait_for: in Python 3.11 it swallows a cancellation that comes with the poke.
             with contextlib.suppress(TimeoutError):
@@ -257,9 +257,9 @@ class Worker:
             return _BUSY_POLL_S
         found = await runs.next_due(connection)
         as_of, due = found.as_of, found.at
-        self._clock, DEPLOYMENT.offset = (as_of, time.monotonic()), found.moved
+        self._clock, DEPLOYMENT.offset = (as_of, monotonic()), found.moved
         self._due_locally = None
-        if time.monotonic() < self._unsure_until:
+        if monotonic() < self._unsure_until:
             await runs.let_go_strays(
                 connection, worker=self.worker, epoch=self.epoch, held=self._held()
             )
@@ -356,7 +356,7 @@ class Worker:
         self.committer.submit(settled.change)
 
     def _note_due(self, at: datetime) -> None:
-        moment = time.monotonic() + max((at - self.now()).total_seconds(), 0.0)
+        moment = monotonic() + max((at - self.now()).total_seconds(), 0.0)
         if self._due_locally is None or moment < self._due_locally:
             self._due_locally = moment
             self._poke.set()
@@ -541,7 +541,7 @@ class Worker:
         )
 
     async def _make(self, run: UUID, begun: Begun) -> None:
-        done = await attempt(begun)
+        done = await self.attempt(begun)
         if self._attempts.get((run, begun.key)) is asyncio.current_task():
             del self._attempts[run, begun.key]
         await self._take(run, done)

@@ -8,6 +8,7 @@ the text.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
@@ -29,7 +30,7 @@ class Queries:
         except KeyError:
             raise AttributeError(name) from None
 
-    def __iter__(self) -> object:
+    def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._blocks.items())
 
 

@@ -1,0 +1,132 @@
+"""What the schema refuses: its CHECK constraints and unique indexes, each under its own name.
+
+A test compares the names with those of the migrations, so that none is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from newel.testing.memory.tables import Row, Unique
+
+__all__ = ["CHECKS", "NOT_HERE", "UNIQUE"]
+
+_FINAL: Final = frozenset({"completed", "failed", "cancelled"})
+_OPEN_GRANT: Final = frozenset({"planned", "approved", "prepared", "active"})
+_OPEN_INCIDENT: Final = frozenset({"watching", "escalated", "healing"})
+
+
+def _effect(row: Row) -> Any:  # Any: a value, or None
+    return row["effect_key"] if row["state"] == "attempting" else None
+
+
+def _one_open_per_subject(row: Row) -> Any:  # Any: as above
+    if row["finished_at"] is not None or row["subject"] is None:
+        return None
+    return row["process"], row["subject"], row["stint"] or 1
+
+
+UNIQUE: Final[dict[str, dict[str, Unique]]] = {
+    "run": {"run_one_open_per_subject": _one_open_per_subject},
+    "definition": {"definition_process_version_key": lambda row: (row["process"], row["version"])},
+    "audit_stream": {"audit_stream_name_key": lambda row: row["name"]},
+    "open_act": {"open_act_effect": _effect},
+    "task": {
+        "task_one_open_per_key": lambda row: (
+            (row["run_id"], row["key"]) if row["state"] == "open" else None
+        )
+    },
+    "person": {
+        "person_hr_key_key": lambda row: row["hr_key"],
+        "person_work_email_key": lambda row: row["work_email"],
+    },
+    "access_grant": {
+        "access_grant_one_open": lambda row: (
+            (row["person"], row["entitlement"]) if row["state"] in _OPEN_GRANT else None
+        )
+    },
+    "incident": {
+        "incident_one_open": lambda row: (
+            row["fingerprint"] if row["state"] in _OPEN_INCIDENT else None
+        )
+    },
+    "inbox": {"inbox_source_event_id_key": lambda row: (row["source"], row["event_id"])},
+}
+"""What must be unique, by table and index; None means that the index does not hold the row."""
+
+
+def _is_one_of_timer_task_event(row: Row) -> bool:
+    match row["kind"]:
+        case "timer":
+            return row["due_at"] is not None and row["task_id"] is None and row["match"] is None
+        case "approval":
+            return row["task_id"] is not None
+        case "event":
+            return row["task_id"] is None
+        case _:
+            return True
+
+
+CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
+    "run": {
+        "finished_iff_final": lambda row: (
+            (row["finished_at"] is not None) == (row["state"] in _FINAL)
+        ),
+        "owned_only_while_open": lambda row: (
+            row["worker_id"] is None or row["finished_at"] is None
+        ),
+        "owner_is_worker_and_epoch": lambda row: (
+            (row["worker_id"] is None) == (row["worker_epoch"] is None)
+        ),
+        "parked_has_reason_and_addressee": lambda row: (
+            row["state"] != "parked"
+            or (row["parked_reason"] is not None and row["parked_with"] is not None)
+        ),
+        "finished_is_never_due": lambda row: row["finished_at"] is None or row["wake_at"] is None,
+    },
+    "open_act": {
+        "intent_has_owner": lambda row: (
+            row["state"] != "attempting"
+            or (row["worker_id"] is not None and row["intended_at"] is not None)
+        ),
+        "parked_has_reason_and_owner": lambda row: (
+            row["state"] != "parked" or (row["reason"] is not None and row["owner"] is not None)
+        ),
+        "steps_are_not_waits": lambda row: (
+            (row["kind"] == "step") == (row["state"] in {"attempting", "retrying", "parked"})
+        ),
+        "a_wait_has_one_of_timer_task_event": _is_one_of_timer_task_event,
+    },
+    "task": {
+        "decided_by_somebody": lambda row: (
+            (row["state"] == "decided")
+            == (
+                row["decided_by"] is not None
+                and row["decided_at"] is not None
+                and row["decision"] is not None
+            )
+        ),
+    },
+    "access_grant": {
+        "periods_run_forward": lambda row: (
+            row["valid_to"] is None
+            or row["valid_from"] is None
+            or row["valid_to"] >= row["valid_from"]
+        ),
+        "active_has_a_start": lambda row: (
+            row["state"] != "active" or row["valid_from"] is not None
+        ),
+    },
+    "person_key": {
+        "destroyed_means_gone": lambda row: (
+            (row["wrapped"] is None) == (row["destroyed_at"] is not None)
+        ),
+    },
+}
+"""What must hold of a row, by table and constraint."""
+
+NOT_HERE: Final = {
+    "only_test_and_demo_move_the_clock": "a database in memory is always a test's",
+}
+"""Named rules of the schema that memory leaves out, each with its reason."""

@@ -1,0 +1,29 @@
+"""The functions of the named statements, one module for each file of the store."""
+
+from newel.testing.memory.statements import (
+    changes,
+    commands,
+    deployment,
+    incidents,
+    journal,
+    messages,
+    registry,
+    runs,
+    streams,
+    tasks,
+    workers,
+)
+
+__all__ = [
+    "changes",
+    "commands",
+    "deployment",
+    "incidents",
+    "journal",
+    "messages",
+    "registry",
+    "runs",
+    "streams",
+    "tasks",
+    "workers",
+]

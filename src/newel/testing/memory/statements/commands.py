@@ -1,0 +1,42 @@
+"""The statements of `commands.sql`."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from newel.testing.memory.named import statement
+from newel.testing.memory.tables import Row
+from newel.testing.memory.transaction import Transaction
+
+
+@statement("commands.task")
+def task(at: Transaction, id_: UUID) -> list[Row]:
+    """One task, with the name of whoever decided it."""
+    row = at.get("task", id_)
+    if row is None:
+        return []
+    person: Any = at.get("person", row["decided_by"]) or {}
+    found = {name: value for name, value in row.items() if name != "instructions"}
+    return [found | {"decided_by_name": person.get("display_name")}]
+
+
+@statement("commands.starter")
+def starter(at: Transaction, run: UUID) -> list[Row]:
+    """Who asked for a run, as its first leaf says."""
+    row = at.get("event", (run, 1))
+    if row is None:
+        return []
+    return [{"requested_by": orjson.loads(row["entry"])["data"].get("requested_by")}]
+
+
+@statement("commands.decided_in_group")
+def decided_in_group(at: Transaction, run: UUID, four_eyes: str, person: UUID) -> list[Row]:
+    """Whether a person has decided another task of the same four-eyes group."""
+    has = any(
+        row["four_eyes"] == four_eyes and row["decided_by"] == person and row["state"] == "decided"
+        for row in at.of("task", run)
+    )
+    return [{"exists": has}]

@@ -1,0 +1,239 @@
+"""The statements of `runs.sql`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from newel.testing.memory.named import statement
+from newel.testing.memory.tables import Row
+from newel.testing.memory.transaction import CHANGE, KEY_SHARE, Transaction
+
+_NOBODY = {"worker_id": None, "worker_epoch": None}
+
+
+def _ready(at: Transaction) -> Iterator[Row]:
+    return (
+        row for row in at.rows("run") if row["worker_id"] is None and row["wake_at"] is not None
+    )
+
+
+@statement("runs.claim_ready")
+def claim_ready(
+    at: Transaction, worker: int, epoch: int, how_many: int, processes: list[str]
+) -> list[Row]:
+    """The most urgent due runs that nobody owns become the worker's."""
+    me = at.get("worker", worker)
+    if me is None or me["epoch"] != epoch or me["lease_until"] <= at.server_now():
+        return []
+    now = at.now()
+    due = [row for row in _ready(at) if row["wake_at"] <= now and row["process"] in processes]
+    if not due:
+        return []
+    at.lock("worker", worker, KEY_SHARE)
+    due.sort(key=lambda row: (row["priority"], row["wake_at"]))
+    claimed: list[Row] = []
+    for row in due:
+        if len(claimed) == how_many:
+            break
+        if at.try_lock("run", row["id"]):
+            at.update("run", row["id"], worker_id=worker, worker_epoch=epoch, wake_at=None)
+            claimed.append({"id": row["id"]})
+    return claimed
+
+
+@statement("runs.let_go_strays")
+def let_go_strays(at: Transaction, worker: int, epoch: int, held: list[UUID]) -> list[Row]:
+    """Runs that a worker owns and has not in its memory are ready at once."""
+    return [
+        {"id": row["id"]}
+        for row in list(at.rows("run"))
+        if row["worker_id"] == worker
+        and (row["worker_epoch"] != epoch or row["id"] not in held)
+        and at.try_lock("run", row["id"])
+        and at.update("run", row["id"], wake_at=at.now(), **_NOBODY)
+    ]
+
+
+@statement("runs.nudged")
+def nudged(at: Transaction, worker: int) -> list[Row]:
+    """Runs of this worker that are due."""
+    now = at.now()
+    return [
+        {"id": row["id"]}
+        for row in at.rows("run")
+        if row["worker_id"] == worker and row["wake_at"] is not None and row["wake_at"] <= now
+    ]
+
+
+@statement("runs.next_due")
+def next_due(at: Transaction) -> list[Row]:
+    """The database's time, how far it was moved, the next moment of a run that nobody owns."""
+    due = min((row["wake_at"] for row in _ready(at)), default=None)
+    moved = at.server.deployment["clock_offset"]
+    return [{"as_of": at.now(), "moved": moved, "due": due}]
+
+
+def _newest_key(at: Transaction, person: UUID | None) -> Row:
+    keys = [
+        row
+        for row in ([] if person is None else at.of("person_key", person))
+        if row["wrapped"] is not None
+    ]
+    if not keys:
+        return {"key_n": None, "wrapped": None, "kek_id": None}
+    key = max(keys, key=lambda row: row["n"])
+    return {"key_n": key["n"], "wrapped": key["wrapped"], "kek_id": key["kek_id"]}
+
+
+def definition_of(at: Transaction, run: Row) -> Row | None:
+    """The definition that a run goes by."""
+    for row in at.rows("definition"):
+        if row["process"] == run["process"] and row["version"] == run["version"]:
+            return row
+    return None
+
+
+def _loaded(at: Transaction, run: UUID, *more: str) -> list[Row]:
+    row = at.get("run", run)
+    definition = None if row is None else definition_of(at, row)
+    if row is None or definition is None:
+        return []
+    found = {name: value for name, value in row.items() if name not in _NOT_LOADED or name in more}
+    found |= {"as_of": at.now(), "sha256": definition["sha256"]}
+    return [found | _newest_key(at, row["subject"])]
+
+
+_NOT_LOADED = frozenset({"parked_reason", "parked_with"})
+
+
+@statement("runs.load")
+def load(at: Transaction, runs: list[UUID]) -> list[Row]:
+    """What a worker needs of each run."""
+    return [row for run in dict.fromkeys(runs) for row in _loaded(at, run)]
+
+
+@statement("runs.locked")
+def locked(at: Transaction, run: UUID) -> list[Row]:
+    """One run under its row lock."""
+    if at.get("run", run) is None:
+        return []
+    at.lock("run", run)
+    return _loaded(at, run, "parked_reason", "parked_with")
+
+
+@statement("runs.subject_of")
+def subject_of(at: Transaction, run: UUID) -> list[Row]:
+    """Whom a run is about."""
+    row = at.get("run", run)
+    return [] if row is None else [{"subject": row["subject"]}]
+
+
+@statement("runs.open_of_subject")
+def open_of_subject(at: Transaction, process: str, subject: UUID) -> list[Row]:
+    """The open run of a process about a person."""
+    return [
+        {"id": row["id"]}
+        for row in at.rows("run")
+        if row["process"] == process and row["subject"] == subject and row["finished_at"] is None
+    ]
+
+
+def _is_owned(row: Row | None, worker: int, epoch: int) -> bool:
+    return row is not None and (row["worker_id"], row["worker_epoch"]) == (worker, epoch)
+
+
+def _own(at: Transaction, run: UUID, worker: int, epoch: int) -> Row | None:
+    """The run's row under an update's lock, if this worker owns it."""
+    if not _is_owned(at.get("run", run), worker, epoch):
+        return None
+    at.lock("run", run, CHANGE)
+    row = at.get("run", run)
+    return row if _is_owned(row, worker, epoch) else None
+
+
+@statement("runs.put_back")
+def put_back(
+    at: Transaction, run: UUID, worker: int, epoch: int, seq: int, wake_at: datetime | None
+) -> int:
+    """Lets go of a run for which nothing was to be done."""
+    row = _own(at, run, worker, epoch)
+    if row is None or row["seq"] != seq or row["wake_at"] is not None:
+        return 0
+    at.update("run", run, wake_at=wake_at, **_NOBODY)
+    return 1
+
+
+@statement("runs.let_go")
+def let_go(at: Transaction, run: UUID, worker: int, epoch: int) -> int:
+    """Lets go of a run; it is due at once."""
+    row = _own(at, run, worker, epoch)
+    if row is None or row["finished_at"] is not None:
+        return 0
+    at.update("run", run, wake_at=at.now(), **_NOBODY)
+    return 1
+
+
+@statement("runs.heard")
+def heard(at: Transaction, run: UUID, worker: int, epoch: int) -> list[Row]:
+    """Notes that the owner has seen what others wrote."""
+    if _own(at, run, worker, epoch) is None:
+        return []
+    at.update("run", run, wake_at=None)
+    return [{"id": run}]
+
+
+@statement("runs.wake")
+def wake(at: Transaction, run: UUID) -> int:
+    """Makes a run due now."""
+    row = at.get("run", run)
+    if row is None or row["finished_at"] is not None:
+        return 0
+    at.update("run", run, wake_at=at.now())
+    return 1
+
+
+def standing(at: Transaction, run: Row) -> str:
+    """The view `newel.run_standing` of one run."""
+    acts = list(at.of("open_act", run["id"]))
+    found: str = run["state"]
+    if run["finished_at"] is not None:
+        return found
+    if run["state"] == "parked" or any(act["state"] == "parked" for act in acts):
+        return "parked"
+    if any(task["state"] == "open" for task in at.of("task", run["id"])):
+        return "task"
+    if any(act["state"] == "retrying" or act["attempt"] > 1 for act in acts):
+        return "retrying"
+    is_due = run["wake_at"] is not None and run["wake_at"] <= at.now()
+    if any(act["state"] == "attempting" for act in acts) or run["worker_id"] is not None or is_due:
+        return "running"
+    return "waiting"
+
+
+@statement("runs.read")
+def read(at: Transaction, run: UUID) -> list[Row]:
+    """One run with its definition, subject and standing."""
+    row = at.get("run", run)
+    if row is None:
+        return []
+    definition: Any = definition_of(at, row) or {}
+    person: Any = at.get("person", row["subject"]) or {}
+    hidden = {"stint", "priority", "head", "last_at"}
+    found = {name: value for name, value in row.items() if name not in hidden}
+    found |= {name: definition.get(name) for name in ("title", "owner", "sha256")}
+    found["display_name"] = person.get("display_name")
+    return [found | {"standing": standing(at, row), "as_of": at.now()}]
+
+
+@statement("runs.counts")
+def counts(at: Transaction) -> list[Row]:
+    """How many open runs there are of each standing."""
+    found: dict[str, int] = {}
+    for row in at.rows("run"):
+        if row["finished_at"] is None:
+            name = standing(at, row)
+            found[name] = found.get(name, 0) + 1
+    return [{"standing": name, "how_many": number} for name, number in found.items()]

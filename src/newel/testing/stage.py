@@ -1,0 +1,353 @@
+"""A whole deployment in memory: a database, an engine, workers, on a loop whose time is a test's.
+
+Production code throughout: `Engine`, `Worker`, `Committer`, verbs, messages and incidents. Only
+the database, the loop and the clock are stand-ins. Nothing is waited for: the stage is driven
+until nobody can go on, and then it rests until a verb or the clock moves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final, TypeVar
+
+from newel.base.clock import DEPLOYMENT
+from newel.base.errors import NewelError
+from newel.engine.attempts import Begun, attempt
+from newel.engine.engine import Engine
+from newel.engine.incidents import Probed
+from newel.engine.steps import Finished
+from newel.engine.ticketing import Desk
+from newel.engine.vault import Vault
+from newel.engine.worker import Worker, WorkerSettings
+from newel.flow.process import Process
+from newel.testing.boundaries import Crash, told
+from newel.testing.loop import Place, VirtualLoop
+from newel.testing.memory import MemoryConnection, MemoryDatabase, Server, Transaction
+from newel.testing.memory.tables import Row
+
+__all__ = ["NeverRests", "Stage", "StageClock"]
+
+T = TypeVar("T")
+
+_SETTINGS: Final = WorkerSettings(
+    lease=timedelta(seconds=3),
+    heartbeat=timedelta(seconds=1),
+    grace=timedelta(seconds=1),
+    look=timedelta(milliseconds=250),
+)
+_LOOKED: Final = 0.3
+"""After so many seconds of the loop every worker has looked at incidents and found nothing."""
+
+_PATIENCE: Final = 7200.0
+_OPEN_INCIDENT: Final = frozenset({"healing", "healed"})
+
+
+class NeverRests(NewelError):
+    """The deployment goes on and on: something is tried for ever without a pause."""
+
+
+class StageClock:
+    """The clock of a stage's server: it goes with the loop, from a moment of the test's choice."""
+
+    def __init__(self, loop: VirtualLoop, begins: datetime) -> None:
+        self._loop = loop
+        self._begins = begins
+
+    def now(self) -> datetime:
+        """The server's own time."""
+        return self._begins + timedelta(seconds=self._loop.time())
+
+    def monotonic(self) -> float:
+        """The loop's seconds."""
+        return self._loop.time()
+
+
+@dataclass(slots=True)
+class Staff:
+    """A worker, the place it lives in, and the task that is its life."""
+
+    place: Place
+    worker: Worker
+    life: asyncio.Task[None]
+
+
+class Stage:
+    """See the module. crash: what happens to the first worker; order: a seed of arrivals."""
+
+    def __init__(
+        self,
+        processes: Sequence[Process[..., Any]],  # Any: each has its own result
+        *,
+        begins: datetime,
+        seed: int = 0,
+        is_shuffled: bool = False,
+        crash: Crash | None = None,
+        connectors: Sequence[Probed] = (),
+        desk: Desk | None = None,
+        settings: WorkerSettings | None = None,
+    ) -> None:
+        self.random = Random(seed)
+        self.loop = VirtualLoop(self.random if is_shuffled else None)
+        self.clock = StageClock(self.loop, begins)
+        self.crash = crash or Crash()
+        self.server = Server(clock=self.clock.now, entropy=self.random.randbytes)
+        self.database = MemoryDatabase(self.server, self)
+        self.staff: list[Staff] = []
+        self._is_shuffled = is_shuffled
+        self._connectors, self._desk = connectors, desk
+        self._settings = settings or _SETTINGS
+        self._commits: dict[MemoryConnection, list[str]] = {}
+        self._frozen: list[Place] = []
+        self.vault = Vault(
+            self.random.randbytes(32), "test", entropy=self.random.randbytes, clock=self.clock
+        )
+        self.engine = self._engine(processes)
+
+    def _engine(self, processes: Sequence[Process[..., Any]]) -> Engine:  # Any: as above
+        return Engine(
+            self.database,
+            self.vault,
+            processes,
+            connectors=self._connectors,
+            desk=self._desk,
+            worker=self._settings,
+        )
+
+    # --- life -------------------------------------------------------------------------------
+
+    @contextmanager
+    def open(self) -> Iterator[Stage]:
+        """Own the deployment's clock while the block runs; end everything afterwards."""
+        before = DEPLOYMENT.source, DEPLOYMENT.offset
+        DEPLOYMENT.source, DEPLOYMENT.offset = self.clock, timedelta(0)
+        try:
+            self.loop.run(self.engine.register())
+            self.hire()
+            yield self
+        finally:
+            for connection in self.database.connections:
+                connection.terminate()
+            self.loop.close_down()
+            DEPLOYMENT.source, DEPLOYMENT.offset = before
+
+    def hire(self) -> Staff:
+        """Let one more worker begin."""
+        place = Place(f"worker {len(self.staff) + 1}")
+        worker = self.engine.new_worker()
+        worker.attempt = lambda begun: self._attempted(place, begun)
+        life = self.loop.begin_at(place, worker.run(), name=place.name)
+        found = Staff(place, worker, life)
+        self.staff.append(found)
+        self.loop.drive(lambda: worker.registered.is_set() or life.done())
+        return found
+
+    def deploy(self, processes: Sequence[Process[..., Any]]) -> None:  # Any: as above
+        """Replace the code: the workers leave, and one with these processes begins."""
+        for each in self.staff:
+            if each.place.is_alive and not each.life.done():
+                self.loop.run(each.worker.stop())
+                self.loop.drive(each.life.done)
+        self.engine = self._engine(processes)
+        self.loop.run(self.engine.register())
+        self.hire()
+
+    def kill(self, place: Place) -> None:
+        """Kill -9: nothing of the place runs any more, the server notices its connections gone."""
+        place.is_alive = False
+        for connection in self.database.connections:
+            if connection.place is place:
+                connection.terminate()
+
+    # --- driving ----------------------------------------------------------------------------
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Carry out a request as somebody outside; answers with its result."""
+        return self.loop.run(work)
+
+    def settle(self) -> None:
+        """Drive until the deployment rests: nobody works, nothing is due, all has been looked at.
+
+        Raises NeverRests after hours of its own time, and what a worker has failed with.
+        """
+        while True:
+            self._poke()
+            patience = self.loop.time() + _PATIENCE
+            if not self.loop.drive(self._is_calm, deadline=patience):
+                raise NeverRests(self.told())
+            self._check()
+            if self._frozen:
+                self._wake()
+                continue
+            before = self.server.changes
+            self.loop.drive(lambda: False, deadline=self.loop.time() + _LOOKED)
+            if self.server.changes == before and self._is_calm():
+                self._check()
+                return
+
+    def _is_calm(self) -> bool:
+        if not self.loop.is_idle:
+            return False
+        if any(row["state"] in _OPEN_INCIDENT for row in self.rows("incident")):
+            return False
+        now = self.server.now()
+        for row in self.rows("run"):
+            if row["worker_id"] is not None:
+                return False
+            if row["wake_at"] is not None and row["wake_at"] <= now and self._is_known(row):
+                return False
+        return True
+
+    def _is_known(self, row: Row) -> bool:
+        return row["process"] in self.engine.processes
+
+    def _check(self) -> None:
+        for each in self.staff:
+            if each.worker.failure is not None:
+                raise each.worker.failure
+        if self.loop.faults:
+            fault = self.loop.faults[0]
+            error = fault.get("exception")
+            raise error if error is not None else NewelError(str(fault.get("message")))
+
+    def _poke(self) -> None:
+        for each in self.staff:
+            each.worker.poke()
+
+    def _wake(self) -> None:
+        """Let the sleepers wake, now that others have gone on without them."""
+        for place in self._frozen:
+            self.loop.thaw(place)
+        self._frozen.clear()
+
+    # --- time -------------------------------------------------------------------------------
+
+    def move_to(self, moment: datetime) -> None:
+        """Let time pass: what becomes due on the way happens in order of its moment."""
+        if moment.tzinfo is None:
+            raise ValueError(f"{moment!r} has no time zone")
+        self.settle()
+        if moment < self.server.now():
+            raise ValueError(f"time goes forwards only, not back to {moment}")
+        while (due := self.next_due()) is not None and due <= moment:
+            self._set(due)
+            self.settle()
+        if moment > self.server.now():
+            self._set(moment)
+        self.settle()
+
+    def next_due(self) -> datetime | None:
+        """The next moment at which something happens by itself."""
+        moments = [row["wake_at"] for row in self.rows("run") if row["wake_at"] is not None]
+        moments += [row["probe_at"] for row in self.rows("incident") if row["probe_at"] is not None]
+        return min(moments, default=None)
+
+    def _set(self, moment: datetime) -> None:
+        offset = max(moment, self.server.now()) - self.clock.now()
+        transaction = Transaction(self.server)
+        transaction.update("deployment", True, clock_offset=offset)
+        self.server.commit(transaction)
+        DEPLOYMENT.offset = offset
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def rows(self, table: str) -> list[Row]:
+        """The committed rows of a table."""
+        return list(self.server.tables[table].rows.values())
+
+    def told(self) -> str:
+        """What there is, for the message of a failing test."""
+        lines = [f"It is {self.server.now():%Y-%m-%d %H:%M:%S} UTC."]
+        for run in self.rows("run"):
+            lines.append(
+                f"{run['process']} is {run['state']}, owned by {run['worker_id']}, due at "
+                f"{run['wake_at']}, parked: {run['parked_reason']}."
+            )
+        for act in self.rows("open_act"):
+            lines.append(f"  {act['key']}: {act['kind']} {act['state']} {act['detail'] or ''}")
+        return "\n".join(lines)
+
+    # --- what happens to workers (Carrier) --------------------------------------------------
+
+    def here(self) -> object:
+        """The place of whoever opens a connection."""
+        return self.loop.here()
+
+    async def carry(
+        self,
+        connection: MemoryConnection,
+        what: str,
+        values: tuple[Any, ...],
+        act: Callable[[], T],
+    ) -> T:
+        """Carry a statement; a worker may die before it, or before its answer."""
+        place = self.loop.here()
+        if place is None:
+            await asyncio.sleep(0)
+            return act()
+        if (text := told(what, values)) is not None:
+            return await self._carried(connection, place, text, act)
+        await self._way()
+        found = act()
+        if what == "commit":
+            for each in self._commits.pop(connection, ()):
+                await self._pass(place, "after the commit of", each)
+        await self._way()
+        return found
+
+    async def _carried(
+        self, connection: MemoryConnection, place: Place, text: str, act: Callable[[], T]
+    ) -> T:
+        await self._way()
+        await self._pass(place, "before the commit of", text)
+        found = act()
+        if connection.is_in_transaction:
+            self._commits.setdefault(connection, []).append(text)
+        else:
+            await self._pass(place, "after the commit of", text)
+        await self._way()
+        return found
+
+    async def _way(self) -> None:
+        if self._is_shuffled:
+            await asyncio.sleep(self.random.random() * 0.002)
+        else:
+            await asyncio.sleep(0)
+
+    async def _attempted(self, place: Place, begun: Begun) -> Finished:
+        await self._pass(place, "before the effect of", begun.key)
+        if self._is_shuffled:
+            await asyncio.sleep(self.random.random() * 0.02)
+        done = await attempt(begun)
+        if self._is_shuffled:
+            await asyncio.sleep(self.random.random() * 0.02)
+        await self._pass(place, "after the effect of", begun.key)
+        return done
+
+    async def _pass(self, place: Place, when: str, what: str) -> None:
+        if place is not self.staff[0].place:
+            return
+        point = self.crash.seen.passed(when, what)
+        if self.crash.point is None or point.number != self.crash.point.number:
+            return
+        if self.crash.how == "killed":
+            self.kill(place)
+        else:
+            place.is_alive = False
+            self._frozen.append(place)
+        self.loop.begin_at(None, self._replaced())
+        await asyncio.sleep(0)  # never comes back, or not before it is woken
+
+    async def _replaced(self) -> None:
+        """Somebody starts another worker; the lease of the first runs out by itself."""
+        place = Place(f"worker {len(self.staff) + 1}")
+        worker = self.engine.new_worker()
+        worker.attempt = lambda begun: self._attempted(place, begun)
+        life = self.loop.begin_at(place, worker.run(), name=place.name)
+        self.staff.append(Staff(place, worker, life))
+
+
