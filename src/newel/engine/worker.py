@@ -541,10 +541,12 @@ class Worker:
         )
 
     async def _make(self, run: UUID, begun: Begun) -> None:
-        done = await self.attempt(begun)
+        # Looked at again: the whole process may have slept since this task was made.
+        done = await self.attempt(begun) if self._holds_lease() else None
         if self._attempts.get((run, begun.key)) is asyncio.current_task():
             del self._attempts[run, begun.key]
-        await self._take(run, done)
+        if done is not None:
+            await self._take(run, done)
 
     async def _take(self, run: UUID, done: Finished) -> None:
         view = None

@@ -20,6 +20,8 @@ from newel.base.errors import SchemaOutdated
 _LOCK: Final = 0x6E6577656C  # "newel"
 _NAME: Final = re.compile(r"(?P<number>\d{4})_\w+\.(pre|post)\.sql")
 
+NEWEST: Final = "select name from newel.migration order by number desc limit 1"
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -58,7 +60,7 @@ async def check(fetch: Any) -> None:  # Any: a bound `fetch` of whatever connect
     """Raise SchemaOutdated unless the database is exactly at this version."""
     needed = migrations()[-1].name
     try:
-        rows = await fetch("select name from newel.migration order by number desc limit 1")
+        rows = await fetch(NEWEST)
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
         raise SchemaOutdated(found="", needed=needed) from None
     if not rows or rows[0]["name"] != needed:

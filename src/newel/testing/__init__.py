@@ -1,5 +1,32 @@
-"""What newel ships for the tests of its users: simulators in the place of systems."""
+"""What newel ships for the tests of its users: runs in memory, time they own, simulators.
 
+`running` is the way in; its module tells how the rest is used with it.
+"""
+
+from newel.testing.boundaries import Crash as Crash
+from newel.testing.crashing import crash_everywhere as crash_everywhere
+from newel.testing.crashing import crashes as crashes
+from newel.testing.orders import Order as Order
+from newel.testing.orders import interleavings as interleavings
+from newel.testing.running import EndedOtherwise as EndedOtherwise
+from newel.testing.running import Run as Run
+from newel.testing.running import StillWaits as StillWaits
+from newel.testing.running import running as running
+from newel.testing.seeing import Failed as Failed
+from newel.testing.seeing import Parked as Parked
 from newel.testing.transport import SimulatorTransport as SimulatorTransport
 
-__all__ = ["SimulatorTransport"]
+__all__ = [
+    "Crash",
+    "EndedOtherwise",
+    "Failed",
+    "Order",
+    "Parked",
+    "Run",
+    "SimulatorTransport",
+    "StillWaits",
+    "crash_everywhere",
+    "crashes",
+    "interleavings",
+    "running",
+]

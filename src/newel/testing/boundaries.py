@@ -59,7 +59,7 @@ class Crash:
 
     point: Point | None = None
     how: How = "killed"
-    seen: Boundaries = field(default_factory=lambda: Boundaries(), compare=False)
+    seen: Boundaries = field(default_factory=lambda: Boundaries(), compare=False)  # noqa: PLW0108 - defined below
 
     def __str__(self) -> str:
         return "no crash" if self.point is None else f"{self.how} {self.point}"

@@ -15,17 +15,19 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from heapq import heappop, heappush
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 from newel.base.errors import NewelError
 
 __all__ = ["NothingLeft", "Place", "VirtualLoop"]
 
 T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 
 class NothingLeft(NewelError):
@@ -47,7 +49,7 @@ class Place:
 _PLACE: Final[ContextVar[Place | None]] = ContextVar("newel_testing_place", default=None)
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
+class VirtualLoop(asyncio.BaseEventLoop):
     """See the module. turns: how many callbacks have run."""
 
     def __init__(self, chance: Random | None = None) -> None:
@@ -56,13 +58,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self.turns = 0
         self.faults: list[dict[str, Any]] = []  # Any: what asyncio tells handlers
         self._time = 0.0
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._queue: deque[asyncio.Handle] = deque()
+        self._clockwork: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._order = 0
-        self._is_closed = False
-        self._is_running = False
+        self._is_over = False
+        self._is_driven = False
         self._tasks: dict[asyncio.Task[Any], None] = {}  # Any: each has its own result
         self._places: dict[Place, None] = {}
+        super().__init__()
 
     # --- driving ----------------------------------------------------------------------------
 
@@ -89,27 +92,27 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         asyncio._set_running_loop(self)  # noqa: SLF001 - as above
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(None, None)
-        self._is_running = True
+        self._is_driven = True
         try:
             yield
         finally:
-            self._is_running = False
+            self._is_driven = False
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(outer)  # noqa: SLF001 - as above
 
     def _turn(self, deadline: float | None) -> bool:
         """Run one callback, or let time go on to the next timer; False at the deadline."""
-        if not self._ready:
-            while self._timers and self._timers[0][2].cancelled():
-                heappop(self._timers)
-            if not self._timers or (deadline is not None and self._timers[0][0] > deadline):
+        if not self._queue:
+            while self._clockwork and self._clockwork[0][2].cancelled():
+                heappop(self._clockwork)
+            if not self._clockwork or (deadline is not None and self._clockwork[0][0] > deadline):
                 if deadline is None:
                     raise NothingLeft("nobody can go on, and no timer is set")
                 self._time = max(self._time, deadline)
                 return False
-            self._time = max(self._time, self._timers[0][0])
-            while self._timers and self._timers[0][0] <= self._time:
-                self._ready.append(heappop(self._timers)[2])
+            self._time = max(self._time, self._clockwork[0][0])
+            while self._clockwork and self._clockwork[0][0] <= self._time:
+                self._queue.append(heappop(self._clockwork)[2])
         handle = self._next()
         place = _place_of(handle)
         if handle.cancelled():
@@ -122,7 +125,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return True
 
     def _next(self) -> asyncio.Handle:
-        ready = self._ready
+        ready = self._queue
         if self.chance is not None and len(ready) > 1:
             place = self.chance.randrange(len(ready))
             ready[0], ready[place] = ready[place], ready[0]
@@ -148,7 +151,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def thaw(self, place: Place) -> None:
         """Let a frozen place go on: what was kept back is ready now."""
         place.is_alive = True
-        self._ready.extend(place.kept)
+        self._queue.extend(place.kept)
         place.kept.clear()
 
     def close_down(self) -> None:
@@ -162,50 +165,64 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             for _ in range(100_000):
                 if all(task.done() for task in self._tasks):
                     break
-                if not self._ready and not self._timers:
+                if not self._queue and not self._clockwork:
                     break
                 self._turn(None)
         self._tasks.clear()
-        self._is_closed = True
+        self._is_over = True
 
     # --- what asyncio asks of a loop ----------------------------------------------------------
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody can go on before time does."""
-        return not self._ready
+        return not self._queue
 
     def time(self) -> float:
         """Seconds since the loop was made."""
         return self._time
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        callback: Callable[[Unpack[Arguments]], object],
+        *args: *Arguments,
+        context: Context | None = None,
     ) -> asyncio.Handle:
         """Run a callback as soon as it is its turn."""
         handle = asyncio.Handle(callback, args, self, context)
-        self._ready.append(handle)
+        self._queue.append(handle)
         return handle
 
-    call_soon_threadsafe = call_soon
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[Unpack[Arguments]], object],
+        *args: *Arguments,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """Run a callback as soon as it is its turn; there are no other threads here."""
+        return self.call_soon(callback, *args, context=context)
 
     def call_later(
         self,
         delay: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[Unpack[Arguments]], object],
+        *args: *Arguments,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run a callback after so many seconds."""
         return self.call_at(self._time + delay, callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        when: float,
+        callback: Callable[[Unpack[Arguments]], object],
+        *args: *Arguments,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run a callback at a second of this loop."""
         handle = asyncio.TimerHandle(when, callback, args, self, context)
         self._order += 1
-        heappush(self._timers, (when, self._order, handle))
+        heappush(self._clockwork, (when, self._order, handle))
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
@@ -219,14 +236,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self,
         coro: Coroutine[Any, Any, T],  # type: ignore[override]  # generators are not started here
         *,
-        name: str | None = None,
+        name: object = None,
         context: Context | None = None,
     ) -> asyncio.Task[T]:
         """Start a task."""
         if context is None:
-            task = asyncio.Task(coro, loop=self, name=name)
+            task = asyncio.Task(coro, loop=self, name=_text(name))
         else:
-            task = asyncio.Task(coro, loop=self, name=name, context=context)
+            task = asyncio.Task(coro, loop=self, name=_text(name), context=context)
         self._tasks[task] = None
         task.add_done_callback(self._ended)
         return task
@@ -234,13 +251,18 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]  # Any: there is none here
+    def run_in_executor(
+        self,
+        executor: Executor | None,
+        func: Callable[[Unpack[Arguments]], T],
+        *args: *Arguments,
+    ) -> asyncio.Future[T]:
         """Run a plain function at once."""
         del executor
         future: asyncio.Future[T] = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - it is the caller's
+        except BaseException as error:  # noqa: BLE001 - it is the caller's
             future.set_exception(error)
         return future
 
@@ -254,14 +276,18 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def is_running(self) -> bool:
         """Whether it is being driven."""
-        return self._is_running
+        return self._is_driven
 
     def is_closed(self) -> bool:
         """Whether it was closed down."""
-        return self._is_closed
+        return self._is_over
 
     async def shutdown_asyncgens(self) -> None:
         """Nothing is kept of generators."""
+
+
+def _text(name: object) -> str | None:
+    return None if name is None else str(name)
 
 
 def _place_of(handle: asyncio.Handle) -> Place | None:

@@ -91,7 +91,7 @@ class Stage:
         desk: Desk | None = None,
         settings: WorkerSettings | None = None,
     ) -> None:
-        self.random = Random(seed)
+        self.random = Random(seed)  # noqa: S311 - a seed's chance, no secret
         self.loop = VirtualLoop(self.random if is_shuffled else None)
         self.clock = StageClock(self.loop, begins)
         self.crash = crash or Crash()
@@ -103,6 +103,9 @@ class Stage:
         self._settings = settings or _SETTINGS
         self._commits: dict[MemoryConnection, list[str]] = {}
         self._frozen: list[Place] = []
+        self._sleeps = False
+        self._slept = asyncio.Event()
+        self._asleep = 0
         self.vault = Vault(
             self.random.randbytes(32), "test", entropy=self.random.randbytes, clock=self.clock
         )
@@ -136,14 +139,19 @@ class Stage:
             DEPLOYMENT.source, DEPLOYMENT.offset = before
 
     def hire(self) -> Staff:
-        """Let one more worker begin."""
+        """Let one more worker begin, and wait until it has."""
+        found = self._replace()
+        self.loop.drive(lambda: found.worker.registered.is_set() or found.life.done())
+        return found
+
+    def _replace(self) -> Staff:
+        """Start one more worker; the lease of one that died runs out by itself."""
         place = Place(f"worker {len(self.staff) + 1}")
         worker = self.engine.new_worker()
         worker.attempt = lambda begun: self._attempted(place, begun)
         life = self.loop.begin_at(place, worker.run(), name=place.name)
         found = Staff(place, worker, life)
         self.staff.append(found)
-        self.loop.drive(lambda: worker.registered.is_set() or life.done())
         return found
 
     def deploy(self, processes: Sequence[Process[..., Any]]) -> None:  # Any: as above
@@ -223,6 +231,7 @@ class Stage:
         for place in self._frozen:
             self.loop.thaw(place)
         self._frozen.clear()
+        self._slept.set()
 
     # --- time -------------------------------------------------------------------------------
 
@@ -262,13 +271,15 @@ class Stage:
     def told(self) -> str:
         """What there is, for the message of a failing test."""
         lines = [f"It is {self.server.now():%Y-%m-%d %H:%M:%S} UTC."]
-        for run in self.rows("run"):
-            lines.append(
-                f"{run['process']} is {run['state']}, owned by {run['worker_id']}, due at "
-                f"{run['wake_at']}, parked: {run['parked_reason']}."
-            )
-        for act in self.rows("open_act"):
-            lines.append(f"  {act['key']}: {act['kind']} {act['state']} {act['detail'] or ''}")
+        lines += [
+            f"{run['process']} is {run['state']}, owned by {run['worker_id']}, due at "
+            f"{run['wake_at']}, parked: {run['parked_reason']}."
+            for run in self.rows("run")
+        ]
+        lines += [
+            f"  {act['key']}: {act['kind']} {act['state']} {act['detail'] or ''}"
+            for act in self.rows("open_act")
+        ]
         return "\n".join(lines)
 
     # --- what happens to workers (Carrier) --------------------------------------------------
@@ -331,23 +342,31 @@ class Stage:
     async def _pass(self, place: Place, when: str, what: str) -> None:
         if place is not self.staff[0].place:
             return
+        if self._sleeps and not self._slept.is_set():
+            if when == "before the effect of":
+                return  # it is in the air: it comes to its end first
+            await self._asleep_at(place, is_attempt=when == "after the effect of")
+            return
         point = self.crash.seen.passed(when, what)
         if self.crash.point is None or point.number != self.crash.point.number:
             return
         if self.crash.how == "killed":
             self.kill(place)
+            self._replace()
+            await asyncio.sleep(0)  # never comes back
         else:
+            self._sleeps = True
+            await self._asleep_at(place, is_attempt=when == "after the effect of")
+
+    async def _asleep_at(self, place: Place, *, is_attempt: bool) -> None:
+        """Sleep until others have gone on; the place sleeps when nothing of it is in the air.
+
+        What were called only after the waking would be a second effect that no fence can stop:
+        then the outside must refuse it, which is not what this crash is about.
+        """
+        self._asleep += is_attempt
+        if len(self.staff[0].worker._attempts) == self._asleep:  # noqa: SLF001 - it has no door
             place.is_alive = False
             self._frozen.append(place)
-        self.loop.begin_at(None, self._replaced())
-        await asyncio.sleep(0)  # never comes back, or not before it is woken
-
-    async def _replaced(self) -> None:
-        """Somebody starts another worker; the lease of the first runs out by itself."""
-        place = Place(f"worker {len(self.staff) + 1}")
-        worker = self.engine.new_worker()
-        worker.attempt = lambda begun: self._attempted(place, begun)
-        life = self.loop.begin_at(place, worker.run(), name=place.name)
-        self.staff.append(Staff(place, worker, life))
-
-
+            self._replace()
+        await self._slept.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 import asyncpg
@@ -100,10 +101,9 @@ class MemoryConnection:
         while True:
             self._check()
             transaction = self._transaction
+            act = partial(self._acted, transaction, statement, values)
             try:
-                return await self._carrier.carry(
-                    self, statement, values, lambda: self._acted(transaction, statement, values)
-                )
+                return await self._carrier.carry(self, statement, values, act)
             except Waits as signal:
                 waiting = transaction or Transaction(self.server)
                 await self.server.waited(waiting, signal)
@@ -128,8 +128,7 @@ class MemoryConnection:
                 yield
             return
         await self._carrier.carry(self, "begin", (), self._begin)
-        transaction = self._transaction
-        assert transaction is not None, "it was begun above"
+        transaction = self._begun()
         try:
             yield
         except BaseException:
@@ -139,6 +138,10 @@ class MemoryConnection:
 
     def _begin(self) -> None:
         self._transaction = Transaction(self.server)
+
+    def _begun(self) -> Transaction:
+        assert self._transaction is not None, "it was just begun"
+        return self._transaction
 
     async def _ended(
         self, transaction: Transaction, what: str, end: Callable[[Transaction], None]
@@ -251,5 +254,3 @@ class MemoryDatabase(Database):
             return await act(cast("Connection", connection))
         finally:
             connection.terminate()
-
-

@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from newel.base.errors import StoreError
+from newel.store.migrate import NEWEST
 from newel.store.queries import queries
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ Function = TypeVar("Function", bound=Answers)
 
 _FUNCTIONS: Final[dict[str, Answers]] = {}
 _BY_TEXT: Final[dict[str, tuple[str, Answers]]] = {}
-_NEWEST_MIGRATION: Final = "select name from newel.migration order by number desc limit 1"
 
 
 def statement(name: str) -> Callable[[Function], Function]:
@@ -50,7 +50,7 @@ def known() -> frozenset[str]:
 @cache
 def _names() -> dict[str, str]:
     """The name of each statement of the store by its text."""
-    found = {_NEWEST_MIGRATION: "migrate.newest"}
+    found = {NEWEST: "migrate.newest"}
     for file in files("newel.store").iterdir():
         module, _, ending = file.name.rpartition(".")
         if ending == "sql":

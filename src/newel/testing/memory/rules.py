@@ -73,9 +73,7 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
         "finished_iff_final": lambda row: (
             (row["finished_at"] is not None) == (row["state"] in _FINAL)
         ),
-        "owned_only_while_open": lambda row: (
-            row["worker_id"] is None or row["finished_at"] is None
-        ),
+        "owned_only_while_open": lambda row: row["worker_id"] is None or row["finished_at"] is None,
         "owner_is_worker_and_epoch": lambda row: (
             (row["worker_id"] is None) == (row["worker_epoch"] is None)
         ),
@@ -114,9 +112,7 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
             or row["valid_from"] is None
             or row["valid_to"] >= row["valid_from"]
         ),
-        "active_has_a_start": lambda row: (
-            row["state"] != "active" or row["valid_from"] is not None
-        ),
+        "active_has_a_start": lambda row: row["state"] != "active" or row["valid_from"] is not None,
     },
     "person_key": {
         "destroyed_means_gone": lambda row: (

@@ -28,9 +28,7 @@ _ADDED: Final = re.compile(
     r"^alter table newel\.(?P<name>\w+)\s+add column (?P<column>[^;]+);", re.MULTILINE
 )
 _COMMENT: Final = re.compile(r"--[^\n]*")
-_COLUMN: Final = re.compile(
-    r"(?P<name>\w+)\s+(?P<type>\w+(?:\[\])?)(?P<rest>.*)", re.DOTALL
-)
+_COLUMN: Final = re.compile(r"(?P<name>\w+)\s+(?P<type>\w+(?:\[\])?)(?P<rest>.*)", re.DOTALL)
 _DEFAULT: Final = re.compile(r"\bdefault\s+(?P<value>'[^']*'(?:::\w+)?|interval '[^']*'|[\w.]+)")
 _REFERENCE: Final = re.compile(r"\breferences newel\.(?P<table>\w+) \((?P<column>\w+)\)")
 _KEY: Final = re.compile(r"primary key \((?P<columns>[^)]*)\)")

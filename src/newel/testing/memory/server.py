@@ -42,9 +42,7 @@ class Server:
         """Begin with the rows that the migrations insert."""
         self.clock = clock
         self.entropy = entropy
-        self.tables = {
-            name: Table(each, UNIQUE.get(name, {})) for name, each in defined().items()
-        }
+        self.tables = {name: Table(each, UNIQUE.get(name, {})) for name, each in defined().items()}
         self.locks: dict[tuple[str, Key], dict[Transaction, int]] = {}
         self.changes = 0
         self.listeners: list[Callable[[Transaction], None]] = []
@@ -169,9 +167,9 @@ class Server:
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
-    async def waited(self, transaction: Transaction, signal: Waits) -> None:
+    async def waited(self, transaction: Transaction, met: Waits) -> None:
         """Wait until the holder of a lock has ended; raises a deadlock where nobody could go on."""
-        holder = signal.holder
+        holder = met.holder
         if holder.is_over:
             return
         each: Transaction | None = holder

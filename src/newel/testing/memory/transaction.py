@@ -29,7 +29,7 @@ WHOLE: Final = 3
 """Strengths of row locks: FOR KEY SHARE, that of an update, FOR UPDATE."""
 
 
-class Waits(BaseException):  # noqa: N818 - a signal to whoever runs statements, not an error
+class Waits(BaseException):
     """A lock is held by another transaction."""
 
     def __init__(self, holder: Transaction) -> None:
@@ -40,8 +40,7 @@ def failed(code: str, message: str, constraint: str | None = None) -> asyncpg.Po
     """Make the error that the server would send."""
     kind = asyncpg.PostgresError.get_message_class_for_sqlstate(code)  # type: ignore[attr-defined]  # not in the stubs
     error: asyncpg.PostgresError = kind(message)
-    error.sqlstate = code
-    error.constraint_name = constraint  # type: ignore[attr-defined]  # set by the driver
+    vars(error).update(sqlstate=code, constraint_name=constraint)  # as the driver sets them
     return error
 
 
@@ -112,7 +111,7 @@ class Transaction:
         if (holder := self._taken_by(table, key, strength)) is not None:
             raise Waits(holder)
 
-    def try_lock(self, table: str, key: Key, strength: int = WHOLE) -> bool:
+    def lock_free(self, table: str, key: Key, strength: int = WHOLE) -> bool:
         """Lock a row unless somebody else holds it (SKIP LOCKED)."""
         return self._taken_by(table, key, strength) is None
 

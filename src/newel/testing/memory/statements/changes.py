@@ -20,9 +20,7 @@ Arrays = tuple[list[Any], ...]  # Any: columns' values
 
 
 @statement("changes.commit_batch")
-def commit_batch(
-    at: Transaction, worker: int | None, epoch: int | None, *arrays: Any
-) -> list[Row]:
+def commit_batch(at: Transaction, worker: int | None, epoch: int | None, *arrays: Any) -> list[Row]:
     """Writes many runs' Changes; answers with the runs it refused, each with its reason."""
     runs, closed, intents, events = (
         list(zip(*arrays[start:end], strict=True))
@@ -71,7 +69,7 @@ def _locked(
             continue
         if worker is not None and (row["worker_id"], row["worker_epoch"]) != (worker, epoch):
             continue
-        if at.try_lock("run", run[0]):
+        if at.lock_free("run", run[0]):
             locked.add(run[0])
     return locked, dict.fromkeys(run[0] for run in runs if run[0] not in locked)
 

@@ -70,7 +70,7 @@ def take_due_probes(at: Transaction, pause: timedelta) -> list[Row]:
     return [
         {name: row[name] for name in names} | {"as_of": now}
         for row in due[:20]
-        if at.try_lock("incident", row["id"])
+        if at.lock_free("incident", row["id"])
         and at.update("incident", row["id"], probe_at=now + pause)
     ]
 

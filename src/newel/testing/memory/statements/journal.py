@@ -18,9 +18,7 @@ _REPLAYED: Final = frozenset(re.findall(r"'([a-z_.]+)'", queries("journal").outc
 @statement("journal.outcomes")
 def outcomes(at: Transaction, runs: list[UUID]) -> list[Row]:
     """What replaying needs of each run, in order."""
-    found = [
-        row for run in set(runs) for row in at.of("event", run) if row["type"] in _REPLAYED
-    ]
+    found = [row for run in set(runs) for row in at.of("event", run) if row["type"] in _REPLAYED]
     return sorted(found, key=lambda row: (row["stream_id"], row["seq"]))
 
 

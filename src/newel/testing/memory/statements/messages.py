@@ -27,9 +27,7 @@ def waiting(at: Transaction, name: str, match: str | None) -> list[Row]:
     found = [
         row
         for row in at.rows("open_act")
-        if row["kind"] == "event"
-        and row["key"].partition("#")[0] == name
-        and row["match"] == match
+        if row["kind"] == "event" and row["key"].partition("#")[0] == name and row["match"] == match
     ]
     found.sort(key=lambda row: row["opened_at"])
     return [{"run_id": row["run_id"], "key": row["key"]} for row in found]
@@ -44,7 +42,7 @@ def take(at: Transaction, name: str, match: str | None, run: UUID) -> list[Row]:
         if row["name"] == name and row["match"] == match and row["taken_by"] is None
     ]
     for row in sorted(kept, key=lambda row: row["received_at"]):
-        if at.try_lock("inbox", row["id"]):
+        if at.lock_free("inbox", row["id"]):
             at.update("inbox", row["id"], taken_by=run)
             return [{name: row[name] for name in ("source", "event_id", "payload")}]
     return []

@@ -20,9 +20,7 @@ def _meant(at: Transaction, ref: UUID | None, hr_key: str | None, email: str) ->
 
 
 @statement("registry.person_known")
-def person_known(
-    at: Transaction, ref: UUID | None, hr_key: str | None, email: str
-) -> list[Row]:
+def person_known(at: Transaction, ref: UUID | None, hr_key: str | None, email: str) -> list[Row]:
     """A person by reference, employee number or work address."""
     found = sorted(_meant(at, ref, hr_key, email), key=lambda row: row["ref"] != ref)
     names = ("ref", "display_name", "work_email", "manager")
@@ -30,9 +28,7 @@ def person_known(
 
 
 @statement("registry.people_known")
-def people_known(
-    at: Transaction, ref: UUID | None, hr_key: str | None, email: str
-) -> list[Row]:
+def people_known(at: Transaction, ref: UUID | None, hr_key: str | None, email: str) -> list[Row]:
     """At most two people who are meant."""
     return [{"ref": row["ref"]} for row in _meant(at, ref, hr_key, email)[:2]]
 
@@ -155,9 +151,7 @@ def add_entitlement(at: Transaction, key: str, system: str, title: str) -> int:
 
 
 @statement("registry.claim_request")
-def claim_request(
-    at: Transaction, scope: str, key: str, digest: bytes, run: UUID
-) -> list[Row]:
+def claim_request(at: Transaction, scope: str, key: str, digest: bytes, run: UUID) -> list[Row]:
     """Claims a request; waits for another one with the same key to end first."""
     row = at.insert_new(
         "start_request", {"scope": scope, "key": key, "digest": digest, "run_id": run}

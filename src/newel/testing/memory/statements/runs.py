@@ -38,7 +38,7 @@ def claim_ready(
     for row in due:
         if len(claimed) == how_many:
             break
-        if at.try_lock("run", row["id"]):
+        if at.lock_free("run", row["id"]):
             at.update("run", row["id"], worker_id=worker, worker_epoch=epoch, wake_at=None)
             claimed.append({"id": row["id"]})
     return claimed
@@ -52,7 +52,7 @@ def let_go_strays(at: Transaction, worker: int, epoch: int, held: list[UUID]) ->
         for row in list(at.rows("run"))
         if row["worker_id"] == worker
         and (row["worker_epoch"] != epoch or row["id"] not in held)
-        and at.try_lock("run", row["id"])
+        and at.lock_free("run", row["id"])
         and at.update("run", row["id"], wake_at=at.now(), **_NOBODY)
     ]
 

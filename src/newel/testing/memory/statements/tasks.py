@@ -45,9 +45,7 @@ def opened(at: Transaction, how_many: int) -> list[Row]:
 def ended(at: Transaction, how_many: int) -> list[Row]:
     """Tasks that are over, the latest first."""
     rows = [row for row in at.rows("task") if row["state"] != "open"]
-    rows.sort(
-        key=lambda row: row["decided_at"] or row["due_at"] or row["opened_at"], reverse=True
-    )
+    rows.sort(key=lambda row: row["decided_at"] or row["due_at"] or row["opened_at"], reverse=True)
     return [_listed(at, row) for row in rows[:how_many]]
 
 

@@ -10,9 +10,7 @@ from newel.testing.memory.transaction import CHANGE, Transaction
 
 
 @statement("workers.register")
-def register(
-    at: Transaction, host: str, pid: int, version: str, lease: timedelta
-) -> list[Row]:
+def register(at: Transaction, host: str, pid: int, version: str, lease: timedelta) -> list[Row]:
     """Makes a worker with a fresh lease."""
     row = at.insert(
         "worker",
@@ -67,7 +65,7 @@ def lapsed(at: Transaction) -> list[Row]:
     return [
         {"id": row["id"], "epoch": row["epoch"]}
         for row in over
-        if row["id"] in owners and at.try_lock("worker", row["id"])
+        if row["id"] in owners and at.lock_free("worker", row["id"])
     ]
 
 
@@ -87,7 +85,7 @@ def let_go(at: Transaction, worker: int) -> int:
     """Lets go of all runs of a worker, but for rows that somebody holds."""
     released = 0
     for row in list(at.rows("run")):
-        if row["worker_id"] == worker and at.try_lock("run", row["id"]):
+        if row["worker_id"] == worker and at.lock_free("run", row["id"]):
             at.update("run", row["id"], worker_id=None, worker_epoch=None, wake_at=at.now())
             released += 1
     return released
@@ -107,7 +105,5 @@ def stop(at: Transaction, worker: int, epoch: int) -> int:
 def live(at: Transaction) -> list[Row]:
     """How many workers hold a lease."""
     now = at.server_now()
-    count = sum(
-        row["lease_until"] > now and row["stopped_at"] is None for row in at.rows("worker")
-    )
+    count = sum(row["lease_until"] > now and row["stopped_at"] is None for row in at.rows("worker"))
     return [{"count": count}]

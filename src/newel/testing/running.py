@@ -1,0 +1,341 @@
+"""One run in memory, with all that a company's people and its time would do to it.
+
+    async with running(onboarding.request(jane), at="2026-01-02") as run:
+        await run.decide("manager-confirms", approved=True)
+        assert run.waiting() == {"first-day"}
+        run.clock.move_to(jane.starts_at)
+        assert await run.result() == Onboarded("jane@example.test", payroll_id=ANY)
+
+The engine is production's: runner, keys, journal, verbs, incidents; its database is in memory
+and its time is the test's, so nothing sleeps and nothing is left to chance. Every verb returns
+when the run rests again, and the clock never moves by itself.
+
+    for crash in await crashes(play): await play(crash)       # killed at every boundary
+    for order in interleavings(200): await play(order)        # branches resumed in other orders
+
+where `play` opens `running(request, crash=crash)` or `running(request, order=order)`. `processes=`
+names what else the deployment has: children that are spawned, awaited or started beside it;
+`run.runs("training")` are the runs of such a process. `code=` gives the processes that workers
+have instead of those of the same names, and `run.deploy(…)` replaces them in mid-run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
+
+import orjson
+
+from newel.audit.leaf import Actor
+from newel.base.codec import codec_of
+from newel.base.errors import NotEnded, NotFound
+from newel.base.ids import parse_reference, reference
+from newel.engine.incidents import Probed
+from newel.engine.ticketing import Desk
+from newel.engine.worker import WorkerSettings
+from newel.flow.process import Process, Request
+from newel.flow.reading import sites
+from newel.flow.waits import Event
+from newel.testing.boundaries import Crash
+from newel.testing.desk import TicketDesk
+from newel.testing.orders import Order
+from newel.testing.seeing import Failed, Seen
+from newel.testing.stage import Stage
+
+__all__ = ["Clock", "EndedOtherwise", "Run", "StillWaits", "running"]
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+OPERATOR: Final = Actor(type="service", id="svc_test", via="api")
+_MONDAY: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+class StillWaits(NotEnded):
+    """The run has not ended; says what it waits for."""
+
+    def __init__(self, run: Seen) -> None:
+        super().__init__(run=run.name, state=run.row["state"])
+        self.args = (f"{run.process.name} {run.waits_for()}",)
+
+
+class EndedOtherwise(AssertionError):
+    """The run has ended without a result: failed or cancelled."""
+
+
+class Clock:
+    """The time of the deployment. It goes forwards when a test says so, and never by itself."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def now(self) -> datetime:
+        """`newel.now()`."""
+        return self._stage.server.now()
+
+    def move_to(self, moment: datetime | str) -> None:
+        """Let time pass up to a moment; what is due on the way happens in order.
+
+        moment: aware, or text in ISO 8601, which means UTC where it names no zone.
+        """
+        self._stage.move_to(_moment(moment))
+
+    def advance(self, span: timedelta) -> None:
+        """Let so much time pass."""
+        self._stage.move_to(self.now() + span)
+
+    def move_to_next(self) -> bool:
+        """Let time pass up to the next moment at which something happens; False if none comes."""
+        due = self._stage.next_due()
+        if due is not None:
+            self._stage.move_to(max(due, self.now()))
+        return due is not None
+
+
+class Run(Seen, Generic[R]):
+    """A run, with the verbs of operators and deciders; each returns when it rests again."""
+
+    def __init__(self, stage: Stage, id_: UUID, process: Process[..., R], desk: TicketDesk) -> None:
+        """Hold the run with this id."""
+        super().__init__(stage, id_, process)
+        self.clock = Clock(stage)
+        self.engine = stage.engine
+        self.tickets = desk
+
+    # --- verbs ------------------------------------------------------------------------------
+
+    async def decide(
+        self, key: str, *, approved: bool, comment: str = "", actor: Actor | None = None
+    ) -> None:
+        """Decide an open approval; as somebody who may, unless an actor is given.
+
+        Raises NotFound if nobody is asked, and whatever the verb refuses with.
+        """
+        task = self._task(key)
+        if not approved and not comment:
+            comment = "refused in a test"
+        decider = actor or await self._permitted(task)
+        self._do(
+            self._stage.engine.decide(task["id"], approved=approved, comment=comment, actor=decider)
+        )
+
+    async def send(
+        self, event: Event[T], payload: T, *, match: str | None = None, event_id: str | None = None
+    ) -> bool:
+        """Send a message from outside; False if it was sent before."""
+        sent = len(self._stage.rows("inbox")) + 1
+        sent_now: bool = self._do(
+            self._stage.engine.messages.send(
+                event.name,
+                match=match,
+                payload=codec_of(event.payload).dump(payload),
+                source="test",
+                event_id=event_id or f"message-{sent}",
+                actor=OPERATOR,
+            )
+        )
+        return sent_now
+
+    async def retry(self, key: str | None = None, *, actor: Actor = OPERATOR) -> None:
+        """Try a parked or waiting step again; all parked ones, or the run, without a key."""
+        self._do(self._stage.engine.retry(self.id, key, actor=actor))
+
+    async def skip(self, key: str, *, reason: str = "in a test", actor: Actor = OPERATOR) -> None:
+        """Let the process go on without a step."""
+        self._do(self._stage.engine.skip(self.id, key, actor=actor, reason=reason))
+
+    async def complete_by_hand(
+        self,
+        key: str,
+        value: object,
+        *,
+        evidence: str = "done in a test",
+        reason: str = "in a test",
+        actor: Actor = OPERATOR,
+    ) -> None:
+        """Give the result of a step that a person has done; value: JSON data."""
+        self._do(
+            self._stage.engine.complete_by_hand(
+                self.id, key, value, evidence=evidence, actor=actor, reason=reason
+            )
+        )
+
+    async def cancel(self, *, reason: str = "in a test", actor: Actor = OPERATOR) -> None:
+        """Ask for the end of the run."""
+        self._do(self._stage.engine.cancel(self.id, actor=actor, reason=reason))
+
+    async def start(self, request: Request[T], *, actor: Actor = OPERATOR) -> Run[T]:
+        """Start another run in the same deployment."""
+        return _started(self._stage, request, actor, self.tickets)
+
+    def deploy(self, *processes: Process[..., Any]) -> None:  # Any: each has its own result
+        """Replace the code of processes by others of the same names; the run goes on with it."""
+        kept = {
+            name: each for name, each in self._stage.engine.processes.items() if "." not in name
+        }
+        kept |= {each.name: each for each in processes}
+        self._stage.deploy(list(kept.values()))
+        self._stage.settle()
+
+    async def do(self, work: Any) -> Any:  # Any: a verb of `engine`, whatever it answers
+        """Carry out a verb of `run.engine`, and let the run rest again."""
+        return self._do(work)
+
+    # --- reading ----------------------------------------------------------------------------
+
+    async def result(self) -> R:
+        """What the run has come to.
+
+        Raises StillWaits, which says what for, or EndedOtherwise with the reason.
+        """
+        self._is_looked_at = True
+        row = self.row
+        if row["finished_at"] is None:
+            raise StillWaits(self)
+        last = next(each for each in reversed(self.events()) if each["type"].startswith("run."))
+        if row["state"] != "completed":
+            said = "" if last["payload"] is None else self._opened(last["payload"]).decode()
+            raise EndedOtherwise(f"{self.process.name} is {row['state']}: {said}")
+        result: R = self.process.result.load(self._opened(last["payload"]))
+        return result
+
+    def runs(self, process: str) -> list[Run[Any]]:  # Any: another process's result
+        """The runs of a process in this deployment, in the order of their starts."""
+        found = [row for row in self._stage.rows("run") if row["process"] == process]
+        found.sort(key=lambda row: (row["started_at"], row["id"]))
+        definition = self._stage.engine.processes[process]
+        return [Run(self._stage, row["id"], definition, self.tickets) for row in found]
+
+    def told(self) -> str:
+        """Everything that is open in the deployment, for messages."""
+        return self._stage.told()
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _do(self, work: Any) -> Any:  # Any: as in `do`
+        try:
+            return self._stage.run(work)
+        finally:
+            self._stage.settle()
+
+    def _task(self, key: str) -> dict[str, Any]:  # Any: columns
+        for row in self._stage.rows("task"):
+            if row["run_id"] == self.id and row["key"] == key and row["state"] == "open":
+                return row
+        raise NotFound(kind=f"open task (the run {self.waits_for()})", reference=key)
+
+    async def _permitted(self, task: dict[str, Any]) -> Actor:
+        """Somebody who may decide: whom the task asks, else a member of the team."""
+        if task["assignee"] is not None:
+            return Actor(type="person", id=reference("per", task["assignee"]), via="test")
+        took_part = {
+            row["decided_by"]
+            for row in self._stage.rows("task")
+            if row["run_id"] == self.id and row["four_eyes"] == task["four_eyes"]
+        }
+        number = 1
+        while True:
+            email = f"{task['owner']}-{number}@example.test"
+            found = self._stage.run(self._stage.engine.actor(email, via="test"))
+            assert found.on_behalf_of is not None, "an address names a person"
+            person = parse_reference(found.on_behalf_of)[1]
+            if task["four_eyes"] is None or person not in took_part:
+                return found
+            number += 1
+
+    def _unread(self) -> Iterator[str]:
+        """What went wrong without the test having looked."""
+        if self._is_looked_at:
+            return
+        row = self.row
+        if row["state"] == "failed" or row["parked_reason"] in {"bug", "blocked", "drifted"}:
+            yield f"{self.process.name} is {row['state']}: {self.waits_for()}"
+        if row["finished_at"] is None:
+            for key in self.done():
+                if isinstance(self.outcome(key), Failed):
+                    yield f"`{key}` has failed: {self.outcome(key)}"
+
+
+@asynccontextmanager
+async def running(
+    request: Request[R],
+    *,
+    at: datetime | str | None = None,
+    crash: Crash | None = None,
+    order: Order | None = None,
+    code: Process[..., Any] | Sequence[Process[..., Any]] = (),  # Any: as everywhere
+    processes: Sequence[Process[..., Any]] = (),
+    connectors: Sequence[Probed] = (),
+    desk: Desk | None = None,
+    workers: int = 1,
+    settings: WorkerSettings | None = None,
+    actor: Actor = OPERATOR,
+) -> AsyncIterator[Run[R]]:
+    """Start a run in memory and let it go as far as it can; see the module.
+
+    at: the time it is then; a Monday morning without it. crash, order: what to test with.
+    code: other definitions for processes of the same names. processes: which others there are.
+    connectors: systems to be probed in an outage, beside those that the processes use.
+    """
+    given = {request.process.name: request.process} | {each.name: each for each in processes}
+    given |= {each.name: each for each in ([code] if isinstance(code, Process) else code)}
+    tickets = TicketDesk()
+    stage = Stage(
+        list(given.values()),
+        begins=_MONDAY if at is None else _moment(at),
+        seed=0 if order is None else order.seed,
+        is_shuffled=order is not None,
+        crash=crash,
+        connectors=_connectors(list(given.values()), connectors),
+        desk=desk or tickets,
+        settings=settings,
+    )
+    with stage.open():
+        for _ in range(workers - 1):
+            stage.hire()
+        run = _started(stage, request, actor, tickets)
+        try:
+            yield run
+        except BaseException as error:
+            for what in (crash, order):
+                if what is not None:
+                    error.add_note(f"with {what}")
+            raise
+        if unread := [*run._unread()]:  # noqa: SLF001 - the end of the block is its last reader
+            raise EndedOtherwise("; ".join(unread))
+
+
+def _started(stage: Stage, request: Request[R], actor: Actor, desk: TicketDesk) -> Run[R]:
+    process = request.process
+    bound = process.signature.bind(*request.args, **request.kwargs)
+    bound.apply_defaults()
+    document = orjson.loads(process.dumped(bound.arguments))
+    if len(document) == 1:
+        document = next(iter(document.values()))
+    started = stage.run(stage.engine.start(process.name, document, actor=actor))
+    stage.settle()
+    return Run(stage, started.run, process, desk)
+
+
+def _connectors(
+    processes: Sequence[Process[..., Any]],
+    given: Sequence[Probed],  # Any: as above
+) -> list[Probed]:
+    """The systems that the processes use, once each by credential."""
+    found: dict[str, Probed] = {each.credential: each for each in given}
+    for process in processes:
+        for site in sites(process).values():
+            owner = site.step.owner
+            if owner is not None and hasattr(owner, "probe") and hasattr(owner, "credential"):
+                found.setdefault(owner.credential, owner)  # type: ignore[arg-type]  # it has what is needed
+    return list(found.values())
+
+
+def _moment(given: datetime | str) -> datetime:
+    found = datetime.fromisoformat(given) if isinstance(given, str) else given
+    if found.tzinfo is None and isinstance(given, str):
+        return found.replace(tzinfo=UTC)
+    return found
