@@ -179,7 +179,6 @@ async def test_an_outage_is_escalated_and_a_ticket_is_opened():
 
 async def test_who_may_decide_is_a_matter_of_the_engine():
     """A decider that is given is not excused from the rules."""
-
     async with running(journey.request("x")) as run:
         mine = await run.do(run.engine.actor("mary@example.test", via="api"))
         other = await run.start(journey.request("y"), actor=mine)

@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from newel.base.errors import Cancelled, DefinitionError, OutsideRun
 from newel.domain.keys import named
-from newel.flow.act import Act, Place, Ask
+from newel.flow.act import Act, Ask, Place
 from newel.flow.context import DRIVEN
 from newel.flow.races import Losers
 

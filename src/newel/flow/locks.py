@@ -10,7 +10,7 @@ from types import TracebackType
 
 from newel.base.errors import Cancelled
 from newel.domain.keys import Subscript, checked_name, encoded
-from newel.flow.act import Act, Place, Ask
+from newel.flow.act import Act, Ask, Place
 
 
 class Acquiring(Act[None]):

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 from newel.base.errors import DefinitionError
 from newel.domain.keys import named
-from newel.flow.act import Act, Place, Ask
+from newel.flow.act import Act, Ask, Place
 
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from newel.base.errors import Cancelled, DefinitionError
 from newel.domain.keys import checked_name
-from newel.flow.act import Act, Place, Ask
+from newel.flow.act import Act, Ask, Place
 
 _LEFT: Final[ContextVar[frozenset[str]]] = ContextVar("newel_scopes_left", default=frozenset())
 

@@ -29,7 +29,7 @@ def starter(at: Transaction, run: UUID) -> list[Row]:
     row = at.get("event", (run, 1))
     if row is None:
         return []
-    return [{"requested_by": orjson.loads(row["entry"])["data"].get("requested_by")}]
+    return [{"?column?": orjson.loads(row["entry"])["data"].get("requested_by")}]
 
 
 @statement("commands.decided_in_group")

@@ -165,7 +165,7 @@ def lead_succeeded(at: Transaction, run: UUID, key: str) -> list[Row]:
     """Whether the last outcome of a step is a success of its code."""
     ends = [row for row in at.of("event", run) if row["key"] == key and row["type"] in _OUTCOMES]
     last = max(ends, key=lambda row: row["seq"], default=None)
-    return [{"succeeded": last is not None and last["type"] == "step.succeeded"}]
+    return [{"coalesce": last is not None and last["type"] == "step.succeeded"}]
 
 
 @statement("incidents.attached")

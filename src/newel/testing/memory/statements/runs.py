@@ -101,12 +101,15 @@ def _loaded(at: Transaction, run: UUID, *more: str) -> list[Row]:
     definition = None if row is None else definition_of(at, row)
     if row is None or definition is None:
         return []
-    found = {name: value for name, value in row.items() if name not in _NOT_LOADED or name in more}
+    found = {name: row[name] for name in (*_LOADED, *more)}
     found |= {"as_of": at.now(), "sha256": definition["sha256"]}
     return [found | _newest_key(at, row["subject"])]
 
 
-_NOT_LOADED = frozenset({"parked_reason", "parked_with"})
+_LOADED = (
+    "id", "process", "version", "state", "subject", "seq", "head", "last_at", "cancelling",
+    "worker_id", "worker_epoch", "started_at",
+)  # fmt: skip
 
 
 @statement("runs.load")

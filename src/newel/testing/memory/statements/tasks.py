@@ -12,7 +12,7 @@ from newel.testing.memory.tables import Row
 from newel.testing.memory.transaction import Transaction
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
-_HIDDEN: Final = frozenset({"excluded", "four_eyes", "decision", "decided_by"})
+_HIDDEN: Final = frozenset({"excluded", "four_eyes", "decided_by"})
 
 
 def _listed(at: Transaction, row: Row) -> Row:

@@ -1,0 +1,410 @@
+"""Random operations on a pair of databases: each is drawn from a seed and done on both."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final
+from uuid import UUID
+
+from newel.base.errors import LeaseLost
+from newel.domain.change import Change, EventRow, Head, Intent
+from newel.store.changes import apply
+from newel.store.queries import queries
+from tests.conformance.pairs import NOON, Pair, in_transaction
+
+MINUTE: Final = timedelta(minutes=1)
+STATES: Final = ("running", "waiting", "parked", "completed", "failed", "cancelled")
+KEYS: Final = ("a", "b", "c", "paid", "paid#2")
+
+
+class Operations:
+    """What is known of the rows so far, so that most of what is drawn makes sense."""
+
+    RUN = UUID(int=7)
+
+    def __init__(self, pair: Pair, seed: int) -> None:
+        self.pair = pair
+        self.random = Random(seed)
+        self.workers: list[tuple[int, int]] = []
+        self.runs: dict[UUID, int] = {}
+        self.people: list[UUID] = []
+        self.incidents: list[UUID] = []
+
+    def uuid(self) -> UUID:
+        """An id."""
+        return UUID(bytes=self.random.randbytes(16), version=4)
+
+    def moment(self) -> datetime:
+        """A moment about noon."""
+        return NOON + MINUTE * self.random.randrange(-30, 30)
+
+    async def ask(
+        self, name: str, *values: object, is_ordered: bool = True, drawn: str | None = None
+    ) -> Any:
+        """Ask a named statement of both."""
+        module, _, statement = name.partition(".")
+        text = getattr(queries(module), statement)
+        return await self.pair.both(
+            f"{name} {values}",
+            lambda each: each.fetch(text, *values),
+            is_ordered=is_ordered,
+            drawn=drawn,
+        )
+
+    async def settle_in(self) -> None:
+        """Register processes, people, systems, streams and workers."""
+        for process in ("alpha", "beta"):
+            await self.ask("registry.add_definition", process, "0" * 64, "", process, "it")
+        for number in range(3):
+            person = self.uuid()
+            self.people.append(person)
+            await self.ask(
+                "registry.add_person", person, f"h{number}", f"P {number}", f"p{number}@x.test",
+                self.people[0], ["p"],
+            )  # fmt: skip
+            await self.ask("registry.add_key", person, 1, b"wrapped", "kek")
+        await self.ask("streams.made", UUID(int=1), "system/github")
+        for _ in range(2):
+            made = await self.ask("workers.register", "host", 1, "v", timedelta(hours=1))
+            self.workers.append((made[0]["id"], made[0]["epoch"]))
+
+    async def play(self, how_many: int) -> None:
+        """Settle in, and do so many random things."""
+        await self.settle_in()
+        acts: list[Callable[[], Awaitable[Any]]] = [
+            self.born, self.born, self.move, self.move, self.move, self.move, self.claim,
+            self.claim, self.take_over, self.read, self.read, self.person, self.message,
+            self.message, self.incident, self.incident, self.own, self.request, self.clock,
+        ]  # fmt: skip
+        for _ in range(how_many):
+            await self.random.choice(acts)()
+
+    # --- runs -------------------------------------------------------------------------------
+
+    async def born(self) -> UUID:
+        """Start a run; now and then one that cannot be."""
+        known = self.random.random() < 0.1 and self.runs
+        run = self.random.choice(list(self.runs)) if known else self.uuid()
+        subject = self.random.choice([None, *self.people])
+        change = Change(
+            run=run,
+            from_seq=0,
+            to_seq=1,
+            head=hashlib.sha256(run.bytes).digest(),
+            last_at=NOON,
+            wake_at=self.moment(),
+            events=[self.event(run, 1, "run.started", None)],
+            born={
+                "id": str(run),
+                "process": self.random.choice(["alpha", "beta"]),
+                "version": 1,
+                "subject": subject,
+                "stint": None if subject is None else 1,
+                "priority": self.random.choice([50, 100]),
+                "worker_id": None,
+                "worker_epoch": None,
+                "cancelling": False,
+                "started_at": NOON,
+            },
+        )
+        answer = await self.apply([change], None)
+        if answer == {}:
+            self.runs[run] = 1
+        return run
+
+    def event(self, stream: UUID, seq: int, kind: str, key: str | None) -> EventRow:
+        """A row of the journal, without a leaf that means anything."""
+        entry = f'{{"type":"{kind}","seq":{seq},"data":{{"incident":"inc_1"}}}}'.encode()
+        return EventRow(
+            stream, seq, kind, key, NOON, entry, None, "id", "run/x", b"", None, None, "", None,
+            None,
+        )  # fmt: skip
+
+    async def apply(self, changes: list[Change], worker: tuple[int, int] | None) -> Any:
+        """Write Changes through the door."""
+        fence = {} if worker is None else {"worker": worker[0], "epoch": worker[1]}
+
+        async def written(connection: Any) -> Any:
+            try:
+                refused = await apply(connection, changes, **fence)
+            except LeaseLost:
+                return "fenced"
+            return {str(run): why for run, why in refused.items()}
+
+        what = f"apply {worker} {[(str(c.run)[:8], c.from_seq, c.state) for c in changes]}"
+        return await self.pair.both(what, lambda each: in_transaction(each, written))
+
+    async def moved(self, database: Any, run: UUID) -> Any:
+        """Move a run by one event, on one of the two."""
+        change = self.changed(run)
+        return await in_transaction(database, lambda each: apply(each, [change]))
+
+    def changed(self, run: UUID) -> Change:
+        """A Change of a run that makes sense."""
+        seq = self.runs[run]
+        return Change(
+            run=run,
+            from_seq=seq,
+            to_seq=seq + 1,
+            head=hashlib.sha256(f"{run}{seq}".encode()).digest(),
+            last_at=NOON,
+            events=[self.event(run, seq + 1, "step.succeeded", self.random.choice(KEYS))],
+        )
+
+    async def move(self) -> None:
+        """Move one run, or two at once, with whatever may ride along."""
+        if not self.runs:
+            return
+        chosen = self.random.sample(
+            list(self.runs), min(len(self.runs), 1 + (self.random.random() < 0.3))
+        )
+        changes = [self.dressed(self.changed(run)) for run in chosen]
+        worker = self.random.choice([None, None, *self.workers])
+        answer = await self.apply(changes, worker)
+        if isinstance(answer, dict):
+            for change in changes:
+                if str(change.run) not in answer:
+                    self.runs[change.run] = change.to_seq
+
+    def dressed(self, change: Change) -> Change:
+        """Give a Change a state, intents, closed keys and rare rows."""
+        chance = self.random
+        change.state = chance.choice(STATES[:2] * 3 + STATES)
+        is_final = change.state in STATES[3:]
+        change.wake_at = (
+            None if is_final and chance.random() < 0.95 else chance.choice([None, self.moment()])
+        )
+        change.release = is_final or chance.random() < 0.5
+        if change.state == "parked" and chance.random() < 0.9:
+            change.reason, change.addressee = "bug", "it"
+        if chance.random() < 0.1:
+            change.from_seq -= 1
+        change.closed = chance.sample(KEYS, chance.randrange(3))
+        if chance.random() < 0.5:
+            effect = chance.choice([None, None, b"one", b"two"])
+            key = chance.choice(KEYS)
+            change.intents = [Intent(key, 1, NOON, b"f", effect, "github", "c", '{"crashes": 1}')]
+        if chance.random() < 0.5:
+            self.rare(change)
+        return change
+
+    def rare(self, change: Change) -> None:
+        """Add rare rows of one kind."""
+        run, chance = change.run, self.random
+        match chance.randrange(6):
+            case 0:
+                change.also("open_act", self.act_row(run))
+            case 1:
+                change.also("task", self.task_row(run))
+            case 2:
+                change.also("incident", self.incident_row(run))
+            case 3:
+                change.also("access_grant", self.grant_row(change))
+            case 4:
+                change.cancelling = True
+            case _:
+                head = Head(id=UUID(int=1), stream="system/github", seq=1, hash=b"h", last_at=NOON)
+                change.streams = [(chance.randrange(2), head)]
+
+    def act_row(self, run: UUID) -> dict[str, Any]:
+        """A row of what is open: now and then one that the schema refuses."""
+        kind, state = self.random.choice(
+            [("step", "retrying"), ("step", "parked"), ("timer", "open"), ("event", "open"),
+             ("step", "open")]
+        )  # fmt: skip
+        return {
+            "run_id": str(run),
+            "key": self.random.choice(KEYS),
+            "kind": kind,
+            "state": state,
+            "attempt": 1,
+            "next_at": self.moment(),
+            "due_at": self.random.choice([None, self.moment()]),
+            "opened_at": self.moment(),
+            "reason": self.random.choice([None, "outage"]),
+            "owner": "it",
+            "match": self.random.choice(["m", None]) if kind == "event" else None,
+            "incident_id": self.random.choice([None, *self.incidents]),
+            "detail": {"early": None, "failed_at": NOON},
+        }
+
+    def task_row(self, run: UUID) -> dict[str, Any]:
+        """A task: open, or decided by somebody."""
+        is_open = self.random.random() < 0.6
+        return {
+            "id": str(UUID(int=run.int ^ self.random.randrange(3))),
+            "run_id": str(run),
+            "key": self.random.choice(KEYS[:2]),
+            "kind": "approval",
+            "title": "t",
+            "owner": "hr",
+            "excluded": [],
+            "opened_at": NOON,
+            "state": "open" if is_open else "decided",
+            "decision": None if is_open else "approve",
+            "decided_by": None if is_open else str(self.people[0]),
+            "decided_at": None if is_open else NOON,
+            "version": 1,
+        }
+
+    def incident_row(self, run: UUID) -> dict[str, Any]:
+        """An incident: new, or one that is there."""
+        is_known = self.incidents and self.random.random() < 0.5
+        incident = self.random.choice(self.incidents) if is_known else self.uuid()
+        self.incidents.append(incident)
+        return {
+            "id": str(incident),
+            "fingerprint": self.random.choice(["x/outage", "y/outage"]),
+            "system": "github",
+            "scope": "operation",
+            "class": "transient",
+            "title": "GitHub",
+            "state": self.random.choice(["watching", "escalated"]),
+            "lead_run": str(run),
+            "lead_key": "a",
+            "opened_at": NOON,
+            "probe_at": NOON,
+            "probe_misses": 0,
+        }
+
+    def grant_row(self, change: Change) -> dict[str, Any]:
+        """A grant that the Change's first event made."""
+        return {
+            "id": str(self.uuid()),
+            "person": str(self.random.choice(self.people)),
+            "stint": 1,
+            "system": "github",
+            "entitlement": "github:account",
+            "state": self.random.choice(["prepared", "active", "revoked"]),
+            "valid_from": self.random.choice([None, NOON]),
+            "reason_kind": "policy",
+            "made_run": str(change.run),
+            "made_key": "a",
+            "made_seq": change.from_seq + 1,
+            "recorded_at": NOON,
+        }
+
+    async def claim(self) -> None:
+        """Claim what is due."""
+        worker, epoch = self.random.choice(self.workers)
+        await self.ask(
+            "runs.claim_ready", worker, epoch, self.random.randrange(1, 4), ["alpha"],
+            is_ordered=False,
+        )  # fmt: skip
+
+    async def own(self) -> None:
+        """Let go, put back, hear, wake: what owners do with runs."""
+        if not self.runs:
+            return
+        run = self.random.choice(list(self.runs))
+        worker, epoch = self.random.choice(self.workers)
+        match self.random.randrange(5):
+            case 0:
+                await self.ask("runs.put_back", run, worker, epoch, self.runs[run], self.moment())
+            case 1:
+                await self.ask("runs.let_go", run, worker, epoch)
+            case 2:
+                await self.ask("runs.heard", run, worker, epoch)
+            case 3:
+                await self.ask("runs.wake", run)
+            case _:
+                held = self.random.sample(list(self.runs), len(self.runs) // 2)
+                await self.ask("runs.let_go_strays", worker, epoch, held, is_ordered=False)
+
+    async def take_over(self) -> None:
+        """Beat, lapse, fence, renew: what happens to leases."""
+        number = self.random.randrange(len(self.workers))
+        worker, epoch = self.workers[number]
+        match self.random.randrange(4):
+            case 0:
+                lease = timedelta(hours=self.random.choice([1, -1]))
+                await self.ask("workers.beat", worker, epoch, lease)
+            case 1:
+                for row in await self.ask("workers.lapsed", is_ordered=False):
+                    await self.ask("workers.fence", row["id"])
+                    await self.ask("workers.let_go", row["id"])
+            case 2:
+                answer = await self.ask("workers.renew", worker, timedelta(hours=1))
+                self.workers[number] = (worker, answer[0]["epoch"])
+            case _:
+                await self.ask("workers.live")
+
+    async def read(self) -> None:
+        """Read what workers and verbs read."""
+        runs = list(self.runs) or [self.RUN]
+        run = self.random.choice(runs)
+        await self.ask("runs.load", runs, is_ordered=False)
+        await self.ask("runs.locked", run)
+        await self.ask("runs.read", run)
+        await self.ask("runs.counts", is_ordered=False)
+        await self.ask("runs.nudged", self.workers[0][0], is_ordered=False)
+        await self.ask("journal.outcomes", runs)
+        await self.ask("journal.open_acts", runs, is_ordered=False)
+        await self.ask("journal.events", run, 0, 3)
+        await self.ask("tasks.opened", 50, is_ordered=False)
+        await self.ask("tasks.ended", 50, is_ordered=False)
+        for number in range(3):
+            task = UUID(int=run.int ^ number)
+            await self.ask("commands.task", task)
+            await self.ask("tasks.read", task)
+
+    async def person(self) -> None:
+        """Look for people."""
+        person = self.random.choice(self.people)
+        await self.ask("registry.person_known", person, "h1", "p2@x.test")
+        await self.ask("registry.people_known", None, "h1", "p1@x.test")
+        await self.ask("registry.key_of", person)
+        await self.ask("registry.set_manager", person, self.random.choice(self.people))
+        await self.ask("runs.open_of_subject", "alpha", person, is_ordered=False)
+        await self.ask("registry.add_person", self.uuid(), "h1", "P", "new@x.test", None, [])
+
+    async def message(self) -> None:
+        """Keep a message, look for waits, take one."""
+        name, match = self.random.choice(["paid", "sent"]), self.random.choice(["m", None])
+        event = str(self.random.randrange(20))
+        kept = await self.ask("messages.keep", "test", event, name, match, b"{}", drawn="id")
+        assert len(kept) < 2
+        waits = await self.ask("messages.waiting", name, match, is_ordered=False)
+        if waits and self.random.random() < 0.5:
+            await self.ask("messages.take", name, match, UUID(waits[0]["run_id"]))
+
+    async def incident(self) -> None:
+        """Move an incident along its life."""
+        if not self.incidents:
+            return
+        each = self.random.choice(self.incidents)
+        run = self.random.choice(list(self.runs) or [self.RUN])
+        await self.ask("incidents.open_incidents", is_ordered=False)
+        await self.ask("incidents.members", each, is_ordered=False)
+        await self.ask("incidents.lead_succeeded", run, "a")
+        await self.ask("incidents.attached", "inc_1", "system/github")
+        await self.ask("incidents.open_by_fingerprint", "x/outage")
+        await self.ask("incidents.locked", each)
+        match self.random.randrange(6):
+            case 0:
+                await self.ask("incidents.missed", each, MINUTE, "no answer")
+            case 1:
+                await self.ask("incidents.healing", each, run, "a")
+            case 2:
+                await self.ask("incidents.healed", each)
+            case 3:
+                await self.ask("incidents.new_lead", each, run, "b")
+            case 4:
+                await self.ask("incidents.take_due_probes", MINUTE, is_ordered=False)
+            case _:
+                await self.ask("incidents.closed", each)
+
+    async def request(self) -> None:
+        """Claim a request."""
+        key = str(self.random.randrange(5))
+        await self.ask("registry.claim_request", "s", key, b"d", self.uuid())
+        await self.ask("registry.known_request", "s", key)
+
+    async def clock(self) -> None:
+        """Ask what time it is, and what comes next."""
+        await self.ask("runs.next_due")
+        await self.ask("deployment.calm")
+        await self.ask("registry.now")
