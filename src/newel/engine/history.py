@@ -13,6 +13,10 @@ import orjson
 from newel.audit.leaf import leaf_hash
 
 OPENING: Final = frozenset({"run.started", "run.amended"})
+_ASIDE: Final = frozenset(
+    {"run.version_changed", "run.drifted", "wait.opened", "step.retried", "step.kept"}
+)
+_BY_HAND: Final = frozenset({"step.completed_by_hand", "step.skipped"})
 
 
 @dataclass(slots=True)
@@ -42,13 +46,26 @@ class Approval:
 
 @dataclass(slots=True)
 class History:
-    """A run's past. fingerprints: by key, of the latest attempt; outcomes: by key."""
+    """A run's past. fingerprints: by key, of the latest input; outcomes: by key.
+
+    inputs: sealed, by key and fingerprint, as far as they are kept. attempts, editions: how many
+    there were of each key; a second edition is an act that was run again after it had finished.
+    waits: kinds of waits. kept: keys whose outcome a person lets stand though the code does not
+    ask for them. changed_at, amended_at: where the code or the input was changed last.
+    """
 
     arguments: bytes = b"{}"
     secret: bytes = b""
     started_by: str = ""
     fingerprints: dict[str, str] = field(default_factory=dict)
     outcomes: dict[str, Recorded] = field(default_factory=dict)
+    inputs: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    editions: dict[str, int] = field(default_factory=dict)
+    waits: dict[str, str] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    changed_at: int = 0
+    amended_at: int = 0
     approval: Approval | None = None
     begun_at: dict[str, datetime | None] = field(default_factory=dict)
     intervals: list[tuple[datetime, datetime]] = field(default_factory=list)
@@ -87,15 +104,46 @@ class History:
             if kind == "run.started":
                 self.secret = base64.b64decode(shape["secret"])
                 self.started_by = orjson.loads(row["entry"])["actor"]["id"]
+            else:
+                self.changed_at = self.amended_at = row["seq"]
         elif kind == "step.started":
-            fingerprint: str = orjson.loads(row["entry"])["data"]["input_fp"]
-            self.fingerprints[row["key"]] = fingerprint
+            leaf = orjson.loads(row["entry"])
+            self.took_input(row["key"], leaf["data"]["input_fp"], row["payload"])
+            self.attempts[row["key"]] = leaf["step"]["attempt"]
             self.begun_at[row["key"]] = row["occurred_at"]
         elif kind == "step.attempt_failed":
             self.ended(row["key"], row["occurred_at"])
+        elif kind in _ASIDE:
+            self._take_aside(kind, row)
         else:
             self.ended(row["key"], row["occurred_at"])
             self._take_outcome(row)
+
+    def _take_aside(self, kind: str, row: Any) -> None:  # Any: a record
+        """What is no outcome, and yet says what becomes of one."""
+        data = orjson.loads(row["entry"])["data"]
+        key = row["key"]
+        if kind == "run.version_changed":
+            self.changed_at = row["seq"]
+        elif kind == "wait.opened":
+            self.waits[key] = data["kind"]
+            if "input_fp" in data:
+                self.took_input(key, data["input_fp"], row["payload"])
+        elif kind == "step.retried":
+            self.outcomes.pop(key, None)
+        elif kind == "run.drifted":
+            if row["payload"] is not None:
+                self.inputs[data["key"], data["fp_after"]] = row["payload"]
+        elif "input_fp" in data:  # kept under another input than it was made from
+            self.fingerprints[key] = data["input_fp"]
+        else:
+            self.kept.add(key)
+
+    def took_input(self, key: str, fingerprint: str, payload: bytes | None) -> None:
+        """Note what an act was called with; payload: sealed, None where it is known or empty."""
+        self.fingerprints[key] = fingerprint
+        if payload is not None:
+            self.inputs[key, fingerprint] = payload
 
     def _take_outcome(self, row: Any) -> None:  # Any: a record
         found = Recorded(row["seq"], row["type"], row["occurred_at"], row["entry"], row["payload"])
@@ -107,4 +155,9 @@ class History:
                 digest = leaf_hash(found.entry).hex()
                 approver = leaf["actor"].get("on_behalf_of") or leaf["actor"]["id"]
                 self.approval = Approval(leaf["id"], digest, approver)
+        if found.type in _BY_HAND:
+            fingerprint = found.leaf()["data"].get("input_fp")
+            if fingerprint is not None:
+                self.fingerprints[row["key"]] = fingerprint
         self.outcomes[row["key"]] = found
+        self.editions[row["key"]] = self.editions.get(row["key"], 0) + 1

@@ -6,9 +6,10 @@
 select stream_id, seq, type, key, occurred_at, entry, payload
 from newel.event
 where stream_id = any($1)
-  and type in ('run.started', 'run.amended', 'step.started', 'step.attempt_failed', 'step.succeeded', 'step.failed',
-               'step.cancelled', 'step.skipped', 'step.completed_by_hand', 'wait.closed',
-               'task.decided')
+  and type in ('run.started', 'run.amended', 'run.version_changed', 'run.drifted',
+               'step.started', 'step.attempt_failed', 'step.succeeded', 'step.failed',
+               'step.cancelled', 'step.skipped', 'step.completed_by_hand', 'step.retried',
+               'step.kept', 'wait.opened', 'wait.closed', 'task.decided')
 order by stream_id, seq
 
 -- name: open_acts

@@ -139,7 +139,7 @@ class RunVersionChanged(AuditEvent):
 
     from_: int
     to: int
-    check: Literal["unchanged", "runs_now", "blocked_overridden"]
+    check: Literal["unchanged", "runs_now", "blocked", "blocked_overridden"]
 
 
 @audit_event("run.taken_over")

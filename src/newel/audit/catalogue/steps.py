@@ -20,6 +20,7 @@ __all__ = [
     "StepCompletedByHand",
     "StepFailed",
     "StepInDoubt",
+    "StepKept",
     "StepParked",
     "StepResolved",
     "StepRetried",
@@ -123,27 +124,43 @@ class StepParked(AuditEvent):
 class StepRetried(AuditEvent):
     """The step is tried again."""
 
-    by: Literal["person", "probe", "schedule"]
+    by: Literal["person", "probe", "schedule", "amend"]
+
+
+@audit_event("step.kept", step=True)
+class StepKept(AuditEvent):
+    """A recorded outcome stands, though it would come about otherwise now.
+
+    input_fp: of the input it stands for from now on; absent where the code no longer asks for it.
+    """
+
+    by: Literal["person", "policy"]
+    input_fp: str | None = None
 
 
 @audit_event("step.skipped", step=True)
 class StepSkipped(AuditEvent):
-    """An operator let the run go on without it; `grants` are waived by that."""
+    """An operator let the run go on without it; `grants` are waived by that.
+
+    input_fp: of the input it was skipped with.
+    """
 
     second: str | None = None
     grants: tuple[str, ...] | None = None
     evidence_digest: Digest | None = None
     outcome_digest: Digest | None = None
+    input_fp: str | None = None
 
 
 @audit_event("step.completed_by_hand", step=True)
 class StepCompletedByHand(AuditEvent):
-    """An operator did it and gave the result."""
+    """An operator did it and gave the result; `input_fp`: of the input it was asked with."""
 
     second: str | None = None
     grants: tuple[str, ...] | None = None
     evidence_digest: Digest | None = None
     outcome_digest: Digest | None = None
+    input_fp: str | None = None
 
 
 @audit_event("act.recorded", step=True)

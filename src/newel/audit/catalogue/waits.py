@@ -26,11 +26,15 @@ __all__ = [
 
 @audit_event("wait.opened", step=True)
 class WaitOpened(AuditEvent):
-    """The run waits; the end of a child run and a freed lock count as events."""
+    """The run waits; the end of a child run and a freed lock count as events.
+
+    input_fp: fingerprint of what it was asked to wait for.
+    """
 
     kind: Literal["timer", "task", "event"]
     due_at: datetime | None = None
     matches: str | None = None
+    input_fp: str | None = None
 
 
 @audit_event("wait.closed", step=True)
