@@ -75,8 +75,15 @@ class Host:
 class Store:
     """The rows of one run, as the database would hold them."""
 
-    def __init__(self, process: Process[..., Any], host: Host) -> None:
-        """Start the run."""
+    def __init__(
+        self, process: Process[..., Any], host: Host, arguments: dict[str, object] | None = None
+    ) -> None:
+        """Start the run; `current` is the version of the code at hand, where it is another."""
+        self.current: ProcessVersion | None = None
+        self.driven_by = ProcessVersion(
+            name=process.name, version=1, definition_sha256=process.definition_sha256
+        )
+        self.reason: str | None = None
         self.process = process
         self.host = host
         self.run = host.ids.run_id()
@@ -92,7 +99,7 @@ class Store:
                 run=self.run,
                 process=process,
                 version=1,
-                arguments={},
+                arguments=arguments or {},
                 subject=None,
                 actor=host.actor,
                 source="api",
@@ -122,6 +129,9 @@ class Store:
             )
         assert (change.to_seq, change.head) == (self.seq, self.head)
         self.state, self.wake_at = change.state, change.wake_at
+        self.reason = change.reason
+        if change.rest.get("moved") and self.current is not None:
+            self.driven_by = self.current
         for key in change.closed:
             self.acts.pop(key, None)
         for intent in change.intents:
@@ -155,11 +165,8 @@ class Store:
         return Loaded(
             id=self.run,
             process=self.process,
-            version=ProcessVersion(
-                name=self.process.name,
-                version=1,
-                definition_sha256=self.process.definition_sha256,
-            ),
+            version=self.driven_by,
+            current=self.current,
             state=self.state,
             subject=None,
             head=head,
@@ -176,7 +183,7 @@ class Store:
     def write(self, make: Callable[[Entries, Change], None]) -> None:
         """Write as somebody who is not the run's owner."""
         entries = Entries(self.loaded().head, self.host.event_id)
-        change = Change(run=self.run, from_seq=self.seq, state=self.state)
+        change = Change(run=self.run, from_seq=self.seq, state=self.state, reason=self.reason)
         make(entries, change)
         self.apply(change.seal(entries, run_state=None))
 

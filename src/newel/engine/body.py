@@ -27,8 +27,9 @@ from newel.base.errors import ActReused, Cancelled, DefinitionError, NotDurable,
 from newel.domain.keys import BranchPath, Claims
 from newel.domain.values import RunInfo
 from newel.flow.act import Act, Fork
-from newel.flow.context import ATTEMPT, DRIVEN, MOMENT, SECTION, Driven, Moment
+from newel.flow.context import ATTEMPT, DRIVEN, FORMER_SECTIONS, MOMENT, SECTION, Driven, Moment
 from newel.flow.process import Process
+from newel.flow.regions import former_keys
 
 
 @dataclass(slots=True)
@@ -58,6 +59,7 @@ class Branch:
         "moment",
         "number",
         "path",
+        "section",
     )
 
     def __init__(
@@ -72,6 +74,7 @@ class Branch:
     ) -> None:
         self.coroutine = coroutine
         self.context = context
+        self.section = context.get(SECTION, "")
         self.path = path
         self.moment = moment
         self.fork = fork
@@ -95,12 +98,17 @@ class OpenFork:
         self.errors: dict[int, BaseException] = {}
 
 
+def _as_it_is(key: str, _: tuple[str, ...]) -> str:
+    return key
+
+
 class Body:
     """One run's coroutine and branches; knows what is reached and what has ended.
 
     reached: called for each act that a branch has come to, with its key. It answers with the
     place in the journal of the act's outcome, and the outcome, or None where there is none:
-    then the branch rests until `resume` is called for its key.
+    then the branch rests until `resume` is called for its key. known_as: gives the key under which
+    the run knows an act, of its own and its former ones.
     """
 
     def __init__(
@@ -111,8 +119,10 @@ class Body:
         run: UUID,
         info: RunInfo,
         reached: Callable[[str, Act[object]], tuple[int, Ready] | None],
+        known_as: Callable[[str, tuple[str, ...]], str] = _as_it_is,
     ) -> None:
         self._reached = reached
+        self._known_as = known_as
         self._claims = Claims()
         self._forks = 0
         self._order = 0
@@ -146,6 +156,12 @@ class Body:
     def is_cancelled(self, key: str) -> bool:
         """Whether the branch that rests at `key` is on its way out already."""
         return self.resting[key].is_cancelled
+
+    def standing(self) -> Iterator[tuple[Coroutine[Any, Any, object], str]]:
+        """The coroutines that are suspended, with the sections that each was begun in."""
+        for branch in self._live:
+            if branch.coroutine is not None:
+                yield branch.coroutine, branch.section
 
     def dismiss(self) -> None:
         """Let go of all coroutines: no act of a `finally` runs, nothing is recorded.
@@ -207,7 +223,9 @@ class Body:
     def _claim(self, branch: Branch, act: Act[object]) -> None:
         section = branch.context.get(SECTION, "")
         try:
-            branch.key = self._claims.claim(section + act.base, branch.path)
+            key = self._claims.claim(section + act.base, branch.path)
+            former = former_keys(act, section, branch.context.get(FORMER_SECTIONS, ()))
+            branch.key = self._known_as(key, former)
         except DefinitionError as error:
             self._enqueue(branch, 0, Ready(None, error, branch.moment.at))
             return

@@ -11,7 +11,6 @@ the run's payloads, and no leaf holds it. Decision 0011 says what that costs.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -24,7 +23,6 @@ from newel.base.errors import NotFound, NotWaiting
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.fingerprint import differences, said
-from newel.domain.retry import begun
 from newel.engine.history import Recorded
 from newel.engine.operating import Command, Operating, check_reason
 from newel.flow.act import Act, StepAct, WaitAct
@@ -86,8 +84,8 @@ def has_drifted(run: Runner, key: str, act: Act[Any], recorded: Recorded) -> boo
 def _matters(run: Runner, key: str, text: bytes, recorded: Recorded) -> bool:
     """Whether what has changed of a closed wait is what its outcome rests on."""
     before = _known_input(run, key)
-    if before is None or not recorded.entry:
-        return before is not None
+    if before is None:
+        return True
     after = orjson.loads(text)
     if recorded.type == "task.decided":
         rests_on: tuple[str, ...] = ("by",)
@@ -169,19 +167,8 @@ def _settled(run: Runner, key: str) -> None:
 def _redo(run: Runner, key: str, act: StepAct[Any]) -> None:
     """Run a finished step again, because its author said so of an amended input."""
     run.record(facts.StepRetried(by="amend"), key=key, system=act.step.options.system)
+    _settled(run, key)
     run.history.outcomes.pop(key, None)
-    opened = OpenAct(
-        key=key,
-        kind="step",
-        state="retrying",
-        opened_at=run.moment,
-        attempt=run.history.attempts.get(key, 0),
-        system=act.step.options.system,
-        credential=getattr(act.step.owner, "credential", None),
-    )
-    opened.trouble = replace(opened.trouble, progress=begun(run.moment, series=2))
-    run.open[key] = opened
-    run.change.also("open_act", opened.row(run.id))
     run.come_to(key, act)
 
 
@@ -233,6 +220,11 @@ def _is_about(row: Any, key: str) -> bool:  # Any: a record
         found: bool = orjson.loads(row["entry"])["data"]["key"] == key
         return found
     return bool(row["key"] == key)
+
+
+def input_at(act: OpenAct) -> str | None:
+    """The fingerprint of what an open act is asked with: that is what its result will be for."""
+    return None if act.fingerprint is None else act.fingerprint.hex()
 
 
 async def asked_again(made: Command, key: str) -> bool:

@@ -287,6 +287,10 @@ class Engine:
             self._operating, run, key, value, evidence=evidence, actor=actor, reason=reason
         )
 
+    async def keep(self, run: UUID, key: str, *, actor: Actor, reason: str) -> None:
+        """Let a finished act stand for its changed input; errors as in `commands.keep`."""
+        await commands.keep(self._operating, run, key, actor=actor, reason=reason)
+
     async def cancel(self, run: UUID, *, actor: Actor, reason: str) -> None:
         """Ask for the end of a run; errors as in `commands.cancel`."""
         await commands.cancel(self._operating, run, actor=actor, reason=reason)

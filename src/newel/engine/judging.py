@@ -9,7 +9,8 @@ been decided against. Decision 0010 tells when an outcome counts as gone, and wh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,7 +56,14 @@ class Judge:
 
         Raises DefinitionError (F307) for a former key that another act of this code has.
         """
-        if self._is_known(key) and key not in self._former:
+        if key in self._former:
+            raise DefinitionError(
+                f"`formerly=` of `{self._former[key]}` names `{key}`, which another act of this "
+                "code has.",
+                fix="take the name out of `formerly=`, or give the other act a new key.",
+                code="F307",
+            )
+        if not former or self._is_known(key):
             return key
         counter = key[len(base_of(key)) :]
         for name in former:
@@ -68,16 +76,6 @@ class Judge:
                 self._former[found] = key
                 return found
         return key
-
-    def claimed(self, key: str) -> None:
-        """Note that an act has come by its own key; raises DefinitionError (F307)."""
-        if key in self._former:
-            raise DefinitionError(
-                f"`formerly=` of `{self._former[key]}` names `{key}`, which another act of this "
-                "code has.",
-                fix="take the name out of `formerly=`, or give the other act a new key.",
-                code="F307",
-            )
 
     def _is_known(self, key: str) -> bool:
         return key in self._runner.history.outcomes or key in self._runner.open
@@ -146,7 +144,7 @@ class Judge:
         retired = ", ".join(f'"{key}"' for key in shown)
         return (
             f"The new code no longer asks for {names}, {done}. Renamed? "
-            f"`formerly=\"{base_of(shown[0])}\"`. Removed on purpose? "
+            f'`formerly="{base_of(shown[0])}"`. Removed on purpose? '
             f"`@process(retired=[{retired}])`."
         )
 
@@ -166,6 +164,40 @@ def retired_keys(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     return lambda key: fits(key) is not None
 
 
+# --- acts that were called and never awaited ---------------------------------------------------
+
+
+def never_awaited(body: Body) -> Why | None:
+    """Say that an act was called and will never happen; None if each is, or may be, awaited.
+
+    While the body rests, an act that some variable holds may still be awaited.
+    """
+    left = [act for act in body.driven.called if not act.is_awaited]
+    body.driven.called = []
+    lost = [
+        index
+        for index in range(len(left))
+        if body.has_ended or _references(left, index) <= _DROPPED
+    ]
+    body.driven.called = left
+    if not lost or (body.has_ended and body.error is not None):
+        return None
+    act = left[lost[0]]
+    why = (
+        f"`{act.base}` is called at {act.place} but never awaited: it will not happen. "
+        f"Fix: `await {act.base}(…)`, or pass the call to `parallel`."
+    )
+    return "bug", why
+
+
+def _references(objects: Sequence[object], index: int) -> int:
+    return sys.getrefcount(objects[index])
+
+
+_DROPPED: Final = _references([object()], 0)
+"""The references to an object that stands in a list and that nobody else holds."""
+
+
 # --- kinds ------------------------------------------------------------------------------------
 
 
@@ -182,11 +214,11 @@ def other_kind(runner: Runner, key: str, act: Act[Any]) -> Why | None:
         was = None if recorded is None else _recorded_kind(runner, key, recorded)
     if was is None or was == now or (was == "task" and now in _TASKS):
         return None
-    return (
-        "blocked",
+    why = (
         f"`{key}` was {_A[was]} when this run came to it, and the code now makes it {_A[now]}. "
-        "Take a new key for the new act, and name the old one in `@process(retired=[…])`.",
+        "Take a new key for the new act, and name the old one in `@process(retired=[…])`."
     )
+    return "blocked", why
 
 
 _A: Final = {

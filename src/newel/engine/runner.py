@@ -15,7 +15,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import orjson
@@ -28,8 +28,10 @@ from newel.domain.acts import OpenAct
 from newel.domain.change import Beside, Change, Entries, Head
 from newel.domain.retry import Retry
 from newel.domain.values import RunInfo
+from newel.engine import drifting
 from newel.engine.body import Body, Ready
 from newel.engine.history import History, Recorded
+from newel.engine.judging import Judge, never_awaited, other_kind
 from newel.engine.outcomes import decoded, failure_of, is_declared
 from newel.engine.vault import Sealer
 from newel.flow.act import Act, StepAct
@@ -77,7 +79,10 @@ class Host(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Loaded:
-    """A run as it was read: its row, its history, what is open."""
+    """A run as it was read: its row, its history, what is open.
+
+    version: the one that drove it last; current: that of the code at hand, if it is another.
+    """
 
     id: UUID
     process: Process[..., Any]  # Any: each process has its own result
@@ -92,6 +97,7 @@ class Loaded:
     open_acts: dict[str, OpenAct]
     sealer: Sealer
     is_born: bool = False
+    current: ProcessVersion | None = None
 
 
 @dataclass(slots=True)
@@ -141,7 +147,11 @@ class Runner:
         self.has_ended = False
         self.state_at_end = "completed"
         self._arrived: list[tuple[str, Act[Any]]] = []  # Any: as above
-        self.version = loaded.version
+        self.version = loaded.current or loaded.version
+        self._is_moved = self.version != loaded.version
+        self.drifted: dict[str, str] = {}
+        self._inputs: dict[bytes, bytes] = {}
+        self.judge = Judge(self, is_changed=self._is_moved or self.history.changed_at > 0)
         self._body: Body | None = None
 
     # --- the ways in -----------------------------------------------------------------------
@@ -164,7 +174,14 @@ class Runner:
         except NewelError as error:
             self.blocked = ("blocked", str(error))
             return self.settle()
-        self._body = Body(self.process, arguments, run=self.id, info=info, reached=self._reached)
+        self._body = Body(
+            self.process,
+            arguments,
+            run=self.id,
+            info=info,
+            reached=self._reached,
+            known_as=self.judge.known_as,
+        )
         self._body.start()
         self._open_arrived()
         return self.settle()
@@ -186,47 +203,37 @@ class Runner:
 
     def _reached(self, key: str, act: Act[Any]) -> tuple[int, Ready] | None:
         self.acts[key] = act
+        if self.judge.unvisited:
+            self.judge.unvisited.discard(key)
+            if (other := other_kind(self, key, act)) is not None and not self.loaded.cancelling:
+                self.blocked = self.blocked or other
+                return None
         recorded = self.history.outcomes.get(key)
         if recorded is None:
             self._arrived.append((key, act))
             return None
         try:
-            if isinstance(act, StepAct) and self._has_drifted(key, act):
+            if drifting.has_drifted(self, key, act, recorded):
                 return None
             return recorded.seq, self._ready(key, act, recorded)
         except OutcomeUnreadable as error:
+            if self.loaded.cancelling:  # what nobody can read need not be read any more
+                return recorded.seq, Ready(None, Cancelled(), recorded.at)
             self.blocked = ("blocked", str(error))
         except NewelError as error:
             self.blocked = ("bug", failure_of(error))
         return None
 
+    def come_to(self, key: str, act: Act[Any]) -> None:
+        """Open an act although it had an outcome: that one holds no more."""
+        self._arrived.append((key, act))
+
     def _ready(self, key: str, act: Act[Any], recorded: Recorded) -> Ready:
         value, error = decoded(key, act, recorded, self.opened)
         return Ready(value, error, recorded.at)
 
-    def _has_drifted(self, key: str, act: StepAct[Any]) -> bool:
-        known = self.history.fingerprints.get(key)
-        seen = self.fingerprint(act).hex()
-        if known is None or known == seen:
-            return False
-        if self.state != "parked":  # a run that has said so already has nothing new to say
-            self.record(
-                facts.RunDrifted(
-                    key=key,
-                    fp_before=known,
-                    fp_after=seen,
-                    definition_before=self.version.definition_sha256,
-                    definition_after=self.process.definition_sha256,
-                )
-            )
-        self.blocked = (
-            "drifted",
-            f"The input of the finished step `{key}` has changed since it ran.",
-        )
-        return True
-
     def _open_arrived(self) -> None:
-        while self._arrived:
+        while self._arrived and not self._is_stopped():
             arrived, self._arrived = self._arrived, []
             for key, act in arrived:
                 if key in self.history.outcomes or self.has_ended:
@@ -235,6 +242,14 @@ class Runner:
                     self._cancel(key, act)
                 else:
                     self._begin(key, act)
+
+    def _is_stopped(self) -> bool:
+        """Whether nothing new may be begun, because of what the run has behind it."""
+        assert self._body is not None, "a run is begun before anything arrives"
+        why = self.judge.at_rest(self._body) or never_awaited(self._body)
+        if why is not None:
+            self.blocked = self.blocked or why
+        return why is not None
 
     def _begin(self, key: str, act: Act[Any]) -> None:
         """Open an act, or go on with it; a call that cannot be opened is told to the body."""
@@ -262,11 +277,12 @@ class Runner:
     def _cancel(self, key: str, act: Act[Any]) -> None:
         """Withdraw an act, and raise Cancelled where the body awaits it."""
         assert self._body is not None, "a run is begun before it is cancelled"
-        seq = self._withdraw(key, is_step=isinstance(act, StepAct))
+        seq = self.withdraw(key, is_step=isinstance(act, StepAct))
         outcome = Ready(None, Cancelled(), self.entries.latest)
         self._body.resume(key, seq, outcome)
 
-    def _withdraw(self, key: str, *, is_step: bool) -> int:
+    def withdraw(self, key: str, *, is_step: bool) -> int:
+        """Close what is open of an act, and give its key the outcome that it was withdrawn."""
         known = self.open.pop(key, None)
         if known is not None and known.task_id is not None:
             task = reference("tsk", known.task_id)
@@ -316,30 +332,47 @@ class Runner:
     def fingerprint(self, act: StepAct[Any]) -> bytes:
         """Tell inputs apart without telling them: 16 bytes under the run's secret."""
         arguments = act.step.arguments(act.args, act.kwargs)
+        fingerprint = self.digest(arguments)
+        self._inputs[fingerprint] = arguments
+        return fingerprint
+
+    def digest(self, arguments: bytes) -> bytes:
+        """The fingerprint of arguments as JSON."""
         return hmac.digest(self.history.secret, arguments, "sha256")[:16]
+
+    def input_kept(self, key: str, fingerprint: bytes) -> bytes | None:
+        """Seal what an act is called with, unless it is nothing or is kept already."""
+        text = self._inputs.pop(fingerprint, b"{}")
+        if text == b"{}" or (key, fingerprint.hex()) in self.history.inputs:
+            return None
+        return self.sealer.seal(text)
 
     def idempotency_key(self, key: str) -> str:
         """What a system that takes idempotency keys is given: the same in every attempt."""
         found = self._idempotency_keys.get(key)
         if found is None:
-            found = self._idempotency_keys[key] = idempotency_key(self.id, key)
+            edition = self.history.editions.get(key, 0)
+            name = key if edition == 0 else f"{key}\0{edition}"
+            found = self._idempotency_keys[key] = idempotency_key(self.id, name)
         return found
 
     def intend(self, act: OpenAct, round_: int) -> None:
         """Record that an attempt is about to be made; it starts when this is committed."""
         fingerprint = act.fingerprint or b""
+        payload = self.input_kept(act.key, fingerprint)
         self.record(
             facts.StepStarted(
                 idempotency_key=self.idempotency_key(act.key),
                 input_fp=fingerprint.hex(),
                 direction="act",
             ),
+            payload=payload,
             key=act.key,
             attempt=act.attempt,
             round_=round_,
             system=act.system,
         )
-        self.history.fingerprints[act.key] = fingerprint.hex()
+        self.history.took_input(act.key, fingerprint.hex(), payload)
         self.history.begun_at[act.key] = act.intended_at
         self.starting.append(act.key)
 
@@ -351,11 +384,19 @@ class Runner:
         if body is not None and self.loaded.cancelling:
             self._stop_cancelled()
         if body is not None and body.has_ended and not self.has_ended:
-            self._end(body)
+            why = self.judge.at_end(body) or never_awaited(body)
+            if why is None:
+                self._end(body)
+            else:
+                self.blocked = self.blocked or why
+        if self._is_moved and (len(self.entries) or self.blocked is not None):
+            self._note_moved()
         rests = self.has_ended or not (self.attempting or self.starting)
         state, wake_at = self._state(rests=rests)
         starting, self.starting = self.starting, []
         self.attempting.update(starting)
+        if self._is_moved and len(self.entries):
+            self._note_moved()
         if len(self.entries) == 0:
             return Settled(None, wake_at, rests, starting)
         change = self.change
@@ -368,14 +409,40 @@ class Runner:
         self.change = Change(run=self.id, from_seq=change.to_seq)
         return Settled(change, wake_at, rests, starting)
 
+    def _note_moved(self) -> None:
+        """Say that the run goes on under other code, and move it to that version."""
+        before, self._is_moved = self.loaded.version, False
+        check: Literal["unchanged", "runs_now", "blocked"] = "unchanged"
+        if self.blocked is not None or self.drifted:
+            check = "blocked"
+        elif self.judge.runs_now:
+            check = "runs_now"
+        if before.name == self.version.name and before.version == self.version.version:
+            return
+        self.record(
+            facts.RunVersionChanged(from_=before.version, to=self.version.version, check=check),
+            process=self.version,
+        )
+        self.change.also(
+            "moved",
+            {
+                "id": str(self.id),
+                "process": self.version.name,
+                "version": self.version.version,
+            },
+        )
+
     def _state(self, *, rests: bool) -> tuple[str, datetime | None]:
         if self.has_ended:
             return self.state_at_end, None
         if not rests:
             self._note_unparked("running")
             return "running", None
-        moments = [act.next_at or act.due_at for act in self.open.values() if act.state != "parked"]
-        can_move = [act for act in self.open.values() if act.state != "parked"]
+        # what the body has not come to does not move it, whatever becomes of it
+        can_move = [
+            act for act in self.open.values() if act.state != "parked" and act.key in self.acts
+        ]
+        moments = [act.next_at or act.due_at for act in can_move]
         if self.blocked is not None or not can_move:
             self._note_parked()
             return "parked", None
@@ -390,8 +457,9 @@ class Runner:
         incidents = {act.incident_id for act in self.open.values() if act.incident_id is not None}
         incident = reference("inc", incidents.pop()) if len(incidents) == 1 else None
         payload = None
-        if self.blocked is not None:
-            payload = self.sealer.seal(orjson.dumps({"why": self.blocked[1]}))
+        if self.blocked is not None or self.drifted:
+            why = next(iter(self.drifted.values()), "") if self.blocked is None else self.blocked[1]
+            payload = self.sealer.seal(orjson.dumps({"why": why}))
         self.record(
             facts.RunParked(keys=tuple(keys), class_=self._class_parked(), incident=incident),
             payload=payload,
@@ -414,7 +482,8 @@ class Runner:
             return self.blocked[0]
         for act in self.open.values():
             if act.state == "parked":
-                return act.trouble.failure_class or "outcome-unknown"
+                known = act.trouble.failure_class or "outcome-unknown"
+                return drifting.DRIFTED if act.reason == drifting.DRIFTED else known
         return "bug"
 
     def _end(self, body: Body) -> None:

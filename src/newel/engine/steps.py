@@ -102,6 +102,7 @@ def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
         kind="step",
         state="attempting",
         opened_at=now,
+        attempt=run.history.attempts.get(key, 0),
         fingerprint=run.fingerprint(act),
         effect_key=step.effect_key(act.args, act.kwargs),
         system=step.options.system,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 from newel.base.errors import DefinitionError
 from newel.domain.keys import Subscript, encoded
+from newel.flow.act import Act
 from newel.flow.context import FORMER_SECTIONS, SECTION
 
 
@@ -40,3 +42,20 @@ def section(
 def _labels(formerly: Subscript | tuple[Subscript, ...]) -> list[str]:
     known = formerly if isinstance(formerly, tuple) else (formerly,)
     return ["" if label == "" else f"{encoded(label)}/" for label in known]
+
+
+def former_keys(act: Act[Any], section: str, former_sections: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys that an act in a section had, without counters: the likeliest first.
+
+    A former key is looked up where the act stands now, in the sections' former labels, and as it
+    is written, from the top.
+    """
+    if not act.formerly and not former_sections:
+        return ()
+    names = (act.base, *act.formerly)
+    promise = "undo/" if section.startswith("undo/") else ""
+    places = (section, *(f"{promise}{each}" for each in former_sections))
+    found = [f"{place}{name}" for name in names for place in places]
+    if section:
+        found += [f"{promise}{name}" for name in act.formerly]
+    return tuple(dict.fromkeys(found[1:]))

@@ -63,10 +63,11 @@ step.in_doubt S | cause policy
 step.resolved S | how http?
 step.parked S | class rounds owner incident? task?
 step.retried S | by
-step.skipped S | second? grants? evidence_digest? outcome_digest?
-step.completed_by_hand S | second? grants? evidence_digest? outcome_digest?
+step.kept S | by input_fp?
+step.skipped S | second? grants? evidence_digest? outcome_digest? input_fp?
+step.completed_by_hand S | second? grants? evidence_digest? outcome_digest? input_fp?
 act.recorded S | kind verb keys? run? outcome_digest?
-wait.opened S | kind due_at? matches?
+wait.opened S | kind due_at? matches? input_fp?
 wait.closed S | by outcome_digest? late_us?
 task.opened S | task kind assignees deputies excluded role? due_at? shown? form_sha256?
 task.claimed | task to from? until?

@@ -14,6 +14,7 @@ from newel.base.errors import NotFound, NotSkippable, NotWaiting
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.retry import begun
+from newel.engine import drifting
 from newel.engine.operating import Command, Operating, check_reason
 from newel.flow.reading import result_is_unused, result_of
 
@@ -28,7 +29,8 @@ async def retry(
 ) -> None:
     """Try a step again, in a fresh series of rounds; all parked ones without a key.
 
-    On a run that parked by itself (bug, blocked, drifted) it means: replay with today's code.
+    On a run that parked by itself (bug, blocked, drifted) it means: replay with today's code. A
+    finished step whose input has changed is run again only if it is named.
     Raises NotFound, NotWaiting.
     """
     async with operating.on(run, actor) as made:
@@ -36,6 +38,8 @@ async def retry(
         if not keys:
             _replay_parked(made)
         for each in keys:
+            if each not in made.acts and await drifting.asked_again(made, each):
+                continue
             act = made.act(each, verb="retry")
             if act.kind != "step":
                 raise NotWaiting(verb="retry", what=f"`{each}`", state="a wait, not a step")
@@ -43,7 +47,12 @@ async def retry(
 
 
 def _parked(made: Command) -> list[str]:
-    return sorted(key for key, act in made.acts.items() if act.state == "parked")
+    """Steps that wait for a person; a finished one is done again only if it is asked by name."""
+    return sorted(
+        key
+        for key, act in made.acts.items()
+        if act.state == "parked" and act.reason != drifting.DRIFTED
+    )
 
 
 def _replay_parked(made: Command) -> None:
@@ -80,7 +89,7 @@ async def skip(operating: Operating, run: UUID, key: str, *, actor: Actor, reaso
             raise NotSkippable(key=key, needs="its value is used, or may be")
         event_id = made.entries.new_id()
         made.record(
-            facts.StepSkipped(),
+            facts.StepSkipped(input_fp=drifting.input_at(act)),
             key=key,
             system=act.system,
             reason=made.reason("skip", reason, event_id),
@@ -120,6 +129,7 @@ async def complete_by_hand(
             facts.StepCompletedByHand(
                 outcome_digest=made.sealer.digest(payload),
                 evidence_digest=made.sealer.digest(proof),
+                input_fp=drifting.input_at(act),
             ),
             key=key,
             system=act.system,

@@ -18,6 +18,11 @@ begin
         update newel.run r set cancelling = true
         where r.id in (select value::uuid from jsonb_array_elements_text(rest -> 'cancelling'));
     end if;
+    if rest ? 'moved' then
+        update newel.run r set process = u.process, version = u.version
+        from jsonb_to_recordset(rest -> 'moved') as u(id uuid, process text, version integer)
+        where r.id = u.id;
+    end if;
     if rest ? 'open_act' then
         insert into newel.open_act
         select * from jsonb_populate_recordset(null::newel.open_act, rest -> 'open_act')
