@@ -38,6 +38,7 @@ from newel.domain.values import (
 from newel.flow.ambient import log, new_id, now, this_attempt, this_run
 from newel.flow.children import Child, spawn
 from newel.flow.compensation import Compensation, compensation
+from newel.flow.database import Connection
 from newel.flow.groups import Group, group
 from newel.flow.locks import Lock, lock
 from newel.flow.milestones import Milestone, milestone
@@ -59,6 +60,7 @@ __all__ = [
     "Child",
     "ChildFailed",
     "Compensation",
+    "Connection",
     "ContractDrift",
     "Decision",
     "Event",

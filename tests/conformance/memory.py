@@ -24,7 +24,7 @@ from newel.domain.change import Change, Entries, Head
 from newel.domain.retry import Retry, standard
 from newel.domain.values import Decision
 from newel.engine.history import History
-from newel.engine.runner import Circuit, Loaded, Runner, Settled
+from newel.engine.runner import Circuit, Limits, Loaded, Runner, Settled
 from newel.engine.starting import Start, born
 from newel.engine.vault import Sealer
 from newel.engine.worker import _arrive
@@ -47,6 +47,7 @@ class Host:
     epoch: int = 1
     actor: Actor = field(default_factory=lambda: Actor(type="system", id="newel"))
     retry: Retry = standard
+    limits: Limits = field(default_factory=Limits)
     clock: datetime = START
     ids: Ids = field(default_factory=Ids)
     numbers: Any = field(default_factory=lambda: count(1))

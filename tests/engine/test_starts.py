@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from newel.base.errors import AlreadyStarted, InvalidInput, NotFound, NotJournalable
+from newel.base.errors import AlreadyStarted, InvalidInput, NotFound, Refused
 from newel.base.ids import parse_reference, reference
 from newel.domain.people import Person, manager_of
 from newel.domain.values import Effect
@@ -429,22 +429,19 @@ async def leaks(house: House, planted: list[str]) -> list[str]:
 class TestRegistration:
     """A type that cannot be kept shows before the first run, not on day three."""
 
-    async def test_a_process_or_step_with_such_a_type_is_refused(self, build):
-        """The result of a process, and the types of every step it is seen to call."""
-
-        @step
-        async def wrong(names: tuple[str, ...]) -> set[str]:
-            return set(names)
+    async def test_processes_with_such_types_are_refused_all_at_once(self, build):
+        """Argument and result of every process: one error names them all, in order."""
 
         @process(subject=None, owner="it")
-        async def calling() -> None:
-            await wrong(("a",))
+        async def taking(names: set[str]) -> None:
+            del names
 
         @process(subject=None, owner="it")
         async def giving() -> object:
             return 1
 
-        for mistaken in (calling, giving):
-            with pytest.raises(NotJournalable, match="F702"):
-                async with build([mistaken]):
-                    pass
+        with pytest.raises(Refused) as refused:
+            async with build([giving, taking]):
+                pass
+        assert [each.code for each in refused.value.findings] == ["F702", "F702"]
+        assert ["names" in str(each) for each in refused.value.findings] == [True, False]

@@ -9,6 +9,7 @@
             OutsideRun
             NestedAct
             ActReused
+            Refused
         ProcessError
             Overdue
             Rejected
@@ -67,7 +68,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from inspect import getdoc
 from types import MappingProxyType
-from typing import ClassVar, Literal, TypedDict, Unpack
+from typing import ClassVar, Literal, Unpack
+
+from newel.base.call_facts import Facts
+from newel.base.findings import Finding
 
 __all__ = [
     "ActReused",
@@ -83,7 +87,6 @@ __all__ = [
     "ContractDrift",
     "DefinitionError",
     "DuplicateKey",
-    "Facts",
     "Forbidden",
     "Invalid",
     "InvalidInput",
@@ -110,6 +113,7 @@ __all__ = [
     "PoolerUnsuitable",
     "ProcessError",
     "ReasonMissing",
+    "Refused",
     "Rejected",
     "RequestError",
     "SchemaOutdated",
@@ -143,7 +147,7 @@ class DefinitionError(NewelError):
     def __init__(self, what: str, *, fix: str = "", code: str = "", place: str = "") -> None:
         """Take what is wrong, how to mend it, the finding's code (`F302`) and where it stands."""
         self.what, self.fix, self.code, self.place = what, fix, code, place
-        where = " ".join(part for part in (place, code) if part)
+        where = f"{place} {code} error" if place and code else place or code
         said = f"{what} Fix: {fix}" if fix else what
         super().__init__(f"{where}: {said}" if where else said)
 
@@ -208,6 +212,14 @@ class ActReused(DefinitionError):
         super().__init__(what, fix=fix, place=place)
 
 
+class Refused(DefinitionError):
+    """Code that cannot work was declared; findings: all that was found, sorted."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(sorted(set(findings)))
+        super().__init__("\n".join(str(each) for each in self.findings))
+
+
 class ProcessError(NewelError):
     """Happens inside a process; its author may catch it."""
 
@@ -245,27 +257,6 @@ class ChildFailed(ProcessError):
     def __init__(self, *, run: str, cause: BaseException | str) -> None:
         self.run, self.cause = run, cause
         super().__init__(f"The run {run} that was started from here failed: {cause}")
-
-
-class Facts(TypedDict, total=False):
-    """What can be known of a failed call besides its class; nothing secret, nothing personal."""
-
-    status: int | None  # of HTTP
-    code: str | None  # the vendor's own
-    request_id: str | None  # the provider's
-    operation: str | None  # as the vendor names it
-    retry_at: datetime | None  # aware; before it a new attempt is pointless
-    retry_after: timedelta | None
-    bucket: str | None
-    external_id: str | None
-    evidence: str | None
-    fields: Mapping[str, str]
-    missing: str | None
-    reason: Literal["permission", "blocked"]
-    what: str | None
-    until: datetime | None
-    expected: str | None
-    seen: str | None
 
 
 class StepError(NewelError):

@@ -111,6 +111,23 @@ class Settings(BaseSettings):
         default=1024 * 1024, ge=1_024, description="Size of a run's input at most."
     )
     outcomes_per_run: int = Field(default=10_000, ge=1, description="Outcomes of one run at most.")
+    threads: int = Field(
+        default=16, ge=1, description="Steps that are plain functions, run at once by one worker."
+    )
+    processes_for_steps: int = Field(
+        default=2, ge=1, description='Steps with `pool="process"`, run at once by one worker.'
+    )
+    transactions: int = Field(
+        default=2, ge=1, description="Transactional steps, run at once by one worker."
+    )
+    transaction_timeout: Seconds = Field(
+        default=timedelta(seconds=5),
+        description="How long one statement of a transactional step may take.",
+    )
+    transaction_role: str | None = Field(
+        default=None,
+        description="Database role of transactional steps; without one, the worker's own.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lines below this level are not written."
     )

@@ -26,7 +26,9 @@ from newel.base.settings import Settings, load_settings
 from newel.cli.project import example_settings, load_project
 from newel.embedded import running_server
 from newel.engine import Engine, Vault, WorkerSettings
+from newel.engine.calls import CallSettings
 from newel.engine.desks import TrackerDesk
+from newel.engine.runner import Limits
 from newel.store import deployment as purposes
 from newel.store.database import LOST, Database
 from newel.store.migrate import check, migrate
@@ -133,6 +135,14 @@ async def engine_of(deployment: Deployment) -> Engine:
             heartbeat=settings.heartbeat,
             concurrency=settings.concurrency,
             grace=settings.grace,
+            calls=CallSettings(
+                threads=settings.threads,
+                processes=settings.processes_for_steps,
+                transactions=settings.transactions,
+                statement_timeout=settings.transaction_timeout,
+                role=settings.transaction_role,
+            ),
+            limits=Limits(outcome_bytes=settings.outcome_bytes, outcomes=settings.outcomes_per_run),
         ),
     )
     await engine.register()

@@ -205,6 +205,8 @@ class Change:
     born: the row of a run that this Change starts. together: Changes of other runs that stand or
     fall with this one. is_aside: it moves no run at all, only other streams.
     cancelling: the run's end is asked for.
+    ride: the open transaction of a transactional step, in which this is written.
+    said: log lines of the body, told once this is durable: key, event, fields.
     """
 
     run: UUID
@@ -227,6 +229,8 @@ class Change:
     together: list[Change] = field(default_factory=list)
     is_aside: bool = False
     cancelling: bool = False
+    ride: Any = None  # Any: of the store, which stands above
+    said: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
 
     @property
     def is_rare(self) -> bool:
@@ -235,8 +239,8 @@ class Change:
 
     @property
     def is_solo(self) -> bool:
-        """Whether it writes a stream that others write too, and so travels alone."""
-        return bool(self.streams or self.beside or self.together)
+        """Whether it writes a stream that others write too, or rides, and so travels alone."""
+        return bool(self.streams or self.beside or self.together or self.ride)
 
     def also(self, table: str, row: Row) -> None:
         """Add a row of a table that is written rarely."""

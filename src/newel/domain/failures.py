@@ -14,6 +14,7 @@ from newel.base.errors import (
     AuthFailed,
     Bug,
     ContractDrift,
+    DefinitionError,
     Forbidden,
     Invalid,
     NoCapacity,
@@ -85,6 +86,8 @@ def judged(error: BaseException) -> StepError:
     """
     if isinstance(error, StepError):
         return error
+    if isinstance(error, DefinitionError):
+        return Bug(str(error))
     name = type(error).__name__
     if isinstance(error, ConnectionRefusedError) or name in _NEVER_SENT:
         return Transient(f"no connection ({name})")

@@ -13,13 +13,25 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from newel.base.errors import AlreadyDone, Bug, NewelError, Unwind
+from newel.base.codec import OUTCOME_LIMIT
+from newel.base.errors import (
+    AlreadyDone,
+    Bug,
+    NewelError,
+    OutcomeUnknown,
+    StepError,
+    Transient,
+    Unwind,
+)
+from newel.domain.change import Change
 from newel.domain.failures import judged
 from newel.domain.values import Absent, AttemptInfo, Found, Observed, Unclear
+from newel.engine.calls import PLAIN, Call
 from newel.engine.pace import monotonic
 from newel.engine.steps import Finished
 from newel.flow.act import StepAct
 from newel.flow.context import ATTEMPT, DRIVEN, Attempting
+from newel.store.riding import Ride
 
 _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_CODE: Final = 100
@@ -30,6 +42,7 @@ class Begun:
     """What an attempt is made of: the call, its place, its limits.
 
     doubted_at: when the intent of an earlier attempt in doubt was recorded, or None.
+    call: how the code is called. limit: of the outcome, in bytes.
     """
 
     act: StepAct[Any]  # Any: each step has its own result
@@ -41,10 +54,27 @@ class Begun:
     began_at: datetime
     timeout: timedelta
     doubted_at: datetime | None = None
+    call: Call = PLAIN
+    limit: int = OUTCOME_LIMIT
 
 
 async def attempt(begun: Begun) -> Finished:
-    """Make one attempt; never raises but for cancellation of the task it runs in."""
+    """Make one attempt; never raises but for cancellation of the task it runs in.
+
+    A transaction that is left open waits for the outcome; it is over where there is none.
+    """
+    try:
+        done = await _attempted(begun)
+    except BaseException:
+        _abandon(begun.call.ride)
+        raise
+    done.ride = begun.call.ride
+    if isinstance(done.error, StepError):
+        _abandon(done.ride)
+    return done
+
+
+async def _attempted(begun: Begun) -> Finished:
     observed = Observed()
     started = monotonic()
     done = Finished(
@@ -52,7 +82,7 @@ async def attempt(begun: Begun) -> Finished:
     )
     try:
         async with asyncio.timeout(begun.timeout.total_seconds()):
-            await _carry_out(begun, observed, done)
+            _keep(begun, await _carry_out(begun, observed, done), done)
     except AlreadyDone as settled:
         _keep(begun, settled.value, done)
     except asyncio.CancelledError as error:
@@ -67,7 +97,26 @@ async def attempt(begun: Begun) -> Finished:
     return done
 
 
-async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> None:
+def let_ride(change: Change | None, done: Finished) -> None:
+    """Let the transaction of an attempt ride with its outcome; undo it where that is not told."""
+    if change is not None and any(
+        event.key == done.key
+        and event.attempt == done.attempt
+        and event.type in {"step.succeeded", "step.failed"}
+        for event in change.events
+    ):
+        change.ride = done.ride
+    else:
+        done.leave()
+
+
+def _abandon(ride: Ride | None) -> None:
+    if ride is not None:
+        ride.abandon()
+
+
+async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> object:
+    """Look first where it is in doubt, then call; gives the result, None where it is unclear."""
     act = begun.act
     DRIVEN.set(None)
     if begun.doubted_at is not None and act.step.verify is not None:
@@ -75,26 +124,23 @@ async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> None:
         match await act.step.verify(*act.args, **act.kwargs):
             case Found(value):
                 done.adopted = True
-                _keep(begun, value, done)
-                return
+                return value
             case Unclear():
                 done.unclear = True
-                return
+                return None
             case Absent():
                 done.redone = True
     follows = begun.doubted_at is not None
     ATTEMPT.set(Attempting(_info(begun, begun.began_at, follows_doubt=follows), observed))
-    if act.step.is_async:
-        value = await act.step.function(*act.args, **act.kwargs)
-    else:
-        value = await asyncio.to_thread(act.step.function, *act.args, **act.kwargs)
-    _keep(begun, value, done)
+    return await begun.call.make(act)
 
 
 def _keep(begun: Begun, value: object, done: Finished) -> None:
     """Pass the result through its type now, so that what does not survive shows on day one."""
+    if done.unclear:
+        return
     try:
-        done.text, done.value = begun.act.step.result.round_trip(value)
+        done.text, done.value = begun.act.step.result.round_trip(value, limit=begun.limit)
     except NewelError as error:
         done.error = Bug(f"the result of {begun.key} cannot be kept: {error}")
 
@@ -103,6 +149,8 @@ def _judged(begun: Begun, error: BaseException) -> Exception:
     if isinstance(error, begun.act.step.options.raises):
         return error
     found = judged(error)
+    if isinstance(found, OutcomeUnknown) and found is not error and not begun.call.leaves_doubt:
+        found = Transient(f"it was not begun in time ({type(error).__name__})")
     if found is not error:
         found.__cause__ = error
     found.message = _storable(found.message, _LONGEST_MESSAGE)

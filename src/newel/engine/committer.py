@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -31,6 +31,7 @@ _MAX_EVENTS: Final = 2000
 _MAX_CHANGES: Final = 128
 _RECONNECT_S: Final = 0.2
 _UNIQUE_VIOLATION: Final = "23505"
+_PASSING: Final = (STREAM_MOVED, RARE_REFUSED, _UNIQUE_VIOLATION, "40", "53", "55P03", "57")
 
 
 class _Written(NamedTuple):
@@ -108,6 +109,7 @@ class Committer:
         finally:
             if writing is not None:
                 writing.cancel()
+            _abandon(self._waiting)
             if self._connection is not None:
                 self._connection.terminate()
 
@@ -152,6 +154,8 @@ class Committer:
                     return await self._split(batch, error)
 
     async def _commit(self, batch: list[Change]) -> dict[UUID, Refusal]:
+        if batch[0].ride is not None:
+            return await self._ridden(batch[0])
         if self._connection is None:
             self._connection = await self._database.dedicated()
         worker, epoch = self.fence
@@ -159,12 +163,30 @@ class Committer:
             self.commits += 1
             return await self._applied(self._connection, batch, worker, epoch)
         async with self._connection.transaction():
-            change = batch[0]
-            await with_streams(self._connection, change, self.new_event_id)
-            self.commits += 1
-            return await apply(
-                self._connection, [change, *change.together], worker=worker, epoch=epoch
+            return await self._alone(self._connection, batch[0])
+
+    async def _alone(self, connection: Connection, change: Change) -> dict[UUID, Refusal]:
+        worker, epoch = self.fence
+        await with_streams(connection, change, self.new_event_id)
+        self.commits += 1
+        return await apply(connection, [change, *change.together], worker=worker, epoch=epoch)
+
+    async def _ridden(self, change: Change) -> dict[UUID, Refusal]:
+        """Write a Change in the transaction of its step; what passes is tried again as a whole."""
+        moved: dict[UUID, Refusal] = {change.run: "moved"}
+        try:
+            refused: dict[UUID, Refusal] = await change.ride.write(
+                lambda connection: self._alone(connection, change)
             )
+        except LOST as error:
+            if isinstance(error, ValueError):
+                raise
+            return moved
+        except asyncpg.PostgresError as error:
+            if (error.sqlstate or "").startswith(_PASSING):
+                return moved
+            raise
+        return refused
 
     async def _applied(
         self, connection: Connection, batch: list[Change], worker: int, epoch: int
@@ -208,9 +230,16 @@ class Committer:
         """Take a run's queued Changes back: they build on one that was refused."""
         mine = [change for change in self._waiting if change.run == run]
         self._waiting = deque(change for change in self._waiting if change.run != run)
+        _abandon(mine)
         return mine
 
     def _drop_connection(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+def _abandon(changes: Iterable[Change]) -> None:
+    for change in changes:
+        if change.ride is not None:
+            change.ride.abandon()

@@ -26,8 +26,10 @@ from newel.engine.starting import Start, born
 from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
+from newel.flow import refusals
 from newel.flow.process import Process
 from newel.flow.reading import sites
+from newel.flow.step import Step
 from newel.store import migrate, registry, runs
 from newel.store.changes import RARE_REFUSED, apply
 from newel.store.database import Connection, Database
@@ -90,13 +92,10 @@ class Engine:
     async def register(self) -> None:
         """Write down which definitions and systems this version of the code has.
 
-        Raises SchemaOutdated if the database is not at this version, and NotJournalable (F701,
-        F702) for a type of a process or of a step it is seen to call that cannot be kept.
+        Raises SchemaOutdated if the database is not at this version, and Refused with all that is
+        wrong with processes and the steps they are seen to call (F701 to F708).
         """
-        for process in self.processes.values():
-            _ = process.parameters, process.result
-            for site in sites(process).values():
-                site.step.checked()
+        refusals.check(refusals.registered(self.processes.values(), _steps))
         await migrate.check(self.database.fetch)
         for process in self.processes.values():
             await self._register(process)
@@ -346,3 +345,7 @@ class Engine:
         person = filled["person"]
         assert isinstance(person, Person), "a person stays a person"
         return change, parse_reference(person.ref)[1]
+
+
+def _steps(process: Process[..., Any]) -> list[Step[..., Any]]:  # Any: each has its own result
+    return [site.step for site in sites(process).values()]

@@ -22,6 +22,7 @@ import orjson
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
+from newel.base.codec import OUTCOME_LIMIT
 from newel.base.errors import Cancelled, NewelError, OutcomeUnreadable, Overdue
 from newel.base.ids import idempotency_key, reference
 from newel.domain.acts import OpenAct
@@ -48,6 +49,14 @@ class Circuit:
     is_open: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one run may keep: bytes of one outcome, and how many outcomes."""
+
+    outcome_bytes: int = OUTCOME_LIMIT
+    outcomes: int = 10_000
+
+
 class Host(Protocol):
     """What an Runner needs of the worker it lives in."""
 
@@ -55,6 +64,7 @@ class Host(Protocol):
     epoch: int
     actor: Actor
     retry: Retry
+    limits: Limits
 
     def now(self) -> datetime:
         """The database's clock, as far as the worker knows it."""
@@ -210,6 +220,9 @@ class Runner:
                 return None
         recorded = self.history.outcomes.get(key)
         if recorded is None:
+            if len(self.history.outcomes) >= self.host.limits.outcomes:
+                self.blocked = ("bug", self._too_many(key))
+                return None
             self._arrived.append((key, act))
             return None
         try:
@@ -227,6 +240,12 @@ class Runner:
     def come_to(self, key: str, act: Act[Any]) -> None:
         """Open an act although it had an outcome: that one holds no more."""
         self._arrived.append((key, act))
+
+    def _too_many(self, key: str) -> str:
+        return (
+            f"The run has {self.host.limits.outcomes} outcomes, which is the most that one may "
+            f"have, and came to `{key}`. Fix: start a child process for each pass of the loop."
+        )
 
     def _ready(self, key: str, act: Act[Any], recorded: Recorded) -> Ready:
         value, error = decoded(key, act, recorded, self.opened)
@@ -506,7 +525,8 @@ class Runner:
 
     def _complete(self, value: object) -> None:
         try:
-            text, _ = self.process.result.round_trip(value)
+            limit = self.host.limits.outcome_bytes
+            text, _ = self.process.result.round_trip(value, limit=limit)
         except NewelError as error:
             self.blocked = ("bug", str(error))
             return

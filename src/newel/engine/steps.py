@@ -30,6 +30,7 @@ from newel.engine.history import Recorded
 from newel.engine.outcomes import answer, answer_payload
 from newel.engine.runner import Runner
 from newel.flow.act import StepAct
+from newel.store.riding import Ride
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TURN: Final = timedelta(seconds=1)
@@ -41,6 +42,7 @@ class Finished:
 
     error: a StepError, or an answer that the step declared. unclear: `verify` could not tell.
     adopted: the result was found by `verify`, not made by this attempt.
+    ride: the transaction of a transactional step, waiting for its outcome.
     """
 
     key: str
@@ -55,6 +57,12 @@ class Finished:
     redone: bool = False
     effect: Effect | None = None
     calls: list[Call] = field(default_factory=list)
+    ride: Ride | None = None
+
+    def leave(self) -> None:
+        """Undo the transaction, if there is one and it is not over."""
+        if self.ride is not None:
+            self.ride.abandon()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +84,9 @@ def policy_of(run: Runner, act: StepAct[Any]) -> Retry:
 
 
 def doubt_policy(act: StepAct[Any]) -> Literal["verify", "repeat", "ask"]:
-    """How an outcome that is not known is resolved."""
+    """How an outcome that is not known is resolved; that of a transaction always is."""
+    if act.step.options.transactional:
+        return "repeat"
     return "verify" if act.step.verify is not None else act.step.options.in_doubt
 
 
@@ -173,17 +183,29 @@ def _after_crash(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
         doubted_at=trouble.doubted_at or opened.intended_at,
         crashes=trouble.crashes + 1,
     )
-    _note(run, opened, facts.StepInDoubt(cause="crash", policy=how))
+    if act.step.options.transactional:  # its rows and its outcome are not there, both of them
+        opened.trouble = trouble = replace(trouble, doubt=None, doubted_at=None)
+    else:
+        _note(run, opened, facts.StepInDoubt(cause="crash", policy=how))
     if trouble.crashes >= MAX_CRASHES:
         opened.trouble = replace(trouble, message="its worker died in every attempt")
         _park(run, opened, "bug", None)
     elif how == "ask":
         _park(run, opened, "unknown", None)
     else:
-        if how == "repeat":
+        if how == "repeat" and not act.step.options.transactional:
             opened.trouble = replace(trouble, doubt=None, doubted_at=None)
             _note(run, opened, facts.StepResolved(how="redone"))
         _intend(run, opened)
+
+
+def is_due_again(run: Runner, done: Finished) -> bool:
+    """Whether an attempt that was undone is to be made again: its key is still open for it."""
+    opened = run.open.get(done.key)
+    if opened is not None and opened.attempt == done.attempt:
+        return True
+    run.attempting.discard(done.key)
+    return False
 
 
 def finish(run: Runner, done: Finished, view: IncidentView | None) -> None:

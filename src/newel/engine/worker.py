@@ -15,7 +15,6 @@ import contextlib
 import os
 import socket
 from collections.abc import Coroutine, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -26,9 +25,10 @@ from newel.base.errors import NotWaiting, StepError
 from newel.base.version import VERSION
 from newel.domain.acts import OpenAct
 from newel.domain.change import Change
-from newel.domain.retry import Retry, standard, time_left
+from newel.domain.retry import time_left
 from newel.engine import steps, waiting
-from newel.engine.attempts import Begun, attempt
+from newel.engine.attempts import Begun, attempt, let_ride
+from newel.engine.calls import Caller
 from newel.engine.committer import Committer
 from newel.engine.history import History
 from newel.engine.incidents import Incidents
@@ -41,6 +41,7 @@ from newel.engine.starting import Start, born
 from newel.engine.steps import Finished
 from newel.engine.told import Teller
 from newel.engine.vault import Vault
+from newel.engine.worker_settings import WorkerSettings as WorkerSettings
 from newel.flow.act import Act, StepAct
 from newel.flow.process import Process
 from newel.store import runs, workers
@@ -53,22 +54,6 @@ _SAFETY: Final = 0.8
 _TURN_S: Final = 0.2
 _UNSURE_S: Final = 60.0
 """So long after a loss of connection or lease it is checked what the database thinks we own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSettings:
-    """How a worker behaves.
-
-    lease: how long its right to its runs lasts without a heartbeat. grace: how long attempts may
-    end after it was asked to stop. look: the pause between two looks at open incidents.
-    """
-
-    lease: timedelta = timedelta(seconds=15)
-    heartbeat: timedelta = timedelta(seconds=5)
-    concurrency: int = 500
-    grace: timedelta = timedelta(seconds=20)
-    retry: Retry = standard
-    look: timedelta = timedelta(milliseconds=500)
 
 
 class Worker:
@@ -111,6 +96,8 @@ class Worker:
         self._due_locally: float | None = None
         self._has_left = False
         self._unsure_until = 0.0
+        self.limits = self.settings.limits
+        self._caller = Caller(database, self.settings.calls)
         self.committer = Committer(database, self, may_write=self._holds_lease)
         self.committer.new_event_id = self._ids.event_id
         self.registered = asyncio.Event()
@@ -159,6 +146,7 @@ class Worker:
                 task.cancel()
             for run in list(self._runs):
                 self._drop(run)
+            self._caller.close()
             await self._leave(self._connection)
             self._connection.terminate()
 
@@ -485,7 +473,7 @@ class Worker:
         with self._parking(run):
             self._settled(runner, runner.begin(attempting=in_flight))
         for done in unsaved:
-            await self._take(run, done)
+            await (self._take(run, done) if done.ride is None else self._again(run, done))
 
     async def _read_again(self, run: UUID) -> tuple[bool, list[Loaded]]:
         while True:
@@ -538,6 +526,8 @@ class Worker:
             began_at=began_at,
             timeout=timeout,
             doubted_at=trouble.doubted_at if trouble.doubt is not None else None,
+            call=self._caller.call(act),
+            limit=self.limits.outcome_bytes,
         )
 
     async def _make(self, run: UUID, begun: Begun) -> None:
@@ -552,6 +542,7 @@ class Worker:
         view = None
         runner = self._runs.get(run)
         if runner is None:
+            done.leave()
             return
         if isinstance(done.error, StepError):
             view = await self._view(runner, done)
@@ -563,7 +554,19 @@ class Worker:
             return
         with self._parking(run):
             steps.finish(runner, done, view)
-            self._settled(runner, runner.settle())
+            settled = runner.settle()
+            let_ride(settled.change, done)
+            self._settled(runner, settled)
+
+    async def _again(self, run: UUID, done: Finished) -> None:
+        """Make an attempt once more whose transaction was undone, unless it was done after all."""
+        done.leave()
+        runner = self._runs.get(run)
+        if runner is not None and steps.is_due_again(runner, done):
+            self._attempt(runner, done.key)
+        elif runner is not None:
+            with self._parking(run):
+                self._settled(runner, runner.settle())
 
     async def _view(self, runner: Runner, done: Finished) -> steps.IncidentView | None:
         """The incident of a failure; the database may be gone for a moment."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -17,6 +17,7 @@ from newel.base.errors import DefinitionError, InvalidInput
 from newel.domain.keys import Subscript, checked_name, encoded, former, former_with_item
 from newel.domain.people import Person
 from newel.domain.retry import Retry
+from newel.flow import refusals
 from newel.flow.act import Place
 from newel.flow.children import ChildAct
 from newel.flow.context import ATTEMPT, DRIVEN
@@ -58,14 +59,11 @@ class Process(Generic[P, R]):
         formerly: tuple[str, ...] = (),
         retired: tuple[str, ...] = (),
     ) -> None:
-        if not inspect.iscoroutinefunction(function):
-            raise DefinitionError(
-                f"F703: The process `{function.__name__}` is a plain `def`: it could not wait. "
-                "Fix: `async def`."
-            )
-        self.function = function
+        self.function = cast("Callable[P, Coroutine[Any, Any, R]]", function)
         self.name = name if name is not None else checked_name(function.__name__)
         self.base = self.name
+        self.reads_subject = isinstance(subject, _FromInput)
+        refusals.check(refusals.declared_process(function, self.name, raises))
         self.title = title or _first_sentence(function.__doc__) or self.name
         self.owner = owner
         self.retry = retry
@@ -203,9 +201,10 @@ def _person_in(process: str, value: object) -> Person:
         ]
     if len(people) != 1:
         raise DefinitionError(
-            f"F705: Cannot tell whom `{process}` is about: its input has no field or more than "
-            "one of type `Person`. Fix: `@process(subject=lambda claim: claim.employee)` or "
-            "`subject=None`."
+            f"Cannot tell whom `{process}` is about: its input has no field or more than one of "
+            "type `Person`.",
+            fix="`@process(subject=lambda claim: claim.employee)` or `subject=None`.",
+            code="F705",
         )
     return people[0]
 

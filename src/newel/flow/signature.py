@@ -9,9 +9,10 @@ from collections.abc import Callable
 from newel.base.errors import NotJournalable
 
 
-def hints_of(function: Callable[..., object]) -> dict[str, object]:
+def hints_of(function: Callable[..., object], *, skips: int = 0) -> dict[str, object]:
     """Every parameter's annotation by name, and the result's as `return`; without `self`.
 
+    skips: how many parameters at the front are not looked at.
     Raises NotJournalable (F701) for a missing annotation or one that cannot be resolved.
     """
     plain = inspect.unwrap(function)
@@ -24,7 +25,7 @@ def hints_of(function: Callable[..., object]) -> dict[str, object]:
             fix="import its names plainly, not under `if TYPE_CHECKING`.",
             code="F701",
         ) from error
-    wanted = [*inspect.signature(function).parameters, "return"]
+    wanted = [*list(inspect.signature(function).parameters)[skips:], "return"]
     for name in wanted:
         if name not in hints:
             raise NotJournalable(

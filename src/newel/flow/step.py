@@ -14,16 +14,31 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import (
+    Any,
+    Concatenate,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
 import orjson
 
 from newel.base.codec import Codec, codec_of
-from newel.base.errors import DefinitionError
+from newel.base.errors import DefinitionError, OutsideRun
 from newel.domain.keys import Subscript, checked_name, encoded, former, former_with_item
 from newel.domain.retry import Retry
 from newel.domain.values import Absent, Found, InDoubt, Unclear
+from newel.flow import refusals
 from newel.flow.act import Act, Place, StepAct
+from newel.flow.database import Connection
 from newel.flow.signature import hints_of
 
 P = ParamSpec("P")
@@ -34,11 +49,17 @@ T = TypeVar("T")
 Verdict = Found[R] | Absent | Unclear
 
 DEFAULT_TIMEOUT: Final = timedelta(seconds=20)
+OnAmend = Literal["ask", "redo", "keep"]
+Pool = Literal["thread", "process"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOptions:
-    """What an author may say of a step (authoring document, §4)."""
+    """What an author may say of a step (authoring document, §4).
+
+    pool: where a plain function runs. transactional: its SQL rides in the outcome's transaction.
+    runbook, reversible, sends_email: facts for people and checks.
+    """
 
     title: str | None = None
     in_doubt: InDoubt = "ask"
@@ -46,13 +67,18 @@ class StepOptions:
     timeout: timedelta = DEFAULT_TIMEOUT
     raises: tuple[type[Exception], ...] = ()
     exhausted: Literal["park", "fail"] = "park"
+    on_amend: OnAmend = "ask"
     on_heal: Literal["resume", "ask"] = "resume"
+    pool: Pool = "thread"
+    transactional: bool = False
     system: str | None = None
     grants: str | None = None
     revokes: str | None = None
+    runbook: str | None = None
+    reversible: bool | None = None
+    sends_email: bool = False
     level: str | None = None
     natural_key: str | None = None
-    on_amend: Literal["ask", "redo", "keep"] = "ask"
     formerly: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict[str, object])
 
@@ -131,7 +157,12 @@ class Step(Generic[P, R]):
         )
 
     async def called(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the code itself, as one attempt does; plain functions run where they are."""
+        """Run the code itself, as one attempt does; plain functions run where they are.
+
+        Raises OutsideRun for a transactional step: its connection comes with an attempt.
+        """
+        if self.options.transactional:
+            raise OutsideRun(act=self.name)
         answer = self.function(*args, **kwargs)
         if self.is_async:
             return await cast("Awaitable[R]", answer)
@@ -154,11 +185,27 @@ class Step(Generic[P, R]):
         return hints_of(self.function)
 
     @cached_property
+    def title(self) -> str:
+        """What people read instead of the name: the option, else the docstring's first sentence."""
+        said = (self.__doc__ or "").strip().partition("\n")[0].partition(". ")[0].rstrip(".")
+        return self.options.title or said or self.name
+
+    @property
+    def skips(self) -> int:
+        """How many parameters of the code are not the caller's: the connection, if there is one."""
+        return 1 if self.options.transactional else 0
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The parameters as whoever calls the step sees them."""
+        found = inspect.signature(self.function)
+        return found.replace(parameters=list(found.parameters.values())[self.skips :])
+
+    @cached_property
     def _parameters(self) -> list[tuple[str, inspect.Parameter, Codec[object]]]:
-        signature = inspect.signature(self.function)
         return [
             (name, parameter, codec_of(self._hints[name]))
-            for name, parameter in signature.parameters.items()
+            for name, parameter in self.signature.parameters.items()
         ]
 
     def arguments(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bytes:
@@ -202,7 +249,7 @@ class Step(Generic[P, R]):
         Raises DefinitionError where the template or the call does not fit the parameters.
         """
         try:
-            bound = inspect.signature(self.function).bind(*args, **kwargs)
+            bound = self.signature.bind(*args, **kwargs)
             bound.apply_defaults()
             return template.format_map(bound.arguments)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -260,10 +307,48 @@ class _Decorator:
     @overload
     def __call__(self, function: Callable[P, R], /) -> Step[P, R]: ...
     def __call__(self, function: Callable[..., Any], /) -> Step[..., Any]:  # Any: as the overloads
-        """Make the step."""
+        """Make the step; raises Refused with all that is wrong with it."""
         verify = plain_function(self._verify)
         name = checked_name(self._name or function.__name__)
+        refusals.check(refusals.declared_step(function, name, self._options, verify))
         return Step(function, name, self._options, verify=verify)
+
+
+class _Verified(Protocol[P, R]):
+    """`@step(verify=…)`: the function has the parameters and the result of its look-up."""
+
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> Step[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Step[P, R]: ...
+
+
+class _Transactional(Protocol):
+    """`@step(transactional=True)`: the connection comes first, and callers do not see it."""
+
+    def __call__(
+        self, function: Callable[Concatenate[Connection, P], Awaitable[R]], /
+    ) -> Step[P, R]: ...
+
+
+class _Common(TypedDict, total=False):
+    """Options that every step may have; their meanings: `step`."""
+
+    name: str | None
+    title: str | None
+    retry: Retry | None
+    timeout: timedelta
+    raises: type[Exception] | tuple[type[Exception], ...]
+    exhausted: Literal["park", "fail"]
+    on_amend: OnAmend
+    on_heal: Literal["resume", "ask"]
+    system: str | None
+    grants: str | None
+    revokes: str | None
+    runbook: str | None
+    reversible: bool | None
+    sends_email: bool
+    formerly: str | tuple[str, ...]
 
 
 @overload
@@ -273,62 +358,47 @@ def step(function: Callable[P, R], /) -> Step[P, R]: ...
 @overload
 def step(
     *,
-    name: str | None = None,
-    title: str | None = None,
-    verify: Callable[..., Awaitable[Verdict[Any]]] | None = None,  # Any: the step's own result
+    verify: Callable[P, Awaitable[Verdict[R]]],
     in_doubt: InDoubt = "ask",
-    retry: Retry | None = None,
-    timeout: timedelta = DEFAULT_TIMEOUT,
-    raises: type[Exception] | tuple[type[Exception], ...] = (),
-    exhausted: Literal["park", "fail"] = "park",
-    on_heal: Literal["resume", "ask"] = "resume",
-    on_amend: Literal["ask", "redo", "keep"] = "ask",
-    system: str | None = None,
-    grants: str | None = None,
-    revokes: str | None = None,
-    formerly: str | tuple[str, ...] = (),
+    pool: Pool = "thread",
+    **more: Unpack[_Common],
+) -> _Verified[P, R]: ...
+@overload
+def step(*, transactional: Literal[True], **more: Unpack[_Common]) -> _Transactional: ...
+@overload
+def step(
+    *, in_doubt: InDoubt = "ask", pool: Pool = "thread", **more: Unpack[_Common]
 ) -> _Decorator: ...
 def step(
     function: Callable[..., Any] | None = None,  # Any: the overloads say what
     /,
     *,
-    name: str | None = None,
-    title: str | None = None,
     verify: Callable[..., Awaitable[Verdict[Any]]] | None = None,  # Any: the step's own result
     in_doubt: InDoubt = "ask",
-    retry: Retry | None = None,
-    timeout: timedelta = DEFAULT_TIMEOUT,
-    raises: type[Exception] | tuple[type[Exception], ...] = (),
-    exhausted: Literal["park", "fail"] = "park",
-    on_heal: Literal["resume", "ask"] = "resume",
-    on_amend: Literal["ask", "redo", "keep"] = "ask",
-    system: str | None = None,
-    grants: str | None = None,
-    revokes: str | None = None,
-    formerly: str | tuple[str, ...] = (),
-) -> Step[..., Any] | _Decorator:
+    pool: Pool = "thread",
+    transactional: bool = False,
+    **more: Unpack[_Common],
+) -> Any:  # Any: as above
     """Declare a step: work whose outcome is kept and that is never done twice by itself.
 
-    Options: authoring document, §4. Raises DefinitionError where they contradict each other.
+    name, title: part of the key; label. verify: looks in doubt, with the step's own parameters.
+    in_doubt: what follows where nobody looks or can tell, `"repeat"` or `"ask"`. retry: the
+    schedule of its rounds. timeout: of one attempt. raises: exceptions that are an answer.
+    exhausted: after the last round, `"park"` or `"fail"`. on_amend: a finished step whose input
+    was amended, `"ask"`, `"redo"` or `"keep"`. on_heal: after an outage, `"resume"` or `"ask"`.
+    pool: a plain function's place, `"thread"` or `"process"`. transactional: its SQL rides in the
+    outcome's transaction. system, grants, revokes: what it works on. runbook, reversible,
+    sends_email: facts for people and checks. formerly: names it had. Raises Refused (F701 to F708).
     """
-    answers = raises if isinstance(raises, tuple) else (raises,)
-    if Exception in answers or BaseException in answers:
-        raise DefinitionError(
-            "F708: `raises=Exception` would turn every fault into an answer. Fix: name the classes."
-        )
+    name, answers = more.pop("name", None), more.pop("raises", ())
+    facts: Any = more  # Any: the remaining options, which StepOptions has by the same names
     options = StepOptions(
-        title=title,
         in_doubt=in_doubt,
-        retry=retry,
-        timeout=timeout,
-        raises=answers,
-        exhausted=exhausted,
-        on_heal=on_heal,
-        on_amend=on_amend,
-        system=system,
-        grants=grants,
-        revokes=revokes,
-        formerly=former(formerly),
+        pool=pool,
+        transactional=transactional,
+        raises=answers if isinstance(answers, tuple) else (answers,),
+        formerly=former(more.pop("formerly", ())),
+        **facts,
     )
     decorator = _Decorator(name, options, verify)
     return decorator if function is None else decorator(function)

@@ -87,6 +87,15 @@ class Database:
         await _prepared(connection)
         return connection
 
+    async def lent(self) -> PoolConnectionProxy[asyncpg.Record]:
+        """A connection of the pool, until it is given back or terminated."""
+        connection: PoolConnectionProxy[asyncpg.Record] = await self._pool.acquire()
+        return connection
+
+    async def given_back(self, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+        """Give a connection back that was lent."""
+        await self._pool.release(connection)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction, read committed; commits when the block ends well."""

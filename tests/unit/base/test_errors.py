@@ -26,7 +26,7 @@ def test_the_docstring_is_the_tree():
 
 
 def test_what_is_exported_is_sorted_and_complete():
-    """The module exports its classes, the facts of an answer and the problem type, sorted."""
+    """The module exports its classes and the problem type, sorted."""
     defined = {
         name
         for name, value in vars(errors).items()
@@ -133,7 +133,7 @@ class _Decision:
     [
         (
             errors.DefinitionError("A step has no name.", fix="name it.", code="F1", place="m:3:1"),
-            "m:3:1 F1: A step has no name. Fix: name it.",
+            "m:3:1 F1 error: A step has no name. Fix: name it.",
         ),
         (errors.NotDrawable("Cannot see."), "Cannot see."),
         (
@@ -155,7 +155,7 @@ class _Decision:
         (
             errors.NotDurable(awaited="asyncio.sleep", place="m:9"),
             (
-                "m:9 F104: `asyncio.sleep` is not durable: it would be called again at every "
+                "m:9 F104 error: `asyncio.sleep` is not durable: it would be called again at every "
                 "resumption. Fix: move it into a `@step`."
             ),
         ),
