@@ -31,7 +31,9 @@ def test_a_renamed_step_stops_the_run_and_formerly_lets_it_go_on():
     assert "no longer asks for `create_acct`, which this run has finished" in life.why
     assert 'formerly="create_acct"' in life.why
     assert life.world.effects == {"create_acct": 1}
-    declared = renamed.replace("@step\nasync def create_account", '@step(formerly="create_acct")\nasync def create_account')
+    declared = renamed.replace(
+        "@step\nasync def create_account", '@step(formerly="create_acct")\nasync def create_account'
+    )
     life.deploy(declared).go()
     assert life.state == "waiting"
     life.decide("confirmed")

@@ -291,7 +291,7 @@ class Operations:
         """Claim what is due."""
         worker, epoch = self.random.choice(self.workers)
         await self.ask(
-            "runs.claim_ready", worker, epoch, self.random.randrange(1, 4), ["alpha"],
+            "runs.claim_ready", worker, epoch, self.random.randrange(1, 4), ["alpha"], [1],
             is_ordered=False,
         )  # fmt: skip
 

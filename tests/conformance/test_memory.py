@@ -127,7 +127,7 @@ async def test_a_locked_run_is_skipped_or_waited_for(pair: Pair):
         await holds.wait()
         worker, epoch = operations.workers[0]
         claimed = await database.fetch(
-            queries("runs").claim_ready, worker, epoch, 10, ["alpha", "beta"]
+            queries("runs").claim_ready, worker, epoch, 10, ["alpha", "beta"], [1, 1]
         )
         refused = await operations.moved(database, run)
         waits = asyncio.create_task(second())

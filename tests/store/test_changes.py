@@ -74,7 +74,7 @@ class Door:
         assert await self.apply(*changes, as_worker=False) == {}
         async with self.database.transaction() as connection:
             await runs.claim_ready(
-                connection, worker=self.worker, epoch=self.epoch, how_many=99, processes=["short"]
+                connection, worker=self.worker, epoch=self.epoch, how_many=99, processes={"short": 1}
             )
         return [change.run for change in changes]
 
@@ -254,19 +254,19 @@ async def test_a_claim_takes_the_most_urgent_and_skips_what_others_hold(door):
     await door.apply(*changes, as_worker=False)
     async with door.database.transaction() as first:
         taken = await runs.claim_ready(
-            first, worker=door.worker, epoch=door.epoch, how_many=2, processes=["short"]
+            first, worker=door.worker, epoch=door.epoch, how_many=2, processes={"short": 1}
         )
         assert set(taken) == {changes[5].run, changes[4].run}
         async with door.database.transaction() as second:
             others = await runs.claim_ready(
-                second, worker=door.worker, epoch=door.epoch, how_many=9, processes=["short"]
+                second, worker=door.worker, epoch=door.epoch, how_many=9, processes={"short": 1}
             )
             assert set(others) == {change.run for change in changes[:4]}
     await door.database.execute("update newel.run set worker_id = null, worker_epoch = null, "
                                 "wake_at = newel.now()")  # fmt: skip
     for worker, epoch, names in (
-        (door.worker, door.epoch + 1, ["short"]),
-        (door.worker, door.epoch, ["other"]),
+        (door.worker, door.epoch + 1, {"short": 1}),
+        (door.worker, door.epoch, {"other": 1}),
     ):
         async with door.database.transaction() as connection:
             assert (

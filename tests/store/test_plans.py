@@ -89,7 +89,7 @@ async def test_what_runs_all_the_time_scans_no_history(filled):
     """Claiming, looking for what is due or was written to, and messages read open rows only."""
     run = await filled.fetchval("select id from newel.run where finished_at is null limit 1")
     blocks: list[tuple[str, str, tuple[object, ...]]] = [
-        ("runs", "claim_ready", (1, 1, 200, ["onboarding"])),
+        ("runs", "claim_ready", (1, 1, 200, ["onboarding"], [1])),
         ("runs", "next_due", ()),
         ("runs", "nudged", (1,)),
         ("runs", "let_go_strays", (1, 1, [run])),

@@ -20,6 +20,7 @@ from newel.domain.people import Person
 from newel.engine import commands, ticketing
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.intake import Intake
+from newel.engine.loading import with_former
 from newel.engine.messages import Messages
 from newel.engine.operating import Operating, with_streams
 from newel.engine.starting import Start, born
@@ -77,7 +78,7 @@ class Engine:
         self._operating = Operating(
             database=database,
             vault=vault,
-            processes=self.processes,
+            processes=with_former(self.processes),
             new_event_id=self._ids.event_id,
             tell=self._tell,
         )
@@ -161,6 +162,7 @@ class Engine:
             incidents,
             self.messages,
             self.worker_settings,
+            known=self.versions,
         )
 
     # --- starting ---------------------------------------------------------------------------
@@ -236,9 +238,10 @@ class Engine:
         subject = process.subject_of(filled)
         person = None if subject is None else parse_reference(subject.ref)[1]
         if person is not None:
-            open_run = await runs.open_of_subject(connection, process.name, person)
-            if open_run is not None:
-                raise AlreadyStarted(run=reference("run", open_run))
+            for name in (process.name, *process.formerly):
+                open_run = await runs.open_of_subject(connection, name, person)
+                if open_run is not None:
+                    raise AlreadyStarted(run=reference("run", open_run))
         key = None if person is None else await registry.key_of(connection, person)
         n, wrapped = key or (None, None)
         change, _, _, _ = born(

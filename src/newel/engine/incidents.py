@@ -296,6 +296,9 @@ class Incidents:
                 payload=made.sealer.seal(orjson.dumps({"why": f"cannot be written: {why}"})),
             )
             made.parked = ("bug", "maintainers")
+            if (version := host.versions.get(made.row["process"])) is not None:
+                judged = {"process": made.row["process"], "version": version}
+                made.change.also("moved", {"id": str(run), **judged})
 
 
 def _uuid(value: Any) -> UUID:  # Any: a UUID or its text

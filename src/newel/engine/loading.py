@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from newel.audit.leaf import ProcessVersion
+from newel.base.errors import DefinitionError
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Head
@@ -24,8 +25,12 @@ async def load(
     wanted: Sequence[UUID],
     processes: Mapping[str, Process[..., Any]],
     vault: Vault,
+    versions: Mapping[str, int] | None = None,
 ) -> list[Loaded]:
-    """Read all that is needed to drive the given runs; those of unknown processes are left out."""
+    """Read all that is needed to drive the given runs; those of unknown processes are left out.
+
+    versions: the version number of the code at hand, by process.
+    """
     rows = await runs.load(connection, wanted)
     pasts = await journal.outcomes(connection, wanted)
     acts = await journal.open_acts(connection, wanted)
@@ -36,10 +41,55 @@ async def load(
     for act in acts:
         acts_of[act["run_id"]][act["key"]] = OpenAct.of(act)
     return [
-        loaded_from(row, past_of[row["id"]], acts_of[row["id"]], processes[row["process"]], vault)
+        loaded_from(
+            row,
+            past_of[row["id"]],
+            acts_of[row["id"]],
+            processes[row["process"]],
+            vault,
+            current=_current(processes[row["process"]], versions or {}),
+        )
         for row in rows
         if row["process"] in processes
     ]
+
+
+def _current(process: Process[..., Any], versions: Mapping[str, int]) -> ProcessVersion | None:
+    number = versions.get(process.name)
+    if number is None:
+        return None
+    return ProcessVersion(
+        name=process.name, version=number, definition_sha256=process.definition_sha256
+    )
+
+
+def with_former(processes: Mapping[str, Process[..., Any]]) -> dict[str, Process[..., Any]]:
+    """Processes by their names, and by the names that they had.
+
+    Raises DefinitionError (F307) for a former name that is in use.
+    """
+    found = dict(processes)
+    for process in processes.values():
+        for name in process.formerly:
+            if name in found:
+                raise DefinitionError(
+                    f"`formerly=` of the process `{process.name}` names `{name}`, which is the "
+                    f"name of another one.",
+                    fix="take the name out of `formerly=`.",
+                    code="F307",
+                )
+            found[name] = process
+    return found
+
+
+def known_versions(
+    processes: Mapping[str, Process[..., Any]], versions: Mapping[str, int]
+) -> dict[str, int]:
+    """The version number of each process; what goes by a former name is older than any."""
+    return {
+        name: versions.get(name, 1) if process.name == name else 0
+        for name, process in processes.items()
+    }
 
 
 def loaded_from(
@@ -48,8 +98,10 @@ def loaded_from(
     acts: dict[str, OpenAct],
     process: Process[..., Any],
     vault: Vault,
+    *,
+    current: ProcessVersion | None = None,
 ) -> Loaded:
-    """Put one run together."""
+    """Put one run together; current: the version of the code at hand."""
     run: UUID = row["id"]
     sealer = vault.sealer(run, row["subject"], row["key_n"], row["wrapped"])
     head = Head(
@@ -65,6 +117,7 @@ def loaded_from(
         version=ProcessVersion(
             name=row["process"], version=row["version"], definition_sha256=row["sha256"]
         ),
+        current=current,
         state=row["state"],
         subject=row["subject"],
         head=head,

@@ -158,7 +158,10 @@ class Runner:
         self.state_at_end = "completed"
         self._arrived: list[tuple[str, Act[Any]]] = []  # Any: as above
         self.version = loaded.current or loaded.version
-        self._is_moved = self.version != loaded.version
+        self._is_moved = (self.version.name, self.version.version) != (
+            loaded.version.name,
+            loaded.version.version,
+        )
         self.drifted: dict[str, str] = {}
         self._inputs: dict[bytes, bytes] = {}
         self.judge = Judge(self, is_changed=self._is_moved or self.history.changed_at > 0)
@@ -408,14 +411,12 @@ class Runner:
                 self._end(body)
             else:
                 self.blocked = self.blocked or why
-        if self._is_moved and (len(self.entries) or self.blocked is not None):
-            self._note_moved()
+        self._note_moved()
         rests = self.has_ended or not (self.attempting or self.starting)
         state, wake_at = self._state(rests=rests)
         starting, self.starting = self.starting, []
         self.attempting.update(starting)
-        if self._is_moved and len(self.entries):
-            self._note_moved()
+        self._note_moved()
         if len(self.entries) == 0:
             return Settled(None, wake_at, rests, starting)
         change = self.change
@@ -429,18 +430,20 @@ class Runner:
         return Settled(change, wake_at, rests, starting)
 
     def _note_moved(self) -> None:
-        """Say that the run goes on under other code, and move it to that version."""
+        """Say that the run goes on under other code, or cannot, and move it to that version."""
+        is_said = bool(self.entries) or self.blocked is not None or bool(self.drifted)
+        if not self._is_moved or not is_said:
+            return
         before, self._is_moved = self.loaded.version, False
         check: Literal["unchanged", "runs_now", "blocked"] = "unchanged"
         if self.blocked is not None or self.drifted:
             check = "blocked"
         elif self.judge.runs_now:
             check = "runs_now"
-        if before.name == self.version.name and before.version == self.version.version:
-            return
         self.record(
             facts.RunVersionChanged(from_=before.version, to=self.version.version, check=check),
             process=self.version,
+            payload=None if check != "blocked" else self._sealed_why(),
         )
         self.change.also(
             "moved",
@@ -477,12 +480,15 @@ class Runner:
         incident = reference("inc", incidents.pop()) if len(incidents) == 1 else None
         payload = None
         if self.blocked is not None or self.drifted:
-            why = next(iter(self.drifted.values()), "") if self.blocked is None else self.blocked[1]
-            payload = self.sealer.seal(orjson.dumps({"why": why}))
+            payload = self._sealed_why()
         self.record(
             facts.RunParked(keys=tuple(keys), class_=self._class_parked(), incident=incident),
             payload=payload,
         )
+
+    def _sealed_why(self) -> bytes:
+        why = next(iter(self.drifted.values()), "") if self.blocked is None else self.blocked[1]
+        return self.sealer.seal(orjson.dumps({"why": why}))
 
     def _note_unparked(self, state: str) -> None:
         if self.state == "parked" and state != "parked":

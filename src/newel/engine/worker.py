@@ -32,7 +32,7 @@ from newel.engine.calls import Caller
 from newel.engine.committer import Committer
 from newel.engine.history import History
 from newel.engine.incidents import Incidents
-from newel.engine.loading import load
+from newel.engine.loading import known_versions, load, with_former
 from newel.engine.messages import Messages
 from newel.engine.notices import Notices
 from newel.engine.pace import monotonic
@@ -44,12 +44,14 @@ from newel.engine.vault import Vault
 from newel.engine.worker_settings import WorkerSettings as WorkerSettings
 from newel.flow.act import Act, StepAct
 from newel.flow.process import Process
-from newel.store import runs, workers
+from newel.store import runs, versions, workers
 from newel.store.changes import Refusal
 from newel.store.database import LOST, Connection, Database
 
 _BUSY_POLL_S: Final = 0.05
 _IDLE_POLL_S: Final = 1.0
+_PATIENT: Final = 6
+"""So many looks that find something due and nothing to claim make a worker poll as if idle."""
 _SAFETY: Final = 0.8
 _TURN_S: Final = 0.2
 _UNSURE_S: Final = 60.0
@@ -68,11 +70,17 @@ class Worker:
         messages: Messages,
         settings: WorkerSettings | None = None,
         teller: Teller | None = None,
+        known: Mapping[str, int] | None = None,
     ) -> None:
-        """Prepare; `run` registers the worker and drives runs until it is cancelled."""
+        """Prepare; `run` registers the worker and drives runs until it is cancelled.
+
+        known: the version number of each process.
+        """
         self.settings = settings or WorkerSettings()
         self.database = database
-        self.processes = dict(processes)
+        self.processes = with_former(processes)
+        self.versions = known_versions(self.processes, known or {})
+        self._misses = 0
         self.vault = vault
         self.incidents = incidents
         self.messages = messages
@@ -169,6 +177,8 @@ class Worker:
             version=VERSION,
             lease=self.settings.lease,
         )
+        await versions.announce(connection, worker=self.worker, definitions=self.versions)
+        await versions.wake_blocked(connection, self.versions)
         self._take_lease(began, (await runs.next_due(connection)).as_of)
         self.registered.set()
 
@@ -215,6 +225,8 @@ class Worker:
             as_of = (await runs.next_due(connection)).as_of
         self._take_lease(began, as_of)
         await workers.take_over(connection)
+        if await versions.wake_blocked(connection, self.versions):
+            self._poke.set()
 
     async def _poll(self) -> None:
         pause = 0.0
@@ -265,11 +277,16 @@ class Worker:
             worker=self.worker,
             epoch=self.epoch,
             how_many=min(room, 200),
-            processes=list(self.processes),
+            processes=self.versions,
         )
         if claimed:
-            self._begin(await load(connection, claimed, self.processes, self.vault))
-        return 0.0 if claimed else _BUSY_POLL_S
+            self._begin(await load(connection, claimed, self.processes, self.vault, self.versions))
+        return self._after(claimed)
+
+    def _after(self, claimed: list[UUID]) -> float:
+        """How long to wait: what is due and cannot be claimed may be for other workers' code."""
+        self._misses = 0 if claimed else min(self._misses + 1, _PATIENT)
+        return 0.0 if claimed else min(_BUSY_POLL_S * 2 ** (self._misses - 1), _IDLE_POLL_S)
 
     def _held(self) -> set[UUID]:
         """Runs that are in this worker's memory, or on their way into it."""
@@ -480,7 +497,9 @@ class Worker:
             try:
                 async with self.database.transaction() as connection:
                     owned = await runs.heard(connection, run, worker=self.worker, epoch=self.epoch)
-                    return owned, await load(connection, [run], self.processes, self.vault)
+                    return owned, await load(
+                        connection, [run], self.processes, self.vault, self.versions
+                    )
             except LOST:
                 await asyncio.sleep(_BUSY_POLL_S)
 

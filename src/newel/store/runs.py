@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,13 +15,16 @@ _SQL: Final = queries("runs")
 
 
 async def claim_ready(
-    connection: Connection, *, worker: int, epoch: int, how_many: int, processes: Sequence[str]
+    connection: Connection, *, worker: int, epoch: int, how_many: int, processes: Mapping[str, int]
 ) -> list[UUID]:
     """Take ownership of at most `how_many` due runs that nobody owns, most urgent first.
 
-    processes: the names of those that the worker knows; others are left for one that does.
+    processes: those that the worker knows, with its version of each; others are left for one that
+    does, and so is what a newer version has driven while a worker of that one lives.
     """
-    rows = await connection.fetch(_SQL.claim_ready, worker, epoch, how_many, list(processes))
+    rows = await connection.fetch(
+        _SQL.claim_ready, worker, epoch, how_many, list(processes), list(processes.values())
+    )
     return [row["id"] for row in rows]
 
 

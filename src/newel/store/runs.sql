@@ -2,9 +2,10 @@
 -- a takeover only move the owner.
 
 -- name: claim_ready
--- params: worker, epoch, how_many, processes
+-- params: worker, epoch, how_many, processes, versions
 -- The most urgent runs that nobody owns and that are due, for a worker whose lease holds and that
--- knows their process; skips rows another worker is claiming.
+-- knows their process; skips rows another worker is claiming. What a newer version of the code has
+-- driven is left to workers of that one, as long as one lives.
 with me as (
     select id from newel.worker
     where id = $1 and epoch = $2 and lease_until > clock_timestamp() for key share),
@@ -12,6 +13,13 @@ ready as (
     select id from newel.run
     where worker_id is null and wake_at is not null and wake_at <= newel.now()
       and process = any($4)
+      and (version <= ($5::integer[])[array_position($4, process)]
+           or not exists (
+               select 1 from newel.worker w
+               where w.stopped_at is null
+                 and w.lease_until > clock_timestamp() - interval '30 seconds'
+                 and (w.definitions ->> process)::integer
+                     > ($5::integer[])[array_position($4, process)]))
     order by priority, wake_at limit $3
     for update skip locked)
 update newel.run r set worker_id = $1, worker_epoch = $2, wake_at = null
@@ -154,3 +162,24 @@ where id = $1 and worker_id = $2 and worker_epoch = $3 returning id
 -- params: run
 -- Makes a run due now.
 update newel.run set wake_at = newel.now() where id = $1 and finished_at is null
+
+-- name: wake_blocked
+-- params: processes, versions
+-- Makes runs due that other code could not go on with, for a worker whose code has not tried yet.
+-- An older worker's turn comes when no newer one lives. Rows that somebody holds come next time.
+update newel.run set wake_at = newel.now()
+where id in (
+    select r.id from newel.run r
+    where r.state = 'parked' and r.parked_reason in ('bug', 'blocked', 'drifted')
+      and r.worker_id is null and r.wake_at is null
+      and r.process = any($1)
+      and r.version <> ($2::integer[])[array_position($1, r.process)]
+      and (r.version < ($2::integer[])[array_position($1, r.process)]
+           or not exists (
+               select 1 from newel.worker w
+               where w.stopped_at is null
+                 and w.lease_until > clock_timestamp() - interval '30 seconds'
+                 and (w.definitions ->> r.process)::integer
+                     > ($2::integer[])[array_position($1, r.process)]))
+    for update of r skip locked)
+returning id

@@ -48,7 +48,8 @@ create table newel.worker (
     version      text not null,
     started_at   timestamptz not null default clock_timestamp(),
     lease_until  timestamptz not null,
-    stopped_at   timestamptz
+    stopped_at   timestamptz,
+    definitions  jsonb not null default '{}'
 ) with (fillfactor = 50);
 
 -- Versions of processes that ever ran.
@@ -103,6 +104,8 @@ create index run_ready on newel.run (priority, wake_at)
 create index run_owned on newel.run (worker_id) where worker_id is not null;
 create index run_open on newel.run (started_at) where finished_at is null;
 create index run_of_subject on newel.run (subject, started_at) where subject is not null;
+create index run_blocked on newel.run (process)
+    where state = 'parked' and parked_reason in ('bug', 'blocked', 'drifted');
 -- The business key: one open run per process, subject and period of employment.
 create unique index run_one_open_per_subject on newel.run (process, subject, coalesce(stint, 1))
     where finished_at is null and subject is not null;

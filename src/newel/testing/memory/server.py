@@ -96,7 +96,7 @@ class Server:
             case "''::bytea":
                 return b""
             case "'{}'":
-                return []
+                return {} if column.type == "jsonb" else []
             case _ if text.startswith("'"):
                 return text.strip("'")
             case _:

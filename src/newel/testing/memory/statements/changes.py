@@ -198,6 +198,12 @@ def _cancelling(at: Transaction, runs: list[Any]) -> None:
             at.update("run", UUID(run), cancelling=True)
 
 
+def _moved(at: Transaction, rows: list[Any]) -> None:
+    for row in rows:
+        if at.get("run", UUID(row["id"])) is not None:
+            at.update("run", UUID(row["id"]), process=row["process"], version=row["version"])
+
+
 def _upserted(
     table: str, columns: Callable[[Row, Row], Row]
 ) -> Callable[[Transaction, list[Any]], None]:
@@ -281,6 +287,7 @@ def _audit_stream(at: Transaction, rows: list[Any]) -> None:
 
 RARE: Final[dict[str, Callable[[Transaction, list[Any]], None]]] = {
     "cancelling": _cancelling,
+    "moved": _moved,
     "open_act": _upserted("open_act", _open_act),
     "task": _upserted("task", _task),
     "access_grant": _access_grant,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,16 +20,41 @@ def _ready(at: Transaction) -> Iterator[Row]:
     )
 
 
+_SEEN = timedelta(seconds=30)
+
+
+def has_newer(at: Transaction, process: str, known: dict[str, int]) -> bool:
+    """Whether a worker with a newer version of a process lives, or was seen lately."""
+    return any(
+        row["stopped_at"] is None
+        and row["lease_until"] > at.server_now() - _SEEN
+        and row["definitions"].get(process, 0) > known[process]
+        for row in at.rows("worker")
+    )
+
+
 @statement("runs.claim_ready")
 def claim_ready(
-    at: Transaction, worker: int, epoch: int, how_many: int, processes: list[str]
+    at: Transaction,
+    worker: int,
+    epoch: int,
+    how_many: int,
+    processes: list[str],
+    versions: list[int],
 ) -> list[Row]:
     """The most urgent due runs that nobody owns become the worker's."""
     me = at.get("worker", worker)
     if me is None or me["epoch"] != epoch or me["lease_until"] <= at.server_now():
         return []
     now = at.now()
-    due = [row for row in _ready(at) if row["wake_at"] <= now and row["process"] in processes]
+    known = dict(zip(processes, versions, strict=True))
+    due = [
+        row
+        for row in _ready(at)
+        if row["wake_at"] <= now
+        and row["process"] in known
+        and (row["version"] <= known[row["process"]] or not has_newer(at, row["process"], known))
+    ]
     if not due:
         return []
     at.lock("worker", worker, KEY_SHARE)
@@ -240,3 +265,25 @@ def counts(at: Transaction) -> list[Row]:
             name = standing(at, row)
             found[name] = found.get(name, 0) + 1
     return [{"standing": name, "how_many": number} for name, number in found.items()]
+
+
+_BY_CODE = frozenset({"bug", "blocked", "drifted"})
+
+
+@statement("runs.wake_blocked")
+def wake_blocked(at: Transaction, processes: list[str], versions: list[int]) -> list[Row]:
+    """Makes runs due that other code could not go on with."""
+    known = dict(zip(processes, versions, strict=True))
+    woken: list[Row] = []
+    for row in list(at.rows("run")):
+        mine = known.get(row["process"])
+        if mine is None or row["state"] != "parked" or row["parked_reason"] not in _BY_CODE:
+            continue
+        if row["worker_id"] is not None or row["wake_at"] is not None or row["version"] == mine:
+            continue
+        if row["version"] > mine and has_newer(at, row["process"], known):
+            continue
+        if at.lock_free("run", row["id"]):
+            at.update("run", row["id"], wake_at=at.now())
+            woken.append({"id": row["id"]})
+    return woken

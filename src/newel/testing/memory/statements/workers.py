@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 from newel.testing.memory.named import statement
@@ -107,3 +108,34 @@ def live(at: Transaction) -> list[Row]:
     now = at.server_now()
     count = sum(row["lease_until"] > now and row["stopped_at"] is None for row in at.rows("worker"))
     return [{"count": count}]
+
+
+@statement("workers.announce")
+def announce(at: Transaction, worker: int, definitions: dict[str, int]) -> list[Row]:
+    """Says which processes a worker knows."""
+    if at.get("worker", worker) is not None:
+        at.update("worker", worker, definitions=definitions)
+    return []
+
+
+@statement("workers.unserved")
+def unserved(at: Transaction) -> list[Row]:
+    """Processes of open runs that no living worker knows."""
+    served = {
+        name
+        for row in at.rows("worker")
+        if row["stopped_at"] is None and row["lease_until"] > at.server_now()
+        for name in row["definitions"]
+    }
+    left = [
+        row for row in at.rows("run") if row["finished_at"] is None and row["process"] not in served
+    ]
+    counts = Counter(row["process"] for row in left)
+    return [
+        {
+            "process": name,
+            "how_many": counts[name],
+            "since": min(row["last_at"] for row in left if row["process"] == name),
+        }
+        for name in sorted(counts)
+    ]
