@@ -23,12 +23,15 @@ from newel.base.errors import (
     Transient,
     Unwind,
 )
+from newel.domain.acts import OpenAct
 from newel.domain.change import Change
 from newel.domain.failures import judged
+from newel.domain.retry import time_left
 from newel.domain.values import Absent, AttemptInfo, Found, Observed, Unclear
 from newel.engine.calls import PLAIN, Call
 from newel.engine.pace import monotonic
-from newel.engine.steps import Finished
+from newel.engine.runner import Runner
+from newel.engine.steps import Finished, policy_of
 from newel.flow.act import StepAct
 from newel.flow.context import ATTEMPT, DRIVEN, Attempting
 from newel.store.riding import Ride
@@ -56,6 +59,27 @@ class Begun:
     doubted_at: datetime | None = None
     call: Call = PLAIN
     limit: int = OUTCOME_LIMIT
+
+
+def begun_of(run: Runner, opened: OpenAct, act: StepAct[Any], call: Call, limit: int) -> Begun:
+    """Make an attempt of an open step whose intent is durable."""
+    trouble, timeout = opened.trouble, act.step.options.timeout
+    began_at = opened.intended_at or run.host.now()
+    if trouble.progress is not None and trouble.early is None:
+        timeout = time_left(trouble.progress, policy_of(run, act), began_at, timeout)
+    return Begun(
+        act=act,
+        run=run.id,
+        key=opened.key,
+        attempt=opened.attempt,
+        round=opened.round,
+        idempotency_key=run.idempotency_key(opened.key),
+        began_at=began_at,
+        timeout=timeout,
+        doubted_at=trouble.doubted_at if trouble.doubt is not None else None,
+        call=call,
+        limit=limit,
+    )
 
 
 async def attempt(begun: Begun) -> Finished:

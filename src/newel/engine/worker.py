@@ -23,11 +23,9 @@ from newel.audit.leaf import Actor
 from newel.base.clock import DEPLOYMENT
 from newel.base.errors import NotWaiting, StepError
 from newel.base.version import VERSION
-from newel.domain.acts import OpenAct
 from newel.domain.change import Change
-from newel.domain.retry import time_left
 from newel.engine import steps, waiting
-from newel.engine.attempts import Begun, attempt, let_ride
+from newel.engine.attempts import Begun, attempt, begun_of, let_ride
 from newel.engine.calls import Caller
 from newel.engine.committer import Committer
 from newel.engine.history import History
@@ -524,30 +522,9 @@ class Worker:
         opened, act = run.open.get(key), run.acts.get(key)
         if opened is None or not isinstance(act, StepAct) or not self._holds_lease():
             return
-        begun = self._begun(run, opened, act)
+        begun = begun_of(run, opened, act, self._caller.call(act), self.limits.outcome_bytes)
         task = asyncio.create_task(self._make(run.id, begun))
         self._attempts[run.id, key] = task
-
-    def _begun(self, run: Runner, opened: OpenAct, act: StepAct[Any]) -> Begun:
-        trouble, options = opened.trouble, act.step.options
-        timeout = options.timeout
-        began_at = opened.intended_at or self.now()
-        if trouble.progress is not None and trouble.early is None:
-            policy = steps.policy_of(run, act)
-            timeout = time_left(trouble.progress, policy, began_at, timeout)
-        return Begun(
-            act=act,
-            run=run.id,
-            key=opened.key,
-            attempt=opened.attempt,
-            round=opened.round,
-            idempotency_key=run.idempotency_key(opened.key),
-            began_at=began_at,
-            timeout=timeout,
-            doubted_at=trouble.doubted_at if trouble.doubt is not None else None,
-            call=self._caller.call(act),
-            limit=self.limits.outcome_bytes,
-        )
 
     async def _make(self, run: UUID, begun: Begun) -> None:
         # Looked at again: the whole process may have slept since this task was made.
