@@ -23,6 +23,7 @@ from newel.domain.acts import OpenAct
 from newel.domain.change import Change, Entries, Head
 from newel.domain.retry import Retry, standard
 from newel.domain.values import Decision
+from newel.engine.body import Decided
 from newel.engine.history import History
 from newel.engine.runner import Circuit, Limits, Loaded, Runner, Settled
 from newel.engine.starting import Start, born
@@ -237,7 +238,10 @@ class Store:
 
     def outcomes(self) -> dict[str, str]:
         """Which kind of outcome each key has; a second one would be a fault."""
-        kinds = {"step.succeeded", "step.failed", "step.cancelled", "task.decided", "wait.closed"}
+        kinds = {
+            "step.succeeded", "step.failed", "step.cancelled", "task.decided", "wait.closed",
+            "act.recorded",
+        }  # fmt: skip
         found: dict[str, str] = {}
         for event in self.events:
             if event["type"] in kinds:
@@ -275,6 +279,13 @@ def replayed(store: Store) -> None:
     loaded = store.loaded()
     loaded.cancelling = False
     runner = Runner(loaded, store.host, lambda *_: None)
+    decide = runner.decide
+
+    def known(key: str, kind: str, verb: str, keys: tuple[str, ...]) -> Decided | None:
+        return decide(key, kind, verb, keys) if key in runner.history.outcomes else None
+
+    runner.decide = known  # type: ignore[method-assign]  # nothing beyond the journal is decided
+    runner.withdraw = lambda *_: None  # type: ignore[method-assign]  # nor withdrawn
     runner.begin()
     runner.dismiss()
 

@@ -19,9 +19,15 @@ from newel.engine import steps
 from newel.engine.steps import Finished
 from newel.flow.act import StepAct
 from newel.flow.ambient import new_id, now
+from newel.flow.compensation import compensation
+from newel.flow.groups import group
+from newel.flow.locks import lock
+from newel.flow.milestones import milestone
 from newel.flow.parallel import parallel
 from newel.flow.process import Process, process
+from newel.flow.races import first_of, n_of
 from newel.flow.regions import section
+from newel.flow.scopes import scope
 from newel.flow.step import step
 from newel.flow.waits import approval, timer
 from tests.conformance.memory import MARY, Host, Store, Worker, replayed
@@ -74,6 +80,27 @@ nodes = st.recursive(
     ),
     max_leaves=7,
 )
+
+
+wide_leaves = st.sampled_from(
+    ["work", "work", "flaky", "timer", "approval", "deadline", "clear", "reach", "ask"]
+)
+wide = st.recursive(
+    wide_leaves.map(Node),
+    lambda inner: st.builds(
+        Node,
+        st.sampled_from(
+            ["sequence", "parallel", "first", "first", "some", "group", "scope", "lock", "undo"]
+            + ["finally", "loop"]
+        ),
+        st.lists(inner, min_size=1, max_size=3).map(tuple),
+    ),
+    max_leaves=8,
+)
+
+region = scope("region")
+desk = lock("desk")
+open_now = milestone("open-now")
 
 
 class Story:
@@ -137,8 +164,74 @@ def body_of(node: Node, story: Story) -> Process[[], str]:
                     return await all_of(node, at)
                 finally:
                     await work[f"{at}.last"](f"{at}.last")
+            case "first":
+                won = await first_of(
+                    f"race[{at}]",
+                    losers="finish" if len(at) % 3 == 0 else "cancel",
+                    **{
+                        f"b{number}": play(part, f"{at}.{number}")
+                        for number, part in enumerate(node.parts)
+                    },
+                )
+                return story.note(at, (won.name, won.value))
+            case "some":
+                need = (len(node.parts) + 1) // 2
+                try:
+                    some = await n_of(
+                        f"some[{at}]",
+                        need,
+                        *[play(part, f"{at}.{number}") for number, part in enumerate(node.parts)],
+                        losers="finish" if len(at) % 3 == 0 else "cancel",
+                    )
+                except ExceptionGroup as failed:
+                    return story.note(at, len(failed.exceptions))
+                if len(at) % 2:
+                    await some.rest()
+                return story.note(at, some.values)
+            case "group":
+                return await grown(node, at)
+            case "scope":
+                done = "cut"
+                async with region:
+                    done = await all_of(node, at)
+                return story.note(f"{at}.cut", (region.cancelled, done))
+            case "clear":
+                with section(at):
+                    await region.cancel()
+                return story.note(at, "cleared")
+            case "reach" | "ask":
+                with section(at):
+                    if node.kind == "ask":
+                        return story.note(at, await open_now.holds("open-now"))
+                    await open_now.reach()
+                    await open_now.leave()
+                    await open_now.reach()
+                return story.note(at, await open_now.reached(f"reached[{at}]"))
+            case "lock" if "~" not in at:
+                async with desk[at]:
+                    return await all_of(node, f"{at}~")
+            case "undo":
+                async with compensation() as undo:
+                    for number, _ in enumerate(node.parts):
+                        undo(work[f"{at}.{number}.undo"], f"{at}.{number}.undo")
+                    return await all_of(node, at)
             case _:
                 return await all_of(node, at)
+
+    async def grown(node: Node, at: str) -> str:
+        async with group(f"group[{at}]", str) as members:
+            for number, part in enumerate(node.parts):
+                members.add(play(part, f"{at}.{number}"))
+                if number == 0:
+                    story.note(f"{at}.first", await work[f"{at}.first"](f"{at}.first"))
+            match len(at) % 4:
+                case 0:
+                    await members.complete()
+                case 1:
+                    await members.cancel()
+                case 2:
+                    story.note(f"{at}.one", await members.join(need=1))
+            return story.note(at, await members.join())
 
     async def all_of(node: Node, at: str) -> str:
         return str([await play(part, f"{at}.{number}") for number, part in enumerate(node.parts)])
@@ -155,6 +248,8 @@ def kinds_of(node: Node, at: str = "b") -> dict[str, str]:
     if not node.parts:
         return {at: node.kind}
     turns = ["/0", "/1"] if node.kind == "loop" else [""]
+    if node.kind == "lock" and "~" not in at:
+        turns = ["~"]
     return {
         place: kind
         for turn in turns
@@ -289,6 +384,20 @@ def test_any_body_comes_to_the_same_end_whatever_dies(node, seed, deaths):
     assert set(stormy.effects.values()) <= {1}
 
 
+@settings(MANY, max_examples=300)
+@given(wide, st.integers(0, 2**32), st.integers(0, 8))
+def test_what_a_body_decides_is_decided_the_same_way_in_every_replay(node, seed, deaths):
+    """Races, groups, scopes, locks, milestones and promises tell one story, and each effect once."""
+    world = World(node, seed, deaths=deaths)
+    store = world.play()
+    assert store.acts == {}
+    assert store.state == "completed"
+    assert set(world.effects.values()) <= {1}
+    worker = Worker(store)
+    assert worker.runner.has_ended
+    assert worker.attempts == []
+
+
 @settings(MANY, max_examples=60)
 @given(nodes, st.integers(0, 2**32), st.integers(0, 8))
 def test_a_whole_replay_of_an_ended_run_does_nothing(node, seed, deaths):
@@ -338,3 +447,14 @@ def test_a_cancelled_run_ends_and_does_what_stands_in_its_finallys(node, seed, d
 def _attempt(event: dict[str, Any]) -> int:
     number: int = orjson.loads(event["entry"])["step"]["attempt"]
     return number
+
+
+@settings(MANY, max_examples=200)
+@given(wide, st.integers(0, 2**32), st.integers(0, 6))
+def test_cancelling_reaches_every_branch_of_every_word(node, seed, deaths):
+    """Whatever stands open when an operator cancels, the run ends and leaves nothing open."""
+    world = Cancelling(node, seed, deaths=deaths)
+    store = world.play()
+    assert store.acts == {}
+    assert store.state in {"completed", "cancelled"}
+    assert set(world.effects.values()) <= {1}

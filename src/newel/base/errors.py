@@ -562,12 +562,19 @@ class Suspended(Unwind):
 
 
 class Cancelled(Unwind):
-    """An operator cancelled the run, or a race, scope or group ended this branch."""
+    """An operator cancelled the run, or a race, scope or group ended this branch.
+
+    seq: the place in the journal of what ended it; 0 for an operator.
+    """
 
     def __init__(
-        self, *, by: Literal["run", "race", "scope", "group"] = "run", reason: str = ""
+        self,
+        *,
+        by: Literal["run", "race", "scope", "group"] = "run",
+        reason: str = "",
+        seq: int = 0,
     ) -> None:
-        self.by, self.reason = by, reason
+        self.by, self.reason, self.seq = by, reason, seq
         super().__init__(f"Cancelled by the {by}. {reason}".rstrip())
 
 

@@ -10,8 +10,8 @@ from uuid import UUID
 from newel.domain.change import Row
 from newel.domain.retry import Progress
 
-ActKind = Literal["step", "timer", "approval", "event"]
-ActState = Literal["attempting", "retrying", "parked", "open"]
+ActKind = Literal["step", "timer", "approval", "event", "child", "lock"]
+ActState = Literal["attempting", "retrying", "parked", "open", "held"]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -66,7 +66,7 @@ def _shown(value: Json) -> str:
         case bool():
             text = "yes" if value else "no"
         case list():
-            text = ", ".join(map(_shown, cast("list[Json]", value))) or "nothing"
+            text = ", ".join(map(_shown, value)) or "nothing"
         case dict():
             pairs = cast("Mapping[str, Json]", value).items()
             text = ", ".join(f"{name} {_shown(part)}" for name, part in pairs)

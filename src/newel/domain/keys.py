@@ -111,19 +111,20 @@ def base_of(key: str) -> str:
 class Claims:
     """Who has claimed which base key, in one run of a body; hands out the counters."""
 
-    __slots__ = ("_claims", "_open_forks")
+    __slots__ = ("_claims", "_open_forks", "_order")
 
     def __init__(self) -> None:
-        self._claims: dict[str, tuple[int, BranchPath]] = {}
-        self._open_forks: set[int] = set()
+        self._claims: dict[str, tuple[int, BranchPath, int]] = {}
+        self._open_forks: dict[int, int] = {}
+        self._order = 0
 
     def opened(self, fork: int) -> None:
         """Note that the branches of `fork` now run beside each other."""
-        self._open_forks.add(fork)
+        self._open_forks[fork] = self._order
 
     def joined(self, fork: int) -> None:
         """Note that `fork` has ended: what its branches claimed is no longer concurrent."""
-        self._open_forks.discard(fork)
+        self._open_forks.pop(fork, None)
 
     def claim(self, base: str, path: BranchPath) -> str:
         """Give the next key for `base` to the branch at `path`.
@@ -131,23 +132,34 @@ class Claims:
         Raises DuplicateKey if the earlier claim stands in a concurrent branch.
         """
         earlier = self._claims.get(base)
+        self._order += 1
         if earlier is None:
-            self._claims[base] = (1, path)
+            self._claims[base] = (1, path, self._order)
             key = base
         else:
-            count, claimed_by = earlier
-            if self._concurrent(claimed_by, path):
+            count, claimed_by, order = earlier
+            if self._concurrent(claimed_by, path, order):
                 raise DuplicateKey(key=base)
-            self._claims[base] = (count + 1, path)
+            self._claims[base] = (count + 1, path, self._order)
             key = f"{base}#{count + 1}"
         if len(key) > MAX_KEY_BYTES // 4 and len(key.encode()) > MAX_KEY_BYTES:
             raise NotJournalable(f"The key {key[:60]!r}… is longer than {MAX_KEY_BYTES} bytes.")
         return key
 
-    def _concurrent(self, one: BranchPath, other: BranchPath) -> bool:
-        for (fork, branch), (fork_of_other, branch_of_other) in zip(one, other, strict=False):
-            if fork != fork_of_other:
+    def _concurrent(self, earlier: BranchPath, later: BranchPath, order: int) -> bool:
+        """Whether the branch of the earlier claim, the `order`-th, runs beside that of the later.
+
+        Besides two branches of one open fork these are a straggler of a race and whoever went on
+        without it.
+        """
+        for (fork, branch), (fork_of_later, branch_of_later) in zip(earlier, later, strict=False):
+            if fork != fork_of_later:
                 return False
-            if branch != branch_of_other:
+            if branch != branch_of_later:
                 return fork in self._open_forks
-        return False
+        shorter = min(len(earlier), len(later))
+        beside = (earlier[shorter:] or later[shorter:])[:1]
+        if not beside:
+            return False
+        opened = self._open_forks.get(beside[0][0])
+        return opened is not None and (len(earlier) > len(later) or order > opened)

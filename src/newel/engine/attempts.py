@@ -44,7 +44,8 @@ _LONGEST_CODE: Final = 100
 class Begun:
     """What an attempt is made of: the call, its place, its limits.
 
-    doubted_at: when the intent of an earlier attempt in doubt was recorded, or None.
+    doubted_at: when the intent of an earlier attempt in doubt was recorded, or None. is_leaving:
+    whether its branch ends with it, so that what turns out not to have happened is not made again.
     call: how the code is called. limit: of the outcome, in bytes.
     """
 
@@ -59,6 +60,7 @@ class Begun:
     doubted_at: datetime | None = None
     call: Call = PLAIN
     limit: int = OUTCOME_LIMIT
+    is_leaving: bool = False
 
 
 def begun_of(run: Runner, opened: OpenAct, act: StepAct[Any], call: Call, limit: int) -> Begun:
@@ -79,6 +81,7 @@ def begun_of(run: Runner, opened: OpenAct, act: StepAct[Any], call: Call, limit:
         doubted_at=trouble.doubted_at if trouble.doubt is not None else None,
         call=call,
         limit=limit,
+        is_leaving=run.is_leaving(opened.key),
     )
 
 
@@ -151,6 +154,9 @@ async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> object
                 return value
             case Unclear():
                 done.unclear = True
+                return None
+            case Absent() if begun.is_leaving:
+                done.absent = True
                 return None
             case Absent():
                 done.redone = True

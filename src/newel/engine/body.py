@@ -1,8 +1,9 @@
 """Driving the body of one run: a plain synchronous loop, without tasks, I/O or clock.
 
 The runner drives the coroutine itself with `send` and `throw`. An act is an awaitable that
-yields itself; `parallel` yields its branches, which are driven here as sub-coroutines, each in
-a `contextvars` context of its own. From this follow, without further machinery:
+yields itself; `parallel`, races and groups yield their branches, which are driven here as
+sub-coroutines, each in a `contextvars` context of its own. From this follow, without further
+machinery:
 
 - running ahead is a loop that ends when every branch rests;
 - letting go of a run is throwing `Suspended` and dropping the coroutine;
@@ -10,7 +11,8 @@ a `contextvars` context of its own. From this follow, without further machinery:
 
 Which of several branches goes on first is decided by the place of its outcome in the journal
 (`seq`, a total order of wake-ups), live and in every replay alike, so that the body sees the
-same world every time (engine document, I10).
+same world every time (engine document, I10). What follows from the acts around it (a join, a
+freed lock) has no place of its own and comes first.
 """
 
 from __future__ import annotations
@@ -20,95 +22,69 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from newel.base.errors import ActReused, Cancelled, DefinitionError, NotDurable, Suspended
-from newel.domain.keys import BranchPath, Claims
+from newel.domain.keys import Claims
 from newel.domain.values import RunInfo
+from newel.engine.branches import Branch, Cancellation, CancelledBy, Joint, Ready
+from newel.engine.joints import OpenGroup, OpenRace
+from newel.engine.regions import Locks, Milestones, Scopes
+from newel.engine.unwinding import breaks_off
+from newel.engine.words import WORDS
 from newel.flow.act import Act, Fork
 from newel.flow.context import ATTEMPT, DRIVEN, FORMER_SECTIONS, MOMENT, SECTION, Driven, Moment
 from newel.flow.process import Process
 from newel.flow.regions import former_keys
 
 
-@dataclass(slots=True)
-class Ready:
-    """An outcome on its way into a branch: a value or an exception, and its moment."""
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What the journal says of an act that the body itself decides."""
 
-    value: object
-    error: BaseException | None
+    seq: int
     at: datetime
+    verb: str
 
 
-class Branch:
-    """One line of control: the body itself, or a branch of a `parallel`.
+class Recorder(Protocol):
+    """Who keeps what the body reaches; answers from the journal where it knows."""
 
-    forks: how many it has opened. is_cancelled: whether it is on its way out already; what it
-    still does in a `finally` is protected from the same cancellation.
-    """
+    def reached(self, key: str, act: Act[Any]) -> tuple[int, Ready] | None:
+        """A branch has come to an act of the world: its outcome, or None where there is none."""
+        ...
 
-    __slots__ = (
-        "act",
-        "context",
-        "coroutine",
-        "fork",
-        "forks",
-        "is_cancelled",
-        "key",
-        "moment",
-        "number",
-        "path",
-        "section",
-    )
+    def withdraw(self, key: str, act: Act[Any], by: CancelledBy) -> tuple[int, datetime] | None:
+        """Close an act that a branch rests at; None where it has to end by itself first."""
+        ...
 
-    def __init__(
-        self,
-        coroutine: Coroutine[Any, Any, object] | None,
-        context: Context,
-        *,
-        path: BranchPath,
-        moment: Moment,
-        fork: OpenFork | None = None,
-        number: int = 0,
-    ) -> None:
-        self.coroutine = coroutine
-        self.context = context
-        self.section = context.get(SECTION, "")
-        self.path = path
-        self.moment = moment
-        self.fork = fork
-        self.number = number
-        self.act: Act[object] | None = None
-        self.key = ""
-        self.forks = 0
-        self.is_cancelled = False
+    def decide(self, key: str, kind: str, verb: str, keys: tuple[str, ...]) -> Decided | None:
+        """Record what the body has decided; None where the journal says otherwise."""
+        ...
 
+    def cancelled_at(self, key: str) -> tuple[int, Ready] | None:
+        """Where the journal says that a branch was cancelled at an act of the body's own."""
+        ...
 
-class OpenFork:
-    """A `parallel` whose branches have not all ended."""
+    def released(self, lock: str) -> None:
+        """A lock that all runs share is given back."""
+        ...
 
-    __slots__ = ("errors", "id", "open", "owner", "values")
+    def is_declared(self, error: BaseException) -> bool:
+        """Whether an exception is a business end of the process."""
+        ...
 
-    def __init__(self, number: int, owner: Branch, width: int) -> None:
-        self.id = number
-        self.owner = owner
-        self.open = width
-        self.values: list[object] = [None] * width
-        self.errors: dict[int, BaseException] = {}
-
-
-def _as_it_is(key: str, _: tuple[str, ...]) -> str:
-    return key
+    def known_as(self, key: str, former: tuple[str, ...]) -> str:
+        """The key under which the run knows an act, of its own and its former ones."""
+        ...
 
 
 class Body:
     """One run's coroutine and branches; knows what is reached and what has ended.
 
-    reached: called for each act that a branch has come to, with its key. It answers with the
-    place in the journal of the act's outcome, and the outcome, or None where there is none:
-    then the branch rests until `resume` is called for its key. known_as: gives the key under which
-    the run knows an act, of its own and its former ones.
+    resting: branches that stand at an act of the world, by key. stray: a fault of a branch that
+    nobody waits for any more.
     """
 
     def __init__(
@@ -118,21 +94,30 @@ class Body:
         *,
         run: UUID,
         info: RunInfo,
-        reached: Callable[[str, Act[object]], tuple[int, Ready] | None],
-        known_as: Callable[[str, tuple[str, ...]], str] = _as_it_is,
+        recorder: Recorder,
     ) -> None:
-        self._reached = reached
-        self._known_as = known_as
+        self.recorder = recorder
         self._claims = Claims()
-        self._forks = 0
         self._order = 0
         self._ready: list[tuple[int, int, Branch, Ready]] = []
         self._live: dict[Branch, None] = {}
+        self._idle: dict[str, tuple[Branch, Callable[[], object]]] = {}
+        self._holders: dict[Joint, Branch] = {}
+        self._labels: dict[Joint, str] = {}
+        self.settling: list[tuple[Branch, int]] = []
+        self.groups: dict[object, OpenGroup] = {}
+        self.races: dict[object, OpenRace] = {}
+        self.scopes = Scopes(self)
+        self.locks = Locks(self)
+        self.milestones = Milestones(self)
+        self.joint_count = 0
         self.resting: dict[str, Branch] = {}
         self.driven = Driven(run=run, info=info, started_at=info.started_at)
-        self.has_ended = False
+        self.driven.is_declared = recorder.is_declared
+        self.has_returned = False
         self.value: object = None
         self.error: BaseException | None = None
+        self.stray: BaseException | None = None
         context = copy_context()
         moment = Moment(at=info.started_at)
         context.run(DRIVEN.set, self.driven)
@@ -142,6 +127,8 @@ class Body:
         self._root = Branch(coroutine, context, path=(), moment=moment)
         self._live[self._root] = None
 
+    # --- the ways in -----------------------------------------------------------------------
+
     def start(self) -> None:
         """Run the body until every branch rests or the body has ended."""
         self._advance(self._root, None)
@@ -150,12 +137,60 @@ class Body:
     def resume(self, key: str, seq: int, outcome: Ready) -> None:
         """Hand an outcome to the branch that rests at `key`, and run on."""
         branch = self.resting.pop(key)
-        self._enqueue(branch, seq, outcome)
+        self.enqueue(branch, seq, outcome)
         self._drain()
 
-    def is_cancelled(self, key: str) -> bool:
-        """Whether the branch that rests at `key` is on its way out already."""
-        return self.resting[key].is_cancelled
+    def cancel_idle(self) -> None:
+        """An operator ends the run: no branch waits for another any more."""
+        for key, (branch, forget) in list(self._idle.items()):
+            if 0 in branch.cancelled:
+                continue
+            assert branch.act is not None, "a branch that waits stands at an act"
+            withdrawn = self.recorder.withdraw(key, branch.act, "run")
+            if withdrawn is not None:
+                forget()
+                del self._idle[key]
+                seq, at = withdrawn
+                self.enqueue(branch, seq, Ready(None, Cancelled(), at))
+        self._drain()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the body has returned and nothing of it goes on.
+
+        A fault ends it at once; what still runs beside a business end is awaited.
+        """
+        if not self.has_returned:
+            return False
+        error = self.error
+        is_over = error is None or isinstance(error, Cancelled) or self.recorder.is_declared(error)
+        return not (is_over and self._holders)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing that the world does could let the body go on."""
+        return not self.resting and not self.has_ended
+
+    def waits_for(self) -> list[str]:
+        """The keys at which branches wait for other branches."""
+        return sorted(self._idle)
+
+    def is_leaving(self, key: str, *, by_operator: bool) -> bool:
+        """Whether the branch at `key` ends once its act has ended, whatever the act gives."""
+        branch = self.resting.get(key)
+        if branch is None or (branch.act is not None and branch.act.is_promise):
+            return False
+        return bool(branch.pending) or (by_operator and 0 not in branch.cancelled)
+
+    def is_protected(self, key: str) -> bool:
+        """Whether an operator's cancellation has been told to the branch at `key` already."""
+        branch = self.resting[key]
+        return 0 in branch.cancelled or (branch.act is not None and branch.act.is_promise)
+
+    def leaving_by(self, key: str) -> CancelledBy:
+        """What ends the branch at `key`."""
+        branch = self.resting.get(key)
+        return branch.pending[0].by if branch is not None and branch.pending else "run"
 
     def standing(self) -> Iterator[tuple[Coroutine[Any, Any, object], str]]:
         """The coroutines that are suspended, with the sections that each was begun in."""
@@ -173,20 +208,31 @@ class Body:
             _dismiss(branch)
         self._live.clear()
         self.resting.clear()
+        self._idle.clear()
+        self.driven.added.clear()
 
-    def _enqueue(self, branch: Branch, seq: int, outcome: Ready) -> None:
+    # --- the loop --------------------------------------------------------------------------
+
+    def enqueue(self, branch: Branch, seq: int, outcome: Ready) -> None:
+        """Let a branch go on with an outcome, when everything before `seq` has been told."""
         self._order += 1
         heappush(self._ready, (seq, self._order, branch, outcome))
 
+    def answer(self, branch: Branch, value: object = None) -> None:
+        """Let a branch go on at once."""
+        self.enqueue(branch, 0, Ready(value, None, branch.moment.at))
+
     def _drain(self) -> None:
         while self._ready:
-            _, _, branch, outcome = heappop(self._ready)
+            seq, _, branch, outcome = heappop(self._ready)
+            if seq and branch.pending and (error := branch.struck(seq)) is not None:
+                outcome = Ready(None, error, outcome.at)
+            if isinstance(outcome.error, Cancelled):
+                branch.unwinds(outcome.error)
             branch.moment.at = max(branch.moment.at, outcome.at)
             self._advance(branch, outcome)
 
     def _advance(self, branch: Branch, outcome: Ready | None) -> None:
-        if outcome is not None and isinstance(outcome.error, Cancelled):
-            branch.is_cancelled = True
         if branch.coroutine is None:
             self._end(branch, outcome)
             return
@@ -198,122 +244,225 @@ class Body:
             else:
                 yielded = branch.context.run(branch.coroutine.send, outcome.value)
         except StopIteration as stop:
-            self._end(branch, Ready(stop.value, None, branch.moment.at))
+            ended = Ready(stop.value, None, branch.moment.at)
         except BaseException as error:  # noqa: BLE001 - judged by whoever asked for the branch
-            self._end(branch, Ready(None, error, branch.moment.at))
+            ended = Ready(None, error, branch.moment.at)
         else:
+            if self.driven.added:
+                self._begin_added()
             self._arrive(branch, yielded)
+            return
+        if self.driven.added:
+            self._begin_added()
+        self._end(branch, ended)
 
     def _arrive(self, branch: Branch, yielded: object) -> None:
-        if isinstance(yielded, Act):
-            self._claim(branch, yielded)
-        elif isinstance(yielded, Fork):
-            self._split(branch, yielded)
+        handler = WORDS.get(type(yielded))
+        if handler is not None:
+            handler(self, branch, yielded)
+        elif isinstance(yielded, Act):
+            self.stand(branch, yielded)
         else:
-            self._enqueue(
-                branch,
-                0,
-                Ready(
-                    None,
-                    NotDurable(awaited=type(yielded).__name__, place=_place(branch)),
-                    branch.moment.at,
-                ),
-            )
-
-    def _claim(self, branch: Branch, act: Act[object]) -> None:
-        section = branch.context.get(SECTION, "")
-        try:
-            key = self._claims.claim(section + act.base, branch.path)
-            former = former_keys(act, section, branch.context.get(FORMER_SECTIONS, ()))
-            branch.key = self._known_as(key, former)
-        except DefinitionError as error:
-            self._enqueue(branch, 0, Ready(None, error, branch.moment.at))
-            return
-        branch.act = act
-        known = self._reached(branch.key, act)
-        if known is None:
-            self.resting[branch.key] = branch
-        else:
-            self._enqueue(branch, *known)
-
-    def _split(self, owner: Branch, fork: Fork[object]) -> None:
-        self._forks += 1
-        owner.forks += 1
-        opened = OpenFork(self._forks, owner, len(fork.branches))
-        self._claims.opened(opened.id)
-        for number, awaitable in enumerate(fork.branches):
-            branch = self._branch(owner, opened, number, awaitable)
-            if awaitable is None:
-                self._end(branch, None)
-            elif isinstance(awaitable, Act):
-                self._take(branch, awaitable)
-            else:
-                self._advance(branch, None)
-        if not fork.branches:
-            self._join(opened)
-
-    def _take(self, branch: Branch, act: Act[object]) -> None:
-        if act.is_awaited:
-            error = ActReused(act=act.base, place=str(act.place))
-            self._enqueue(branch, 0, Ready(None, error, branch.moment.at))
-            return
-        act.is_awaited = True
-        self._claim(branch, act)
-
-    def _branch(
-        self, owner: Branch, fork: OpenFork, number: int, awaitable: Awaitable[object] | None
-    ) -> Branch:
-        label = f"{owner.moment.branch}{owner.forks}.{number}/"
-        moment = Moment(at=owner.moment.at, branch=label)
-        coroutine: Coroutine[Any, Any, object] | None = None
-        context = owner.context
-        if awaitable is not None and not isinstance(awaitable, Act):
-            context = owner.context.copy()
-            context.run(MOMENT.set, moment)
-            coroutine = awaitable if isinstance(awaitable, Coroutine) else _awaiting(awaitable)
-        path = (*owner.path, (fork.id, number))
-        branch = Branch(coroutine, context, path=path, moment=moment, fork=fork, number=number)
-        branch.is_cancelled = owner.is_cancelled
-        if coroutine is not None:
-            self._live[branch] = None
-        return branch
+            refused = NotDurable(awaited=type(yielded).__name__, place=_place(branch))
+            self.enqueue(branch, 0, Ready(None, refused, branch.moment.at))
 
     def _end(self, branch: Branch, outcome: Ready | None) -> None:
         self._live.pop(branch, None)
         value = None if outcome is None else outcome.value
         error = None if outcome is None else outcome.error
-        fork = branch.fork
-        if fork is None:
-            self.has_ended, self.value, self.error = True, value, error
+        joint = branch.joint
+        if joint is None:
+            self.has_returned, self.value, self.error = True, value, error
             return
-        fork.values[branch.number] = value
-        if error is not None:
-            fork.errors[branch.number] = error
-        fork.owner.moment.at = max(fork.owner.moment.at, branch.moment.at)
-        fork.open -= 1
-        if fork.open == 0:
-            self._join(fork)
+        joint.live.pop(branch)
+        holder = self._holders[joint]
+        for left in branch.joints:  # stragglers of a branch that has ended belong to its owner
+            holder.joints[left] = None
+            self._holders[left] = holder
+        joint.ended(branch, value, error)
 
-    def _join(self, fork: OpenFork) -> None:
-        self._claims.joined(fork.id)
-        error = _joined_error([fork.errors[number] for number in sorted(fork.errors)])
-        value = None if error is not None else tuple(fork.values)
-        self._enqueue(fork.owner, 0, Ready(value, error, fork.owner.moment.at))
+    # --- acts ------------------------------------------------------------------------------
 
+    def claimed(self, branch: Branch, act: Act[Any]) -> str | None:
+        """Claim the act's key; where it cannot be had, the branch is told why."""
+        during = act.during
+        if during is not None and branch.coroutine is not None:
+            act.during = None
+            if breaks_off(branch.coroutine, during, self.recorder.is_declared):
+                self.enqueue(branch, 0, Ready(None, during, branch.moment.at))
+                return None
+        section = branch.context.get(SECTION, "")
+        try:
+            key = self._claims.claim(section + act.base, branch.path)
+            former = former_keys(act, section, branch.context.get(FORMER_SECTIONS, ()))
+            branch.key = self.recorder.known_as(key, former)
+        except DefinitionError as error:
+            self.enqueue(branch, 0, Ready(None, error, branch.moment.at))
+            return None
+        branch.act = act
+        return branch.key
 
-def _joined_error(errors: list[BaseException]) -> BaseException | None:
-    if not errors:
-        return None
-    for error in errors:
-        if not isinstance(error, Exception):
-            return error
-    return ExceptionGroup("branches of a parallel failed", [*_exceptions(errors)])
+    def stand(self, branch: Branch, act: Act[Any]) -> None:
+        """Stand at an act of the world until it has an outcome."""
+        key = self.claimed(branch, act)
+        if key is None:
+            return
+        known = self.recorder.reached(key, act)
+        if known is not None:
+            self.enqueue(branch, *known)
+            return
+        self.resting[key] = branch
+        if branch.pending and not act.is_promise:
+            self._withdraw(branch, branch.pending[0])
 
+    def decide_here(self, branch: Branch, act: Act[Any]) -> str | None:
+        """Claim the key of an act that the body itself decides; a cancelled branch stops at it."""
+        key = self.claimed(branch, act)
+        if key is None:
+            return None
+        known = self.recorder.cancelled_at(key)
+        if known is not None:
+            self.enqueue(branch, *known)
+            return None
+        if branch.pending:
+            first = branch.pending[0]
+            withdrawn = self.recorder.withdraw(key, act, first.by)
+            if withdrawn is not None:
+                seq, at = withdrawn
+                self.enqueue(branch, seq, Ready(None, first.error(), at))
+            return None
+        return key
 
-def _exceptions(errors: list[BaseException]) -> Iterator[Exception]:
-    for error in errors:
-        if isinstance(error, Exception):
-            yield error
+    def decide(self, key: str, kind: str, verb: str, keys: tuple[str, ...]) -> Decided | None:
+        """Record a decision of the body; None where the journal says otherwise."""
+        return self.recorder.decide(key, kind, verb, keys)
+
+    def idle(self, key: str, branch: Branch, forget: Callable[[], object]) -> None:
+        """Let a branch wait for another; `forget` takes it out of where it waits."""
+        self._idle[key] = (branch, forget)
+
+    def wakes(self, key: str) -> None:
+        """Note that the branch at `key` waits no more."""
+        del self._idle[key]
+
+    def heard_of(self, error: BaseException | None) -> None:
+        """Keep the fault of a branch that nobody waits for: the run must not hide it."""
+        if error is None or isinstance(error, Cancelled) or self.recorder.is_declared(error):
+            return
+        self.stray = self.stray or error
+
+    # --- branches --------------------------------------------------------------------------
+
+    def opened(self, joint: Joint, owner: Branch) -> int:
+        """Number a joint, and keep it with its owner."""
+        self.joint_count += 1
+        owner.forks += 1
+        owner.joints[joint] = None
+        self._holders[joint] = owner
+        self._labels[joint] = f"{owner.moment.branch}{owner.forks}"
+        self._claims.opened(self.joint_count)
+        return self.joint_count
+
+    def parted(self, joint: Joint) -> None:
+        """Note that what goes on beside the live branches of a joint may use their keys again."""
+        self._claims.joined(joint.id)
+
+    def closed(self, joint: Joint) -> None:
+        """Note that all branches of a joint have ended."""
+        holder = self._holders.pop(joint)
+        holder.joints.pop(joint, None)
+        self._claims.joined(joint.id)
+        for waiting in list(self.settling):
+            self.settle(*waiting)
+
+    def begin(
+        self,
+        joint: Joint,
+        owner: Branch,
+        number: int,
+        awaitable: Awaitable[object] | None,
+        context: Context,
+    ) -> Branch:
+        """Start one branch of a joint and let it go as far as it can."""
+        moment = Moment(at=owner.moment.at, branch=f"{self._labels[joint]}.{number}/")
+        coroutine: Coroutine[Any, Any, object] | None = None
+        if awaitable is not None and not isinstance(awaitable, (Act, Fork)):
+            context = context.copy()
+            context.run(MOMENT.set, moment)
+            coroutine = awaitable if isinstance(awaitable, Coroutine) else _awaiting(awaitable)
+        path = (*owner.path, (joint.id, number))
+        branch = Branch(coroutine, context, path=path, moment=moment, joint=joint, number=number)
+        branch.cancelled, branch.pending = owner.cancelled, owner.pending
+        joint.live[branch] = None
+        if awaitable is None:
+            self._end(branch, None)
+        elif coroutine is not None:
+            self._live[branch] = None
+            self._advance(branch, None)
+        else:
+            self._take(branch, awaitable)
+        return branch
+
+    def _take(self, branch: Branch, act: Any) -> None:  # Any: an Act or a Fork
+        if act.is_awaited:
+            name = getattr(act, "base", "parallel")
+            error = ActReused(act=name, place=str(act.place))
+            self.enqueue(branch, 0, Ready(None, error, branch.moment.at))
+            return
+        act.is_awaited = True
+        self._arrive(branch, act)
+
+    def _begin_added(self) -> None:
+        added, self.driven.added = self.driven.added, []
+        for group, awaitable, context in added:
+            opened = self.groups[group]
+            opened.members += 1
+            self.begin(opened, opened.owner, opened.members, awaitable, context)
+
+    def discard(self, awaitable: Awaitable[object] | None) -> None:
+        """Let go of a branch that never starts."""
+        if isinstance(awaitable, Coroutine):
+            awaitable.close()
+        elif isinstance(awaitable, Act):
+            awaitable.is_awaited = True
+
+    # --- cancelling ------------------------------------------------------------------------
+
+    def cancel(self, branch: Branch, cancellation: Cancellation, *, since: int = 0) -> None:
+        """End a branch, and what it has opened after the joint `since`, at the next durable act."""
+        is_news = branch.mark(cancellation)
+        for joint in list(branch.joints):
+            if joint.id > since:
+                for inner in list(joint.live):
+                    self.cancel(inner, cancellation)
+        if is_news:
+            self._withdraw(branch, cancellation)
+
+    def _withdraw(self, branch: Branch, cancellation: Cancellation) -> None:
+        act = branch.act
+        if act is None or act.is_promise:
+            return
+        if self.resting.get(branch.key) is branch:
+            withdrawn = self.recorder.withdraw(branch.key, act, cancellation.by)
+            if withdrawn is not None:
+                del self.resting[branch.key]
+                seq, at = withdrawn
+                self.enqueue(branch, seq, Ready(None, cancellation.error(), at))
+        elif branch.key in self._idle and self._idle[branch.key][0] is branch:
+            withdrawn = self.recorder.withdraw(branch.key, act, cancellation.by)
+            if withdrawn is not None:
+                _, forget = self._idle.pop(branch.key)
+                forget()
+                seq, at = withdrawn
+                self.enqueue(branch, seq, Ready(None, cancellation.error(), at))
+
+    def settle(self, branch: Branch, since: int) -> None:
+        """Let a branch go on if all that it has opened after the joint `since` has ended."""
+        if any(joint.id > since for joint in branch.joints):
+            return
+        if (branch, since) in self.settling:
+            self.settling.remove((branch, since))
+        self.answer(branch)
 
 
 async def _awaiting(awaitable: Awaitable[object]) -> object:

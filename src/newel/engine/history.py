@@ -17,6 +17,7 @@ _ASIDE: Final = frozenset(
     {"run.version_changed", "run.drifted", "wait.opened", "step.retried", "step.kept"}
 )
 _BY_HAND: Final = frozenset({"step.completed_by_hand", "step.skipped"})
+STARTED: Final = "started"
 
 
 @dataclass(slots=True)
@@ -33,6 +34,10 @@ class Recorded:
         """The leaf's own facts."""
         leaf: dict[str, Any] = orjson.loads(self.entry)
         return leaf
+
+    def verb(self) -> str:
+        """What an act of the body's own has decided; empty where this transition recorded it."""
+        return self.leaf()["data"]["verb"] if self.entry else ""
 
 
 @dataclass(slots=True)
@@ -159,5 +164,7 @@ class History:
             fingerprint = found.leaf()["data"].get("input_fp")
             if fingerprint is not None:
                 self.fingerprints[row["key"]] = fingerprint
+        if found.type == "act.recorded" and found.verb() == STARTED:
+            return  # a child run that is awaited: its end is the outcome
         self.outcomes[row["key"]] = found
         self.editions[row["key"]] = self.editions.get(row["key"], 0) + 1

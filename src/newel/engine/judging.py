@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from newel.audit import catalogue as facts
 from newel.base.errors import Cancelled, DefinitionError
 from newel.domain.keys import base_of
 from newel.engine.history import Recorded
@@ -124,7 +125,9 @@ class Judge:
         if known is not None and known.state == "attempting":
             return False
         if known is not None:
-            self._runner.withdraw(key, is_step=known.kind == "step")
+            is_step = known.kind == "step"
+            fact = facts.StepCancelled(by="run") if is_step else facts.WaitClosed(by="cancel")
+            self._runner.close(key, fact)
         return True
 
     def _gone(self, keys: list[str]) -> str:
@@ -228,6 +231,8 @@ _A: Final = {
     "form": "a form",
     "task": "a task",
     "event": "a wait for a message",
+    "child": "a child run",
+    "lock": "a lock",
 }
 
 

@@ -14,29 +14,46 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from datetime import datetime
+from typing import Any, Final, Literal, Protocol, cast
 from uuid import UUID
-
-import orjson
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
 from newel.base.codec import OUTCOME_LIMIT
-from newel.base.errors import Cancelled, NewelError, OutcomeUnreadable, Overdue
+from newel.base.errors import Cancelled, NewelError, OutcomeUnreadable
 from newel.base.ids import idempotency_key, reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Beside, Change, Entries, Head
 from newel.domain.retry import Retry
 from newel.domain.values import RunInfo
-from newel.engine import drifting
-from newel.engine.body import Body, Ready
+from newel.engine import children, drifting, resting
+from newel.engine.body import Body, Decided
+from newel.engine.branches import CancelledBy, Ready
 from newel.engine.history import History, Recorded
 from newel.engine.judging import Judge, never_awaited, other_kind
 from newel.engine.outcomes import decoded, failure_of, is_declared
 from newel.engine.vault import Sealer
 from newel.flow.act import Act, StepAct
+from newel.flow.children import SpawnAct
+from newel.flow.groups import Ending, Joining
+from newel.flow.locks import Acquiring
+from newel.flow.milestones import Marking
 from newel.flow.process import Process
+from newel.flow.races import Race
+from newel.flow.scopes import Clearing
+
+CANCELLED: Final = "cancelled"
+ANSWERS: Final = frozenset({"holds", "lacks"})
+_KINDS: Final[dict[type, str]] = {
+    Race: "race",
+    Joining: "group",
+    Ending: "group",
+    Clearing: "scope",
+    Acquiring: "lock",
+    Marking: "milestone",
+    SpawnAct: "spawn",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,14 +204,7 @@ class Runner:
         except NewelError as error:
             self.blocked = ("blocked", str(error))
             return self.settle()
-        self._body = Body(
-            self.process,
-            arguments,
-            run=self.id,
-            info=info,
-            reached=self._reached,
-            known_as=self.judge.known_as,
-        )
+        self._body = Body(self.process, arguments, run=self.id, info=info, recorder=self)
         self._body.start()
         self._open_arrived()
         return self.settle()
@@ -214,7 +224,8 @@ class Runner:
 
     # --- what the body reaches -------------------------------------------------------------
 
-    def _reached(self, key: str, act: Act[Any]) -> tuple[int, Ready] | None:
+    def reached(self, key: str, act: Act[Any]) -> tuple[int, Ready] | None:
+        """A branch has come to an act: give its outcome, or open it when all branches rest."""
         self.acts[key] = act
         if self.judge.unvisited:
             self.judge.unvisited.discard(key)
@@ -254,16 +265,66 @@ class Runner:
         value, error = decoded(key, act, recorded, self.opened)
         return Ready(value, error, recorded.at)
 
+    def cancelled_at(self, key: str) -> tuple[int, Ready] | None:
+        """Where the journal says that a branch was cancelled at an act of the body's own."""
+        self.judge.unvisited.discard(key)
+        recorded = self.history.outcomes.get(key)
+        if recorded is None or recorded.type != "act.recorded" or recorded.verb() != CANCELLED:
+            return None
+        return recorded.seq, Ready(None, Cancelled(), recorded.at)
+
+    def decide(self, key: str, kind: str, verb: str, keys: tuple[str, ...]) -> Decided | None:
+        """Record what the body has decided, or give what the journal holds of it.
+
+        None, and the run parks, where the code now decides otherwise than it did.
+        """
+        recorded = self.history.outcomes.get(key)
+        if recorded is None:
+            fact = facts.ActRecorded(kind=cast("Any", kind), verb=verb, keys=keys or None)
+            seq = self.record(fact, key=key)
+            at = self.entries.latest
+            self.history.outcomes[key] = Recorded(seq, "act.recorded", at, b"", None)
+            return Decided(seq, at, verb)
+        if recorded.type != "act.recorded" or not recorded.entry:
+            self.blocked = ("blocked", f"`{key}` was recorded as {recorded.type} by other code.")
+            return None
+        data = recorded.leaf()["data"]
+        is_answer = verb in ANSWERS and data["verb"] in ANSWERS
+        if (data["kind"], tuple(data.get("keys") or ())) != (kind, keys) or not (
+            is_answer or data["verb"] == verb
+        ):
+            went = ", ".join(data.get("keys") or ()) or data["verb"]
+            now = ", ".join(keys) or verb
+            self.blocked = ("blocked", f"`{key}` was decided by {went}; the code now says {now}.")
+            return None
+        return Decided(recorded.seq, recorded.at, data["verb"])
+
+    def is_declared(self, error: BaseException) -> bool:
+        """Whether an exception is a business end of the process."""
+        return is_declared(error, self.process.raises)
+
+    def released(self, lock: str) -> None:
+        """Give back a lock that all runs share."""
+        for key, act in list(self.open.items()):
+            if act.kind == "lock" and act.state == "held" and act.match == lock:
+                del self.open[key]
+                self.change.closed.append(key)
+                self.change.forget("open_act", key)
+
     def _open_arrived(self) -> None:
         while self._arrived and not self._is_stopped():
             arrived, self._arrived = self._arrived, []
             for key, act in arrived:
-                if key in self.history.outcomes or self.has_ended:
+                if key in self.history.outcomes or self.has_ended or self._has_broken():
                     continue
                 if self._is_cancelled_at(key):
                     self._cancel(key, act)
                 else:
                     self._begin(key, act)
+
+    def known_as(self, key: str, former: tuple[str, ...]) -> str:
+        """The key under which the run knows an act, of its own and its former ones."""
+        return self.judge.known_as(key, former)
 
     def _is_stopped(self) -> bool:
         """Whether nothing new may be begun, because of what the run has behind it."""
@@ -273,37 +334,91 @@ class Runner:
             self.blocked = self.blocked or why
         return why is not None
 
+    def _has_broken(self) -> bool:
+        """Whether a fault has ended the body: nothing of it begins any more."""
+        return self._body is not None and self._body.has_ended
+
     def _begin(self, key: str, act: Act[Any]) -> None:
         """Open an act, or go on with it; a call that cannot be opened is told to the body."""
         assert self._body is not None, "a run is begun before anything arrives"
+        refused = None
         try:
             self._arrive(self, key, act)
         except NewelError as error:
-            self._body.resume(key, 0, Ready(None, error, self.loaded.started_at))
+            refused = error
+        if refused is not None:  # told outside the handler: the body must not see it as its own
+            self._body.resume(key, 0, Ready(None, refused, self.loaded.started_at))
+
+    # --- cancelling ------------------------------------------------------------------------
+
+    def is_leaving(self, key: str) -> bool:
+        """Whether the branch at `key` ends with its act, whatever the act gives."""
+        body = self._body
+        return body is not None and body.is_leaving(key, by_operator=self.loaded.cancelling)
+
+    def leaving_by(self, key: str) -> CancelledBy:
+        """What ends the branch at `key`."""
+        return "run" if self._body is None else self._body.leaving_by(key)
+
+    def is_late(self, key: str) -> bool:
+        """Whether the run has gone on without the act at `key`, which is still in flight."""
+        return self._body is not None and self._body.is_leaving(key, by_operator=False)
+
+    def stop(self, key: str) -> None:
+        """Withdraw an act of a branch that is leaving, now that it can be."""
+        assert self._body is not None, "a run is begun before an act of it ends"
+        act = self.acts[key]
+        seq = self._withdrawn(key, act, self.leaving_by(key))
+        self._body.resume(key, seq, Ready(None, Cancelled(), self.entries.latest))
+        self._open_arrived()
 
     def _is_cancelled_at(self, key: str) -> bool:
         """Whether a cancelled run stops here; what is in flight, or in doubt, ends first."""
-        if not self.loaded.cancelling or self._body is None or self._body.is_cancelled(key):
+        if not self.loaded.cancelling or self._body is None or self._body.is_protected(key):
             return False
+        return self._may_withdraw(key)
+
+    def _may_withdraw(self, key: str) -> bool:
         known = self.open.get(key)
-        return known is None or known.state != "attempting"
+        if known is None:
+            return True
+        if known.kind == "child":
+            children.cancel(self, known)
+            return False
+        return known.state != "attempting" and known.trouble.doubt is None
 
     def _stop_cancelled(self) -> None:
         """Cancel what has come to rest since the request: it waits for nothing any more."""
         assert self._body is not None, "a run is begun before it settles"
         for key in list(self._body.resting):
-            if key in self.open and self._is_cancelled_at(key):
+            if key in self.open and key in self._body.resting and self._is_cancelled_at(key):
                 self._cancel(key, self.acts[key])
+        self._body.cancel_idle()
         self._open_arrived()
 
     def _cancel(self, key: str, act: Act[Any]) -> None:
         """Withdraw an act, and raise Cancelled where the body awaits it."""
         assert self._body is not None, "a run is begun before it is cancelled"
-        seq = self.withdraw(key, is_step=isinstance(act, StepAct))
+        seq = self._withdrawn(key, act, "run")
         outcome = Ready(None, Cancelled(), self.entries.latest)
         self._body.resume(key, seq, outcome)
 
-    def withdraw(self, key: str, *, is_step: bool) -> int:
+    def withdraw(self, key: str, act: Act[Any], by: CancelledBy) -> tuple[int, datetime] | None:
+        """Close an act whose branch is cancelled; None where it has to end by itself first."""
+        if not self._may_withdraw(key):
+            return None
+        self._arrived = [each for each in self._arrived if each[0] != key]
+        return self._withdrawn(key, act, by), self.entries.latest
+
+    def _withdrawn(self, key: str, act: Act[Any], by: CancelledBy) -> int:
+        kind: Any = _KINDS.get(type(act))
+        if isinstance(act, StepAct):
+            return self.close(key, facts.StepCancelled(by=by))
+        if kind is None:
+            return self.close(key, facts.WaitClosed(by="cancel"))
+        return self.close(key, facts.ActRecorded(kind=kind, verb=CANCELLED))
+
+    def close(self, key: str, fact: Any) -> int:  # Any: an outcome without a value
         """Close what is open of an act, and give its key the outcome that it was withdrawn."""
         known = self.open.pop(key, None)
         if known is not None and known.task_id is not None:
@@ -313,8 +428,9 @@ class Runner:
         if known is not None:
             self.change.closed.append(key)
             self.change.forget("open_act", key)
-        fact: Any = facts.StepCancelled(by="run") if is_step else facts.WaitClosed(by="cancel")
-        return self.record(fact, key=key)
+        seq = self.record(fact, key=key)
+        self.history.outcomes[key] = Recorded(seq, fact.type, self.entries.latest, b"", None)
+        return seq
 
     def withdrawn_task(self, act: OpenAct) -> dict[str, Any]:
         """The columns of a task that an update of its state must name."""
@@ -386,7 +502,7 @@ class Runner:
             facts.StepStarted(
                 idempotency_key=self.idempotency_key(act.key),
                 input_fp=fingerprint.hex(),
-                direction="act",
+                direction="undo" if self.acts[act.key].is_promise else "act",
             ),
             payload=payload,
             key=act.key,
@@ -405,15 +521,11 @@ class Runner:
         body = self._body
         if body is not None and self.loaded.cancelling:
             self._stop_cancelled()
-        if body is not None and body.has_ended and not self.has_ended:
-            why = self.judge.at_end(body) or never_awaited(body)
-            if why is None:
-                self._end(body)
-            else:
-                self.blocked = self.blocked or why
+        if body is not None and not self.has_ended:
+            resting.judge(self, body)
         self._note_moved()
         rests = self.has_ended or not (self.attempting or self.starting)
-        state, wake_at = self._state(rests=rests)
+        state, wake_at = resting.state_of(self, rests=rests)
         starting, self.starting = self.starting, []
         self.attempting.update(starting)
         self._note_moved()
@@ -423,7 +535,7 @@ class Runner:
         change.release = rests
         change.state, change.wake_at = state, wake_at if rests else None
         if state == "parked":
-            change.reason, change.addressee = self._why_parked()
+            change.reason, change.addressee = resting.why_parked(self)
         change.seal(self.entries, run_state=state if state != self.state else None)
         self.state = state
         self.change = Change(run=self.id, from_seq=change.to_seq)
@@ -443,7 +555,7 @@ class Runner:
         self.record(
             facts.RunVersionChanged(from_=before.version, to=self.version.version, check=check),
             process=self.version,
-            payload=None if check != "blocked" else self._sealed_why(),
+            payload=None if check != "blocked" else resting.sealed_why(self),
         )
         self.change.also(
             "moved",
@@ -453,102 +565,3 @@ class Runner:
                 "version": self.version.version,
             },
         )
-
-    def _state(self, *, rests: bool) -> tuple[str, datetime | None]:
-        if self.has_ended:
-            return self.state_at_end, None
-        if not rests:
-            self._note_unparked("running")
-            return "running", None
-        # what the body has not come to does not move it, whatever becomes of it
-        can_move = [
-            act for act in self.open.values() if act.state != "parked" and act.key in self.acts
-        ]
-        moments = [act.next_at or act.due_at for act in can_move]
-        if self.blocked is not None or not can_move:
-            self._note_parked()
-            return "parked", None
-        self._note_unparked("waiting")
-        known = [moment for moment in moments if moment is not None]
-        return "waiting", min(known, default=None)
-
-    def _note_parked(self) -> None:
-        if self.state == "parked":
-            return
-        keys = sorted(key for key, act in self.open.items() if act.state == "parked")
-        incidents = {act.incident_id for act in self.open.values() if act.incident_id is not None}
-        incident = reference("inc", incidents.pop()) if len(incidents) == 1 else None
-        payload = None
-        if self.blocked is not None or self.drifted:
-            payload = self._sealed_why()
-        self.record(
-            facts.RunParked(keys=tuple(keys), class_=self._class_parked(), incident=incident),
-            payload=payload,
-        )
-
-    def _sealed_why(self) -> bytes:
-        why = next(iter(self.drifted.values()), "") if self.blocked is None else self.blocked[1]
-        return self.sealer.seal(orjson.dumps({"why": why}))
-
-    def _note_unparked(self, state: str) -> None:
-        if self.state == "parked" and state != "parked":
-            self.record(facts.RunUnparked(by="retry"))
-
-    def _why_parked(self) -> tuple[str, str]:
-        if self.blocked is not None:
-            return self.blocked[0], "maintainers"
-        for act in self.open.values():
-            if act.state == "parked":
-                return act.reason or "unknown", act.owner or self.process.owner or "it"
-        return "bug", "maintainers"
-
-    def _class_parked(self) -> Any:
-        if self.blocked is not None:
-            return self.blocked[0]
-        for act in self.open.values():
-            if act.state == "parked":
-                known = act.trouble.failure_class or "outcome-unknown"
-                return drifting.DRIFTED if act.reason == drifting.DRIFTED else known
-        return "bug"
-
-    def _end(self, body: Body) -> None:
-        error = body.error
-        if error is None:
-            self._complete(body.value)
-        elif isinstance(error, Cancelled):
-            self.has_ended, self.state_at_end = True, "cancelled"
-            self.record(facts.RunCancelled(undone=(), kept=()))
-        elif is_declared(error, self.process.raises):
-            self.has_ended, self.state_at_end = True, "failed"
-            key = error.key if isinstance(error, Overdue) else None
-            self.record(
-                facts.RunFailed(error=type(error).__name__, key=key),
-                process=self.version,
-                payload=self.sealer.seal(orjson.dumps({"message": str(error)})),
-            )
-        else:
-            self.blocked = ("bug", failure_of(error))
-
-    def _complete(self, value: object) -> None:
-        try:
-            limit = self.host.limits.outcome_bytes
-            text, _ = self.process.result.round_trip(value, limit=limit)
-        except NewelError as error:
-            self.blocked = ("bug", str(error))
-            return
-        payload = self.sealer.seal(text)
-        elapsed = self.moment - self.loaded.started_at
-        self.has_ended, self.state_at_end = True, "completed"
-        self.record(
-            facts.RunCompleted(
-                outcome_digest=self.sealer.digest(payload),
-                active_us=_microseconds(self.history.active()),
-                elapsed_us=_microseconds(elapsed),
-            ),
-            process=self.version,
-            payload=payload,
-        )
-
-
-def _microseconds(span: timedelta) -> int:
-    return max(span // timedelta(microseconds=1), 0)

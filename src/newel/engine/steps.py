@@ -25,7 +25,7 @@ from newel.domain.retry import Retry, begun, next_round
 from newel.domain.transitions import MAX_CRASHES, Park, Repeat, after_error, after_unclear
 from newel.domain.values import Call, Effect
 from newel.engine import granting
-from newel.engine.body import Ready
+from newel.engine.branches import Ready
 from newel.engine.history import Recorded
 from newel.engine.outcomes import answer, answer_payload
 from newel.engine.runner import Runner
@@ -41,7 +41,8 @@ class Finished:
     """How one attempt ended. text, value: the result as JSON and as the body sees it.
 
     error: a StepError, or an answer that the step declared. unclear: `verify` could not tell.
-    adopted: the result was found by `verify`, not made by this attempt.
+    adopted: the result was found by `verify`, not made by this attempt. absent: `verify` has found
+    that a lost call had no effect, and its branch is leaving, so it was not made again.
     ride: the transaction of a transactional step, waiting for its outcome.
     """
 
@@ -54,6 +55,7 @@ class Finished:
     error: Exception | None = None
     unclear: bool = False
     adopted: bool = False
+    absent: bool = False
     redone: bool = False
     effect: Effect | None = None
     calls: list[Call] = field(default_factory=list)
@@ -192,10 +194,14 @@ def _after_crash(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
         _park(run, opened, "bug", None)
     elif how == "ask":
         _park(run, opened, "unknown", None)
+    elif how == "repeat" and not act.step.options.transactional:
+        opened.trouble = replace(trouble, doubt=None, doubted_at=None)
+        if run.is_leaving(opened.key):
+            _give_up(run, opened)
+            return
+        _note(run, opened, facts.StepResolved(how="redone"))
+        _intend(run, opened)
     else:
-        if how == "repeat" and not act.step.options.transactional:
-            opened.trouble = replace(trouble, doubt=None, doubted_at=None)
-            _note(run, opened, facts.StepResolved(how="redone"))
         _intend(run, opened)
 
 
@@ -216,13 +222,23 @@ def finish(run: Runner, done: Finished, view: IncidentView | None) -> None:
     act = run.acts.get(done.key)
     if opened is None or not isinstance(act, StepAct) or opened.attempt != done.attempt:
         return  # an operator has resolved the key meanwhile; its outcome stands
-    if done.error is None and not done.unclear:
+    if done.absent:
+        opened.trouble = replace(opened.trouble, doubt=None, doubted_at=None)
+        _note(run, opened, facts.StepResolved(how="absent"))
+        _give_up(run, opened)
+    elif done.error is None and not done.unclear:
         _succeed(run, opened, act, done)
     elif isinstance(done.error, StepError) or done.unclear:
         _fail(run, opened, act, done, view)
     else:
         assert done.error is not None, "an attempt without a result has an error"
         _answer(run, opened, done.error, done, cause="answer")
+
+
+def _give_up(run: Runner, opened: OpenAct) -> None:
+    """Withdraw a step whose branch is leaving, now that nothing of it is in flight or in doubt."""
+    opened.state = "retrying"
+    run.stop(opened.key)
 
 
 def _succeed(run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished) -> None:
@@ -237,6 +253,7 @@ def _succeed(run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished) ->
             outcome_digest=run.sealer.digest(payload),
             changed=None if effect is None else effect.changed,
             adopted=True if done.adopted or (effect is not None and effect.adopted) else None,
+            late=run.is_late(opened.key) or None,
             duration_us=done.duration // _MICROSECOND,
         ),
         payload=payload,
@@ -271,6 +288,7 @@ def _answer(
             error=type(error).__name__,
             cause=cause,
             outcome_digest=run.sealer.digest(payload),
+            late=run.is_late(opened.key) or None,
             duration_us=done.duration // _MICROSECOND,
         ),
         payload=payload,
@@ -307,6 +325,9 @@ def _fail(
             _note(run, opened, facts.StepInDoubt(cause="lost_answer", policy=doubt_policy(act)))
     attempts = 1 if before.progress is None else before.progress.slot + 1  # of this round
     opened.trouble = replace(following.trouble, crashes=0)
+    if run.is_leaving(opened.key) and opened.trouble.doubt is None:
+        _give_up(run, opened)
+        return
     if isinstance(following, Repeat):
         if following.round_failed:
             _note_round(run, opened, following.at, attempts=attempts)

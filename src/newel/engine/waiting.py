@@ -13,7 +13,7 @@ from newel.base.errors import DefinitionError, Overdue
 from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
 from newel.domain.people import Person, Team
-from newel.engine.body import Ready
+from newel.engine.branches import Ready
 from newel.engine.history import Recorded
 from newel.engine.runner import Runner
 from newel.flow.act import WaitAct

@@ -7,7 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from newel.domain.values import RunInfo
-from newel.engine.body import Body, Ready
+from newel.base.errors import Cancelled
+from newel.engine.body import Body, Decided
+from newel.engine.branches import CancelledBy, Ready
+from newel.engine.outcomes import is_declared
 from newel.flow.act import Act
 from newel.flow.process import Process
 
@@ -21,7 +24,7 @@ class Driving:
     def __init__(self, process: Process[..., Any], *args: object, **journal: Ready) -> None:
         """Start the body; outcomes that the journal already holds are given at once."""
         self.acts: dict[str, Act[object]] = {}
-        self.reached: list[str] = []
+        self.reached_keys: list[str] = []
         self.answered: dict[str, tuple[int, Ready]] = {
             key: (number, ready) for number, (key, ready) in enumerate(journal.items(), 1)
         }
@@ -29,13 +32,18 @@ class Driving:
             id="run_x", process=process.name, subject=None, started_at=START, started_by="svc_test"
         )
         arguments = dict(zip(process.signature.parameters, args, strict=False))
-        self.body = Body(process, arguments, run=RUN, info=info, reached=self._reached)
+        self.decided: dict[str, Decided] = {}
+        self.in_flight: set[str] = set()
+        self._declared = process.raises
+        self._seq = len(self.answered)
+        self.body = Body(process, arguments, run=RUN, info=info, recorder=self)
 
     @classmethod
     def again(cls, process: Process[..., Any], earlier: Driving, *args: object) -> Driving:
         """Replay: a new body with all outcomes of an earlier one."""
         replay = cls(process, *args)
         replay.answered = dict(earlier.answered)
+        replay.decided = dict(earlier.decided)
         replay.start()
         return replay
 
@@ -44,16 +52,53 @@ class Driving:
         self.body.start()
         return self
 
-    def _reached(self, key: str, act: Act[object]) -> tuple[int, Ready] | None:
-        self.reached.append(key)
+    def reached(self, key: str, act: Act[Any]) -> tuple[int, Ready] | None:
+        """Answer from what was given."""
+        self.reached_keys.append(key)
         self.acts[key] = act
         return self.answered.get(key)
 
+    def cancelled_at(self, key: str) -> tuple[int, Ready] | None:
+        """Answer from what was withdrawn."""
+        return self.answered.get(key)
+
+    def withdraw(self, key: str, act: Act[Any], by: CancelledBy) -> tuple[int, datetime] | None:
+        """Close what does not run."""
+        if key in self.in_flight:
+            return None
+        seq, at = self._next()
+        self.answered[key] = (seq, Ready(None, Cancelled(by=by), at))
+        return seq, at
+
+    def decide(self, key: str, kind: str, verb: str, keys: tuple[str, ...]) -> Decided | None:
+        """Keep a decision, or give the one that was kept."""
+        known = self.decided.get(key)
+        if known is None:
+            seq, at = self._next()
+            known = self.decided[key] = Decided(seq, at, verb)
+        return known
+
+    def known_as(self, key: str, former: tuple[str, ...]) -> str:
+        """No key is known by another name here."""
+        return key
+
+    def released(self, lock: str) -> None:
+        """Locks of all runs are not played here."""
+
+    def is_declared(self, error: BaseException) -> bool:
+        """As the process says."""
+        return is_declared(error, self._declared)
+
+    def _next(self) -> tuple[int, datetime]:
+        self._seq += 1
+        return self._seq, START + timedelta(seconds=self._seq)
+
     def give(self, key: str, value: object = None, error: BaseException | None = None) -> None:
         """Record an outcome one second after the last, and hand it to the body."""
-        seq = len(self.answered) + 1
-        ready = Ready(value, error, START + timedelta(seconds=seq))
+        seq, at = self._next()
+        ready = Ready(value, error, at)
         self.answered[key] = (seq, ready)
+        self.in_flight.discard(key)
         self.body.driven.is_live = True
         self.body.resume(key, seq, ready)
 

@@ -219,7 +219,7 @@ class TestKeys:
         run = started(body)
         for _ in range(3):
             run.give(run.resting[0])
-        assert run.reached == ["laptop/a%2Fb/double", "laptop/a%2Fb/double[h]", "double"]
+        assert run.reached_keys == ["laptop/a%2Fb/double", "laptop/a%2Fb/double[h]", "double"]
 
     def test_a_section_of_one_branch_is_not_seen_by_another(self):
         """Each branch has a context of its own."""
@@ -280,7 +280,7 @@ class TestKeys:
         run = started(body)
         for _ in range(4):
             run.give(run.resting[0])
-        assert run.reached == ["double", "pause", "double#2", "pause#2"]
+        assert run.reached_keys == ["double", "pause", "double#2", "pause#2"]
 
 
 class TestWords:
@@ -398,12 +398,12 @@ class TestLettingGo:
 
         run = started(body)
         assert run.resting == ["double[x]", "double[y]", "double[z]"]
-        reached = list(run.reached)
+        reached = list(run.reached_keys)
         run.body.dismiss()
         del run.body
         gc.collect()
         assert ran == []
-        assert run.reached == reached
+        assert run.reached_keys == reached
 
     def test_putting_down_twice_is_harmless(self):
         """Whoever lets go second finds nothing to do."""

@@ -105,7 +105,7 @@ class StepInDoubt(AuditEvent):
 class StepResolved(AuditEvent):
     """The doubt is settled."""
 
-    how: Literal["adopted", "redone", "person"]
+    how: Literal["adopted", "redone", "absent", "person"]
     http: Http | None = None
 
 

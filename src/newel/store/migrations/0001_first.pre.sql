@@ -150,8 +150,10 @@ create table newel.audit_stream (
 create table newel.open_act (
     run_id        uuid not null,
     key           text collate "C" not null,
-    kind          text not null check (kind in ('step', 'timer', 'approval', 'event')),
-    state         text not null check (state in ('attempting', 'retrying', 'parked', 'open')),
+    kind          text not null check (kind in ('step', 'timer', 'approval', 'event', 'child',
+                                                'lock')),
+    state         text not null check (state in ('attempting', 'retrying', 'parked', 'open',
+                                                 'held')),
     attempt       integer not null default 0,
     next_at       timestamptz,
     due_at        timestamptz,
@@ -176,16 +178,23 @@ create table newel.open_act (
         check (state <> 'parked' or (reason is not null and owner is not null)),
     constraint steps_are_not_waits
         check ((kind = 'step') = (state in ('attempting', 'retrying', 'parked'))),
+    constraint only_a_lock_is_held
+        check (state <> 'held' or (kind = 'lock' and match is not null)),
     constraint a_wait_has_one_of_timer_task_event
         check (kind = 'step'
                or (kind = 'timer' and due_at is not null and task_id is null and match is null)
                or (kind = 'approval' and task_id is not null)
-               or (kind = 'event' and task_id is null))
+               or (kind in ('event', 'child', 'lock') and task_id is null))
 ) with (fillfactor = 70);
 create unique index open_act_effect on newel.open_act (effect_key)
     where effect_key is not null and state = 'attempting';
 create index open_act_incident on newel.open_act (incident_id) where incident_id is not null;
 create index open_act_event on newel.open_act (key, match) where kind = 'event';
+-- A lock that all runs share: one act holds it; the others wait in the order they asked.
+create unique index open_act_lock on newel.open_act (match)
+    where kind = 'lock' and state = 'held';
+create index open_act_lock_queue on newel.open_act (match, opened_at, run_id)
+    where kind = 'lock' and state = 'open';
 
 -- Human work.
 create table newel.task (
