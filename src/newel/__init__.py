@@ -31,6 +31,7 @@ from newel.domain.values import (
     Account,
     AttemptInfo,
     Decision,
+    Done,
     Found,
     RunInfo,
     Unclear,
@@ -39,6 +40,7 @@ from newel.flow.ambient import log, new_id, now, this_attempt, this_run
 from newel.flow.children import Child, spawn
 from newel.flow.compensation import Compensation, compensation
 from newel.flow.database import Connection
+from newel.flow.forms import form
 from newel.flow.groups import Group, group
 from newel.flow.locks import Lock, lock
 from newel.flow.milestones import Milestone, milestone
@@ -63,6 +65,7 @@ __all__ = [
     "Connection",
     "ContractDrift",
     "Decision",
+    "Done",
     "Event",
     "Forbidden",
     "Found",
@@ -96,6 +99,7 @@ __all__ = [
     "compensation",
     "days",
     "first_of",
+    "form",
     "group",
     "hours",
     "lock",

@@ -33,7 +33,7 @@ from newel.run r, generate_series(1, 4) s
 """
 _ACTS = """
 insert into newel.open_act (run_id, key, kind, state, opened_at, due_at, match)
-select id, 'pause', 'event', 'open', now(), null, id::text from newel.run where finished_at is null
+select id, 'pause', 'event', 'open', now(), null, 'pause', id::text from newel.run where finished_at is null
 """
 
 

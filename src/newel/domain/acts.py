@@ -10,7 +10,7 @@ from uuid import UUID
 from newel.domain.change import Row
 from newel.domain.retry import Progress
 
-ActKind = Literal["step", "timer", "approval", "event", "child", "lock"]
+ActKind = Literal["step", "timer", "approval", "form", "event", "child", "lock"]
 ActState = Literal["attempting", "retrying", "parked", "open", "held"]
 
 
@@ -75,7 +75,12 @@ def _moment(value: Any) -> Any:  # Any: JSON
 
 @dataclass(slots=True, kw_only=True)
 class OpenAct:
-    """One open act of a run; the columns of `newel.open_act`."""
+    """One open act of a run; the columns of `newel.open_act`.
+
+    asked: what the author asked of a wait, as it was last seen; a moment that an operator has
+    moved stands in `due_at` alone. reminders: how many were sent. Both are kept in `detail`, as
+    the trouble of a step is.
+    """
 
     key: str
     kind: ActKind
@@ -95,20 +100,34 @@ class OpenAct:
     reason: str | None = None
     owner: str | None = None
     task_id: UUID | None = None
+    event: str | None = None
     match: str | None = None
+    asked: Row | None = None
+    reminders: int = 0
     trouble: Trouble = field(default_factory=Trouble)
 
     @classmethod
     def of(cls, row: Any) -> OpenAct:  # Any: a database record
         """The act of a row."""
-        columns = {name: row[name] for name in cls.__slots__ if name != "trouble"}
-        return cls(**columns, trouble=Trouble.of(row["detail"]))
+        columns = {name: row[name] for name in _COLUMNS}
+        detail = row["detail"] or {}
+        return cls(
+            **columns,
+            asked=detail.get("asked"),
+            reminders=detail.get("reminders", 0),
+            trouble=Trouble.of(detail),
+        )
 
     def row(self, run: UUID) -> Row:
         """The act as a row of `newel.open_act`."""
-        shape: Row = {name: getattr(self, name) for name in self.__slots__ if name != "trouble"}
+        shape: Row = {name: getattr(self, name) for name in _COLUMNS}
         shape["run_id"] = str(run)
-        shape["detail"] = self.trouble.row() or None
+        detail = self.trouble.row()
+        if self.asked is not None:
+            detail["asked"] = self.asked
+        if self.reminders:
+            detail["reminders"] = self.reminders
+        shape["detail"] = detail or None
         return shape
 
     @property
@@ -120,3 +139,8 @@ class OpenAct:
     def round(self) -> int:
         """Which round is running, from 1."""
         return 1 if self.trouble.progress is None else self.trouble.progress.round
+
+
+_COLUMNS: Final = tuple(
+    each.name for each in fields(OpenAct) if each.name not in {"asked", "reminders", "trouble"}
+)

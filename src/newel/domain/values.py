@@ -48,6 +48,18 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """That a person did what a task asked for by hand.
+
+    by: the person's opaque reference. at: aware, the database's clock.
+    """
+
+    by: str
+    note: str = ""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One HTTP call, as it may be recorded: the path is a template, bodies stay out."""
 

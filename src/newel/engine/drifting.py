@@ -57,6 +57,15 @@ def _wait_input(spec: WaitSpec) -> bytes:
     return orjson.dumps(known, option=orjson.OPT_SORT_KEYS)
 
 
+def is_changed(run: Runner, key: str, act: Act[Any], recorded: Recorded) -> bool:
+    """Whether a finished act is called with another input now, as far as that matters."""
+    known = run.history.fingerprints.get(key)
+    text = None if known is None else input_of(act)
+    if text is None or known == run.digest(text).hex():
+        return False
+    return isinstance(act, StepAct) or _matters(run, key, text, recorded)
+
+
 def has_drifted(run: Runner, key: str, act: Act[Any], recorded: Recorded) -> bool:
     """Whether a finished act stops its branch, because its input is another than it was."""
     known = run.history.fingerprints.get(key)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from functools import cached_property
+from typing import Any, Final, Literal, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
@@ -13,7 +14,13 @@ import orjson
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
-from newel.base.errors import AlreadyStarted, NotFound, StoreError
+from newel.base.errors import (
+    AlreadyStarted,
+    DefinitionError,
+    InvalidInput,
+    NotFound,
+    StoreError,
+)
 from newel.base.ids import parse_reference, reference
 from newel.domain.change import Beside, Change
 from newel.domain.people import Person
@@ -21,16 +28,18 @@ from newel.engine import commands, ticketing
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.intake import Intake
 from newel.engine.loading import with_former
-from newel.engine.messages import Messages
+from newel.engine.messages import Message, Messages, Sent
 from newel.engine.operating import Operating, with_streams
 from newel.engine.starting import Start, born
 from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
 from newel.flow import refusals
-from newel.flow.process import Process
+from newel.flow.process import Process, written
+from newel.flow.reading import events as awaited_events
 from newel.flow.reading import sites
 from newel.flow.step import Step
+from newel.flow.waits import Event
 from newel.store import migrate, registry, runs
 from newel.store.changes import RARE_REFUSED, apply
 from newel.store.database import Connection, Database
@@ -39,6 +48,7 @@ _TRIES: Final = 5
 _FIRST_CAME_ANOTHER: Final = frozenset({RARE_REFUSED, "23505", "40P01"})
 """Refused rows, a unique violation, a deadlock: the next look sees what the other start made."""
 
+T = TypeVar("T")
 Source = Literal["api", "console", "webhook", "schedule", "cli", "run"]
 
 
@@ -61,6 +71,7 @@ class Engine:
         processes: Sequence[Process[..., Any]],  # Any: each has its own result
         *,
         connectors: Sequence[Probed] = (),
+        events: Sequence[Event[Any]] = (),  # Any: each has its own payload
         desk: ticketing.Desk | None = None,
         worker: WorkerSettings | None = None,
     ) -> None:
@@ -83,6 +94,7 @@ class Engine:
             tell=self._tell,
         )
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
+        self._events = tuple(events)
         self.teller: Teller | None = None
 
     def _tell(self, change: Change) -> None:
@@ -97,6 +109,7 @@ class Engine:
         wrong with processes and the steps they are seen to call (F701 to F708).
         """
         refusals.check(refusals.registered(self.processes.values(), _steps))
+        _ = self.events
         await migrate.check(self.database.fetch)
         for process in self.processes.values():
             await self._register(process)
@@ -273,6 +286,10 @@ class Engine:
             self._operating, task, approved=approved, actor=actor, comment=comment
         )
 
+    async def fill(self, task: UUID, value: object = None, *, actor: Actor, note: str = "") -> None:
+        """Fill in a form, or say that work by hand is done; errors as in `commands.fill`."""
+        await commands.fill(self._operating, task, value, actor=actor, note=note)
+
     async def retry(self, run: UUID, key: str | None = None, *, actor: Actor) -> None:
         """Try a parked or waiting step again; errors as in `commands.retry`."""
         await commands.retry(self._operating, run, key, actor=actor)
@@ -296,6 +313,91 @@ class Engine:
     async def cancel(self, run: UUID, *, actor: Actor, reason: str) -> None:
         """Ask for the end of a run; errors as in `commands.cancel`."""
         await commands.cancel(self._operating, run, actor=actor, reason=reason)
+
+    # --- messages from outside --------------------------------------------------------------
+
+    @cached_property
+    def events(self) -> Mapping[str, Event[Any]]:  # Any: as above
+        """Every event that somebody may send, by name: declared here, or waited for by a process.
+
+        Raises DefinitionError if one name stands for two kinds of payload.
+        """
+        found: dict[str, Event[Any]] = {}
+        seen = (event for each in self.processes.values() for event in awaited_events(each))
+        for event in (*self._events, *seen):
+            known = found.setdefault(event.name, event)
+            if (known.payload, known.is_buffered) != (event.payload, event.is_buffered):
+                raise DefinitionError(
+                    f"Two events are named `{event.name}`.",
+                    fix="declare it once, at module level, and import it.",
+                )
+        return found
+
+    async def send(
+        self,
+        event: Event[T],
+        payload: T,
+        *,
+        actor: Actor,
+        match: str | None = None,
+        to: UUID | None = None,
+        event_id: str | None = None,
+        source: str = "api",
+    ) -> Sent:
+        """Send an event to a wait with the same `match`, or to one run; once per event id.
+
+        Raises NotJournalable for a payload of another type, InvalidInput for neither or a bad
+        address, or for an event id that was used before for something else.
+        """
+        text, _ = event.codec.round_trip(payload)
+        return await self._send(event, text, actor, match, to, event_id, source)
+
+    async def send_document(
+        self,
+        name: str,
+        document: object,
+        *,
+        actor: Actor,
+        match: str | None = None,
+        to: UUID | None = None,
+        event_id: str | None = None,
+        source: str = "api",
+    ) -> Sent:
+        """Send an event by its name, with what a caller sent as its payload.
+
+        document: JSON data; validated before it is kept. Raises NotFound for an event that no
+        process waits for, InvalidInput by field, and as `send`.
+        """
+        event = self.events.get(name)
+        if event is None:
+            raise NotFound(kind="event", reference=name)
+        text = event.codec.dump(event.codec.accept(written(document)))
+        return await self._send(event, text, actor, match, to, event_id, source)
+
+    async def _send(
+        self,
+        event: Event[Any],  # Any: as above
+        payload: bytes,
+        actor: Actor,
+        match: str | None,
+        to: UUID | None,
+        event_id: str | None,
+        source: str,
+    ) -> Sent:
+        if match is None and to is None:
+            raise InvalidInput({"match": "is missing: give it, or the run that this is sent to"})
+        if to is not None and not await runs.exists(self.database, to):
+            raise NotFound(kind="run", reference=reference("run", to))
+        message = Message(
+            name=event.name,
+            payload=payload,
+            source=source,
+            event_id=event_id or self._ids.event_id(),
+            match=match,
+            to=to,
+            is_buffered=event.is_buffered,
+        )
+        return await self.messages.send(message, actor)
 
     # --- who acts ---------------------------------------------------------------------------
 

@@ -153,7 +153,7 @@ class History:
     def _take_outcome(self, row: Any) -> None:  # Any: a record
         found = Recorded(row["seq"], row["type"], row["occurred_at"], row["entry"], row["payload"])
         if found.type == "wait.closed" and found.leaf()["data"]["by"] == "decision":
-            return  # the outcome of an approval is its task.decided
+            return  # the outcome of a task is its task.decided
         if found.type == "task.decided":
             leaf = found.leaf()
             if leaf["data"]["decision"] == "approve":

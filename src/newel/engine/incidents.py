@@ -29,7 +29,7 @@ from newel.base.errors import NotFound, NotWaiting, StepError
 from newel.base.ids import reference
 from newel.domain.change import Beside, Change
 from newel.engine import commands, ticketing
-from newel.engine.messages import Messages
+from newel.engine.messages import Message, Messages
 from newel.engine.operating import Operating, command, with_streams
 from newel.engine.runner import Circuit, Host, Runner
 from newel.engine.starting import Start, born
@@ -260,12 +260,14 @@ class Incidents:
             incident = reference("inc", row["id"])
             minutes = int((row["as_of"] - row["opened_at"]).total_seconds() // 60)
             await self._messages.send(
-                ticketing.HEALED.name,
-                match=incident,
-                payload=ticketing.healed_payload(at=row["as_of"], minutes=minutes),
-                source="newel",
-                event_id=f"healed/{incident}",
-                actor=actor,
+                Message(
+                    name=ticketing.HEALED.name,
+                    match=incident,
+                    payload=ticketing.healed_payload(at=row["as_of"], minutes=minutes),
+                    source="newel",
+                    event_id=f"healed/{incident}",
+                ),
+                actor,
             )
 
     async def _closed(self, connection: Connection, row: Row, actor: Actor) -> None:

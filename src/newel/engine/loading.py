@@ -127,4 +127,5 @@ def loaded_from(
         history=History.of(past, sealer.open),
         open_acts=acts,
         sealer=sealer,
+        is_paused=row["paused_at"] is not None,
     )

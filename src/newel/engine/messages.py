@@ -2,87 +2,201 @@
 
 The sender commits the message and then looks for a wait; the run commits its wait and then
 looks for a message. Whoever is second sees the other, so nothing is missed, and the message's
-row lock lets only one of them take it.
+row lock lets only one of them take it. A message whose event is not kept (`buffered=False`) is
+handed over in the transaction that writes it, or is lost, and an audit event tells of that.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from typing import Final
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final, Literal
 from uuid import UUID
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
-from newel.base.errors import NotWaiting
-from newel.engine.operating import Tell, command
+from newel.base.errors import InvalidInput, NotWaiting
+from newel.domain.acts import OpenAct
+from newel.domain.change import Beside, Change
+from newel.engine.operating import Command, Tell, command, with_streams
 from newel.engine.vault import Vault
-from newel.store.database import Database
+from newel.store import registry
+from newel.store.changes import apply
+from newel.store.database import Connection, Database, Row
 from newel.store.queries import queries
+
+__all__ = ["Message", "Messages", "Sent"]
 
 _SQL: Final = queries("messages")
 
+Fate = Literal["delivered", "kept", "lost"]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What was sent: for an event, by correlation or to one run. payload: its JSON.
+
+    event_id: the sender's; the same one from the same source is the same message.
+    """
+
+    name: str
+    payload: bytes
+    source: str
+    event_id: str
+    match: str | None = None
+    to: UUID | None = None
+    is_buffered: bool = True
+
+    @property
+    def digest(self) -> bytes:
+        """Tells whether another message under the same id is the same."""
+        where = f"{self.name}\0{self.match or ''}\0{self.to or ''}\0".encode()
+        return hashlib.sha256(where + self.payload).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What became of a message. is_new: it had not been sent before. run: which run took it."""
+
+    fate: Fate
+    is_new: bool
+    run: UUID | None = None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether a wait has taken it."""
+        return self.fate == "delivered"
+
+
+@dataclass
 class Messages:
     """Keeps messages, and hands each to one wait."""
 
-    def __init__(
-        self, database: Database, vault: Vault, new_event_id: Callable[[], str], tell: Tell
-    ) -> None:
-        """Prepare; nothing is read before a message or a wait comes."""
-        self._database = database
-        self._vault = vault
-        self._new_event_id = new_event_id
-        self._tell = tell
+    database: Database
+    vault: Vault
+    new_event_id: Callable[[], str]
+    tell: Tell
 
-    async def send(
-        self,
-        name: str,
-        *,
-        match: str | None,
-        payload: bytes,
-        source: str,
-        event_id: str,
-        actor: Actor,
-    ) -> bool:
-        """Keep a message and hand it over if a wait is open; False if it was sent before.
+    async def send(self, message: Message, actor: Actor) -> Sent:
+        """Keep a message, and hand it over if a wait is open.
 
-        payload: JSON of the event's type.
+        Raises InvalidInput if the same event id was used for something else before.
         """
-        kept = await self._database.fetchval(_SQL.keep, source, event_id, name, match, payload)
-        await self.deliver(name, match, actor)
+        known = await self.database.fetchrow(_SQL.kept_before, message.source, message.event_id)
+        if known is not None:
+            return _as_before(known, message)
+        if message.is_buffered:
+            is_new = await self._keep(self.database, message)
+            if is_new:
+                await self.deliver(message.name, message.match, actor, to=message.to)
+            known = await self.database.fetchrow(_SQL.kept_before, message.source, message.event_id)
+            assert known is not None, "it was kept just now"
+            sent = _as_before(known, message)
+            return Sent(fate=sent.fate, is_new=is_new, run=sent.run)
+        return await self._send_unkept(message, actor)
+
+    async def _keep(
+        self, where: Database | Connection, message: Message, *, is_lost: bool = False
+    ) -> bool:
+        kept = await where.fetchval(
+            _SQL.keep,
+            message.source,
+            message.event_id,
+            message.name,
+            message.match,
+            message.to,
+            message.payload,
+            message.digest,
+            is_lost,
+        )
         return kept is not None
 
-    async def deliver(self, name: str, match: str | None, actor: Actor) -> None:
-        """Hand kept messages of this name and correlation to the waits that are open for them."""
-        for row in await self._database.fetch(_SQL.waiting, name, match):
+    async def deliver(
+        self, name: str, match: str | None, actor: Actor, *, to: UUID | None = None
+    ) -> None:
+        """Hand kept messages that fit to the waits that are open for them."""
+        for row in await self.database.fetch(_SQL.waiting, name, match, to):
             try:
-                await self._hand_over(row["run_id"], row["key"], name, match, actor)
+                async with self._command(row["run_id"], actor) as made:
+                    await _take(made, row["key"], name)
             except NotWaiting:
                 continue  # the run has ended meanwhile; the message stays kept
 
-    async def _hand_over(
-        self, run: UUID, key: str, name: str, match: str | None, actor: Actor
-    ) -> None:
-        async with command(
-            self._database, self._vault, run, actor, self._new_event_id, self._tell
-        ) as made:
-            if key not in made.acts:
-                return
-            message = await made.connection.fetchrow(_SQL.take, name, match, run)
-            if message is None:
-                return
-            sealed = made.sealer.seal(message["payload"])
-            digest = made.sealer.digest(sealed)
-            made.record(
-                facts.EventReceived(
-                    source=message["source"],
-                    message_id=message["event_id"],
-                    body_digest=digest,
-                    signature="trusted",
-                    wait=key,
+    async def deliver_to(self, run: UUID, key: str, name: str, actor: Actor) -> None:
+        """Hand the oldest kept message that fits to one wait, which has just been opened."""
+        try:
+            async with self._command(run, actor) as made:
+                await _take(made, key, name)
+        except NotWaiting:
+            return
+
+    def _command(self, run: UUID, actor: Actor) -> AbstractAsyncContextManager[Command]:
+        return command(self.database, self.vault, run, actor, self.new_event_id, self.tell)
+
+    # --- messages that nobody keeps ----------------------------------------------------------
+
+    async def _send_unkept(self, message: Message, actor: Actor) -> Sent:
+        for row in await self.database.fetch(_SQL.waiting, message.name, message.match, message.to):
+            try:
+                async with self._command(row["run_id"], actor) as made:
+                    if row["key"] not in made.acts:
+                        continue
+                    if not await self._keep(made.connection, message):
+                        break  # the same message came twice at once
+                    await _take(made, row["key"], message.name)
+            except NotWaiting:
+                continue
+            return Sent(fate="delivered", is_new=True, run=row["run_id"])
+        return await self._lose(message, actor)
+
+    async def _lose(self, message: Message, actor: Actor) -> Sent:
+        change = Change(run=self.vault.ids().new(), from_seq=0, is_aside=True)
+        async with self.database.transaction() as connection:
+            is_new = await self._keep(connection, message, is_lost=True)
+            if is_new:
+                at = await registry.now(connection)
+                fact = facts.EventRefused(
+                    source=message.source, cause="nobody-waits", n=1, window_s=0
                 )
-            )
-            made.record(
-                facts.WaitClosed(by="event", outcome_digest=digest), key=key, payload=sealed
-            )
-            made.change.closed.append(key)
+                stream = f"system/{message.source}"
+                change.beside.append(Beside(stream, fact, at, actor, message.source))
+                await with_streams(connection, change, self.new_event_id)
+                await apply(connection, [change])
+        if is_new:
+            self.tell(change)
+            return Sent(fate="lost", is_new=True)
+        known = await self.database.fetchrow(_SQL.kept_before, message.source, message.event_id)
+        assert known is not None, "another sender has kept it"
+        return _as_before(known, message)
+
+
+def _as_before(known: Row, message: Message) -> Sent:
+    if known["digest"] != message.digest:
+        raise InvalidInput({"event_id": "was used for another message before"})
+    fate: Fate = "lost" if known["is_lost"] else "kept"
+    if known["taken_by"] is not None:
+        fate = "delivered"
+    return Sent(fate=fate, is_new=False, run=known["taken_by"])
+
+
+async def _take(made: Command, key: str, name: str) -> None:
+    act: OpenAct | None = made.acts.get(key)
+    if act is None or act.event != name:
+        return
+    message = await made.connection.fetchrow(_SQL.take, name, act.match, made.run)
+    if message is None:
+        return
+    sealed = made.sealer.seal(message["payload"])
+    digest = made.sealer.digest(sealed)
+    made.record(
+        facts.EventReceived(
+            source=message["source"],
+            message_id=message["event_id"],
+            body_digest=digest,
+            signature="trusted",
+            wait=key,
+        )
+    )
+    made.close(act, by="event", digest=digest, payload=sealed)

@@ -7,12 +7,13 @@ owner finds `seq` moved, or its run due, and loads it anew.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
 from newel.base.errors import NotFound, NotWaiting, ReasonMissing
 from newel.base.ids import reference
@@ -81,6 +82,14 @@ class Command:
             fact, at=self.at, actor=self.actor, subject=self.subject, key=key, **more
         )
 
+    def close(
+        self, act: OpenAct, *, by: Any, digest: str | None = None, payload: bytes | None = None
+    ) -> None:
+        """Close an open wait."""
+        closed = facts.WaitClosed(by=by, outcome_digest=digest)
+        self.record(closed, key=act.key, payload=payload)
+        self.change.closed.append(act.key)
+
     def reason(self, code: str, text: str, event_id: str) -> dict[str, Any]:
         """A reason as leaves hold it: the code in clear, the text sealed for the subject."""
         sealed = self.sealer.field(text, event_id=event_id, pointer="/reason/text")
@@ -95,17 +104,21 @@ async def command(
     actor: Actor,
     new_event_id: Callable[[], str],
     tell: Tell,
+    *,
+    has_ended: bool = False,
 ) -> AsyncIterator[Command]:
     """Lock a run, let a verb decide, and write its Change; the run is due afterwards.
 
-    Raises NotFound for an unknown run and NotWaiting for one that has ended. If the block adds
-    no fact, nothing is written. Locks: the run, then what the Change names, in the lock order.
+    has_ended: whether the verb is for runs that are over; others are for open ones.
+    Raises NotFound for an unknown run and NotWaiting for one that is in the other state. If the
+    block adds no fact, nothing is written. Locks: the run, then what the Change names, in the
+    lock order.
     """
     async with database.transaction() as connection:
         row = await runs.locked(connection, run)
         if row is None:
             raise NotFound(kind="run", reference=reference("run", run))
-        if row["state"] in FINAL:
+        if (row["state"] in FINAL) != has_ended:
             raise NotWaiting(verb="change", what=reference("run", run), state=row["state"])
         acts = {act["key"]: OpenAct.of(act) for act in await journal.open_acts(connection, [run])}
         head = Head(
@@ -133,7 +146,8 @@ async def command(
 
 async def _write(made: Command, new_event_id: Callable[[], str]) -> None:
     change = made.change
-    change.state, change.wake_at = made.row["state"], made.at
+    change.state = made.row["state"]
+    change.wake_at = None if change.state in FINAL else made.at
     change.reason, change.addressee = made.row["parked_reason"], made.row["parked_with"]
     if made.parked is not None:
         change.state, change.wake_at, change.release = "parked", None, True
@@ -178,9 +192,19 @@ class Operating:
     new_event_id: Callable[[], str]
     tell: Tell
 
-    def on(self, run: UUID, actor: Actor) -> Any:  # Any: the context manager of `command`
-        """Lock a run for a verb of `actor`."""
-        return command(self.database, self.vault, run, actor, self.new_event_id, self.tell)
+    def on(
+        self, run: UUID, actor: Actor, *, has_ended: bool = False
+    ) -> AbstractAsyncContextManager[Command]:
+        """Lock a run for a verb of `actor`; has_ended: for one that is over."""
+        return command(
+            self.database,
+            self.vault,
+            run,
+            actor,
+            self.new_event_id,
+            self.tell,
+            has_ended=has_ended,
+        )
 
 
 def check_reason(verb: str, reason: str) -> None:

@@ -41,7 +41,7 @@ def decoded(
             return None, answer(key, act, opened(recorded.payload or b""))
         case "step.cancelled":
             return None, Cancelled()
-        case "task.decided" if isinstance(act, WaitAct):
+        case "task.decided" | "step.completed_by_hand" if isinstance(act, WaitAct):
             return act.spec.result.load(opened(recorded.payload or b""), key=key), None
         case "wait.closed" if isinstance(act, WaitAct):
             return _closed(key, act, recorded, opened)

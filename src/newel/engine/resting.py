@@ -10,6 +10,7 @@ import orjson
 from newel.audit import catalogue as facts
 from newel.base.errors import Cancelled, NewelError, Overdue
 from newel.base.ids import reference
+from newel.domain.acts import OpenAct
 from newel.engine import drifting
 from newel.engine.judging import never_awaited
 from newel.engine.outcomes import failure_of, is_declared
@@ -46,13 +47,20 @@ def state_of(run: Runner, *, rests: bool) -> tuple[str, datetime | None]:
         for act in run.open.values()
         if act.state not in {"parked", "held"} and act.key in run.acts
     ]
-    moments = [act.next_at or act.due_at for act in can_move]
-    if run.blocked is not None or not can_move:
+    moments = [moment for act in can_move for moment in _moments(run, act)]
+    is_held = run.loaded.is_paused and not run.open
+    if run.blocked is not None or not (can_move or is_held):
         _note_parked(run)
         return "parked", None
     _note_unparked(run, "waiting")
-    known = [moment for moment in moments if moment is not None]
-    return "waiting", min(known, default=None)
+    return "waiting", min(moments, default=None)
+
+
+def _moments(run: Runner, act: OpenAct) -> list[datetime]:
+    """When an open act needs the run: a step's next attempt, a wait's end and its reminders."""
+    if act.kind == "step" and run.loaded.is_paused:
+        return []
+    return [moment for moment in (act.next_at, act.due_at) if moment is not None]
 
 
 def _note_parked(run: Runner) -> None:

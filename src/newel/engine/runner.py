@@ -34,7 +34,7 @@ from newel.engine.history import History, Recorded
 from newel.engine.judging import Judge, never_awaited, other_kind
 from newel.engine.outcomes import decoded, failure_of, is_declared
 from newel.engine.vault import Sealer
-from newel.flow.act import Act, StepAct
+from newel.flow.act import Act, StepAct, WaitAct
 from newel.flow.children import SpawnAct
 from newel.flow.groups import Ending, Joining
 from newel.flow.locks import Acquiring
@@ -125,6 +125,7 @@ class Loaded:
     sealer: Sealer
     is_born: bool = False
     current: ProcessVersion | None = None
+    is_paused: bool = False
 
 
 @dataclass(slots=True)
@@ -240,7 +241,7 @@ class Runner:
             self._arrived.append((key, act))
             return None
         try:
-            if drifting.has_drifted(self, key, act, recorded):
+            if self._has_drifted(key, act, recorded):
                 return None
             return recorded.seq, self._ready(key, act, recorded)
         except OutcomeUnreadable as error:
@@ -310,6 +311,9 @@ class Runner:
                 del self.open[key]
                 self.change.closed.append(key)
                 self.change.forget("open_act", key)
+
+    def _has_drifted(self, key: str, act: Act[Any], recorded: Recorded) -> bool:
+        return drifting.has_drifted(self, key, act, recorded)
 
     def _open_arrived(self) -> None:
         while self._arrived and not self._is_stopped():
@@ -467,9 +471,9 @@ class Runner:
         """A payload's plain bytes."""
         return self.sealer.open(payload)
 
-    def fingerprint(self, act: StepAct[Any]) -> bytes:
+    def fingerprint(self, act: StepAct[Any] | WaitAct[Any]) -> bytes:
         """Tell inputs apart without telling them: 16 bytes under the run's secret."""
-        arguments = act.step.arguments(act.args, act.kwargs)
+        arguments = drifting.input_of(act) or b"{}"
         fingerprint = self.digest(arguments)
         self._inputs[fingerprint] = arguments
         return fingerprint

@@ -95,6 +95,8 @@ def doubt_policy(act: StepAct[Any]) -> Literal["verify", "repeat", "ask"]:
 def arrive(run: Runner, key: str, act: StepAct[Any]) -> None:
     """Begin a step that the body has come to, or go on with one that is open."""
     open_act = run.open.get(key)
+    if run.loaded.is_paused:
+        return  # no new intents; an attempt in flight ends as it would
     if open_act is None:
         _first(run, key, act)
     elif open_act.state == "attempting":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
@@ -12,47 +13,82 @@ from newel.audit import catalogue as facts
 from newel.base.errors import DefinitionError, Overdue
 from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
-from newel.domain.people import Person, Team
+from newel.domain.people import Team
+from newel.engine import drifting
 from newel.engine.branches import Ready
 from newel.engine.history import Recorded
 from newel.engine.runner import Runner
 from newel.flow.act import WaitAct
 from newel.flow.waits import WaitSpec
 
+TASKS: Final = frozenset({"approval", "form"})
+_DAY: Final = timedelta(days=1)
 _NO_TIME: Final = timedelta(0)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def arrive(run: Runner, key: str, act: WaitAct[Any]) -> None:
-    """Open the wait, or close it if it was open and its moment has come."""
+    """Open the wait, or go on with it: follow its arguments, remind, close it when it is due."""
     open_act = run.open.get(key)
     if open_act is None:
-        open_act = _open(run, key, act.spec)
+        open_act = _open(run, key, act)
+    else:
+        _follow(run, open_act, act)
     if open_act.due_at is not None and open_act.due_at <= run.as_of:
         close_by_timer(run, open_act)
+    elif open_act.next_at is not None and open_act.next_at <= run.as_of:
+        _remind(run, open_act)
 
 
-def _open(run: Runner, key: str, spec: WaitSpec) -> OpenAct:
+def _open(run: Runner, key: str, act: WaitAct[Any]) -> OpenAct:
+    spec = act.spec
     now = run.moment
-    due_at = _due(spec, now)
-    asked = _addressee(key, spec.by) if spec.kind == "approval" else None
-    opened = OpenAct(key=key, kind=spec.kind, state="open", opened_at=now, due_at=due_at)
+    asked = _addressee(key, spec) if spec.kind in TASKS else None
+    opened = OpenAct(
+        key=key,
+        kind=spec.kind,
+        state="open",
+        opened_at=now,
+        due_at=_due(spec, now),
+        next_at=None if spec.remind is None else now + spec.remind,
+        fingerprint=run.fingerprint(act),
+        asked=_asked(act),
+        event=spec.event,
+        match=spec.match,
+    )
     run.open[key] = opened
-    kind = "task" if spec.kind == "approval" else spec.kind
-    run.record(facts.WaitOpened(kind=kind, due_at=due_at, matches=spec.match), key=key)
+    _record(run, opened)
     if asked is not None:
         _open_task(run, opened, spec, *asked)
-    elif spec.kind == "event":
-        opened.match = spec.match
     run.change.also("open_act", opened.row(run.id))
     return opened
 
 
-def _due(spec: WaitSpec, now: datetime) -> datetime | None:
+def _asked(act: WaitAct[Any]) -> dict[str, Any]:  # Any: JSON
+    found: dict[str, Any] = orjson.loads(drifting.input_of(act) or b"{}")
+    return found
+
+
+def _record(run: Runner, act: OpenAct) -> None:
+    """Say what is waited for, as it now stands, with what it was asked for sealed beside it."""
+    kind: Literal["timer", "task", "event"] = "timer"
+    if act.kind != "timer":
+        kind = "event" if act.kind == "event" else "task"
+    fingerprint = act.fingerprint or b""
+    payload = run.input_kept(act.key, fingerprint)
+    fact = facts.WaitOpened(
+        kind=kind, due_at=act.due_at, matches=act.match, input_fp=fingerprint.hex()
+    )
+    run.record(fact, key=act.key, payload=payload)
+    run.history.took_input(act.key, fingerprint.hex(), payload)
+    run.history.waits[act.key] = kind
+
+
+def _due(spec: WaitSpec, opened_at: datetime) -> datetime | None:
     if spec.at is not None:
         return spec.at
     span = spec.after if spec.kind == "timer" else spec.within
-    return None if span is None else now + span
+    return None if span is None else opened_at + span
 
 
 def _open_task(
@@ -60,17 +96,20 @@ def _open_task(
 ) -> None:
     act.task_id = run.host.new_uuid()
     act.owner = owner
-    excluded = [] if run.loaded.subject is None else [run.loaded.subject]
-    title = spec.title or act.key.rpartition("/")[2].replace("-", " ")
+    kind: Literal["approval", "form"] = "form" if spec.kind == "form" else "approval"
+    subject = run.loaded.subject
+    excluded = [] if subject is None or kind == "form" else [subject]
+    schema = None if spec.schema is None else spec.result.json_schema()
     run.record(
         facts.TaskOpened(
             task=reference("tsk", act.task_id),
-            kind="approval",
+            kind=kind,
             assignees=() if assignee is None else (reference("per", assignee),),
             deputies=(),
             role=owner,
             due_at=act.due_at,
             excluded=tuple(reference("per", person) for person in excluded),
+            form_sha256=None if schema is None else sha256_hex(schema),
         ),
         key=act.key,
     )
@@ -80,10 +119,12 @@ def _open_task(
             "id": str(act.task_id),
             "run_id": str(run.id),
             "key": act.key,
-            "kind": "approval",
-            "title": title,
+            "kind": kind,
+            "title": spec.title or act.key.rpartition("/")[2].replace("-", " "),
             "instructions": spec.instructions,
-            "subject": run.loaded.subject,
+            "form": schema,
+            "evidence": spec.evidence if kind == "form" else None,
+            "subject": subject,
             "owner": owner,
             "assignee": assignee,
             "excluded": excluded,
@@ -96,16 +137,85 @@ def _open_task(
     )
 
 
-def _addressee(key: str, by: Person | Team | None) -> tuple[UUID | None, str]:
+def sha256_hex(schema: dict[str, Any]) -> str:  # Any: JSON
+    """The digest of a form's schema, as the leaf of its task says it."""
+    return hashlib.sha256(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _addressee(key: str, spec: WaitSpec) -> tuple[UUID | None, str]:
+    by = spec.by
     if isinstance(by, Team):
         return None, by.name
-    assert by is not None, "an approval has somebody to ask"
+    assert by is not None, "a task has somebody to ask"
     if not by.ref:
         raise DefinitionError(
-            f"approval({key!r}) asks somebody whom newel does not know.",
+            f"{spec.kind}({key!r}) asks somebody whom newel does not know.",
             fix="ask a person of the process's input, their manager, or a team.",
         )
     return parse_reference(by.ref)[1], "person"
+
+
+# --- open waits follow their arguments --------------------------------------------------------
+
+
+def _follow(run: Runner, act: OpenAct, wait: WaitAct[Any]) -> None:
+    """Move an open wait to what the body asks for now; a moment that a person moved stays."""
+    before, after = act.asked or {}, _asked(wait)
+    if before == after or act.kind != wait.spec.kind:
+        return
+    act.asked, act.fingerprint = after, run.fingerprint(wait)
+    moved: dict[str, Any] = {}
+    if any(before.get(name) != after.get(name) for name in ("at", "after", "within")):
+        moved |= _move(run, act, _due(wait.spec, act.opened_at))
+    if before.get("by") != after.get("by"):
+        moved |= _reassign(run, act, wait.spec)
+    if before.get("match") != after.get("match"):
+        act.match = wait.spec.match
+    _record(run, act)
+    if moved and act.task_id is not None:
+        run.change.also("task_moved", {"id": str(act.task_id), **moved})
+    run.change.also("open_act", act.row(run.id))
+
+
+def _move(run: Runner, act: OpenAct, due_at: datetime | None) -> dict[str, Any]:
+    earlier, act.due_at = act.due_at, due_at
+    if earlier is not None and due_at is not None:
+        waits = (facts.MovedWait(key=act.key, from_=earlier, to=due_at),)
+        run.record(facts.RunRescheduled(waits=waits, effective_at=due_at), key=act.key)
+    return {"due_at": due_at}
+
+
+def _reassign(run: Runner, act: OpenAct, spec: WaitSpec) -> dict[str, Any]:
+    assert act.task_id is not None, "only a task is asked of somebody"
+    assignee, owner = _addressee(act.key, spec)
+    act.owner = owner
+    to = f"team/{owner}" if assignee is None else reference("per", assignee)
+    run.record(facts.TaskReassigned(task=reference("tsk", act.task_id), to=to), key=act.key)
+    return {"owner": owner, "assignee": None if assignee is None else str(assignee)}
+
+
+# --- reminders --------------------------------------------------------------------------------
+
+
+def _remind(run: Runner, act: OpenAct) -> None:
+    """Record a reminder; the next comes a day later, and never one for each day that was missed."""
+    assert act.task_id is not None, "only a task is reminded of"
+    assert act.next_at is not None, "it is due"
+    act.reminders += 1
+    missed = (run.as_of - act.next_at) // _DAY
+    act.next_at += _DAY * (missed + 1)
+    run.record(
+        facts.TaskReminded(task=reference("tsk", act.task_id), n=act.reminders, channel="console"),
+        key=act.key,
+    )
+    run.change.also(
+        "task_moved",
+        {"id": str(act.task_id), "reminded_at": run.moment, "reminders": act.reminders},
+    )
+    run.change.also("open_act", act.row(run.id))
+
+
+# --- closing ----------------------------------------------------------------------------------
 
 
 def close_by_timer(run: Runner, act: OpenAct) -> None:
@@ -127,18 +237,6 @@ def close_by_timer(run: Runner, act: OpenAct) -> None:
     _closed(run, act, seq)
     error = None if act.kind == "timer" else Overdue(act.key, act.due_at)
     run.resume(act.key, Ready(None, error, run.entries.latest), seq)
-
-
-def close_by_event(run: Runner, act: OpenAct, payload: bytes) -> None:
-    """Close an event wait with the message that came for it."""
-    wait = run.acts[act.key]
-    assert isinstance(wait, WaitAct), "an event wait is a wait"
-    value = wait.spec.result.load(payload, key=act.key)
-    sealed = run.sealer.seal(payload)
-    fact = facts.WaitClosed(by="event", outcome_digest=run.sealer.digest(sealed))
-    seq = run.record(fact, key=act.key, payload=sealed)
-    _closed(run, act, seq)
-    run.resume(act.key, Ready(value, None, run.entries.latest), seq)
 
 
 def _closed(run: Runner, act: OpenAct, seq: int) -> None:

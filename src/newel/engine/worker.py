@@ -413,8 +413,8 @@ class Worker:
         """A wait for a message is durable now: look whether one has come already."""
         for row in change.rest.get("open_act", ()):
             if row["kind"] == "event":
-                name = row["key"].partition("#")[0]
-                self._keep(self.messages.deliver(name, row["match"], self.actor))
+                arrived = self.messages.deliver_to(change.run, row["key"], row["event"], self.actor)
+                self._keep(arrived)
 
     def _due_to_start(self, change: Change) -> list[str]:
         waiting_here = self._starting.get(change.run)

@@ -161,7 +161,7 @@ class Process(Generic[P, R]):
         """
         names = list(self.parameters)
         if len(names) == 1:
-            return {names[0]: self.parameters[names[0]].accept(_written(document))}
+            return {names[0]: self.parameters[names[0]].accept(written(document))}
         if not isinstance(document, dict):
             raise InvalidInput(fields={"": "must be an object with one entry per argument"})
         given = cast("dict[str, object]", document)
@@ -170,7 +170,7 @@ class Process(Generic[P, R]):
         for name, parameter in self.signature.parameters.items():
             if name in given:
                 try:
-                    arguments[name] = self.parameters[name].accept(_written(given[name]))
+                    arguments[name] = self.parameters[name].accept(written(given[name]))
                 except InvalidInput as wrong:
                     problems |= {
                         f"{name}.{at}".rstrip("."): why for at, why in wrong.fields.items()
@@ -182,7 +182,8 @@ class Process(Generic[P, R]):
         return arguments
 
 
-def _written(value: object) -> bytes:
+def written(value: object) -> bytes:
+    """What a caller sent, as JSON text. Raises InvalidInput for what JSON cannot hold."""
     try:
         return orjson.dumps(value)
     except TypeError:  # half a surrogate pair, or a number beyond 64 bits

@@ -17,6 +17,7 @@ from typing import Any, cast
 from newel.base.codec import Codec
 from newel.flow.process import Process
 from newel.flow.step import Step
+from newel.flow.waits import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,31 @@ def sites(process: Process[..., Any]) -> dict[str, Site]:  # Any: a process has 
         unused = site.is_unused and (earlier is None or earlier.is_unused)
         found[site.step.name] = Site(site.step, unused)
     return found
+
+
+def events(process: Process[..., Any]) -> Iterator[Event[Any]]:  # Any: each has its own payload
+    """Every event that a process is seen to wait for, in its body or in a helper it calls."""
+    yield from _events(process.function, set())
+
+
+def _events(function: Callable[..., Any], seen: set[object]) -> Iterator[Event[Any]]:
+    if function in seen:
+        return
+    seen.add(function)
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return
+    scope = _scope(function)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "wait":
+            event = _resolved(node.func.value, scope)
+            if isinstance(event, Event):
+                yield event
+        elif inspect.iscoroutinefunction(helper := _resolved(node.func, scope)):
+            yield from _events(helper, seen)
 
 
 def result_of(process: Process[..., Any], key: str) -> Codec[Any] | None:

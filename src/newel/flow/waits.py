@@ -14,12 +14,13 @@ from newel.base.codec import Codec, codec_of
 from newel.base.errors import DefinitionError
 from newel.domain.keys import Subscript, checked_name, encoded, former, named
 from newel.domain.people import Person, Team
-from newel.domain.values import Decision
+from newel.domain.values import Decision, Done
 from newel.flow.act import Act, Place, WaitAct
 
 T = TypeVar("T")
 
-WaitKind = Literal["timer", "approval", "event"]
+WaitKind = Literal["timer", "approval", "form", "event"]
+Evidence = Literal["none", "note"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +33,25 @@ class WaitSpec:
     after: timedelta | None = None
     within: timedelta | None = None
     by: Person | Team | None = None
+    remind: timedelta | None = None
     title: str | None = None
     instructions: str | None = None
     four_eyes: str | None = None
+    event: str | None = None
     match: str | None = None
+    schema: type[Any] | None = None  # Any: whatever a form asks for
+    evidence: Evidence = "none"
+    is_buffered: bool = True
 
 
 Formerly = str | tuple[str, ...]
 """The key or keys that a wait had in earlier code."""
 
 
-def _act(key: str, spec: WaitSpec, formerly: Formerly) -> WaitAct[Any]:  # Any: as its word says
+def wait_act(
+    key: str, spec: WaitSpec, formerly: Formerly
+) -> WaitAct[Any]:  # Any: typed by the word that calls it
+    """Make the act of a wait; its place is where the word that calls this was called."""
     return WaitAct(named(key), spec, Place.of_caller(above=2), former(formerly))
 
 
@@ -68,7 +77,7 @@ def timer(
             f"timer({key!r}) got a datetime without a time zone: it would mean another moment "
             "on another machine. Fix: give it a zone."
         )
-    return _act(key, WaitSpec(kind="timer", result=_NOTHING, at=at, after=after), formerly)
+    return wait_act(key, WaitSpec(kind="timer", result=_NOTHING, at=at, after=after), formerly)
 
 
 def approval(
@@ -76,6 +85,7 @@ def approval(
     *,
     by: Person | Team,
     within: timedelta | None = None,
+    remind: timedelta | None = None,
     title: str | None = None,
     instructions: str | None = None,
     four_eyes: str | None = None,
@@ -84,16 +94,17 @@ def approval(
     """Ask one person (or any member of a team) for a yes or no.
 
     within: counted from the moment the task opens; then Overdue is raised in the process and
-    the task is closed in the same transaction. The subject and the starter of a run never
-    decide its approvals.
+    the task is closed in the same transaction. remind: when the first reminder comes after that
+    moment; then one a day. The subject and the starter of a run never decide its approvals.
     """
-    return _act(
+    return wait_act(
         key,
         WaitSpec(
             kind="approval",
             result=DECISION,
             by=by,
             within=within,
+            remind=remind,
             title=title,
             instructions=instructions,
             four_eyes=four_eyes,
@@ -105,19 +116,26 @@ def approval(
 class Event(Generic[T]):
     """A message from outside, declared once at module level and typed on both sides.
 
-    A message that comes before it is awaited is kept; one wait takes one message.
+    A message that comes before it is awaited is kept, and one wait takes one message, the oldest
+    first. buffered=False: one that nobody waits for is lost, and its sender is told.
     """
 
-    def __init__(self, name: str, payload: type[T]) -> None:
+    def __init__(self, name: str, payload: type[T], *, buffered: bool = True) -> None:
         self.name = checked_name(name)
         self.payload = payload
+        self.is_buffered = buffered
         self._item: str | None = None
 
     def __getitem__(self, item: Subscript) -> Event[T]:
         """Name the wait for one of many: `parcel[model].wait()`."""
-        chosen: Event[T] = Event(self.name, self.payload)
+        chosen: Event[T] = Event(self.name, self.payload, buffered=self.is_buffered)
         chosen._item = encoded(item)
         return chosen
+
+    @property
+    def codec(self) -> Codec[T]:
+        """How payloads are written and read."""
+        return codec_of(self.payload)
 
     def wait(
         self,
@@ -126,11 +144,22 @@ class Event(Generic[T]):
         within: timedelta | None = None,
         formerly: Formerly = (),
     ) -> Act[T]:
-        """Wait for a message whose sender gives the same `match`."""
+        """Wait for a message whose sender gives the same `match`, or names this very run.
+
+        Without `match` it takes only messages that were sent to this run.
+        """
         key = self.name if self._item is None else f"{self.name}[{self._item}]"
-        spec = WaitSpec(kind="event", result=codec_of(self.payload), match=match, within=within)
+        spec = WaitSpec(
+            kind="event",
+            result=self.codec,
+            event=self.name,
+            match=match,
+            within=within,
+            is_buffered=self.is_buffered,
+        )
         return WaitAct(key, spec, Place.of_caller(), former(formerly))
 
 
 _NOTHING: Codec[None] = codec_of(None)
 DECISION: Codec[Decision] = Codec(Decision, later=True)
+DONE: Codec[Done] = Codec(Done, later=True)

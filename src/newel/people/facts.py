@@ -42,7 +42,7 @@ def kind_of(process: str, recorded: str | None = None) -> Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFact:
-    """One open act: a step that is attempted, retried or parked; a timer, approval or event.
+    """One open act: a step that is attempted, retried or parked; a timer, approval, form or event.
 
     since: when it was opened. next_at: of the next attempt. failed_rounds: counted ones.
     assignee: a person's name or a team's. reason, owner: of a parked step. probe_at: when newel
@@ -50,7 +50,7 @@ class OpenFact:
     """
 
     key: str
-    kind: Literal["step", "timer", "approval", "event"]
+    kind: Literal["step", "timer", "approval", "form", "event"]
     state: Literal["attempting", "retrying", "parked", "open"]
     since: datetime
     attempt: int = 0
@@ -76,6 +76,11 @@ class OpenFact:
         if self.system is None:
             return f"“{in_words(self.key)}”"
         return system_name(self.system, self.system_title)
+
+    @property
+    def is_task(self) -> bool:
+        """Whether a person is asked."""
+        return self.kind in {"approval", "form"}
 
     @property
     def is_retrying(self) -> bool:

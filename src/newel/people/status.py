@@ -83,7 +83,7 @@ def status(snapshot: Snapshot, now: datetime, zone: tzinfo) -> Status:
         )
     systems = standings(run, snapshot.grants)
     parts = _composed(run, systems, _others(snapshot, run), asked)
-    tasks = tuple(sorted((a for a in run.acts if a.kind == "approval"), key=_by_due))
+    tasks = tuple(sorted((a for a in run.acts if a.is_task), key=_by_due))
     parked = tuple(act for act in run.acts if act.state == "parked")
     return Status(
         person=snapshot.person,

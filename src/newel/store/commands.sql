@@ -5,7 +5,7 @@
 -- One task, with the name of whoever decided it.
 select t.id, t.run_id, t.key, t.kind, t.title, t.subject, t.owner, t.assignee, t.excluded,
        t.four_eyes, t.opened_at, t.due_at, t.state, t.decision, t.decided_by, t.decided_at,
-       t.version, p.display_name as decided_by_name
+       t.version, t.form, t.evidence, p.display_name as decided_by_name
 from newel.task t left join newel.person p on p.ref = t.decided_by
 where t.id = $1
 

@@ -18,7 +18,7 @@ order by stream_id, seq
 -- What is open of each run.
 select run_id, key, kind, state, attempt, next_at, due_at, opened_at, intended_at, worker_id,
        worker_epoch, fingerprint, effect_key, system, credential, incident_id, reason, owner,
-       task_id, match, detail
+       task_id, event, match, detail
 from newel.open_act where run_id = any($1)
 
 -- name: events

@@ -85,6 +85,11 @@ async def listed(
     return await database.fetch(_SQL.listed, state, process, subject, before, how_many)
 
 
+async def exists(database: Database, run: UUID) -> bool:
+    """Whether there is such a run."""
+    return bool(await database.fetchval(_SQL.exists, run))
+
+
 async def subject_of(connection: Connection, run: UUID) -> UUID | None:
     """Whom a run is about."""
     found: UUID | None = await connection.fetchval(_SQL.subject_of, run)

@@ -66,6 +66,7 @@ select newel.now() as as_of, (select clock_offset from newel.deployment) as move
 -- params: runs
 -- What a worker needs of each run to drive it.
 select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
+       r.paused_at, r.paused_by, r.acknowledged_at,
        r.worker_id, r.worker_epoch, r.started_at, newel.now() as as_of, d.sha256,
        k.n as key_n, k.wrapped, k.kek_id
 from newel.run r
@@ -79,6 +80,7 @@ where r.id = any($1)
 -- params: run
 -- One run under its row lock, for an operator's command.
 select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
+       r.paused_at, r.paused_by, r.acknowledged_at,
        r.worker_id, r.worker_epoch, r.started_at, newel.now() as as_of,
        r.parked_reason, r.parked_with, d.sha256,
        k.n as key_n, k.wrapped, k.kek_id
@@ -122,6 +124,11 @@ join newel.run_standing s on s.id = r.id
 left join newel.definition d on d.process = r.process and d.version = r.version
 left join newel.person p on p.ref = r.subject
 where r.id = $1
+
+-- name: exists
+-- params: run
+-- Whether there is such a run.
+select exists (select 1 from newel.run where id = $1)
 
 -- name: subject_of
 -- params: run

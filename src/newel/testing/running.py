@@ -30,10 +30,10 @@ from uuid import UUID
 import orjson
 
 from newel.audit.leaf import Actor
-from newel.base.codec import codec_of
 from newel.base.errors import NotEnded, NotFound
 from newel.base.ids import parse_reference, reference
 from newel.engine.incidents import Probed
+from newel.engine.messages import Sent
 from newel.engine.ticketing import Desk
 from newel.engine.worker import WorkerSettings
 from newel.flow.process import Process, Request
@@ -122,22 +122,36 @@ class Run(Seen, Generic[R]):
             self._stage.engine.decide(task["id"], approved=approved, comment=comment, actor=decider)
         )
 
+    async def fill(
+        self, key: str, value: object = None, *, note: str = "", actor: Actor | None = None
+    ) -> None:
+        """Fill in an open form with JSON data, or say that its work by hand is done.
+
+        Raises NotFound if nobody is asked, InvalidInput by field, and what the verb refuses with.
+        """
+        task = self._task(key)
+        if task["evidence"] == "note" and not note:
+            note = "seen in a test"
+        filler = actor or await self._permitted(task)
+        self._do(self._stage.engine.fill(task["id"], value, actor=filler, note=note))
+
     async def send(
         self, event: Event[T], payload: T, *, match: str | None = None, event_id: str | None = None
-    ) -> bool:
-        """Send a message from outside; False if it was sent before."""
-        sent = len(self._stage.rows("inbox")) + 1
-        sent_now: bool = self._do(
-            self._stage.engine.messages.send(
-                event.name,
+    ) -> Sent:
+        """Send an event by its correlation, or to this run without one."""
+        number = len(self._stage.rows("inbox")) + 1
+        sent: Sent = self._do(
+            self._stage.engine.send(
+                event,
+                payload,
                 match=match,
-                payload=codec_of(event.payload).dump(payload),
-                source="test",
-                event_id=event_id or f"message-{sent}",
+                to=None if match is not None else self.id,
+                event_id=event_id or f"message-{number}",
                 actor=OPERATOR,
+                source="test",
             )
         )
-        return sent_now
+        return sent
 
     async def retry(self, key: str | None = None, *, actor: Actor = OPERATOR) -> None:
         """Try a parked or waiting step again; all parked ones, or the run, without a key."""

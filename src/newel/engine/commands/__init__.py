@@ -6,7 +6,7 @@ run's row lock: whoever comes second is told so.
 
 from newel.engine.commands.course import cancel
 from newel.engine.commands.steps import complete_by_hand, retry, skip
-from newel.engine.commands.tasks import decide
+from newel.engine.commands.tasks import decide, fill
 from newel.engine.drifting import keep
 
-__all__ = ["cancel", "complete_by_hand", "decide", "keep", "retry", "skip"]
+__all__ = ["cancel", "complete_by_hand", "decide", "fill", "keep", "retry", "skip"]

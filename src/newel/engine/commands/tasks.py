@@ -1,14 +1,22 @@
-"""What people do with tasks: deciding."""
+"""What people do with tasks: deciding approvals, filling in forms.
+
+Both are judged under the run's row lock, so that a deadline, another person and an operator
+race, exactly one wins, and the others are told who was first.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.errors import (
     AlreadyDecided,
+    InvalidInput,
     NotAllowed,
     NotFound,
     NotWaiting,
@@ -16,13 +24,26 @@ from newel.base.errors import (
     SelfApproval,
 )
 from newel.base.ids import parse_reference, reference
-from newel.domain.values import Decision
+from newel.domain.values import Decision, Done
 from newel.engine.operating import Command, Operating
-from newel.flow.waits import DECISION
+from newel.engine.rehearsal import rehearsed
+from newel.flow.act import WaitAct
+from newel.flow.process import written
+from newel.flow.waits import DECISION, DONE
 from newel.store.database import Row
 from newel.store.queries import queries
 
 _SQL: Final = queries("commands")
+_SHORTEST_NOTE: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What is recorded of one answer: the outcome as JSON, and what the person said with it."""
+
+    kind: Literal["approve", "reject", "submit"]
+    outcome: bytes
+    said: str
 
 
 async def decide(
@@ -30,81 +51,128 @@ async def decide(
 ) -> None:
     """Decide an approval, once; the deadline and other deciders race under the run's row lock.
 
-    Raises NotFound, AlreadyDecided, SelfApproval (subject and starter never decide), NotAllowed
-    (nobody but the person asked), ReasonMissing (a no needs one).
+    Raises NotFound, AlreadyDecided, NotWaiting (it is a form), SelfApproval (subject and starter
+    never decide), NotAllowed (nobody but the person asked), ReasonMissing (a no needs one).
     """
+    if not approved and not comment.strip():
+        raise ReasonMissing(verb="reject")
+    async with _open_task(operating, task, actor) as (made, current, person):
+        if current["kind"] != "approval":
+            raise NotWaiting(verb="decide", what=_named(current), state="a form: fill it in")
+        who = reference("per", person)
+        decision = Decision(approved=approved, by=who, comment=comment.strip(), at=made.at)
+        kind: Literal["approve", "reject"] = "approve" if approved else "reject"
+        answer = _Answer(kind=kind, outcome=DECISION.dump(decision), said=comment.strip())
+        _answered(made, current, person, answer)
+
+
+async def fill(
+    operating: Operating, task: UUID, value: object = None, *, actor: Actor, note: str = ""
+) -> None:
+    """Fill in a form, or say that what it asks for by hand is done; once.
+
+    value: JSON data, validated by the schema that the process asks for now; None where there is
+    none. note: kept with it. Raises InvalidInput by field, and as `decide`.
+    """
+    async with _open_task(operating, task, actor) as (made, current, person):
+        if current["kind"] != "form":
+            raise NotWaiting(verb="fill", what=_named(current), state="an approval: decide it")
+        said = note.strip()
+        if current["evidence"] == "note" and len(said) < _SHORTEST_NOTE:
+            raise InvalidInput({"note": f"needs at least {_SHORTEST_NOTE} characters of evidence"})
+        if current["form"] is None:
+            if value is not None:
+                raise InvalidInput({"value": "is not asked for: this is done by hand"})
+            done = Done(by=reference("per", person), note=said, at=made.at)
+            outcome = DONE.dump(done)
+        else:
+            outcome = await checked_value(operating, made, current["key"], value)
+        _answered(made, current, person, _Answer(kind="submit", outcome=outcome, said=said))
+
+
+async def checked_value(operating: Operating, made: Command, key: str, value: object) -> bytes:
+    """A form's value as JSON, validated by the schema at the place where the body waits."""
+    run = await rehearsed(made.connection, made.run, operating.processes, operating.vault)
+    act = run.acts.get(key)
+    if not isinstance(act, WaitAct):
+        raise NotWaiting(verb="fill", what=f"`{key}`", state="not what the current code asks for")
+    codec = act.spec.result
+    return codec.dump(codec.accept(written(value)))
+
+
+@asynccontextmanager
+async def _open_task(
+    operating: Operating, task: UUID, actor: Actor
+) -> AsyncIterator[tuple[Command, Row, UUID]]:
+    """Lock an open task's run; gives the task as it is now, and who answers."""
     row = await operating.database.fetchrow(_SQL.task, task)
     if row is None:
         raise NotFound(kind="task", reference=reference("tsk", task))
-    if not approved and not comment.strip():
-        raise ReasonMissing(verb="reject")
     try:
         async with operating.on(row["run_id"], actor) as made:
             current = await made.connection.fetchrow(_SQL.task, task)
             assert current is not None, "tasks are never deleted"
             _check_open(current)
-            decider = _decider(current, actor)
-            await _check_decider(made, current, decider)
-            _decided(made, current, decider, approved=approved, comment=comment.strip())
+            person = _person(current, actor)
+            await _check_person(made, current, person)
+            yield made, current, person
     except NotWaiting:
         ended = await operating.database.fetchrow(_SQL.task, task)
         _check_open(ended or row)
         raise
 
 
+def _named(task: Row) -> str:
+    return reference("tsk", task["id"])
+
+
 def _check_open(task: Row) -> None:
     if task["state"] == "open":
         return
-    name = reference("tsk", task["id"])
     by = task["decided_by_name"] or {"expired": "its deadline"}.get(task["state"], "the run's end")
-    raise AlreadyDecided(task=name, by=by, at=task["decided_at"])
+    raise AlreadyDecided(task=_named(task), by=by, at=task["decided_at"])
 
 
-def _decider(task: Row, actor: Actor) -> UUID:
+def _person(task: Row, actor: Actor) -> UUID:
     named = actor.on_behalf_of or (actor.id if actor.type == "person" else None)
     if named is None:
-        raise NotAllowed(
-            actor=actor.id, verb=f"decide {reference('tsk', task['id'])}", needed="to name a person"
-        )
+        raise NotAllowed(actor=actor.id, verb=f"decide {_named(task)}", needed="to name a person")
     return parse_reference(named)[1]
 
 
-async def _check_decider(made: Command, task: Row, decider: UUID) -> None:
-    name = reference("tsk", task["id"])
-    who = reference("per", decider)
-    started_by = await made.connection.fetchval(_SQL.starter, made.run)
-    if decider == made.row["subject"]:
-        raise SelfApproval(actor=who, task=name, because="is the person it is about")
-    if started_by == who:
-        raise SelfApproval(actor=who, task=name, because="started the run")
-    if decider in task["excluded"]:
+async def _check_person(made: Command, task: Row, person: UUID) -> None:
+    name, who = _named(task), reference("per", person)
+    if task["kind"] == "approval":
+        started_by = await made.connection.fetchval(_SQL.starter, made.run)
+        if person == made.row["subject"]:
+            raise SelfApproval(actor=who, task=name, because="is the person it is about")
+        if started_by == who:
+            raise SelfApproval(actor=who, task=name, because="started the run")
+    if person in task["excluded"]:
         raise SelfApproval(actor=who, task=name, because="is excluded from it")
-    if task["assignee"] is not None and task["assignee"] != decider:
+    if task["assignee"] is not None and task["assignee"] != person:
         raise NotAllowed(actor=who, verb=f"decide {name}", needed="to be the person it asks")
     if task["four_eyes"] is not None and await made.connection.fetchval(
-        _SQL.decided_in_group, made.run, task["four_eyes"], decider
+        _SQL.decided_in_group, made.run, task["four_eyes"], person
     ):
         raise SelfApproval(actor=who, task=name, because="has decided another of the same group")
 
 
-def _decided(made: Command, task: Row, decider: UUID, *, approved: bool, comment: str) -> None:
-    who = reference("per", decider)
+def _answered(made: Command, task: Row, person: UUID, answer: _Answer) -> None:
     key: str = task["key"]
-    decision = Decision(approved=approved, by=who, comment=comment, at=made.at)
-    payload = made.sealer.seal(DECISION.dump(decision))
-    digest = made.sealer.digest(payload)
+    payload = made.sealer.seal(answer.outcome)
     event_id = made.entries.new_id()
     sealed = None
-    if comment:
-        sealed = made.sealer.field(comment, event_id=event_id, pointer="/data/comment")
+    if answer.said:
+        sealed = made.sealer.field(answer.said, event_id=event_id, pointer="/data/comment")
     made.record(
         facts.TaskDecided(
-            task=reference("tsk", task["id"]),
-            decision="approve" if approved else "reject",
-            answer_digest=digest,
+            task=_named(task),
+            decision=answer.kind,
+            answer_digest=made.sealer.digest(payload),
             channel=made.actor.via or "api",
             auth=facts.HowSignedIn(methods=("named",), age_s=0),
-            excluded=tuple(reference("per", person) for person in task["excluded"]),
+            excluded=tuple(reference("per", each) for each in task["excluded"]),
             four_eyes=task["four_eyes"],
             comment=sealed,
         ),
@@ -113,21 +181,22 @@ def _decided(made: Command, task: Row, decider: UUID, *, approved: bool, comment
         process=made.process,
         id_=event_id,
     )
-    made.record(facts.WaitClosed(by="decision"), key=key)
-    made.change.closed.append(key)
-    made.change.also(
-        "task",
-        {
-            **{name: task[name] for name in _TASK_COLUMNS},
-            "id": str(task["id"]),
-            "run_id": str(made.run),
-            "excluded": [str(person) for person in task["excluded"]],
-            "state": "decided",
-            "decision": "approve" if approved else "reject",
-            "decided_by": str(decider),
-            "decided_at": made.at,
-        },
-    )
+    made.close(made.acts[key], by="decision")
+    made.change.also("task", task_row(made, task, answer.kind, person))
+
+
+def task_row(made: Command, task: Row, decision: str, person: UUID) -> dict[str, Any]:
+    """The columns that close a task; the others must only be there."""
+    return {
+        **{name: task[name] for name in _TASK_COLUMNS},
+        "id": str(task["id"]),
+        "run_id": str(made.run),
+        "excluded": [str(each) for each in task["excluded"]],
+        "state": "decided",
+        "decision": decision,
+        "decided_by": str(person),
+        "decided_at": made.at,
+    }
 
 
 _TASK_COLUMNS: Final = ("key", "kind", "title", "owner", "opened_at", "version")

@@ -86,6 +86,9 @@ create table newel.run (
                         'blocked', 'nobody', 'held')),
     parked_with    text,
     cancelling     boolean not null default false,
+    paused_at      timestamptz,
+    paused_by      text,
+    acknowledged_at timestamptz,
     started_at     timestamptz not null,
     finished_at    timestamptz,
     constraint finished_iff_final
@@ -96,6 +99,9 @@ create table newel.run (
         check ((worker_id is null) = (worker_epoch is null)),
     constraint parked_has_reason_and_addressee
         check (state <> 'parked' or (parked_reason is not null and parked_with is not null)),
+    constraint paused_by_somebody check ((paused_at is null) = (paused_by is null)),
+    constraint only_an_end_is_acknowledged
+        check (acknowledged_at is null or finished_at is not null),
     constraint finished_is_never_due
         check (finished_at is null or wake_at is null)
 ) with (fillfactor = 60);
@@ -150,8 +156,8 @@ create table newel.audit_stream (
 create table newel.open_act (
     run_id        uuid not null,
     key           text collate "C" not null,
-    kind          text not null check (kind in ('step', 'timer', 'approval', 'event', 'child',
-                                                'lock')),
+    kind          text not null check (kind in ('step', 'timer', 'approval', 'form', 'event',
+                                                'child', 'lock')),
     state         text not null check (state in ('attempting', 'retrying', 'parked', 'open',
                                                  'held')),
     attempt       integer not null default 0,
@@ -169,6 +175,7 @@ create table newel.open_act (
     reason        text,
     owner         text,
     task_id       uuid,
+    event         text,
     match         text,
     detail        jsonb,
     primary key (run_id, key),
@@ -183,13 +190,14 @@ create table newel.open_act (
     constraint a_wait_has_one_of_timer_task_event
         check (kind = 'step'
                or (kind = 'timer' and due_at is not null and task_id is null and match is null)
-               or (kind = 'approval' and task_id is not null)
-               or (kind in ('event', 'child', 'lock') and task_id is null))
+               or (kind in ('approval', 'form') and task_id is not null)
+               or (kind = 'event' and task_id is null and event is not null)
+               or (kind in ('child', 'lock') and task_id is null))
 ) with (fillfactor = 70);
 create unique index open_act_effect on newel.open_act (effect_key)
     where effect_key is not null and state = 'attempting';
 create index open_act_incident on newel.open_act (incident_id) where incident_id is not null;
-create index open_act_event on newel.open_act (key, match) where kind = 'event';
+create index open_act_event on newel.open_act (event, match) where kind = 'event';
 -- A lock that all runs share: one act holds it; the others wait in the order they asked.
 create unique index open_act_lock on newel.open_act (match)
     where kind = 'lock' and state = 'held';
@@ -204,6 +212,8 @@ create table newel.task (
     kind           text not null check (kind in ('approval', 'form')),
     title          text not null,
     instructions   text,
+    form           jsonb,
+    evidence       text check (evidence in ('none', 'note')),
     subject        uuid,
     owner          text not null,
     assignee       uuid,
@@ -211,8 +221,10 @@ create table newel.task (
     four_eyes      text,
     opened_at      timestamptz not null,
     due_at         timestamptz,
+    reminded_at    timestamptz,
+    reminders      integer,
     state          text not null check (state in ('open', 'decided', 'expired', 'withdrawn')),
-    decision       text check (decision in ('approve', 'reject')),
+    decision       text check (decision in ('approve', 'reject', 'submit')),
     decided_by     uuid,
     decided_at     timestamptz,
     version        integer not null default 1,
@@ -342,19 +354,28 @@ create table newel.ticket (
     primary key (incident_id, channel)
 );
 
--- Messages from outside, kept until a wait takes them.
+-- Messages from outside, kept until a wait takes them; `n` is the order in which they came.
+-- One that its author does not want kept, and for which nobody waited, is `lost`.
 create table newel.inbox (
     id           uuid primary key default gen_random_uuid(),
+    n            bigint generated always as identity,
     source       text not null,
     event_id     text not null,
     name         text not null,
     match        text,
+    to_run       uuid,
     payload      bytea not null,
+    digest       bytea not null,
     received_at  timestamptz not null default clock_timestamp(),
     taken_by     uuid,
-    unique (source, event_id)
+    taken_at     timestamptz,
+    is_lost      boolean not null default false,
+    unique (source, event_id),
+    constraint lost_is_not_taken check (not is_lost or taken_by is null)
 );
-create index inbox_kept on newel.inbox (name, match) where taken_by is null;
+create index inbox_kept on newel.inbox (name, match) where taken_by is null and not is_lost;
+create index inbox_kept_for_run on newel.inbox (to_run, name)
+    where taken_by is null and not is_lost and to_run is not null;
 
 -- Requests that must not be carried out twice, with the run they made.
 create table newel.start_request (

@@ -23,6 +23,17 @@ begin
         from jsonb_to_recordset(rest -> 'moved') as u(id uuid, process text, version integer)
         where r.id = u.id;
     end if;
+    if rest ? 'mark' then
+        update newel.run r
+        set paused_at = case when u.mark ? 'paused_at'
+                             then (u.mark ->> 'paused_at')::timestamptz else r.paused_at end,
+            paused_by = case when u.mark ? 'paused_at' then u.mark ->> 'paused_by'
+                             else r.paused_by end,
+            acknowledged_at = coalesce((u.mark ->> 'acknowledged_at')::timestamptz,
+                                       r.acknowledged_at)
+        from (select value as mark from jsonb_array_elements(rest -> 'mark')) u
+        where r.id = (u.mark ->> 'id')::uuid;
+    end if;
     if rest ? 'open_act' then
         insert into newel.open_act
         select * from jsonb_populate_recordset(null::newel.open_act, rest -> 'open_act')
@@ -34,7 +45,7 @@ begin
             effect_key = excluded.effect_key, system = excluded.system,
             credential = excluded.credential, incident_id = excluded.incident_id,
             reason = excluded.reason, owner = excluded.owner, task_id = excluded.task_id,
-            match = excluded.match, detail = excluded.detail;
+            event = excluded.event, match = excluded.match, detail = excluded.detail;
     end if;
     if rest ? 'task' then
         insert into newel.task
@@ -43,6 +54,20 @@ begin
             state = excluded.state, decision = excluded.decision,
             decided_by = excluded.decided_by, decided_at = excluded.decided_at,
             version = newel.task.version + 1;
+    end if;
+    if rest ? 'task_moved' then
+        -- A task that is still open: only what the row names moves.
+        update newel.task t
+        set owner = coalesce(u.moved ->> 'owner', t.owner),
+            assignee = case when u.moved ? 'assignee' then (u.moved ->> 'assignee')::uuid
+                            else t.assignee end,
+            due_at = case when u.moved ? 'due_at' then (u.moved ->> 'due_at')::timestamptz
+                          else t.due_at end,
+            reminded_at = coalesce((u.moved ->> 'reminded_at')::timestamptz, t.reminded_at),
+            reminders = coalesce((u.moved ->> 'reminders')::integer, t.reminders),
+            version = t.version + 1
+        from (select value as moved from jsonb_array_elements(rest -> 'task_moved')) u
+        where t.id = (u.moved ->> 'id')::uuid and t.state = 'open';
     end if;
     if rest ? 'access_grant' then
         insert into newel.access_grant
@@ -159,7 +184,7 @@ begin
             worker_epoch = case when u.release then null else r.worker_epoch end,
             parked_reason = u.reason, parked_with = u.addressee,
             finished_at = case when u.state in ('completed', 'failed', 'cancelled')
-                               then u.last_at end
+                               then coalesce(r.finished_at, u.last_at) end
         from unnest(r_id, r_to, r_head, r_last, r_state, r_wake, r_release, r_reason, r_with)
              as u(id, seq, head, last_at, state, wake_at, release, reason, addressee)
         where r.id = u.id and u.id <> all(refused);

@@ -4,6 +4,7 @@ create view newel.run_standing as
 select r.id,
        case
            when r.finished_at is not null then r.state
+           when r.paused_at is not null then 'paused'
            when r.state = 'parked' or exists (
                select 1 from newel.open_act a where a.run_id = r.id and a.state = 'parked')
                then 'parked'

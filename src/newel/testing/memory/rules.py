@@ -60,10 +60,10 @@ def _is_one_of_timer_task_event(row: Row) -> bool:
     match row["kind"]:
         case "timer":
             return row["due_at"] is not None and row["task_id"] is None and row["match"] is None
-        case "approval":
+        case "approval" | "form":
             return row["task_id"] is not None
         case "event":
-            return row["task_id"] is None
+            return row["task_id"] is None and row["event"] is not None
         case _:
             return True
 
@@ -80,6 +80,10 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
         "parked_has_reason_and_addressee": lambda row: (
             row["state"] != "parked"
             or (row["parked_reason"] is not None and row["parked_with"] is not None)
+        ),
+        "paused_by_somebody": lambda row: (row["paused_at"] is None) == (row["paused_by"] is None),
+        "only_an_end_is_acknowledged": lambda row: (
+            row["acknowledged_at"] is None or row["finished_at"] is not None
         ),
         "finished_is_never_due": lambda row: row["finished_at"] is None or row["wake_at"] is None,
     },
@@ -113,6 +117,9 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
             or row["valid_to"] >= row["valid_from"]
         ),
         "active_has_a_start": lambda row: row["state"] != "active" or row["valid_from"] is not None,
+    },
+    "inbox": {
+        "lost_is_not_taken": lambda row: not row["is_lost"] or row["taken_by"] is None,
     },
     "person_key": {
         "destroyed_means_gone": lambda row: (

@@ -193,7 +193,7 @@ def why(act: OpenFact, detail: Mapping[str, Any], zone: tzinfo, now: datetime) -
         case "step", _:
             again = act.attempt > 1
             return f"Attempt {act.attempt} is in flight." if again else "The first attempt runs."
-        case "approval", _:
+        case "approval" | "form", _:
             return f"“{_capital(act.task_title or in_words(act.key))}” waits for {act.assignee}."
         case "timer", _:
             return f"Waiting for the date: {in_words(act.key)}."
@@ -212,7 +212,7 @@ def next_line(act: OpenFact, zone: tzinfo, now: datetime) -> str:
                 f" {rounds} {'round' if rounds == 1 else 'rounds'} failed so far." if rounds else ""
             )
             return f"Retry {act.name}, {_moment(act.next_at, zone, now)}.{so_far}"
-        case "approval", _ if act.due_at is not None:
+        case "approval" | "form", _ if act.due_at is not None:
             return f"Due {_moment(act.due_at, zone, now)}."
         case "timer", _ if act.due_at is not None:
             return f"{_capital(in_words(act.key))}, {_moment(act.due_at, zone, now)}."

@@ -209,7 +209,7 @@ def _take(keys: dict[str, KeyStory], entry: Entry) -> None:
             due = entry.data.get("due_at")
             known.due_at = None if due is None else datetime.fromisoformat(due)
         case "task.opened":
-            known.kind, known.state = "approval", "task"
+            known.kind, known.state = str(entry.data["kind"]), "task"
         case _ if entry.type in _OUTCOMES:
             _end(known, entry)
         case _:
@@ -259,7 +259,7 @@ def _settle_open(known: KeyStory, act: OpenFact, detail: Json) -> None:
             known.state = "in-doubt" if detail.get("doubt") else "retrying"
         case "step", _:
             known.state = "retrying" if act.attempt > 1 else "running"
-        case "approval", _:
+        case "approval" | "form", _:
             known.state = "task"
         case _:
             known.state = "waiting"

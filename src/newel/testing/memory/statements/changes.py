@@ -116,7 +116,7 @@ def _move(at: Transaction, runs: list[Any], refused: dict[UUID, None]) -> None:
             wake_at=wake_at,
             parked_reason=reason,
             parked_with=addressee,
-            finished_at=last_at if state in _FINAL else None,
+            finished_at=(old["finished_at"] or last_at) if state in _FINAL else None,
             **owner,
         )
 
@@ -285,11 +285,34 @@ def _audit_stream(at: Transaction, rows: list[Any]) -> None:
         at.update("audit_stream", row["id"], **{name: row[name] for name in names})
 
 
+def _mark(at: Transaction, rows: list[Any]) -> None:
+    for each in rows:
+        row = at.recordset("run", each)
+        names = [name for name in ("paused_at", "paused_by") if "paused_at" in each]
+        if row["acknowledged_at"] is not None:
+            names.append("acknowledged_at")
+        at.update("run", row["id"], **{name: row[name] for name in names})
+
+
+def _task_moved(at: Transaction, rows: list[Any]) -> None:
+    for each in rows:
+        row = at.recordset("task", each)
+        old = at.get("task", row["id"])
+        if old is None or old["state"] != "open":
+            continue
+        names = [name for name in ("assignee", "due_at") if name in each]
+        names += [name for name in ("owner", "reminded_at", "reminders") if row[name] is not None]
+        moved = {name: row[name] for name in names}
+        at.update("task", row["id"], version=old["version"] + 1, **moved)
+
+
 RARE: Final[dict[str, Callable[[Transaction, list[Any]], None]]] = {
     "cancelling": _cancelling,
     "moved": _moved,
+    "mark": _mark,
     "open_act": _upserted("open_act", _open_act),
     "task": _upserted("task", _task),
+    "task_moved": _task_moved,
     "access_grant": _access_grant,
     "incident": _incident,
     "ticket": _upserted("ticket", lambda _, given: {"state": given["state"]}),

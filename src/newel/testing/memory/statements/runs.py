@@ -152,6 +152,12 @@ def locked(at: Transaction, run: UUID) -> list[Row]:
     return _loaded(at, run, "parked_reason", "parked_with")
 
 
+@statement("runs.exists")
+def exists(at: Transaction, run: UUID) -> list[Row]:
+    """Whether there is such a run."""
+    return [{"exists": at.get("run", run) is not None}]
+
+
 @statement("runs.subject_of")
 def subject_of(at: Transaction, run: UUID) -> list[Row]:
     """Whom a run is about."""
@@ -229,6 +235,8 @@ def standing(at: Transaction, run: Row) -> str:
     found: str = run["state"]
     if run["finished_at"] is not None:
         return found
+    if run["paused_at"] is not None:
+        return "paused"
     if run["state"] == "parked" or any(act["state"] == "parked" for act in acts):
         return "parked"
     if any(task["state"] == "open" for task in at.of("task", run["id"])):

@@ -65,7 +65,7 @@ def act_card(
     run: str, act: OpenFact, detail: Detail, zone: tzinfo, now: datetime, titled: Titled
 ) -> ActCard:
     """Make the card of an act that needs a person; run: its reference."""
-    if act.kind == "approval":
+    if act.is_task:
         return _task_card(act, now)
     text = copy.parked_text(act, detail, zone, now)
     return ActCard(
@@ -84,7 +84,7 @@ def act_card(
 
 
 def _task_card(act: OpenFact, now: datetime) -> ActCard:
-    assert act.task is not None, "an approval has a task"
+    assert act.task is not None, "a person is asked by a task"
     is_overdue = act.due_at is not None and act.due_at < now
     task = reference("tsk", act.task)
     return ActCard(
@@ -138,7 +138,7 @@ def coming(acts: Iterable[Opened], how_many: int = 7) -> tuple[NextItem, ...]:
             found.append(
                 NextItem(icon="again", tone="retry", title=f"Retry {act.name}", at=act.next_at)
             )
-        elif act.kind == "approval" and act.due_at is not None:
+        elif act.is_task and act.due_at is not None:
             title = copy.task_title(act.task_title, act.key)
             who = act.assignee or ""
             found.append(NextItem(icon="person", tone="task", title=title, at=act.due_at, who=who))

@@ -212,7 +212,7 @@ def _attention(
     found: list[tuple[tuple[int, datetime], ActCard]] = []
     for run, rows in acts_of.items():
         for act, detail in opened(rows):
-            if act.state == "parked" or act.kind == "approval":
+            if act.state == "parked" or act.is_task:
                 order = (0 if act.state == "parked" else 1, act.due_at or act.since)
                 card = act_card(
                     reference("run", run), act, detail, read.zone, read.now, titled_of(run)

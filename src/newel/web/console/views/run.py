@@ -160,9 +160,7 @@ def _view(
     run = reference("run", row["id"])
     titled = titled_by(read.processes.get(row["process"]))
     acts = [(key.open, dict(key.detail)) for key in story.keys if key.open is not None]
-    needing = [
-        (act, detail) for act, detail in acts if act.state == "parked" or act.kind == "approval"
-    ]
+    needing = [(act, detail) for act, detail in acts if act.state == "parked" or act.is_task]
     title = process_title(row["process"], row["title"])
     is_parked_itself = row["state"] == "parked" and not any(a.state == "parked" for a, _ in acts)
     told_events = [entry for entry in story.entries if is_told(entry)]

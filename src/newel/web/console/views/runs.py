@@ -35,7 +35,14 @@ OPEN_STANDINGS: Final = ("parked", "task", "retrying", "running", "waiting")
 ENDED: Final = ("completed", "failed", "cancelled")
 STANDINGS: Final = ("open", *OPEN_STANDINGS, "ended", *ENDED)
 
-_URGENCY: Final = {"parked": 0, "approval": 1, "retrying": 2, "attempting": 3, "event": 4}
+_URGENCY: Final = {
+    "parked": 0,
+    "approval": 1,
+    "form": 1,
+    "retrying": 2,
+    "attempting": 3,
+    "event": 4,
+}
 
 
 class RunLine(View):
@@ -181,7 +188,7 @@ def _urgency(act: OpenFact) -> tuple[int, datetime, str]:
 
 def _state(act: OpenFact) -> str:
     match act.kind, act.state:
-        case "approval", _:
+        case "approval" | "form", _:
             return "task"
         case "step", "attempting":
             return "retrying" if act.attempt > 1 else "running"

@@ -1,0 +1,101 @@
+"""Replaying a run without effect: what its body asks for now, and what it would ask for.
+
+A verb that needs to know more of an act than its row says (the type of a result, the schema of a
+form, where in the code it is called) finds it where the worker would: at the act that the body
+comes to. The body is pure, so replaying it beside its worker does nothing; what the replay would
+write is thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from newel.audit.leaf import Actor
+from newel.base.errors import NotFound
+from newel.base.ids import reference
+from newel.domain.retry import Retry, standard
+from newel.engine import drifting
+from newel.engine.history import Recorded
+from newel.engine.loading import load
+from newel.engine.runner import Circuit, Loaded, Runner
+from newel.engine.vault import Vault
+from newel.flow.act import Act
+from newel.flow.process import Process
+from newel.store.database import Connection
+
+__all__ = ["Rehearsal", "rehearsed"]
+
+
+class _Nowhere:
+    """The host of a replay: it has a clock, and nothing that it makes is ever written."""
+
+    worker = 0
+    epoch = 0
+    actor = Actor(type="system", id="newel")
+    retry: Retry = standard
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def now(self) -> datetime:
+        return self._at
+
+    def event_id(self) -> str:
+        return f"evt_{uuid4()}"
+
+    def new_uuid(self) -> UUID:
+        return uuid4()
+
+    def circuit(self, credential: str | None) -> Circuit | None:
+        del credential
+        return None
+
+    def answered(self, credential: str | None) -> None:
+        del credential
+
+
+class Rehearsal(Runner):
+    """A run as its body stands now. changed: finished acts whose input is not what it was."""
+
+    def __init__(self, loaded: Loaded, *, passes_changes: bool) -> None:
+        """Prepare; passes_changes: go on beyond finished acts whose input has changed."""
+        super().__init__(loaded, _Nowhere(loaded.as_of), _nothing)
+        self._passes_changes = passes_changes
+        self.changed: dict[str, Act[Any]] = {}  # Any: each act has its own result
+
+    def _has_drifted(self, key: str, act: Act[Any], recorded: Recorded) -> bool:
+        if not drifting.is_changed(self, key, act, recorded):
+            return False
+        self.changed[key] = act
+        return not self._passes_changes
+
+
+def _nothing(run: Runner, key: str, act: Act[Any]) -> None:  # Any: as above
+    del run, key, act
+
+
+async def rehearsed(
+    connection: Connection,
+    run: UUID,
+    processes: Mapping[str, Process[..., Any]],  # Any: each has its own result
+    vault: Vault,
+    *,
+    arguments: bytes | None = None,
+) -> Rehearsal:
+    """Replay a run as this code would, with its own input or with another.
+
+    arguments: another input, as JSON by name; then finished acts that it changes are passed.
+    Raises NotFound where this code has no such process.
+    """
+    loaded = await load(connection, [run], processes, vault)
+    if not loaded:
+        raise NotFound(kind="process of the current code for", reference=reference("run", run))
+    if arguments is not None:
+        loaded[0].history.arguments = arguments
+    rehearsal = Rehearsal(loaded[0], passes_changes=arguments is not None)
+    rehearsal.begin()
+    rehearsal.dismiss()
+    return rehearsal
