@@ -32,8 +32,9 @@ select r.id, s, 'step.succeeded', 'x', now(), '{}'::bytea
 from newel.run r, generate_series(1, 4) s
 """
 _ACTS = """
-insert into newel.open_act (run_id, key, kind, state, opened_at, due_at, match)
-select id, 'pause', 'event', 'open', now(), null, 'pause', id::text from newel.run where finished_at is null
+insert into newel.open_act (run_id, key, kind, state, opened_at, due_at, event, match)
+select id, 'pause', 'event', 'open', now(), null, 'pause', id::text
+from newel.run where finished_at is null
 """
 
 
