@@ -226,6 +226,7 @@ class Operations:
             "opened_at": self.moment(),
             "reason": self.random.choice([None, "outage"]),
             "owner": "it",
+            "event": "paid" if kind == "event" else None,
             "match": self.random.choice(["m", None]) if kind == "event" else None,
             "incident_id": self.random.choice([None, *self.incidents]),
             "detail": {"early": None, "failed_at": NOON},
@@ -365,9 +366,17 @@ class Operations:
         """Keep a message, look for waits, take one."""
         name, match = self.random.choice(["paid", "sent"]), self.random.choice(["m", None])
         event = str(self.random.randrange(20))
-        kept = await self.ask("messages.keep", "test", event, name, match, b"{}", drawn="id")
+        to = self.random.choice([None, None, *self.runs])
+        is_lost = self.random.random() < 0.2
+        await self.ask("messages.kept_before", "test", event)
+        kept = await self.ask(
+            "messages.keep", "test", event, name, match, to, b"{}", b"d", is_lost, drawn="id"
+        )
         assert len(kept) < 2
-        waits = await self.ask("messages.waiting", name, match, is_ordered=False)
+        waits = await self.ask("messages.waiting", name, match, to, is_ordered=False)
+        for state in ("kept", "lost", "taken", "all"):
+            listed = await self.ask("messages.listed", state, 5, drawn="received_at")
+            assert len(listed) <= 5
         if waits and self.random.random() < 0.5:
             await self.ask("messages.take", name, match, UUID(waits[0]["run_id"]))
 

@@ -20,7 +20,7 @@ from newel.domain.retry import Retry, standard
 from newel.engine import drifting
 from newel.engine.history import Recorded
 from newel.engine.loading import load
-from newel.engine.runner import Circuit, Loaded, Runner
+from newel.engine.runner import Circuit, Limits, Loaded, Runner
 from newel.engine.vault import Vault
 from newel.flow.act import Act
 from newel.flow.process import Process
@@ -36,6 +36,7 @@ class _Nowhere:
     epoch = 0
     actor = Actor(type="system", id="newel")
     retry: Retry = standard
+    limits = Limits()
 
     def __init__(self, at: datetime) -> None:
         self._at = at
@@ -96,6 +97,8 @@ async def rehearsed(
     if arguments is not None:
         loaded[0].history.arguments = arguments
     rehearsal = Rehearsal(loaded[0], passes_changes=arguments is not None)
-    rehearsal.begin()
-    rehearsal.dismiss()
+    try:
+        rehearsal.begin()
+    finally:
+        rehearsal.dismiss()
     return rehearsal

@@ -4,7 +4,8 @@
 -- params: standing, process, subject, before, how_many
 -- Runs, newest first, with what they have done; newel's own only where they are asked for.
 select r.id, r.process, r.version, r.state, r.subject, r.parked_reason, r.parked_with, r.wake_at,
-       r.started_at, r.finished_at, r.cancelling, d.title, d.owner, p.display_name,
+       r.started_at, r.finished_at, r.cancelling, r.paused_at, r.paused_by,
+       r.acknowledged_at, d.title, d.owner, p.display_name,
        s.standing,
        (select count(distinct split_part(e.key, '#', 1)) from newel.event e
         where e.stream_id = r.id and e.type in ('step.succeeded', 'step.failed', 'step.skipped',

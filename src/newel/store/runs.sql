@@ -117,7 +117,8 @@ order by r.id desc limit $5
 -- params: run
 -- One run with its definition, subject and standing.
 select r.id, r.process, r.version, r.state, r.subject, r.parked_reason, r.parked_with, r.wake_at,
-       r.started_at, r.finished_at, r.cancelling, r.worker_id, r.worker_epoch, r.seq, d.title,
+       r.started_at, r.finished_at, r.cancelling, r.paused_at, r.paused_by, r.acknowledged_at,
+       r.worker_id, r.worker_epoch, r.seq, d.title,
        d.owner, d.sha256, p.display_name, s.standing, newel.now() as as_of
 from newel.run r
 join newel.run_standing s on s.id = r.id

@@ -358,7 +358,7 @@ create table newel.ticket (
 -- One that its author does not want kept, and for which nobody waited, is `lost`.
 create table newel.inbox (
     id           uuid primary key default gen_random_uuid(),
-    n            bigint generated always as identity,
+    n            bigint not null generated always as identity,
     source       text not null,
     event_id     text not null,
     name         text not null,

@@ -11,6 +11,8 @@ from newel.testing.memory.named import statement
 from newel.testing.memory.tables import Row
 from newel.testing.memory.transaction import Transaction
 
+_HIDDEN = frozenset({"instructions", "reminded_at", "reminders"})
+
 
 @statement("commands.task")
 def task(at: Transaction, id_: UUID) -> list[Row]:
@@ -19,7 +21,7 @@ def task(at: Transaction, id_: UUID) -> list[Row]:
     if row is None:
         return []
     person: Any = at.get("person", row["decided_by"]) or {}
-    found = {name: value for name, value in row.items() if name != "instructions"}
+    found = {name: value for name, value in row.items() if name not in _HIDDEN}
     return [found | {"decided_by_name": person.get("display_name")}]
 
 

@@ -133,7 +133,7 @@ def _loaded(at: Transaction, run: UUID, *more: str) -> list[Row]:
 
 _LOADED = (
     "id", "process", "version", "state", "subject", "seq", "head", "last_at", "cancelling",
-    "worker_id", "worker_epoch", "started_at",
+    "paused_at", "paused_by", "acknowledged_at", "worker_id", "worker_epoch", "started_at",
 )  # fmt: skip
 
 
