@@ -14,7 +14,7 @@ help:
 	@echo "make demo    one onboarding through an outage, with console; ONCE=1 plays it and ends"
 	@echo "make test    the whole test suite; ARGS=... is handed to pytest"
 	@echo "make check   format, lint, types, import contracts, spelling, shape"
-	@echo "make bench   what the engine does per second on this machine; ARGS=... is handed on"
+	@echo "make bench   newel beside DBOS, Absurd and pgbench on one server; ARGS=... is handed on"
 	@echo
 	@echo "Helpers: .venv, chromium, coverage, fmt, lock, clean"
 
@@ -28,7 +28,7 @@ check: $(INSTALLED)
 	$(BIN)/python scripts/check.py
 
 bench: $(INSTALLED)
-	$(BIN)/newel bench $(ARGS)
+	$(BIN)/python bench/run.py $(ARGS)
 
 coverage: $(INSTALLED)
 	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -n 2 $(ARGS)

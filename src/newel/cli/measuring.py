@@ -7,7 +7,7 @@ import contextlib
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -28,6 +28,7 @@ from newel.store.migrate import migrate
 
 _STEPS: Final = 10
 _PGBENCH_S: Final = 2
+_GLANCE_S: Final = 0.02
 _ACTOR: Final = Actor(type="service", id="svc_bench")
 
 
@@ -54,9 +55,17 @@ async def idle_onboarding() -> None:
 class Bench:
     """A worker in this process over an empty database, measured."""
 
-    def __init__(self, pgbench: Path, database: Database, engine: Engine, worker: Worker) -> None:
+    def __init__(
+        self,
+        pgbench: Path,
+        database: Database,
+        engine: Engine,
+        worker: Worker,
+        running: asyncio.Task[None],
+    ) -> None:
         """Take what is open and running."""
-        self._pgbench_program = pgbench
+        self._running = running
+        self._pgbench = pgbench
         self._database = database
         self._engine = engine
         self._worker = worker
@@ -76,7 +85,7 @@ class Bench:
             running = asyncio.create_task(worker.run())
             try:
                 await worker.registered.wait()
-                yield cls(pgbench, database, engine, worker)
+                yield cls(pgbench, database, engine, worker, running)
             finally:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
@@ -87,11 +96,11 @@ class Bench:
         busy: list[dict[str, float]] = []
         limits: list[float] = []
         idle: list[tuple[float, int]] = []
-        await self._busy(runs // 3 or 1)  # warms caches up; not counted
+        await self.busy(runs // 3 or 1)  # warms caches up; not counted
         for _ in range(rounds):
-            limits.append(await self._pgbench())
-            busy.append(await self._busy(runs))
-            idle.extend([await self._idle() for _ in range(20)])
+            limits.append(await commits_per_second(self._pgbench, self._database.dsn))
+            busy.append(await self.busy(runs))
+            idle.extend([await self.idle() for _ in range(20)])
         middle = {name: statistics.median(each[name] for each in busy) for name in busy[0]}
         limit = statistics.median(limits)
         idle_ms = statistics.median(ms for ms, _ in idle)
@@ -113,14 +122,14 @@ class Bench:
             "cpu_us_per_step": round(middle["cpu"] * 1e6, 1),
         }
 
-    async def _busy(self, runs: int) -> dict[str, float]:
+    async def busy(self, runs: int) -> dict[str, float]:
         """Runs of ten steps, claimed from the queue, until all have ended."""
-        await self._enqueue(runs)
+        await self.enqueue(runs)
         before = await sql.counters(self._database)
         commits, cpu = self._worker.committer.commits, time.process_time()
         began = time.perf_counter()
         self._worker.poke()
-        await self._worker.notices.until(self._all_ended)
+        await self._until(self._all_ended)
         took = time.perf_counter() - began
         cpu = time.process_time() - cpu
         after = await sql.counters(self._database)
@@ -133,10 +142,29 @@ class Bench:
             "cpu": cpu / steps,
         }
 
+    async def share(self) -> tuple[float, float]:
+        """Work with others on what is queued: when it began and ended, by the machine's clock."""
+        began = time.monotonic()
+        self._worker.poke()
+        # Other processes end runs, too, and tell nobody here.
+        while await sql.open_runs(self._database):  # noqa: ASYNC110 - see above
+            await asyncio.sleep(_GLANCE_S)
+        return began, time.monotonic()
+
+    async def _until(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until a condition holds; a worker that dies meanwhile is told, not waited for."""
+        waiting = asyncio.ensure_future(self._worker.notices.until(holds))
+        await asyncio.wait({waiting, self._running}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            waiting.cancel()
+            self._running.result()
+        await waiting
+
     async def _all_ended(self) -> bool:
         return self._worker.is_idle and await sql.open_runs(self._database) == 0
 
-    async def _enqueue(self, runs: int) -> None:
+    async def enqueue(self, runs: int) -> None:
+        """Put runs of ten steps into the queue, in one transaction."""
         at = self._worker.now()
         changes = [
             born(self._start(self._worker.new_uuid(), ten_steps, at), self._worker.event_id)[0]
@@ -159,7 +187,7 @@ class Bench:
             **more,
         )
 
-    async def _idle(self) -> tuple[float, int]:
+    async def idle(self) -> tuple[float, int]:
         """One onboarding alone, born in the worker's process: milliseconds, and commits."""
         worker = self._worker
         commits, began = worker.committer.commits, time.perf_counter()
@@ -171,22 +199,23 @@ class Bench:
         async def done() -> bool:
             return worker.is_idle
 
-        await worker.notices.until(done)
+        await self._until(done)
         return (time.perf_counter() - began) * 1000, worker.committer.commits - commits
 
-    async def _pgbench(self) -> float:
-        """The server's own rate of commits with one client."""
-        with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-            script.write(sql.COMMIT_ONE)
-            script.flush()
-            asked = await asyncio.create_subprocess_exec(
-                str(self._pgbench_program),
-                *("-n", "-c", "1", "-T", str(_PGBENCH_S), "-f", script.name, self._database.dsn),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            said, complained = await asked.communicate()
-        for line in said.decode().splitlines():
-            if line.startswith("tps = "):
-                return float(line.split()[2])
-        raise RuntimeError(f"pgbench gave no rate: {complained.decode()}")
+
+async def commits_per_second(program: Path, dsn: str, *, seconds: int = _PGBENCH_S) -> float:
+    """The server's own rate of commits with one client, by `pgbench`."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(sql.COMMIT_ONE)
+        script.flush()
+        asked = await asyncio.create_subprocess_exec(
+            str(program),
+            *("-n", "-c", "1", "-T", str(seconds), "-f", script.name, dsn),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said, complained = await asked.communicate()
+    for line in said.decode().splitlines():
+        if line.startswith("tps = "):
+            return float(line.split()[2])
+    raise RuntimeError(f"pgbench gave no rate: {complained.decode()}")
