@@ -27,10 +27,11 @@ from newel.domain.change import Change
 from newel.engine import steps, waiting
 from newel.engine.attempts import Begun, attempt, begun_of, let_ride
 from newel.engine.calls import Caller
+from newel.engine.code_versions import CodeVersions
 from newel.engine.committer import Committer
 from newel.engine.history import History
 from newel.engine.incidents import Incidents
-from newel.engine.loading import known_versions, load, with_former
+from newel.engine.loading import load
 from newel.engine.messages import Messages
 from newel.engine.notices import Notices
 from newel.engine.pace import monotonic
@@ -42,14 +43,12 @@ from newel.engine.vault import Vault
 from newel.engine.worker_settings import WorkerSettings as WorkerSettings
 from newel.flow.act import Act, StepAct
 from newel.flow.process import Process
-from newel.store import runs, versions, workers
+from newel.store import runs, workers
 from newel.store.changes import Refusal
 from newel.store.database import LOST, Connection, Database
 
 _BUSY_POLL_S: Final = 0.05
 _IDLE_POLL_S: Final = 1.0
-_PATIENT: Final = 6
-"""So many looks that find something due and nothing to claim make a worker poll as if idle."""
 _SAFETY: Final = 0.8
 _TURN_S: Final = 0.2
 _UNSURE_S: Final = 60.0
@@ -76,9 +75,8 @@ class Worker:
         """
         self.settings = settings or WorkerSettings()
         self.database = database
-        self.processes = with_former(processes)
-        self.versions = known_versions(self.processes, known or {})
-        self._misses = 0
+        self.code = CodeVersions(processes, known or {})
+        self.processes, self.versions = self.code.processes, self.code.numbers
         self.vault = vault
         self.incidents = incidents
         self.messages = messages
@@ -175,8 +173,7 @@ class Worker:
             version=VERSION,
             lease=self.settings.lease,
         )
-        await versions.announce(connection, worker=self.worker, definitions=self.versions)
-        await versions.wake_blocked(connection, self.versions)
+        await self.code.begin(connection, self.worker)
         self._take_lease(began, (await runs.next_due(connection)).as_of)
         self.registered.set()
 
@@ -223,7 +220,7 @@ class Worker:
             as_of = (await runs.next_due(connection)).as_of
         self._take_lease(began, as_of)
         await workers.take_over(connection)
-        if await versions.wake_blocked(connection, self.versions):
+        if await self.code.has_woken(connection):
             self._poke.set()
 
     async def _poll(self) -> None:
@@ -266,6 +263,12 @@ class Worker:
         if self._stopping:
             return _BUSY_POLL_S
         room = self.settings.concurrency - len(self._runs)
+        if (
+            room > 0
+            and (due is None or due > as_of)
+            and await self.code.has_older(connection, room)
+        ):
+            return 0.0
         if room <= 0 or due is None:
             return _IDLE_POLL_S if self._runs == {} else _BUSY_POLL_S * 4
         if due > as_of:
@@ -279,12 +282,7 @@ class Worker:
         )
         if claimed:
             self._begin(await load(connection, claimed, self.processes, self.vault, self.versions))
-        return self._after(claimed)
-
-    def _after(self, claimed: list[UUID]) -> float:
-        """How long to wait: what is due and cannot be claimed may be for other workers' code."""
-        self._misses = 0 if claimed else min(self._misses + 1, _PATIENT)
-        return 0.0 if claimed else min(_BUSY_POLL_S * 2 ** (self._misses - 1), _IDLE_POLL_S)
+        return self.code.pause(claimed)
 
     def _held(self) -> set[UUID]:
         """Runs that are in this worker's memory, or on their way into it."""
@@ -368,17 +366,18 @@ class Worker:
         """Release a run for which nothing was to be done; no state changes, so no event is due."""
         self._runs.pop(run.id, None)
         run.dismiss()
-        self._keep(self._release(run.id, run.loaded.head.seq, wake_at))
+        self._keep(self._release(run, wake_at))
 
-    async def _release(self, run: UUID, seq: int, wake_at: datetime | None) -> None:
+    async def _release(self, run: Runner, wake_at: datetime | None) -> None:
         try:
             await runs.put_back(
                 self.database,
-                run,
+                run.id,
                 worker=self.worker,
                 epoch=self.epoch,
-                seq=seq,
+                seq=run.loaded.head.seq,
                 wake_at=wake_at,
+                version=run.version.version,
             )
         except LOST:
             return  # its lease runs out by itself

@@ -108,14 +108,22 @@ async def counts(database: Database) -> dict[str, int]:
 
 
 async def put_back(
-    database: Database, run: UUID, *, worker: int, epoch: int, seq: int, wake_at: datetime | None
+    database: Database,
+    run: UUID,
+    *,
+    worker: int,
+    epoch: int,
+    seq: int,
+    wake_at: datetime | None,
+    version: int,
 ) -> None:
     """Let go of a run for which nothing was to be done, due again at `wake_at`.
 
-    If somebody has written to it since it was loaded, it is due at once.
+    version: of the code that has seen it. If somebody has written to it since it was loaded, it
+    is due at once.
     """
     async with database.transaction() as connection:
-        done = await connection.execute(_SQL.put_back, run, worker, epoch, seq, wake_at)
+        done = await connection.execute(_SQL.put_back, run, worker, epoch, seq, wake_at, version)
         if done.endswith(" 0"):
             await connection.execute(_SQL.let_go, run, worker, epoch)
 

@@ -149,9 +149,10 @@ from newel.run r join newel.run_standing s on s.id = r.id
 where r.finished_at is null group by s.standing
 
 -- name: put_back
--- params: run, worker, epoch, seq, wake_at
--- Lets go of a run for which nothing was to be done; its state stays, and so no event is due.
-update newel.run set worker_id = null, worker_epoch = null, wake_at = $5
+-- params: run, worker, epoch, seq, wake_at, version
+-- Lets go of a run for which nothing was to be done; its state stays, and so no event is due. What
+-- version of the code has seen it is noted.
+update newel.run set worker_id = null, worker_epoch = null, wake_at = $5, seen_version = $6
 where id = $1 and worker_id = $2 and worker_epoch = $3 and seq = $4 and wake_at is null
 
 -- name: let_go
@@ -189,5 +190,20 @@ where id in (
                  and w.lease_until > clock_timestamp() - interval '30 seconds'
                  and (w.definitions ->> r.process)::integer
                      > ($2::integer[])[array_position($1, r.process)]))
+    for update of r skip locked)
+returning id
+
+-- name: look_over
+-- params: processes, versions, how_many
+-- Makes open runs due that a version has not seen yet, the oldest first.
+update newel.run set wake_at = newel.now()
+where id in (
+    select r.id from newel.run r
+    where r.finished_at is null and r.worker_id is null
+      and (r.wake_at is null or r.wake_at > newel.now())
+      and r.process = any($1)
+      and greatest(r.version, r.seen_version)
+          < ($2::integer[])[array_position($1, r.process)]
+    order by r.started_at limit $3
     for update of r skip locked)
 returning id

@@ -16,7 +16,7 @@ from uuid import UUID
 from newel.store.database import Connection, Database
 from newel.store.queries import queries
 
-__all__ = ["Unserved", "announce", "unserved", "wake_blocked"]
+__all__ = ["Unserved", "announce", "look_over", "unserved", "wake_blocked"]
 
 _WORKERS: Final = queries("workers")
 _RUNS: Final = queries("runs")
@@ -48,6 +48,15 @@ async def wake_blocked(connection: Connection, definitions: Mapping[str, int]) -
     """Make runs due that other code could not go on with; answers with them."""
     names, versions = list(definitions), list(definitions.values())
     return [row["id"] for row in await connection.fetch(_RUNS.wake_blocked, names, versions)]
+
+
+async def look_over(
+    connection: Connection, definitions: Mapping[str, int], how_many: int
+) -> list[UUID]:
+    """Make open runs due that these versions have not seen yet; answers with them."""
+    names, versions = list(definitions), list(definitions.values())
+    rows = await connection.fetch(_RUNS.look_over, names, versions, how_many)
+    return [row["id"] for row in rows]
 
 
 async def unserved(database: Database) -> list[Unserved]:

@@ -69,6 +69,7 @@ create table newel.run (
     id             uuid primary key,
     process        text not null,
     version        integer not null,
+    seen_version   integer,
     state          text not null check (state in
                        ('running', 'waiting', 'parked', 'completed', 'failed', 'cancelled')),
     subject        uuid,

@@ -190,13 +190,19 @@ def _own(at: Transaction, run: UUID, worker: int, epoch: int) -> Row | None:
 
 @statement("runs.put_back")
 def put_back(
-    at: Transaction, run: UUID, worker: int, epoch: int, seq: int, wake_at: datetime | None
+    at: Transaction,
+    run: UUID,
+    worker: int,
+    epoch: int,
+    seq: int,
+    wake_at: datetime | None,
+    version: int,
 ) -> int:
     """Lets go of a run for which nothing was to be done."""
     row = _own(at, run, worker, epoch)
     if row is None or row["seq"] != seq or row["wake_at"] is not None:
         return 0
-    at.update("run", run, wake_at=wake_at, **_NOBODY)
+    at.update("run", run, wake_at=wake_at, seen_version=version, **_NOBODY)
     return 1
 
 
@@ -257,7 +263,7 @@ def read(at: Transaction, run: UUID) -> list[Row]:
         return []
     definition: Any = definition_of(at, row) or {}
     person: Any = at.get("person", row["subject"]) or {}
-    hidden = {"stint", "priority", "head", "last_at"}
+    hidden = {"stint", "priority", "head", "last_at", "seen_version"}
     found = {name: value for name, value in row.items() if name not in hidden}
     found |= {name: definition.get(name) for name in ("title", "owner", "sha256")}
     found["display_name"] = person.get("display_name")
@@ -295,3 +301,25 @@ def wake_blocked(at: Transaction, processes: list[str], versions: list[int]) -> 
             at.update("run", row["id"], wake_at=at.now())
             woken.append({"id": row["id"]})
     return woken
+
+
+@statement("runs.look_over")
+def look_over(
+    at: Transaction, processes: list[str], versions: list[int], how_many: int
+) -> list[Row]:
+    """Makes open runs due that a version has not seen yet."""
+    known = dict(zip(processes, versions, strict=True))
+    now = at.now()
+    found = [
+        row
+        for row in at.rows("run")
+        if row["finished_at"] is None
+        and row["worker_id"] is None
+        and (row["wake_at"] is None or row["wake_at"] > now)
+        and max(row["version"], row["seen_version"] or 0) < known.get(row["process"], 0)
+    ]
+    found.sort(key=lambda row: row["started_at"])
+    woken = [row for row in found if at.lock_free("run", row["id"])][:how_many]
+    for row in woken:
+        at.update("run", row["id"], wake_at=now)
+    return [{"id": row["id"]} for row in woken]
