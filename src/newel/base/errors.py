@@ -157,9 +157,12 @@ class DuplicateKey(DefinitionError):
 
     def __init__(self, *, key: str, places: Sequence[str] = (), code: str = "F301") -> None:
         self.key, self.places = key, tuple(places)
-        at = f" at {' and '.join(self.places)}" if self.places else ""
+        at = f" at {' and '.join(dict.fromkeys(self.places))}" if self.places else ""
+        why = (
+            "the same item twice, or none" if len(set(self.places)) == 1 else "one key, two places"
+        )
         super().__init__(
-            f"Two acts use the key `{key}` at once{at}: one key, two places.",
+            f"Two acts use the key `{key}` at once{at}: {why}.",
             fix=f'an item for each (`{key}["…"](…)`), or `with section("…"):` around one of them.',
             code=code,
         )
@@ -168,9 +171,12 @@ class DuplicateKey(DefinitionError):
 class NotDurable(DefinitionError):
     """An await that is neither step, wait, block, process nor readable helper."""
 
-    def __init__(self, *, awaited: str, place: str = "", code: str = "F104", fix: str = "") -> None:
+    def __init__(
+        self, *, awaited: str, place: str = "", code: str = "F104", why: str = "", fix: str = ""
+    ) -> None:
         self.awaited = awaited
-        what = f"`{awaited}` is not durable: it would be called again at every resumption."
+        why = why or "is not durable: it would be called again at every resumption."
+        what = f"`{awaited}` {why}"
         super().__init__(what, fix=fix or "move it into a `@step`.", code=code, place=place)
 
 

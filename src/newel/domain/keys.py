@@ -114,7 +114,7 @@ class Claims:
     __slots__ = ("_claims", "_open_forks", "_order")
 
     def __init__(self) -> None:
-        self._claims: dict[str, tuple[int, BranchPath, int]] = {}
+        self._claims: dict[str, tuple[int, BranchPath, int, object]] = {}
         self._open_forks: dict[int, int] = {}
         self._order = 0
 
@@ -126,21 +126,23 @@ class Claims:
         """Note that `fork` has ended: what its branches claimed is no longer concurrent."""
         self._open_forks.pop(fork, None)
 
-    def claim(self, base: str, path: BranchPath) -> str:
+    def claim(self, base: str, path: BranchPath, place: object = "") -> str:
         """Give the next key for `base` to the branch at `path`.
 
-        Raises DuplicateKey if the earlier claim stands in a concurrent branch.
+        place: where in the author's code, as text or as what says so.
+        Raises DuplicateKey, naming both places, if the earlier claim stands in a concurrent branch.
         """
         earlier = self._claims.get(base)
         self._order += 1
         if earlier is None:
-            self._claims[base] = (1, path, self._order)
+            self._claims[base] = (1, path, self._order, place)
             key = base
         else:
-            count, claimed_by, order = earlier
+            count, claimed_by, order, claimed_at = earlier
             if self._concurrent(claimed_by, path, order):
-                raise DuplicateKey(key=base)
-            self._claims[base] = (count + 1, path, self._order)
+                places = [str(each) for each in (claimed_at, place) if each != ""]
+                raise DuplicateKey(key=base, places=places, code="F302")
+            self._claims[base] = (count + 1, path, self._order, place)
             key = f"{base}#{count + 1}"
         if len(key) > MAX_KEY_BYTES // 4 and len(key.encode()) > MAX_KEY_BYTES:
             raise NotJournalable(f"The key {key[:60]!r}… is longer than {MAX_KEY_BYTES} bytes.")

@@ -25,10 +25,11 @@ from heapq import heappop, heappush
 from typing import Any, Protocol
 from uuid import UUID
 
-from newel.base.errors import ActReused, Cancelled, DefinitionError, NotDurable, Suspended
+from newel.base.errors import ActReused, Cancelled, DefinitionError, Suspended
 from newel.domain.keys import Claims
 from newel.domain.values import RunInfo
 from newel.engine.branches import Branch, Cancellation, CancelledBy, Joint, Ready
+from newel.engine.foreign import StandIn, awaited
 from newel.engine.joints import OpenGroup, OpenRace
 from newel.engine.regions import Locks, Milestones, Scopes
 from newel.engine.unwinding import breaks_off
@@ -98,6 +99,7 @@ class Body:
     ) -> None:
         self.recorder = recorder
         self._claims = Claims()
+        self.loop = StandIn(process.function.__module__)
         self._order = 0
         self._ready: list[tuple[int, int, Branch, Ready]] = []
         self._live: dict[Branch, None] = {}
@@ -131,8 +133,9 @@ class Body:
 
     def start(self) -> None:
         """Run the body until every branch rests or the body has ended."""
-        self._advance(self._root, None)
-        self._drain()
+        with self.loop.instead():
+            self._advance(self._root, None)
+            self._drain()
 
     def resume(self, key: str, seq: int, outcome: Ready) -> None:
         """Hand an outcome to the branch that rests at `key`, and run on."""
@@ -204,8 +207,9 @@ class Body:
         None is left to the collector of garbage: that would close it outside its context, where
         an act of a `finally` looks like a plain call.
         """
-        for branch in reversed(self._live):
-            _dismiss(branch)
+        with self.loop.instead():
+            for branch in reversed(self._live):
+                _dismiss(branch)
         self._live.clear()
         self.resting.clear()
         self._idle.clear()
@@ -223,6 +227,10 @@ class Body:
         self.enqueue(branch, 0, Ready(value, None, branch.moment.at))
 
     def _drain(self) -> None:
+        with self.loop.instead():
+            self._run_ahead()
+
+    def _run_ahead(self) -> None:
         while self._ready:
             seq, _, branch, outcome = heappop(self._ready)
             if seq and branch.pending and (error := branch.struck(seq)) is not None:
@@ -263,7 +271,7 @@ class Body:
         elif isinstance(yielded, Act):
             self.stand(branch, yielded)
         else:
-            refused = NotDurable(awaited=type(yielded).__name__, place=_place(branch))
+            refused = self.loop.refuse(awaited(branch.coroutine, yielded, self.loop.author))
             self.enqueue(branch, 0, Ready(None, refused, branch.moment.at))
 
     def _end(self, branch: Branch, outcome: Ready | None) -> None:
@@ -293,7 +301,7 @@ class Body:
                 return None
         section = branch.context.get(SECTION, "")
         try:
-            key = self._claims.claim(section + act.base, branch.path)
+            key = self._claims.claim(section + act.base, branch.path, act.place)
             former = former_keys(act, section, branch.context.get(FORMER_SECTIONS, ()))
             branch.key = self.recorder.known_as(key, former)
         except DefinitionError as error:
@@ -478,10 +486,3 @@ def _dismiss(branch: Branch) -> None:
             branch.context.run(coroutine.throw, Suspended())
     except BaseException:  # noqa: BLE001, S110 - nothing that a dropped body says is heard
         pass
-
-
-def _place(branch: Branch) -> str:
-    frame = None if branch.coroutine is None else branch.coroutine.cr_frame  # type: ignore[attr-defined]  # native coroutine
-    if frame is None:
-        return "the body"
-    return f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"

@@ -7,6 +7,7 @@ that nobody can see, and holds the open transaction of a transactional step.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -63,7 +64,8 @@ class InThread:
             self.leaves_doubt = True
             return act.step.function(*act.args, **act.kwargs)
 
-        return await asyncio.wrap_future(self.threads.submit(work))
+        inside = contextvars.copy_context().run
+        return await asyncio.get_running_loop().run_in_executor(self.threads, inside, work)
 
 
 @dataclass(slots=True)

@@ -34,11 +34,9 @@ from newel.engine.starting import Start, born
 from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
-from newel.flow import refusals
+from newel.flow import reading, refusals
 from newel.flow.process import Process, written
 from newel.flow.reading import events as awaited_events
-from newel.flow.reading import sites
-from newel.flow.step import Step
 from newel.flow.waits import Event
 from newel.store import migrate, registry, runs
 from newel.store.changes import RARE_REFUSED, apply
@@ -108,7 +106,7 @@ class Engine:
         Raises SchemaOutdated if the database is not at this version, and Refused with all that is
         wrong with processes and the steps they are seen to call (F701 to F708).
         """
-        refusals.check(refusals.registered(self.processes.values(), _steps))
+        refusals.check(refusals.registered(self.processes.values(), reading.steps))
         _ = self.events
         await migrate.check(self.database.fetch)
         for process in self.processes.values():
@@ -450,7 +448,3 @@ class Engine:
         person = filled["person"]
         assert isinstance(person, Person), "a person stays a person"
         return change, parse_reference(person.ref)[1]
-
-
-def _steps(process: Process[..., Any]) -> list[Step[..., Any]]:  # Any: each has its own result
-    return [site.step for site in sites(process).values()]

@@ -8,14 +8,14 @@ a new one. In both cases whether anything happened is not known.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import os
 import pickle
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ __all__ = ["Order", "Processes", "Threads"]
 _FRAME: Final = 8
 
 
-class Threads:
+class Threads(Executor):
     """At most `size` threads, made when they are needed; they die with the program."""
 
     def __init__(self, size: int) -> None:
@@ -37,10 +37,15 @@ class Threads:
         self._idle = 0
         self._lock = threading.Lock()
 
-    def submit(self, work: Callable[[], Any]) -> Future[Any]:
-        """Run `work` in a thread, in a copy of this context; the future is its end."""
+    def submit(
+        self,
+        work: Callable[..., Any],
+        /,
+        *args: Any,
+        **kwargs: Any,  # Any: the work's own
+    ) -> Future[Any]:
+        """Run `work` in a thread; the future is its end, and cancels what has not begun."""
         future: Future[Any] = Future()
-        context = contextvars.copy_context()
         with self._lock:
             if self._idle <= 0 and self._made < self._size:
                 self._made += 1
@@ -49,7 +54,7 @@ class Threads:
                 ).start()
             else:
                 self._idle -= 1
-        self._queue.put((future, lambda: context.run(work)))
+        self._queue.put((future, partial(work, *args, **kwargs)))
         return future
 
     def close(self) -> None:

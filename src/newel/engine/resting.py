@@ -12,6 +12,7 @@ from newel.base.errors import Cancelled, NewelError, Overdue
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.engine import drifting
+from newel.engine.foreign import refused
 from newel.engine.judging import never_awaited
 from newel.engine.outcomes import failure_of, is_declared
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def judge(run: Runner, body: Body) -> None:
     """See whether the body has ended, or cannot go on by itrun."""
     if body.has_ended:
-        why = run.judge.at_end(body) or never_awaited(body)
+        why = refused(body.loop) or run.judge.at_end(body) or never_awaited(body)
         if why is None:
             _end(run, body)
         else:

@@ -30,6 +30,7 @@ from newel.domain.values import RunInfo
 from newel.engine import children, drifting, resting
 from newel.engine.body import Body, Decided
 from newel.engine.branches import CancelledBy, Ready
+from newel.engine.foreign import refused
 from newel.engine.history import History, Recorded
 from newel.engine.judging import Judge, never_awaited, other_kind
 from newel.engine.outcomes import decoded, failure_of, is_declared
@@ -333,7 +334,8 @@ class Runner:
     def _is_stopped(self) -> bool:
         """Whether nothing new may be begun, because of what the run has behind it."""
         assert self._body is not None, "a run is begun before anything arrives"
-        why = self.judge.at_rest(self._body) or never_awaited(self._body)
+        body = self._body
+        why = refused(body.loop) or self.judge.at_rest(body) or never_awaited(body)
         if why is not None:
             self.blocked = self.blocked or why
         return why is not None

@@ -68,6 +68,11 @@ def _events(function: Callable[..., Any], seen: set[object]) -> Iterator[Event[A
             yield from _events(helper, seen)
 
 
+def steps(process: Process[..., Any]) -> list[Step[..., Any]]:  # Any: as above
+    """Every step that a process is seen to call, also where two have one name."""
+    return [site.step for site in _sites(process.function, set())]
+
+
 def result_of(process: Process[..., Any], key: str) -> Codec[Any] | None:
     """How the result of the step at a key is written and read; None if the step is not seen."""
     site = sites(process).get(name_of(key))

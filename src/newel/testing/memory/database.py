@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 import asyncpg
 
+from newel.base.errors import Bug
 from newel.store.database import Connection, Database
 from newel.testing.memory.server import Answer, Server
 from newel.testing.memory.transaction import Transaction, Waits
@@ -237,6 +238,13 @@ class MemoryDatabase(Database):
         connection = self._connected()
         await self._carrier.carry(connection, "connect", (), lambda: None)
         return cast("Connection", connection)
+
+    async def lent(self) -> NoReturn:
+        """Refuse: the company's own SQL needs PostgreSQL."""
+        raise Bug(
+            "a transactional step ran in memory, where there is no SQL; use the `engine` fixture, "
+            "or call its `function` with a connection of your own"
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
