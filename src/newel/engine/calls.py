@@ -14,9 +14,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from newel.base.errors import Bug
-from newel.engine.pools import Order, Processes, Threads
+from newel.engine.pools import Processes, Threads
 from newel.flow.act import StepAct
 from newel.flow.context import ATTEMPT
+from newel.flow.elsewhere import Order
 from newel.store.database import Database
 from newel.store.riding import Ride
 

@@ -14,15 +14,14 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
 
-from newel.base.errors import Bug, NewelError, OutcomeUnknown
-from newel.domain.values import AttemptInfo
+from newel.base.errors import Bug, OutcomeUnknown
+from newel.flow.elsewhere import Order
 
-__all__ = ["Order", "Processes", "Threads"]
+__all__ = ["Processes", "Threads"]
 
 _FRAME: Final = 8
 
@@ -76,17 +75,6 @@ class Threads(Executor):
                 self._idle += 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One call for another process: a function by its name, and what it is called with."""
-
-    module: str
-    name: str
-    args: tuple[object, ...]
-    kwargs: dict[str, object]
-    info: AttemptInfo
-
-
 class Processes:
     """At most `size` processes, each for one call at a time; used again while they live."""
 
@@ -133,7 +121,7 @@ async def _started() -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "newel.engine.poolside",
+        "newel.flow.elsewhere",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},
@@ -159,15 +147,3 @@ def _killed(child: asyncio.subprocess.Process) -> None:
             child.kill()
         except ProcessLookupError:
             return  # it has just ended by itself
-
-
-def portable(error: BaseException) -> BaseException:
-    """Give an exception that can be sent to another process: itself, or a Bug that names it."""
-    try:
-        back = pickle.loads(pickle.dumps(error))  # noqa: S301 - written in this line
-    except Exception:  # noqa: BLE001 - an exception says by any other that it cannot be sent
-        back = None
-    if type(back) is type(error):
-        return error
-    said = str(error) if isinstance(error, NewelError) else f"{type(error).__name__} in the code"
-    return Bug(f"{said} of the step; it cannot be sent to another process")

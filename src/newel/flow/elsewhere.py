@@ -1,4 +1,6 @@
-"""The other end of `Processes`: reads one order after another and writes what became of it.
+"""The process in which a step's function runs: reads one order after another, and answers each.
+
+It loads what the step's module loads and nothing of the engine, so that it is there quickly.
 
 What a step prints goes to standard error: standard output belongs to the answers.
 """
@@ -8,15 +10,29 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from dataclasses import dataclass
 from importlib import import_module
-from typing import IO, Any
+from typing import IO, Any, Final
 
-from newel.domain.values import Observed
-from newel.engine.pools import Order, portable
+from newel.base.errors import Bug, NewelError
+from newel.domain.values import AttemptInfo, Observed
 from newel.flow.context import ATTEMPT, Attempting
 from newel.flow.step import plain_function
 
-_FRAME = 8
+__all__ = ["Order", "main"]
+
+_FRAME: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One call for another process: a function by its name, and what it is called with."""
+
+    module: str
+    name: str
+    args: tuple[object, ...]
+    kwargs: dict[str, object]
+    info: AttemptInfo
 
 
 def main() -> None:
@@ -44,7 +60,19 @@ def _carried_out(written: bytes) -> bytes:
             found = getattr(found, name)
         return pickle.dumps((True, plain_function(found)(*order.args, **order.kwargs)))
     except Exception as error:  # noqa: BLE001 - judged on the other side
-        return pickle.dumps((False, portable(error)))
+        return pickle.dumps((False, _portable(error)))
+
+
+def _portable(error: BaseException) -> BaseException:
+    """Give an exception that can be sent to another process: itself, or a Bug that names it."""
+    try:
+        back = pickle.loads(pickle.dumps(error))  # noqa: S301 - written in this line
+    except Exception:  # noqa: BLE001 - an exception says by any other that it cannot be sent
+        back = None
+    if type(back) is type(error):
+        return error
+    said = str(error) if isinstance(error, NewelError) else f"{type(error).__name__} in the code"
+    return Bug(f"{said} of the step; it cannot be sent to another process")
 
 
 if __name__ == "__main__":
