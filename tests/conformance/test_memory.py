@@ -28,7 +28,7 @@ ONLY_REAL = {
     "deployment.forget_all", "deployment.holder", "deployment.is_made", "deployment.lock_kind",
     "deployment.mark_demo", "riding.begin", "riding.check", "riding.settle", "runs.listed",
 }  # fmt: skip
-"""Statements about a server, a demo, a company's own SQL, or for lists: memory has none of these."""
+"""Statements about a server, a demo, SQL of a company, or for lists: memory has none of these."""
 
 
 @pytest.fixture
