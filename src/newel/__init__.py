@@ -48,6 +48,7 @@ from newel.flow.parallel import parallel
 from newel.flow.process import Process, Request, process
 from newel.flow.races import Reached, Won, first_of, n_of
 from newel.flow.regions import section
+from newel.flow.schedules import Schedule, every
 from newel.flow.scopes import Scope, scope
 from newel.flow.step import Step, step
 from newel.flow.waits import Event, approval, timer
@@ -85,6 +86,7 @@ __all__ = [
     "Request",
     "Retry",
     "RunInfo",
+    "Schedule",
     "Scope",
     "SecretRef",
     "Step",
@@ -98,6 +100,7 @@ __all__ = [
     "business_days",
     "compensation",
     "days",
+    "every",
     "first_of",
     "form",
     "group",

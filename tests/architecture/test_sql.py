@@ -29,10 +29,13 @@ OWNERS = {
     "inbox": {"webhooks", "messages"},  # what came in is kept in one place, taken in another
     "incident": {"incidents"},
     "migration": {"migrate"},
+    "occurrence": {"schedules"},
     "open_act": {"waits", "open_acts"},  # one or the other name for the same module
     "person": {"registry"},
     "person_key": {"registry"},
+    "room": {"rooms"},
     "run": {"runs", "workers"},  # a worker that is gone lets go of its runs where its lease ends
+    "schedule": {"schedules"},
     "start_request": {"registry"},
     "system": {"registry"},
     "task": {"tasks"},

@@ -66,6 +66,8 @@ class Operations:
                 self.people[0], ["p"],
             )  # fmt: skip
             await self.ask("registry.add_key", person, 1, b"wrapped", "kek")
+        for room, at_most in (("process/alpha", 2), ("process/beta", None), ("system/github", 2)):
+            await self.ask("rooms.declare", room, at_most)
         await self.ask("streams.made", UUID(int=1), "system/github")
         for _ in range(2):
             made = await self.ask("workers.register", "host", 1, "v", timedelta(hours=1))
@@ -89,6 +91,7 @@ class Operations:
         known = self.random.random() < 0.1 and self.runs
         run = self.random.choice(list(self.runs)) if known else self.uuid()
         subject = self.random.choice([None, *self.people])
+        process = self.random.choice(["alpha", "beta"])
         change = Change(
             run=run,
             from_seq=0,
@@ -99,7 +102,9 @@ class Operations:
             events=[self.event(run, 1, "run.started", None)],
             born={
                 "id": str(run),
-                "process": self.random.choice(["alpha", "beta"]),
+                "process": process,
+                "room": self.random.choice([None, f"process/{process}"]),
+                "is_overdue": False,
                 "version": 1,
                 "subject": subject,
                 "stint": None if subject is None else 1,
@@ -194,7 +199,7 @@ class Operations:
     def rare(self, change: Change) -> None:
         """Add rare rows of one kind."""
         run, chance = change.run, self.random
-        match chance.randrange(6):
+        match chance.randrange(8):
             case 0:
                 change.also("open_act", self.act_row(run))
             case 1:
@@ -205,6 +210,10 @@ class Operations:
                 change.also("access_grant", self.grant_row(change))
             case 4:
                 change.cancelling = True
+            case 5:
+                change.also("overdue", {"id": str(run)})
+            case 6:
+                change.also("unlimited", {"id": str(run)})
             case _:
                 head = Head(id=UUID(int=1), stream="system/github", seq=1, hash=b"h", last_at=NOON)
                 change.streams = [(chance.randrange(2), head)]
@@ -224,7 +233,8 @@ class Operations:
             "next_at": self.moment(),
             "due_at": self.random.choice([None, self.moment()]),
             "opened_at": self.moment(),
-            "reason": self.random.choice([None, "outage"]),
+            "reason": self.random.choice([None, "outage", "place", "place"]),
+            "system": "github",
             "owner": "it",
             "event": "paid" if kind == "event" else None,
             "match": self.random.choice(["m", None]) if kind == "event" else None,
@@ -294,6 +304,10 @@ class Operations:
         await self.ask(
             "runs.claim_ready", worker, epoch, self.random.randrange(1, 4), ["alpha"], [1],
             is_ordered=False,
+        )  # fmt: skip
+        await self.ask(
+            "runs.claim_in_rooms", worker, epoch, self.random.randrange(1, 4), ["alpha", "beta"],
+            [1, 1], is_ordered=False,
         )  # fmt: skip
 
     async def own(self) -> None:
@@ -415,5 +429,8 @@ class Operations:
     async def clock(self) -> None:
         """Ask what time it is, and what comes next."""
         await self.ask("runs.next_due")
+        await self.ask("rooms.known")
+        await self.ask("rooms.call_queued", "github")
+        await self.ask("schedules.listed")
         await self.ask("deployment.calm")
         await self.ask("registry.now")

@@ -253,6 +253,7 @@ async def opened(
     *,
     systems: Sequence[Any] = (),
     settings: WorkerSettings | None = None,
+    **more: Any,
 ) -> House:
     """Open a house over an empty, migrated database."""
     database = await Database.open(url)
@@ -265,6 +266,7 @@ async def opened(
         connectors=systems,
         desk=desk,
         worker=settings or WorkerSettings(look=timedelta(milliseconds=20)),
+        **more,
     )
     await engine.register()
     return House(database, engine, desk)

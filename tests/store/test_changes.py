@@ -250,7 +250,7 @@ async def test_a_claim_takes_the_most_urgent_and_skips_what_others_hold(door):
     changes = [door.start() for _ in range(6)]
     for number, change in enumerate(changes):
         assert change.born is not None
-        change.born["priority"] = 100 - number
+        change.born["priority"] = (150, 150, 100, 100, 50, 50)[number]
     await door.apply(*changes, as_worker=False)
     async with door.database.transaction() as first:
         taken = await runs.claim_ready(

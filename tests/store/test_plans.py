@@ -77,6 +77,7 @@ SMALL = {
     "audit_stream",
     "person",
     "person_key",
+    "room",
     "system",
     "task",
     "incident",

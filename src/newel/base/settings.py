@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     teams: dict[str, tuple[str, ...]] = Field(
         default={}, description="Members of the teams, by work address."
     )
+    at_most: dict[str, int] = Field(
+        default={}, description="How often systems are called at once, over all workers, by name."
+    )
     company_name: str = Field(default="", description="Name shown in the console.")
     host: str = Field(default="127.0.0.1", description="Address the web server listens on.")
     port: int = Field(default=8420, ge=0, le=65_535, description="Its port; 0 takes a free one.")

@@ -13,7 +13,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from newel.base.errors import NewelError
-from newel.cli import demonstration, keys, reading, scaffold, serving, verbs
+from newel.cli import demonstration, keys, reading, scaffold, schedules, serving, verbs
 
 __all__ = ["answered", "application"]
 
@@ -45,6 +45,7 @@ def application() -> App:
     for verb in (verbs.start, verbs.decide, verbs.retry, verbs.skip, verbs.cancel):
         app.command(verb)
     app.command(verbs.complete_by_hand, name="complete-by-hand")
+    app.command(schedules.schedules)
     app.command(keys.key)
     app.command("newel.cli.bench:bench", name="bench", help=_BENCH)
     return app

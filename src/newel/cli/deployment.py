@@ -144,6 +144,8 @@ async def engine_of(deployment: Deployment) -> Engine:
             ),
             limits=Limits(outcome_bytes=settings.outcome_bytes, outcomes=settings.outcomes_per_run),
         ),
+        schedules=project.schedules,
+        at_most=settings.at_most,
     )
     await engine.register()
     return engine

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from newel.base.errors import DefinitionError
 from newel.base.settings import Settings, load_settings
 from newel.flow.process import Process
+from newel.flow.schedules import Schedule
 
 if TYPE_CHECKING:
     from newel.connectors.base import Connector
@@ -34,6 +35,7 @@ class Project:
     processes: tuple[Process[..., Any], ...]  # Any: each has its own result
     connectors: tuple[Connector, ...]
     trackers: tuple[Tracker, ...]
+    schedules: tuple[Schedule, ...] = ()
 
 
 def load_project(settings: Settings) -> Project:
@@ -42,13 +44,16 @@ def load_project(settings: Settings) -> Project:
     if place not in sys.path:
         sys.path.insert(0, place)
     found: dict[str, Process[..., Any]] = {}  # Any: as above
+    schedules: list[Schedule] = []
     for named in settings.processes:
         for each in _processes(named, settings.project):
             found[each.name] = each
+        schedules += _schedules(named, settings.project)
     return Project(
         processes=tuple(found.values()),
         connectors=_connectors(settings),
         trackers=_trackers(settings),
+        schedules=tuple(schedules),
     )
 
 
@@ -75,9 +80,18 @@ def _processes(named: str, project: Path) -> list[Process[..., Any]]:  # Any: as
     loaded = _module(module, project)
     every = [each for each in vars(loaded).values() if isinstance(each, Process)]
     own = [each for each in every if each.function.__module__ == loaded.__name__]
-    if not own:
+    if not own and not any(isinstance(each, Schedule) for each in vars(loaded).values()):
         raise DefinitionError(f"The module `{module}` has no process: decorate one `@process`.")
     return own
+
+
+def _schedules(named: str, project: Path) -> list[Schedule]:
+    """Find the schedules beside the processes; a module that imports one does not declare it."""
+    module, _, name = named.partition(":")
+    loaded = _module(module, project)
+    every = [each for each in vars(loaded).values() if isinstance(each, Schedule)]
+    started = [each for each in every if each.place == loaded.__name__]
+    return [each for each in started if not name or each.starts(name)]
 
 
 def _connectors(settings: Settings) -> tuple[Connector, ...]:

@@ -15,6 +15,7 @@ from newel.base.ids import reference
 from newel.cli.output import say, say_json
 from newel.cli.parameters import AsJson, Evidence, Key, NamedActor, Reason, Run
 from newel.cli.references import run_named, task_named
+from newel.domain.limits import Priority
 
 if TYPE_CHECKING:
     from newel.audit.leaf import Actor
@@ -40,6 +41,9 @@ def start(
     key: Annotated[
         str | None, Parameter(name="--key", help="Sent twice with one key, it is one run.")
     ] = None,
+    priority: Annotated[
+        Priority | None, Parameter(help="How urgent; by default what the process says.")
+    ] = None,
     actor: NamedActor = "",
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +51,9 @@ def start(
     given = _document(document)
 
     async def started(engine: Engine, acting: Actor) -> Started:
-        return await engine.start(process, given, actor=acting, idempotency_key=key, source="cli")
+        return await engine.start(
+            process, given, actor=acting, idempotency_key=key, source="cli", priority=priority
+        )
 
     made = _acted(actor, started, new=True)
     run = reference("run", made.run)

@@ -40,6 +40,7 @@ ParkedReason = Literal[
     "blocked",
     "nobody",
     "held",
+    "overdue",
 ]
 
 _NEVER_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})

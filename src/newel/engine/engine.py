@@ -23,6 +23,7 @@ from newel.base.errors import (
 )
 from newel.base.ids import parse_reference, reference
 from newel.domain.change import Beside, Change
+from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.people import Person
 from newel.engine import commands, ticketing
 from newel.engine.incidents import Incidents, Probed
@@ -30,24 +31,23 @@ from newel.engine.intake import Intake
 from newel.engine.loading import with_former
 from newel.engine.messages import Message, Messages, Sent
 from newel.engine.operating import Operating, with_streams
-from newel.engine.starting import Start, born
+from newel.engine.places import Places, registered
+from newel.engine.schedules import Schedules
+from newel.engine.starting import FIRST_CAME_ANOTHER, Source, Start, Wanted, born
 from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
 from newel.flow import reading, refusals
 from newel.flow.process import Process, written
 from newel.flow.reading import events as awaited_events
+from newel.flow.schedules import Schedule
 from newel.flow.waits import Event
 from newel.store import migrate, registry, runs
-from newel.store.changes import RARE_REFUSED, apply
+from newel.store.changes import apply
 from newel.store.database import Connection, Database
 
 _TRIES: Final = 5
-_FIRST_CAME_ANOTHER: Final = frozenset({RARE_REFUSED, "23505", "40P01"})
-"""Refused rows, a unique violation, a deadlock: the next look sees what the other start made."""
-
 T = TypeVar("T")
-Source = Literal["api", "console", "webhook", "schedule", "cli", "run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +72,13 @@ class Engine:
         events: Sequence[Event[Any]] = (),  # Any: each has its own payload
         desk: ticketing.Desk | None = None,
         worker: WorkerSettings | None = None,
+        schedules: Sequence[Schedule] = (),
+        at_most: Mapping[str, int] | None = None,
     ) -> None:
-        """Put a deployment together; `register` must run once before anything starts."""
+        """Put a deployment together; `register` must run once before anything starts.
+
+        at_most: how many attempts a system gets at once, over all workers, by its name.
+        """
         self.database = database
         self.vault = vault
         self.connectors = tuple(connectors)
@@ -93,6 +98,17 @@ class Engine:
         )
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
         self._events = tuple(events)
+        self.schedules = Schedules(
+            database,
+            schedules,
+            processes=self.processes,
+            begin=self._begin,
+            new_run=self._ids.run_id,
+            new_event_id=self._ids.event_id,
+            tell=self._tell,
+        )
+        self._at_most = checked_places(at_most or {})
+        self._limited: frozenset[str] = frozenset()
         self.teller: Teller | None = None
 
     def _tell(self, change: Change) -> None:
@@ -120,6 +136,9 @@ class Engine:
                     connector=type(connector).__name__,
                     credential=connector.credential,
                 )
+            names = [each.name for each in self.connectors]
+            self._limited = await registered(connection, self.processes, self._at_most, names)
+        await self.schedules.register()
         self.tickets.version = self.versions[ticketing.NAME]
 
     async def _register(self, process: Process[..., Any]) -> None:
@@ -174,6 +193,8 @@ class Engine:
             self.messages,
             self.worker_settings,
             known=self.versions,
+            places=Places(self.database, self._limited),
+            companions=(self.schedules,),
         )
 
     # --- starting ---------------------------------------------------------------------------
@@ -186,6 +207,7 @@ class Engine:
         actor: Actor,
         idempotency_key: str | None = None,
         source: Source = "api",
+        priority: Priority | None = None,
     ) -> Started:
         """Start a run from what a caller sent; validated before anything is written.
 
@@ -196,27 +218,38 @@ class Engine:
         definition = self.processes.get(process)
         if definition is None or process == ticketing.NAME:
             raise NotFound(kind="process", reference=process)
-        arguments = definition.parsed(document)
+        if priority is not None and priority not in RANKS:
+            raise InvalidInput({"priority": f"is none of {', '.join(RANKS)}"})
+        wanted = Wanted(
+            run=self._ids.run_id(),
+            process=definition,
+            arguments=definition.parsed(document),
+            actor=actor,
+            source=source,
+            idempotency_key=idempotency_key,
+            priority=priority,
+        )
         digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
-        run = self._ids.run_id()
         for _ in range(_TRIES):
             try:
                 async with self.database.transaction() as connection:
                     if idempotency_key is not None:
                         known = await self._known(
-                            connection, f"{actor.id}/{process}", idempotency_key, digest, run
+                            connection,
+                            f"{actor.id}/{process}",
+                            idempotency_key,
+                            digest,
+                            wanted.run,
                         )
                         if known is not None:
                             return known
-                    change, person = await self._begin(
-                        connection, definition, arguments, run, actor, idempotency_key, source
-                    )
+                    change, person = await self._begin(connection, wanted)
             except asyncpg.PostgresError as error:
-                if error.sqlstate not in _FIRST_CAME_ANOTHER:
+                if error.sqlstate not in FIRST_CAME_ANOTHER:
                     raise
             else:
                 self._tell(change)
-                return Started(run=run, is_new=True, person=person)
+                return Started(run=wanted.run, is_new=True, person=person)
         raise StoreError(f"{_TRIES} other starts came first, one after another. Try again.")
 
     async def _known(
@@ -232,20 +265,12 @@ class Engine:
         person = await runs.subject_of(connection, known["run_id"])
         return Started(run=known["run_id"], is_new=False, person=person)
 
-    async def _begin(
-        self,
-        connection: Connection,
-        process: Process[..., Any],
-        arguments: dict[str, object],
-        run: UUID,
-        actor: Actor,
-        idempotency_key: str | None,
-        source: Source,
-    ) -> tuple[Change, UUID | None]:
+    async def _begin(self, connection: Connection, wanted: Wanted) -> tuple[Change, UUID | None]:
         at = await registry.now(connection)
-        people = Change(run=run, from_seq=0, last_at=at)
-        intake = Intake(connection, self.vault, actor, self._ids.event_id)
-        filled = await intake.resolve(arguments, people)
+        people = Change(run=wanted.run, from_seq=0, last_at=at)
+        intake = Intake(connection, self.vault, wanted.actor, self._ids.event_id)
+        process = wanted.process
+        filled = await intake.resolve(wanted.arguments, people)
         subject = process.subject_of(filled)
         person = None if subject is None else parse_reference(subject.ref)[1]
         if person is not None:
@@ -257,16 +282,18 @@ class Engine:
         n, wrapped = key or (None, None)
         change, _, _, _ = born(
             Start(
-                run=run,
+                run=wanted.run,
                 process=process,
                 version=self.versions[process.name],
                 arguments=filled,
                 subject=person,
-                actor=actor,
-                source=source,
+                actor=wanted.actor,
+                source=wanted.source,
+                source_ref=wanted.source_ref,
                 at=at,
-                sealer=self.vault.sealer(run, person, n, wrapped),
-                idempotency_key=idempotency_key,
+                sealer=self.vault.sealer(wanted.run, person, n, wrapped),
+                idempotency_key=wanted.idempotency_key,
+                priority=wanted.priority,
             ),
             self._ids.event_id,
         )

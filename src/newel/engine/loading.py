@@ -14,6 +14,7 @@ from newel.domain.acts import OpenAct
 from newel.domain.change import Head
 from newel.engine.history import History
 from newel.engine.runner import Loaded
+from newel.engine.starting import Start
 from newel.engine.vault import Vault
 from newel.flow.process import Process
 from newel.store import journal, runs
@@ -128,4 +129,25 @@ def loaded_from(
         open_acts=acts,
         sealer=sealer,
         is_paused=row["paused_at"] is not None,
+        limit_at=row["limit_at"],
+        is_overdue=row["is_overdue"],
+    )
+
+
+def loaded_born(start: Start, head: Head, arguments: bytes, secret: bytes) -> Loaded:
+    """Put together a run that is started here and now; nothing of it has been read."""
+    return Loaded(
+        id=start.run,
+        process=start.process,
+        version=start.definition,
+        state="running",
+        subject=start.subject,
+        head=head,
+        cancelling=False,
+        as_of=start.at,
+        started_at=start.at,
+        history=History(arguments=arguments, secret=secret, started_by=start.actor.id),
+        open_acts={},
+        sealer=start.sealer,
+        limit_at=start.process.limits.ends_at(start.at),
     )

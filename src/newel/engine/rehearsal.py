@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 from newel.audit.leaf import Actor
@@ -56,6 +56,14 @@ class _Nowhere:
 
     def answered(self, credential: str | None) -> None:
         del credential
+
+    @property
+    def places(self) -> Self:
+        return self
+
+    def has_to_queue(self, run: UUID, system: str | None) -> bool:
+        del run, system
+        return False
 
 
 class Rehearsal(Runner):

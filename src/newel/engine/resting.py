@@ -11,7 +11,7 @@ from newel.audit import catalogue as facts
 from newel.base.errors import Cancelled, NewelError, Overdue
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
-from newel.engine import drifting
+from newel.engine import drifting, overdue
 from newel.engine.foreign import refused
 from newel.engine.judging import never_awaited
 from newel.engine.outcomes import failure_of, is_declared
@@ -41,7 +41,7 @@ def state_of(run: Runner, *, rests: bool) -> tuple[str, datetime | None]:
         return run.state_at_end, None
     if not rests:
         _note_unparked(run, "running")
-        return "running", None
+        return "running", overdue.until(run)
     # what the body has not come to does not move it, whatever becomes of it
     can_move = [
         act
@@ -52,8 +52,10 @@ def state_of(run: Runner, *, rests: bool) -> tuple[str, datetime | None]:
     is_held = run.loaded.is_paused and not run.open
     if run.blocked is not None or not (can_move or is_held):
         _note_parked(run)
-        return "parked", None
+        return "parked", overdue.until(run)
     _note_unparked(run, "waiting")
+    if (limit := overdue.until(run)) is not None:
+        moments.append(limit)
     return "waiting", min(moments, default=None)
 
 
@@ -65,8 +67,9 @@ def _moments(run: Runner, act: OpenAct) -> list[datetime]:
 
 
 def _note_parked(run: Runner) -> None:
-    if run.state == "parked":
+    if run.state == "parked" and not run.is_newly_held:
         return
+    run.is_newly_held = False
     keys = sorted(key for key, act in run.open.items() if act.state == "parked")
     incidents = {act.incident_id for act in run.open.values() if act.incident_id is not None}
     incident = reference("inc", incidents.pop()) if len(incidents) == 1 else None
@@ -93,7 +96,8 @@ def _note_unparked(run: Runner, state: str) -> None:
 def why_parked(run: Runner) -> tuple[str, str]:
     """The reason and the addressee of a run that is parked."""
     if run.blocked is not None:
-        return run.blocked[0], "maintainers"
+        is_overdue = run.blocked[0] == overdue.REASON
+        return run.blocked[0], (run.process.owner or "it") if is_overdue else "maintainers"
     for act in run.open.values():
         if act.state == "parked":
             return act.reason or "unknown", act.owner or run.process.owner or "it"
@@ -114,6 +118,13 @@ def _end(run: Runner, body: Body) -> None:
     error = body.error
     if error is None:
         _complete(run, body.value)
+    elif isinstance(error, Cancelled) and overdue.ends_failed(run):
+        run.has_ended, run.state_at_end = True, "failed"
+        run.record(
+            facts.RunFailed(error="Overdue"),
+            process=run.version,
+            payload=run.sealer.seal(orjson.dumps({"message": overdue.said(run)})),
+        )
     elif isinstance(error, Cancelled):
         run.has_ended, run.state_at_end = True, "cancelled"
         run.record(facts.RunCancelled(**_undone(run)))

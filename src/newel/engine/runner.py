@@ -27,7 +27,7 @@ from newel.domain.acts import OpenAct
 from newel.domain.change import Beside, Change, Entries, Head
 from newel.domain.retry import Retry
 from newel.domain.values import RunInfo
-from newel.engine import children, drifting, resting
+from newel.engine import children, drifting, overdue, resting
 from newel.engine.body import Body, Decided
 from newel.engine.branches import CancelledBy, Ready
 from newel.engine.foreign import refused
@@ -75,6 +75,14 @@ class Limits:
     outcomes: int = 10_000
 
 
+class Turns(Protocol):
+    """What is known of places at systems that are called only so many times at once."""
+
+    def has_to_queue(self, run: UUID, system: str | None) -> bool:
+        """Whether a step of a run has to wait for its turn."""
+        ...
+
+
 class Host(Protocol):
     """What an Runner needs of the worker it lives in."""
 
@@ -83,6 +91,11 @@ class Host(Protocol):
     actor: Actor
     retry: Retry
     limits: Limits
+
+    @property
+    def places(self) -> Turns:
+        """What is known of places at systems."""
+        ...
 
     def now(self) -> datetime:
         """The database's clock, as far as the worker knows it."""
@@ -127,6 +140,8 @@ class Loaded:
     is_born: bool = False
     current: ProcessVersion | None = None
     is_paused: bool = False
+    limit_at: datetime | None = None
+    is_overdue: bool = False
 
 
 @dataclass(slots=True)
@@ -173,6 +188,7 @@ class Runner:
         self.starting: list[str] = []
         self.blocked: tuple[str, str] | None = None
         self.on_outcome: Callable[[Runner, str, object], None] | None = None
+        self.is_newly_held = False
         self.has_ended = False
         self.state_at_end = "completed"
         self._arrived: list[tuple[str, Act[Any]]] = []  # Any: as above
@@ -206,6 +222,7 @@ class Runner:
         except NewelError as error:
             self.blocked = ("blocked", str(error))
             return self.settle()
+        overdue.look(self)
         self._body = Body(self.process, arguments, run=self.id, info=info, recorder=self)
         self._body.start()
         self._open_arrived()
@@ -322,6 +339,8 @@ class Runner:
             for key, act in arrived:
                 if key in self.history.outcomes or self.has_ended or self._has_broken():
                     continue
+                if self.blocked is not None and self.blocked[0] == overdue.REASON:
+                    continue  # nothing is opened, nothing goes on, until a person says so
                 if self._is_cancelled_at(key):
                     self._cancel(key, act)
                 else:
@@ -539,7 +558,7 @@ class Runner:
             return Settled(None, wake_at, rests, starting)
         change = self.change
         change.release = rests
-        change.state, change.wake_at = state, wake_at if rests else None
+        change.state, change.wake_at = state, wake_at
         if state == "parked":
             change.reason, change.addressee = resting.why_parked(self)
         change.seal(self.entries, run_state=state if state != self.state else None)

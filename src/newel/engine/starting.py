@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
@@ -15,10 +15,33 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
 from newel.base.ids import reference
 from newel.domain.change import Change, Entries, Head
+from newel.domain.limits import RANKS, Priority, room_of_process
 from newel.engine.vault import Sealer
 from newel.flow.process import Process
+from newel.store.changes import RARE_REFUSED
 
-_PRIORITY = 100
+FIRST_CAME_ANOTHER: Final = frozenset({RARE_REFUSED, "23505", "40P01"})
+"""Refused rows, a unique violation, a deadlock: the next look sees what the other start made."""
+
+
+Source = Literal["api", "console", "webhook", "schedule", "cli", "run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A start as somebody asks for it; the arguments are checked already.
+
+    priority: None for the process's own.
+    """
+
+    run: UUID
+    process: Process[..., Any]  # Any: each process has its own result
+    arguments: dict[str, object]
+    actor: Actor
+    source: Source
+    source_ref: str | None = None
+    idempotency_key: str | None = None
+    priority: Priority | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +54,14 @@ class Start:
     arguments: Mapping[str, object]
     subject: UUID | None
     actor: Actor
-    source: Literal["api", "console", "webhook", "schedule", "cli", "run"]
+    source: Source
     at: datetime
     sealer: Sealer
+    source_ref: str | None = None
     idempotency_key: str | None = None
     owner: tuple[int, int] | None = None
     parent: tuple[str, str] | None = None
+    priority: Priority | None = None
 
     @property
     def definition(self) -> ProcessVersion:
@@ -66,7 +91,7 @@ def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, b
         parent = facts.ParentRun(run=start.parent[0], key=start.parent[1])
     entries.add(
         facts.RunStarted(
-            source=facts.Source(type=start.source),
+            source=facts.Source(type=start.source, ref=start.source_ref),
             requested_by=start.actor.on_behalf_of or start.actor.id,
             input_digest=start.sealer.digest(payload),
             confidential=False,
@@ -87,13 +112,17 @@ def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, b
 
 def _row(start: Start) -> dict[str, Any]:
     worker, epoch = start.owner or (None, None)
+    limits = start.process.limits
     return {
         "id": str(start.run),
         "process": start.process.name,
         "version": start.version,
         "subject": start.subject,
         "stint": None if start.subject is None else 1,
-        "priority": _PRIORITY,
+        "priority": RANKS[start.priority or limits.priority],
+        "room": None if limits.at_most is None else room_of_process(start.process.name),
+        "limit_at": limits.ends_at(start.at),
+        "is_overdue": False,
         "worker_id": worker,
         "worker_epoch": epoch,
         "cancelling": False,

@@ -34,6 +34,9 @@ from newel.store.riding import Ride
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TURN: Final = timedelta(seconds=1)
+_UNCALLED: Final = timedelta(seconds=30)
+PLACE: Final = "place"
+"""Why a step rests that waits for its turn at a system."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,6 +131,8 @@ def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
         _withhold(run, opened, act)
     elif _is_being_made(run, opened):
         _rest(run, opened, now + _TURN)
+    elif run.host.places.has_to_queue(run.id, opened.system):
+        _queue(run, opened)
     else:
         _intend(run, opened)
 
@@ -139,8 +144,18 @@ def _again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     if _is_being_made(run, opened):
         _rest(run, opened, run.moment + _TURN)
         return
+    if run.host.places.has_to_queue(run.id, opened.system) and opened.reason != PLACE:
+        _queue(run, opened)
+        return
     opened.fingerprint = run.fingerprint(act)
     _intend(run, opened)
+
+
+def _queue(run: Runner, opened: OpenAct) -> None:
+    """Wait for a place at the system, without an intent; the oldest who waits is called first."""
+    opened.reason = PLACE
+    _note(run, opened, facts.StepQueued())
+    _rest(run, opened, run.moment + _UNCALLED)
 
 
 def _is_being_made(run: Runner, opened: OpenAct) -> bool:

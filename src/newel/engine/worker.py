@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -27,14 +27,15 @@ from newel.domain.change import Change
 from newel.engine import steps, waiting
 from newel.engine.attempts import Begun, attempt, begun_of, let_ride
 from newel.engine.calls import Caller
+from newel.engine.claiming import claimed_due
 from newel.engine.code_versions import CodeVersions
 from newel.engine.committer import Committer
-from newel.engine.history import History
 from newel.engine.incidents import Incidents
-from newel.engine.loading import load
+from newel.engine.loading import load, loaded_born
 from newel.engine.messages import Messages
 from newel.engine.notices import Notices
 from newel.engine.pace import monotonic
+from newel.engine.places import Companion, Places
 from newel.engine.runner import Circuit, Loaded, Runner, Settled
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished
@@ -67,7 +68,10 @@ class Worker:
         messages: Messages,
         settings: WorkerSettings | None = None,
         teller: Teller | None = None,
+        *,
         known: Mapping[str, int] | None = None,
+        places: Places,
+        companions: Sequence[Companion] = (),
     ) -> None:
         """Prepare; `run` registers the worker and drives runs until it is cancelled.
 
@@ -81,6 +85,8 @@ class Worker:
         self.incidents = incidents
         self.messages = messages
         self.teller = teller
+        self.places = places
+        self.companions = (places, *companions)
         self.worker = 0
         self.epoch = 0
         self.retry = self.settings.retry
@@ -144,6 +150,8 @@ class Worker:
             work.append(asyncio.create_task(self._beat()))
             self._keep(self.committer.run())
             self._keep(self.incidents.watch(self))
+            for companion in self.companions:
+                self._keep(companion.watch(self))
             await self._poll()
         finally:
             for task in [*work, *self._background, *self._attempts.values()]:
@@ -263,6 +271,7 @@ class Worker:
         if self._stopping:
             return _BUSY_POLL_S
         room = self.settings.concurrency - len(self._runs)
+        due = min((at for at in (due, found.in_room) if at is not None), default=None)
         if (
             room > 0
             and (due is None or due > as_of)
@@ -273,12 +282,8 @@ class Worker:
             return _IDLE_POLL_S if self._runs == {} else _BUSY_POLL_S * 4
         if due > as_of:
             return min((due - as_of).total_seconds(), _IDLE_POLL_S)
-        claimed = await runs.claim_ready(
-            connection,
-            worker=self.worker,
-            epoch=self.epoch,
-            how_many=min(room, 200),
-            processes=self.versions,
+        claimed = await claimed_due(
+            connection, found, self.worker, self.epoch, min(room, 200), self.versions
         )
         if claimed:
             self._begin(await load(connection, claimed, self.processes, self.vault, self.versions))
@@ -327,20 +332,7 @@ class Worker:
     def start_here(self, start: Start) -> Runner:
         """Start a run that is born owned by this worker; its first intents ride along."""
         change, head, arguments, secret = born(start, self._ids.event_id)
-        loaded = Loaded(
-            id=start.run,
-            process=start.process,
-            version=start.definition,
-            state="running",
-            subject=start.subject,
-            head=head,
-            cancelling=False,
-            as_of=start.at,
-            started_at=start.at,
-            history=History(arguments=arguments, secret=secret, started_by=start.actor.id),
-            open_acts={},
-            sealer=start.sealer,
-        )
+        loaded = loaded_born(start, head, arguments, secret)
         self.committer.submit(change)
         self._begin([loaded])
         return self._runs[start.run]
@@ -392,6 +384,7 @@ class Worker:
             if self.teller is not None and change.events:
                 self.teller.tell(change.events, None if run is None else run.process.name)
             self._hand_over_kept(change)
+            self.places.committed(change)
             if run is None:
                 continue
             self._saved(change)
@@ -401,6 +394,8 @@ class Worker:
                 del self._runs[change.run]
                 self._unsaved.pop(change.run, None)
                 run.dismiss()
+                if run.process.limits.at_most is not None:
+                    self._poke.set()  # its place is free
             for other in change.together:
                 if other.born is not None:
                     self._poke.set()
@@ -438,6 +433,8 @@ class Worker:
         """Go back to what the database says, and apply again what it has not seen."""
         self.committer.forget(run)
         self._starting.pop(run, None)
+        if why == "full":
+            self.places.refused(run, self._runs.get(run))
         if why in {"owner", "exists"}:
             self._drop(run)
         elif isinstance(why, Exception):
@@ -486,6 +483,7 @@ class Worker:
         self._runs[run] = runner
         with self._parking(run):
             self._settled(runner, runner.begin(attempting=in_flight))
+        self.places.driven(run)
         for done in unsaved:
             await (self._take(run, done) if done.ride is None else self._again(run, done))
 

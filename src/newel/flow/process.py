@@ -7,6 +7,7 @@ import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -15,6 +16,7 @@ import orjson
 from newel.base.codec import Codec, codec_of
 from newel.base.errors import DefinitionError, InvalidInput
 from newel.domain.keys import Subscript, checked_name, encoded, former, former_with_item
+from newel.domain.limits import NO_LIMITS, Limits, OnOverdue, Priority, checked
 from newel.domain.people import Person
 from newel.domain.retry import Retry
 from newel.flow import refusals
@@ -58,6 +60,7 @@ class Process(Generic[P, R]):
         raises: tuple[type[Exception], ...],
         formerly: tuple[str, ...] = (),
         retired: tuple[str, ...] = (),
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.function = cast("Callable[P, Coroutine[Any, Any, R]]", function)
         self.name = name if name is not None else checked_name(function.__name__)
@@ -70,6 +73,7 @@ class Process(Generic[P, R]):
         self.raises = raises
         self.formerly = self.former_bases = formerly
         self.retired = retired
+        self.limits = checked(self.name, limits)
         self._subject = subject
         self.__doc__ = function.__doc__
         self.signature = inspect.signature(function)
@@ -240,6 +244,10 @@ def process(
     raises: type[Exception] | tuple[type[Exception], ...] = (),
     formerly: str | tuple[str, ...] = (),
     retired: Sequence[str] = (),
+    priority: Priority = "normal",
+    at_most: int | None = None,
+    within: timedelta | None = None,
+    overdue: OnOverdue = "park",
 ) -> _Decorator: ...
 def process(
     function: Callable[..., Awaitable[Any]] | None = None,  # Any: the overloads say what
@@ -253,6 +261,10 @@ def process(
     raises: type[Exception] | tuple[type[Exception], ...] = (),
     formerly: str | tuple[str, ...] = (),
     retired: Sequence[str] = (),
+    priority: Priority = "normal",
+    at_most: int | None = None,
+    within: timedelta | None = None,
+    overdue: OnOverdue = "park",
 ) -> Process[..., Any] | _Decorator:
     """Declare a process; options as in the authoring document, §3.
 
@@ -260,6 +272,9 @@ def process(
     raises: exception classes of the company that are a declared end of a run.
     formerly: names that the process had; runs of these go on with this code.
     retired: keys that this code no longer asks for on purpose; `*` stands for any item or section.
+    priority: which due runs are taken first. at_most: how many are active at once, over all
+    workers. within: how long a run may take; overdue: what happens then: `park` asks the owner,
+    `cancel` and `fail` keep its promises and end it.
     """
     decorator = _Decorator(
         name=name,
@@ -270,5 +285,6 @@ def process(
         raises=raises if isinstance(raises, tuple) else (raises,),
         formerly=former(formerly),
         retired=tuple(retired),
+        limits=Limits(priority=priority, at_most=at_most, within=within, overdue=overdue),
     )
     return decorator if function is None else decorator(function)

@@ -85,6 +85,8 @@ class OpenFact:
     @property
     def is_retrying(self) -> bool:
         """Whether it is a step that failed and is tried again by itself."""
+        if self.reason == "place":  # it waits for its turn, nothing has failed
+            return False
         return self.state == "retrying" or (self.state == "attempting" and self.attempt > 1)
 
 

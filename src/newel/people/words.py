@@ -49,6 +49,7 @@ PARKED_BECAUSE: Final[dict[str, str]] = {
     "blocked": "the current code cannot continue",
     "nobody": "nobody holds the role that is asked",
     "held": "the start was held",
+    "overdue": "it has taken longer than allowed",
 }
 """Plain causes by reason; an outage speaks for itself. Console document, §2.3."""
 

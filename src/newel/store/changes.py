@@ -19,7 +19,7 @@ from newel.domain.change import Change, Row
 from newel.store.database import Connection
 from newel.store.queries import queries
 
-Refusal = Literal["owner", "moved", "held", "effect", "exists"]
+Refusal = Literal["owner", "moved", "held", "effect", "full", "exists"]
 
 FENCED: Final = "NW001"
 STREAM_MOVED: Final = "NW002"

@@ -28,6 +28,16 @@ async def claim_ready(
     return [row["id"] for row in rows]
 
 
+async def claim_in_rooms(
+    connection: Connection, *, worker: int, epoch: int, how_many: int, processes: Mapping[str, int]
+) -> list[UUID]:
+    """Take due runs of processes that may have only so many active, as places are left."""
+    rows = await connection.fetch(
+        _SQL.claim_in_rooms, worker, epoch, how_many, list(processes), list(processes.values())
+    )
+    return [row["id"] for row in rows]
+
+
 async def let_go_strays(
     connection: Connection, *, worker: int, epoch: int, held: Collection[UUID]
 ) -> list[UUID]:
@@ -43,18 +53,22 @@ async def nudged(connection: Connection, *, worker: int) -> list[UUID]:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The database's time, how far it was moved, and when the next run is due."""
+    """The database's time, how far it was moved, and when the next run is due.
+
+    in_room: when the next one is due among those that may go on only so many at a time.
+    """
 
     as_of: datetime
     moved: timedelta
     at: datetime | None
+    in_room: datetime | None
 
 
 async def next_due(connection: Connection) -> Due:
     """The database's time, and when the next run that nobody owns is due."""
     row = await connection.fetchrow(_SQL.next_due)
     assert row is not None, "a statement without a from-list has one row"
-    return Due(row["as_of"], row["moved"], row["due"])
+    return Due(row["as_of"], row["moved"], row["due"], row["due_in_room"])
 
 
 async def load(connection: Connection, runs: Sequence[UUID]) -> list[Row]:
@@ -136,3 +150,8 @@ async def heard(connection: Connection, run: UUID, *, worker: int, epoch: int) -
 async def wake(connection: Connection, run: UUID) -> None:
     """Make a run due now."""
     await connection.execute(_SQL.wake, run)
+
+
+async def enter_room(connection: Connection, process: str, room: str) -> None:
+    """Count the open runs of a process that has a limit from now on."""
+    await connection.execute(_SQL.enter_room, process, room)

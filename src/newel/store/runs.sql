@@ -11,7 +11,8 @@ with me as (
     where id = $1 and epoch = $2 and lease_until > clock_timestamp() for key share),
 ready as (
     select id from newel.run
-    where worker_id is null and wake_at is not null and wake_at <= newel.now()
+    where worker_id is null and wake_at is not null and room is null
+      and wake_at <= newel.now()
       and process = any($4)
       and (version <= ($5::integer[])[array_position($4, process)]
            or not exists (
@@ -44,14 +45,17 @@ select id from newel.run where worker_id = $1 and wake_at <= newel.now()
 -- name: next_due
 -- params: none
 -- The earliest moment at which a run that nobody owns is due, with the database's time and how
--- far a test or demo has moved it. One look into the index for each priority that there is: a
--- plain min() reads all that wait, at every poll of every worker.
+-- far a test or demo has moved it; apart from these, the earliest in a room that has a place
+-- left. One look into the index for each priority that there is: a plain min() reads all that
+-- wait, at every poll of every worker.
 with recursive urgency as (
     (select priority from newel.run where worker_id is null and wake_at is not null
+         and room is null
      order by priority limit 1)
     union all
     select (select r.priority from newel.run r
-            where r.worker_id is null and r.wake_at is not null and r.priority > u.priority
+            where r.worker_id is null and r.wake_at is not null and r.room is null
+              and r.priority > u.priority
             order by r.priority limit 1)
     from urgency u where u.priority is not null)
 select newel.now() as as_of, (select clock_offset from newel.deployment) as moved,
@@ -59,15 +63,34 @@ select newel.now() as as_of, (select clock_offset from newel.deployment) as move
         from urgency u
         cross join lateral (
             select r.wake_at from newel.run r
-            where r.worker_id is null and r.wake_at is not null and r.priority = u.priority
-            order by r.wake_at limit 1) first) as due
+            where r.worker_id is null and r.wake_at is not null and r.room is null
+              and r.priority = u.priority
+            order by r.wake_at limit 1) first) as due,
+       (select min(first.wake_at)
+        from newel.room m
+        cross join unnest(array[50, 100, 150]::smallint[]) as u(priority)
+        cross join lateral (
+            select r.wake_at from newel.run r
+            where r.worker_id is null and r.wake_at is not null and r.room = m.name
+              and r.priority = u.priority
+            order by r.wake_at limit 1) first
+        where m.name like 'process/%'
+          and (m.at_most is null
+               or m.at_most > (select count(*) from newel.run a
+                               where a.room = m.name and a.worker_id is not null))) as due_in_room
+
+-- name: claim_in_rooms
+-- params: worker, epoch, how_many, processes, versions
+-- The most urgent due runs of processes that have only so many places; see the function.
+select id from newel.claim_in_rooms($1, $2, $3, $4, $5) as c(id)
 
 -- name: load
 -- params: runs
 -- What a worker needs of each run to drive it.
 select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
        r.paused_at, r.paused_by, r.acknowledged_at,
-       r.worker_id, r.worker_epoch, r.started_at, newel.now() as as_of, d.sha256,
+       r.worker_id, r.worker_epoch, r.started_at, r.limit_at, r.is_overdue, newel.now() as as_of,
+       d.sha256,
        k.n as key_n, k.wrapped, k.kek_id
 from newel.run r
 join newel.definition d on d.process = r.process and d.version = r.version
@@ -153,7 +176,8 @@ where r.finished_at is null group by s.standing
 -- Lets go of a run for which nothing was to be done; its state stays, and so no event is due. What
 -- version of the code has seen it is noted.
 update newel.run set worker_id = null, worker_epoch = null, wake_at = $5, seen_version = $6
-where id = $1 and worker_id = $2 and worker_epoch = $3 and seq = $4 and wake_at is null
+where id = $1 and worker_id = $2 and worker_epoch = $3 and seq = $4
+  and (wake_at is null or wake_at > newel.now())
 
 -- name: let_go
 -- params: run, worker, epoch
@@ -207,3 +231,9 @@ where id in (
     order by r.started_at limit $3
     for update of r skip locked)
 returning id
+
+-- name: enter_room
+-- params: process, room
+-- Counts the open runs of a process that has a limit from now on.
+update newel.run set room = $2
+where process = $1 and finished_at is null and room is distinct from $2

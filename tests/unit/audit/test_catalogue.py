@@ -36,6 +36,11 @@ DIGEST = "ab" * 32
 # Streams other than a run's are named. Where a member is optional here and not there, the class
 # says why.
 SPECIFIED = """
+schedule.registered admin | schedule process cron zone missed
+schedule.retired admin | schedule
+schedule.paused admin | schedule
+schedule.resumed admin | schedule
+step.queued S |
 run.started P | source requested_by input_digest confidential kind? idempotency_key? parent? effective_at? time_zone? attributes? second?
 run.amended | fields before_digest after_digest
 run.rescheduled | waits effective_at

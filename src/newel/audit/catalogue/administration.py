@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from newel.audit.catalogue.declared import AuditEvent, Digest, Sealed, audit_event
 
@@ -14,6 +15,10 @@ __all__ = [
     "PersonKeyCreated",
     "PersonRegistered",
     "ProcessRegistered",
+    "SchedulePaused",
+    "ScheduleRegistered",
+    "ScheduleResumed",
+    "ScheduleRetired",
     "ServiceMigrated",
     "ServiceStarted",
     "ServiceStopped",
@@ -30,6 +35,38 @@ class ProcessRegistered(AuditEvent):
     drawing_sha256: Digest | None = None
     previous: int | None = None
     commit: str | None = None
+
+
+@audit_event("schedule.registered", stream="admin")
+class ScheduleRegistered(AuditEvent):
+    """A schedule is declared in the code, or declared anew with another timetable."""
+
+    schedule: str
+    process: str
+    cron: str
+    zone: str
+    missed: Literal["once", "each", "skip"]
+
+
+@audit_event("schedule.retired", stream="admin")
+class ScheduleRetired(AuditEvent):
+    """The code declares the schedule no more: it starts nothing."""
+
+    schedule: str
+
+
+@audit_event("schedule.paused", stream="admin")
+class SchedulePaused(AuditEvent):
+    """An operator paused the schedule; what falls into the pause is not started."""
+
+    schedule: str
+
+
+@audit_event("schedule.resumed", stream="admin")
+class ScheduleResumed(AuditEvent):
+    """An operator let the schedule go on, from its next moment."""
+
+    schedule: str
 
 
 @audit_event("person.registered", stream="admin")

@@ -33,7 +33,7 @@ __all__ = [
     "Source",
 ]
 
-ParkReason = Literal[FailureClass, "drifted", "blocked", "nobody", "held"]
+ParkReason = Literal[FailureClass, "drifted", "blocked", "nobody", "held", "overdue"]
 """Why nothing can go on: a failure class, or a matter of the run itself (console document §2.3)."""
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "StepInDoubt",
     "StepKept",
     "StepParked",
+    "StepQueued",
     "StepResolved",
     "StepRetried",
     "StepRoundFailed",
@@ -38,6 +39,11 @@ class StepStarted(AuditEvent):
     idempotency_key: str
     input_fp: str
     direction: Literal["act", "undo"]
+
+
+@audit_event("step.queued", step=True)
+class StepQueued(AuditEvent):
+    """The step waits for its turn: its system is called only so many times at once."""
 
 
 @audit_event("step.attempt_failed", step=True)

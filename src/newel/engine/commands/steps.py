@@ -34,6 +34,10 @@ async def retry(
     Raises NotFound, NotWaiting.
     """
     async with operating.on(run, actor) as made:
+        if key is None and made.row["parked_reason"] == "overdue":
+            made.change.also("unlimited", {"id": str(run)})  # it goes on, and takes its time
+            made.record(facts.RunUnparked(by="release"))
+            return
         keys = [key] if key is not None else _parked(made)
         if not keys:
             _replay_parked(made)

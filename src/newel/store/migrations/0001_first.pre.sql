@@ -74,7 +74,8 @@ create table newel.run (
                        ('running', 'waiting', 'parked', 'completed', 'failed', 'cancelled')),
     subject        uuid,
     stint          integer,
-    priority       smallint not null default 100,
+    priority       smallint not null default 100 check (priority in (50, 100, 150)),
+    room           text collate "C",
     worker_id      bigint,
     worker_epoch   bigint,
     seq            bigint not null check (seq >= 1),
@@ -84,12 +85,14 @@ create table newel.run (
     parked_reason  text check (parked_reason in
                        ('outage', 'unknown', 'ownership-conflict', 'invalid', 'forbidden',
                         'auth-failed', 'no-capacity', 'contract-drift', 'bug', 'drifted',
-                        'blocked', 'nobody', 'held')),
+                        'blocked', 'nobody', 'held', 'overdue')),
     parked_with    text,
     cancelling     boolean not null default false,
     paused_at      timestamptz,
     paused_by      text,
     acknowledged_at timestamptz,
+    limit_at       timestamptz,
+    is_overdue     boolean not null default false,
     started_at     timestamptz not null,
     finished_at    timestamptz,
     constraint finished_iff_final
@@ -107,7 +110,11 @@ create table newel.run (
         check (finished_at is null or wake_at is null)
 ) with (fillfactor = 60);
 create index run_ready on newel.run (priority, wake_at)
-    where worker_id is null and wake_at is not null;
+    where worker_id is null and wake_at is not null and room is null;
+create index run_ready_in_room on newel.run (room, priority, wake_at)
+    where worker_id is null and wake_at is not null and room is not null;
+create index run_active_in_room on newel.run (room)
+    where worker_id is not null and room is not null;
 create index run_owned on newel.run (worker_id) where worker_id is not null;
 create index run_open on newel.run (started_at) where finished_at is null;
 create index run_of_subject on newel.run (subject, started_at) where subject is not null;
@@ -116,6 +123,14 @@ create index run_blocked on newel.run (process)
 -- The business key: one open run per process, subject and period of employment.
 create unique index run_one_open_per_subject on newel.run (process, subject, coalesce(stint, 1))
     where finished_at is null and subject is not null;
+
+-- Where only so many may be active at once: `process/<name>` for runs, `system/<name>` for
+-- attempts. A place is not kept anywhere: a run holds one while a worker owns it, an attempt
+-- while its intent belongs to a worker whose lease holds. So a place comes back by itself.
+create table newel.room (
+    name     text collate "C" primary key,
+    at_most  integer check (at_most > 0)
+);
 
 -- The one journal. The row that records an outcome is the audit event; `entry` holds the leaf
 -- bytes exactly as hashed, `payload` the (sealed) input or outcome whose digest is in the leaf.
@@ -198,6 +213,9 @@ create table newel.open_act (
 create unique index open_act_effect on newel.open_act (effect_key)
     where effect_key is not null and state = 'attempting';
 create index open_act_incident on newel.open_act (incident_id) where incident_id is not null;
+create index open_act_at_system on newel.open_act (system) where state = 'attempting';
+create index open_act_queued on newel.open_act (system, opened_at)
+    where state = 'retrying' and reason = 'place';
 create index open_act_event on newel.open_act (event, match) where kind = 'event';
 -- A lock that all runs share: one act holds it; the others wait in the order they asked.
 create unique index open_act_lock on newel.open_act (match)
@@ -386,6 +404,33 @@ create table newel.start_request (
     run_id      uuid not null,
     created_at  timestamptz not null default clock_timestamp(),
     primary key (scope, key)
+);
+
+-- What starts by itself. A row is what the code declared last; `next_at` is the planned moment
+-- that is decided next, under the row's lock, by whichever worker comes first.
+create table newel.schedule (
+    name           text collate "C" primary key,
+    process        text not null,
+    cron           text not null,
+    zone           text not null,
+    missed         text not null check (missed in ('once', 'each', 'skip')),
+    next_at        timestamptz not null,
+    registered_at  timestamptz not null default clock_timestamp(),
+    paused_at      timestamptz,
+    retired_at     timestamptz
+);
+create index schedule_due on newel.schedule (next_at)
+    where paused_at is null and retired_at is null;
+-- One row for each planned moment that was decided, and so never a second run for it.
+create table newel.occurrence (
+    schedule    text collate "C" not null,
+    planned_at  timestamptz not null,
+    decided_at  timestamptz not null,
+    run_id      uuid,
+    left_out    integer not null default 0,
+    refused     text,
+    primary key (schedule, planned_at),
+    constraint started_or_refused check (run_id is null or refused is null)
 );
 
 create table newel.api_key (

@@ -1,7 +1,7 @@
 -- The write door's function: many runs' Changes in one round trip and one transaction.
 --
 -- Lock order, kept by every statement that takes more than one of them:
---   worker (shared) -> run rows in id order -> open acts -> tasks -> people and grants
+--   worker (shared) -> run rows in id order -> rooms -> open acts -> tasks -> people and grants
 --   -> incidents -> streams that are no run -> events.
 -- It never waits for a run's row: a row that somebody else holds is refused as 'held' and its
 -- Change comes again a moment later, so a request that hangs delays one run and not a worker.
@@ -33,6 +33,16 @@ begin
                                        r.acknowledged_at)
         from (select value as mark from jsonb_array_elements(rest -> 'mark')) u
         where r.id = (u.mark ->> 'id')::uuid;
+    end if;
+    if rest ? 'overdue' then
+        update newel.run r set is_overdue = true
+        where r.id in (select (value ->> 'id')::uuid
+                       from jsonb_array_elements(rest -> 'overdue'));
+    end if;
+    if rest ? 'unlimited' then
+        update newel.run r set limit_at = null, is_overdue = false
+        where r.id in (select (value ->> 'id')::uuid
+                       from jsonb_array_elements(rest -> 'unlimited'));
     end if;
     if rest ? 'open_act' then
         insert into newel.open_act
@@ -115,6 +125,139 @@ begin
     end if;
 end $$;
 
+-- Runs whose intents find no place at their system, among those of a batch. Rooms are locked in
+-- the order of their names, after the runs. Whoever was called from the queue comes first; whoever
+-- comes anew comes after all who wait. One who was called and does not come loses the place again
+-- after ten seconds.
+create function newel.without_place(
+    i_run uuid[], i_key text[], i_system text[], refused uuid[]
+) returns uuid[]
+    language plpgsql set search_path = '' as $$
+declare
+    room   record;
+    busy   bigint;
+    full_up uuid[] := '{}';
+begin
+    for room in
+        select substr(r.name, 8) as system, r.at_most from newel.room r
+        where r.at_most is not null
+          and r.name in (select 'system/' || u.system from unnest(i_system) as u(system)
+                         where u.system is not null)
+        order by r.name for update
+    loop
+        select count(*) into busy
+        from newel.open_act a
+        join newel.worker w on w.id = a.worker_id and w.epoch = a.worker_epoch
+        where a.system = room.system and a.state = 'attempting'
+          and w.lease_until > clock_timestamp()
+          and not exists (select 1 from unnest(i_run, i_key) as u(run, key)
+                          where u.run = a.run_id and u.key = a.key);
+        full_up := full_up || array(
+            select c.run
+            from (select u.run, a.key is not null as is_queued,
+                         row_number() over (order by a.opened_at nulls last, u.place) as nth
+                  from unnest(i_run, i_key, i_system) with ordinality
+                       as u(run, key, system, place)
+                  left join newel.open_act a
+                    on a.run_id = u.run and a.key = u.key
+                   and a.state = 'retrying' and a.reason = 'place'
+                  where u.system = room.system and u.run <> all(refused || full_up)) c
+            where busy + c.nth > room.at_most - (
+                select count(*) from newel.open_act q
+                where q.system = room.system and q.state = 'retrying' and q.reason = 'place'
+                  and q.next_at > newel.now() - interval '10 seconds'
+                  and (not c.is_queued or q.next_at <= newel.now())
+                  and not exists (select 1 from unnest(i_run, i_key) as u(run, key)
+                                  where u.run = q.run_id and u.key = q.key)));
+    end loop;
+    return full_up;
+end $$;
+
+-- Calls the oldest of those who wait for a place at a system, as many as there are places. It
+-- waits for no row while it holds the room: a run that somebody writes to is called next time.
+create function newel.call_queued(p_system text) returns integer
+    language plpgsql set search_path = '' as $$
+declare
+    places  bigint;
+    called  integer := 0;
+    waiting record;
+begin
+    perform 1 from newel.room r where r.name = 'system/' || p_system for update skip locked;
+    if not found then
+        return 0;
+    end if;
+    select coalesce(r.at_most, 1000)
+           - (select count(*) from newel.open_act a
+              join newel.worker w on w.id = a.worker_id and w.epoch = a.worker_epoch
+              where a.system = p_system and a.state = 'attempting'
+                and w.lease_until > clock_timestamp())
+           - (select count(*) from newel.open_act q
+              where q.system = p_system and q.state = 'retrying' and q.reason = 'place'
+                and q.next_at > newel.now() - interval '10 seconds' and q.next_at <= newel.now())
+    into places from newel.room r where r.name = 'system/' || p_system;
+    for waiting in
+        select a.run_id, a.key from newel.open_act a
+        join newel.run r on r.id = a.run_id
+        where a.system = p_system and a.state = 'retrying' and a.reason = 'place'
+          and a.next_at > newel.now() and places > 0
+        order by a.opened_at limit greatest(places, 0)
+        for update of r, a skip locked
+    loop
+        update newel.run set wake_at = newel.now() where id = waiting.run_id;
+        update newel.open_act set next_at = newel.now()
+        where run_id = waiting.run_id and key = waiting.key;
+        called := called + 1;
+    end loop;
+    return called;
+end $$;
+
+-- Claims in rooms: as many due runs as a process has places, the most urgent first. A room that
+-- another worker claims in is left out; its places are counted after it was locked.
+create function newel.claim_in_rooms(
+    p_worker bigint, p_epoch bigint, how_many integer, processes text[], versions integer[]
+) returns setof uuid
+    language plpgsql set search_path = '' as $$
+declare
+    room  record;
+    left_over integer := how_many;
+    taken integer;
+begin
+    perform 1 from newel.worker w
+    where w.id = p_worker and w.epoch = p_epoch and w.lease_until > clock_timestamp()
+    for key share;
+    if not found then
+        return;
+    end if;
+    for room in
+        select r.name, r.at_most from newel.room r
+        where r.name = any(array(select 'process/' || p from unnest(processes) p))
+        order by r.name for update skip locked
+    loop
+        return query
+        update newel.run r
+        set worker_id = p_worker, worker_epoch = p_epoch, wake_at = null
+        where r.id in (
+            select f.id from newel.run f
+            where f.room = room.name and f.worker_id is null and f.wake_at is not null
+              and f.wake_at <= newel.now() and f.process = any(processes)
+              and (f.version <= versions[array_position(processes, f.process)]
+                   or not exists (
+                       select 1 from newel.worker w
+                       where w.stopped_at is null
+                         and w.lease_until > clock_timestamp() - interval '30 seconds'
+                         and (w.definitions ->> f.process)::integer
+                             > versions[array_position(processes, f.process)]))
+            order by f.priority, f.wake_at
+            limit greatest(least(left_over, room.at_most - (
+                select count(*) from newel.run a
+                where a.room = room.name and a.worker_id is not null)), 0)
+            for update skip locked)
+        returning r.id;
+        get diagnostics taken = row_count;
+        left_over := left_over - taken;
+    end loop;
+end $$;
+
 create function newel.commit_batch(
     p_worker bigint, p_epoch bigint,
     r_id uuid[], r_from bigint[], r_to bigint[], r_head bytea[], r_last timestamptz[],
@@ -131,6 +274,7 @@ declare
     locked   uuid[];
     refused  uuid[] := '{}';
     unborn   uuid[];
+    full_up  uuid[];
     born     jsonb := rest -> 'run';
 begin
     if p_worker is not null then
@@ -165,6 +309,11 @@ begin
               on a.effect_key = u.effect and a.state = 'attempting'
              and (a.run_id, a.key) <> (u.run, u.key)
             where a.run_id <> u.run and u.run <> all(refused));
+    end if;
+    if exists (select 1 from newel.room where name like 'system/%')
+       and cardinality(i_run) > 0 then
+        full_up := newel.without_place(i_run, i_key, i_system, refused);
+        refused := refused || full_up;
     end if;
     if born is not null then
         with made as (
@@ -230,6 +379,7 @@ begin
                          and (r.worker_id, r.worker_epoch) is distinct from (p_worker, p_epoch)
                         then 'owner'
                     when r.seq is distinct from f.seq then 'moved'
+                    when u.id = any(coalesce(full_up, '{}')) then 'full'
                     when u.id = any(coalesce(locked, '{}')) then 'effect'
                     else 'held' end
         from unnest(refused) as u(id)

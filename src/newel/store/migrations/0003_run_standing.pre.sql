@@ -12,7 +12,8 @@ select r.id,
                select 1 from newel.task t where t.run_id = r.id and t.state = 'open') then 'task'
            when exists (
                select 1 from newel.open_act a
-               where a.run_id = r.id and (a.state = 'retrying' or a.attempt > 1)) then 'retrying'
+               where a.run_id = r.id and a.reason is distinct from 'place'
+                 and (a.state = 'retrying' or a.attempt > 1)) then 'retrying'
            when exists (
                select 1 from newel.open_act a where a.run_id = r.id and a.state = 'attempting')
                or r.worker_id is not null or r.wake_at <= newel.now() then 'running'

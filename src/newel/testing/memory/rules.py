@@ -121,6 +121,9 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
     "inbox": {
         "lost_is_not_taken": lambda row: not row["is_lost"] or row["taken_by"] is None,
     },
+    "occurrence": {
+        "started_or_refused": lambda row: row["run_id"] is None or row["refused"] is None,
+    },
     "person_key": {
         "destroyed_means_gone": lambda row: (
             (row["wrapped"] is None) == (row["destroyed_at"] is not None)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import JSONResponse
 
 from newel.base.ids import reference
+from newel.domain.limits import Priority
 from newel.web.auth import KnownCaller, acting
 from newel.web.console.views.model import View
 from newel.web.console.views.processes import (
@@ -69,6 +70,7 @@ async def start_run(
     name: str,
     caller: KnownCaller,
     idempotency_key: Annotated[str | None, Header(max_length=200, min_length=1)] = None,
+    priority: Annotated[Priority | None, Query(description="How urgent the run is.")] = None,
 ) -> JSONResponse:
     """Start a run; with an Idempotency-Key the same request gives the same run for ever.
 
@@ -82,6 +84,7 @@ async def start_run(
         actor=await acting(request, caller),
         idempotency_key=idempotency_key,
         source="api",
+        priority=priority,
     )
     run = reference("run", started.run)
     person = None if started.person is None else reference("per", started.person)

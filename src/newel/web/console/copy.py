@@ -167,6 +167,10 @@ _RUN_PARKED: Final = {
         "A developer must say whether the old result stands. Retry after the deploy.",
     ),
     "held": ("This start was held.", "Check the list, then retry or cancel."),
+    "overdue": (
+        "This run has taken longer than its process allows.",
+        "Retry lets it go on without a limit; or cancel it.",
+    ),
     "nobody": ("Nobody holds the role that is asked.", "Give the role to a person, then retry."),
 }
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from newel.testing.memory.named import statement
+from newel.testing.memory.statements.rooms import without_place
 from newel.testing.memory.tables import Row
 from newel.testing.memory.transaction import KEY_SHARE, Transaction, failed
 
@@ -30,6 +31,8 @@ def commit_batch(at: Transaction, worker: int | None, epoch: int | None, *arrays
     _fence(at, worker, epoch)
     locked, refused = _locked(at, worker, epoch, runs)
     refused |= _about_to_be_made(at, intents, refused)
+    full = without_place(at, intents, refused)
+    refused |= full
     if rest is not None and "run" in rest:
         refused |= dict.fromkeys(_unborn(at, rest["run"]))
     _move(at, runs, refused)
@@ -44,8 +47,9 @@ def commit_batch(at: Transaction, worker: int | None, epoch: int | None, *arrays
     _record(at, events, refused)
     expected = {run[0]: run[1] for run in runs}
     return [
-        {"run_id": run, "reason": _why(at, run, worker, epoch, expected.get(run), locked)}
+        {"run_id": run, "reason": "full" if why == "effect" and run in full else why}
         for run in refused
+        for why in [_why(at, run, worker, epoch, expected.get(run), locked)]
     ]
 
 
@@ -204,6 +208,16 @@ def _moved(at: Transaction, rows: list[Any]) -> None:
             at.update("run", UUID(row["id"]), process=row["process"], version=row["version"])
 
 
+def _overdue(at: Transaction, rows: list[Any]) -> None:
+    for row in rows:
+        at.update("run", UUID(row["id"]), is_overdue=True)
+
+
+def _unlimited(at: Transaction, rows: list[Any]) -> None:
+    for row in rows:
+        at.update("run", UUID(row["id"]), limit_at=None, is_overdue=False)
+
+
 def _upserted(
     table: str, columns: Callable[[Row, Row], Row]
 ) -> Callable[[Transaction, list[Any]], None]:
@@ -310,6 +324,8 @@ RARE: Final[dict[str, Callable[[Transaction, list[Any]], None]]] = {
     "cancelling": _cancelling,
     "moved": _moved,
     "mark": _mark,
+    "overdue": _overdue,
+    "unlimited": _unlimited,
     "open_act": _upserted("open_act", _open_act),
     "task": _upserted("task", _task),
     "task_moved": _task_moved,

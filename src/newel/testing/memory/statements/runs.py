@@ -8,15 +8,18 @@ from typing import Any
 from uuid import UUID
 
 from newel.testing.memory.named import statement
+from newel.testing.memory.statements.rooms import active_in, lock_worker
 from newel.testing.memory.tables import Row
 from newel.testing.memory.transaction import CHANGE, KEY_SHARE, Transaction
 
 _NOBODY = {"worker_id": None, "worker_epoch": None}
 
 
-def _ready(at: Transaction) -> Iterator[Row]:
+def _ready(at: Transaction, room: str | None = None) -> Iterator[Row]:
     return (
-        row for row in at.rows("run") if row["worker_id"] is None and row["wake_at"] is not None
+        row
+        for row in at.rows("run")
+        if row["worker_id"] is None and row["wake_at"] is not None and row["room"] == room
     )
 
 
@@ -46,19 +49,51 @@ def claim_ready(
     me = at.get("worker", worker)
     if me is None or me["epoch"] != epoch or me["lease_until"] <= at.server_now():
         return []
-    now = at.now()
+    due = _due(at, dict(zip(processes, versions, strict=True)), None)
+    if not due:
+        return []
+    at.lock("worker", worker, KEY_SHARE)
+    return _claimed(at, due, worker, epoch, how_many)
+
+
+@statement("runs.claim_in_rooms")
+def claim_in_rooms(
+    at: Transaction,
+    worker: int,
+    epoch: int,
+    how_many: int,
+    processes: list[str],
+    versions: list[int],
+) -> list[Row]:
+    """The most urgent due runs of processes that have only so many places."""
+    if not lock_worker(at, worker, epoch):
+        return []
     known = dict(zip(processes, versions, strict=True))
+    claimed: list[Row] = []
+    for process in sorted(known):
+        room = at.get("room", f"process/{process}")
+        if room is None or not at.lock_free("room", room["name"]):
+            continue
+        places = how_many - len(claimed)
+        if room["at_most"] is not None:
+            places = min(places, room["at_most"] - active_in(at, room["name"]))
+        claimed += _claimed(at, _due(at, known, room["name"]), worker, epoch, max(places, 0))
+    return claimed
+
+
+def _due(at: Transaction, known: dict[str, int], room: str | None) -> list[Row]:
+    now = at.now()
     due = [
         row
-        for row in _ready(at)
+        for row in _ready(at, room)
         if row["wake_at"] <= now
         and row["process"] in known
         and (row["version"] <= known[row["process"]] or not has_newer(at, row["process"], known))
     ]
-    if not due:
-        return []
-    at.lock("worker", worker, KEY_SHARE)
-    due.sort(key=lambda row: (row["priority"], row["wake_at"]))
+    return sorted(due, key=lambda row: (row["priority"], row["wake_at"]))
+
+
+def _claimed(at: Transaction, due: list[Row], worker: int, epoch: int, how_many: int) -> list[Row]:
     claimed: list[Row] = []
     for row in due:
         if len(claimed) == how_many:
@@ -98,7 +133,17 @@ def next_due(at: Transaction) -> list[Row]:
     """The database's time, how far it was moved, the next moment of a run that nobody owns."""
     due = min((row["wake_at"] for row in _ready(at)), default=None)
     moved = at.server.deployment["clock_offset"]
-    return [{"as_of": at.now(), "moved": moved, "due": due}]
+    in_room = min(
+        (
+            row["wake_at"]
+            for room in at.rows("room")
+            if room["name"].startswith("process/")
+            and (room["at_most"] is None or active_in(at, room["name"]) < room["at_most"])
+            for row in _ready(at, room["name"])
+        ),
+        default=None,
+    )
+    return [{"as_of": at.now(), "moved": moved, "due": due, "due_in_room": in_room}]
 
 
 def _newest_key(at: Transaction, person: UUID | None) -> Row:
@@ -137,10 +182,13 @@ _LOADED = (
 )  # fmt: skip
 
 
+_LIMITS = ("limit_at", "is_overdue")
+
+
 @statement("runs.load")
 def load(at: Transaction, runs: list[UUID]) -> list[Row]:
     """What a worker needs of each run."""
-    return [row for run in dict.fromkeys(runs) for row in _loaded(at, run)]
+    return [row for run in dict.fromkeys(runs) for row in _loaded(at, run, *_LIMITS)]
 
 
 @statement("runs.locked")
@@ -200,7 +248,9 @@ def put_back(
 ) -> int:
     """Lets go of a run for which nothing was to be done."""
     row = _own(at, run, worker, epoch)
-    if row is None or row["seq"] != seq or row["wake_at"] is not None:
+    if row is None or row["seq"] != seq:
+        return 0
+    if row["wake_at"] is not None and row["wake_at"] <= at.now():
         return 0
     at.update("run", run, wake_at=wake_at, seen_version=version, **_NOBODY)
     return 1
@@ -225,6 +275,19 @@ def heard(at: Transaction, run: UUID, worker: int, epoch: int) -> list[Row]:
     return [{"id": run}]
 
 
+@statement("runs.enter_room")
+def enter_room(at: Transaction, process: str, room: str) -> int:
+    """Counts the open runs of a process that has a limit from now on."""
+    mine = [
+        row["id"]
+        for row in at.rows("run")
+        if row["process"] == process and row["finished_at"] is None and row["room"] != room
+    ]
+    for run in mine:
+        at.update("run", run, room=room)
+    return len(mine)
+
+
 @statement("runs.wake")
 def wake(at: Transaction, run: UUID) -> int:
     """Makes a run due now."""
@@ -247,7 +310,10 @@ def standing(at: Transaction, run: Row) -> str:
         return "parked"
     if any(task["state"] == "open" for task in at.of("task", run["id"])):
         return "task"
-    if any(act["state"] == "retrying" or act["attempt"] > 1 for act in acts):
+    if any(
+        act["reason"] != "place" and (act["state"] == "retrying" or act["attempt"] > 1)
+        for act in acts
+    ):
         return "retrying"
     is_due = run["wake_at"] is not None and run["wake_at"] <= at.now()
     if any(act["state"] == "attempting" for act in acts) or run["worker_id"] is not None or is_due:
@@ -264,6 +330,7 @@ def read(at: Transaction, run: UUID) -> list[Row]:
     definition: Any = definition_of(at, row) or {}
     person: Any = at.get("person", row["subject"]) or {}
     hidden = {"stint", "priority", "head", "last_at", "seen_version"}
+    hidden |= {"room", "limit_at", "is_overdue"}
     found = {name: value for name, value in row.items() if name not in hidden}
     found |= {name: definition.get(name) for name in ("title", "owner", "sha256")}
     found["display_name"] = person.get("display_name")

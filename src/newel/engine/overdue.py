@@ -1,0 +1,55 @@
+"""A run that has taken longer than its process allows: parked, cancelled, or failed.
+
+The limit is a moment of the run's row and wakes it like any other. What happens then is said
+once (`is_overdue`), with its audit event, in one Change. A parked run opens and goes on with
+nothing, while attempts in flight still end and are recorded; the others end as if an operator
+had cancelled them, keeping their promises.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from newel.audit import catalogue as facts
+from newel.base.ids import reference
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from newel.engine.runner import Runner
+
+__all__ = ["REASON", "ends_failed", "look", "said", "until"]
+
+REASON = "overdue"
+
+
+def until(run: Runner) -> datetime | None:
+    """Give the moment at which the run is overdue, as long as that has not been said."""
+    loaded = run.loaded
+    return None if loaded.is_overdue or loaded.cancelling else loaded.limit_at
+
+
+def look(run: Runner) -> None:
+    """Do what the process asks for, if the run's time is over; at the begin of every drive."""
+    loaded, limits = run.loaded, run.process.limits
+    limit = until(run)
+    if limit is not None and limit <= run.as_of:
+        run.change.also("overdue", {"id": str(run.id)})
+        loaded.is_overdue = run.is_newly_held = True
+        if limits.overdue != "park":
+            run.record(facts.RunCancelRequested(compensate=True))
+            loaded.cancelling = run.change.cancelling = True
+    if loaded.is_overdue and not loaded.cancelling:
+        run.blocked = (REASON, said(run))
+
+
+def said(run: Runner) -> str:
+    """Say what has happened, in a sentence."""
+    limit = run.loaded.limit_at
+    by = "" if limit is None else f" by {limit:%d %b %Y}"
+    return f"{reference('run', run.id)} should have ended{by}: it has taken longer than allowed."
+
+
+def ends_failed(run: Runner) -> bool:
+    """Whether a run that was stopped at its limit has failed, and was not cancelled."""
+    return run.loaded.is_overdue and run.process.limits.overdue == "fail"

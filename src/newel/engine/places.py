@@ -1,0 +1,135 @@
+"""Places: how many runs of a process, and attempts of a system, are active at once.
+
+Nothing is handed out and so nothing has to be given back. A run of a limited process holds a
+place while a worker owns it: places are counted where runs are claimed. An attempt holds one
+while its intent belongs to a worker whose lease holds: they are counted where intents are
+committed, and a Change that finds none is refused as `full`. Its run is driven again, and the
+step waits for its turn as a row, without an intent. Whenever an attempt ends, the oldest who
+waits is called; who comes anew waits behind all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from newel.domain.change import Change
+from newel.domain.limits import room_of_process, room_of_system
+from newel.engine.pace import monotonic
+from newel.engine.runner import Runner
+from newel.flow.process import Process
+from newel.store import rooms, runs
+from newel.store.database import LOST, Connection, Database
+
+__all__ = ["Companion", "Places", "registered"]
+
+_FULL_S: Final = 0.25
+_LOOK_S: Final = 1.0
+_ENDS: Final = frozenset(
+    {"step.succeeded", "step.failed", "step.attempt_failed", "step.parked", "step.cancelled"}
+)
+
+
+class Woken(Protocol):
+    """What is told that a run is due."""
+
+    def poke(self) -> None:
+        """Look for due runs now."""
+        ...
+
+
+class Companion(Protocol):
+    """What works beside the runs for as long as a worker does."""
+
+    async def watch(self, worker: Any) -> None:  # Any: as much of the worker as it needs
+        """Do it until cancelled."""
+        ...
+
+
+async def registered(
+    connection: Connection,
+    processes: Mapping[str, Process[..., Any]],  # Any: each has its own result
+    systems: Mapping[str, int],
+    known_systems: Iterable[str],
+) -> frozenset[str]:
+    """Write down what the code allows; answers with the systems that have a limit.
+
+    Open runs of a process that is limited for the first time are limited, too. A limit that is
+    lifted leaves its room without a number.
+    """
+    wanted = {room_of_process(name): each.limits.at_most for name, each in processes.items()}
+    wanted |= {room_of_system(name): systems.get(name) for name in {*known_systems, *systems}}
+    known = await rooms.known(connection)
+    for name, at_most in sorted(wanted.items()):
+        if (name in known and known[name] == at_most) or (name not in known and at_most is None):
+            continue
+        await rooms.declare(connection, name, at_most)
+        process = name.partition("/")[2]
+        if name not in known and room_of_process(process) == name:
+            await runs.enter_room(connection, process, name)
+    left = {**known, **wanted}
+    prefix = room_of_system("")
+    return frozenset(
+        name.removeprefix(prefix)
+        for name, at_most in left.items()
+        if at_most is not None and name.startswith(prefix)
+    )
+
+
+class Places:
+    """What one worker knows of places at systems; `limited` are the systems that have a limit."""
+
+    def __init__(self, database: Database, limited: frozenset[str]) -> None:
+        """Prepare; `watch` calls who waits until it is cancelled."""
+        self._database = database
+        self._limited = limited
+        self._refused: set[UUID] = set()
+        self._full_until: dict[str, float] = {}
+        self._freed: set[str] = set()
+        self._wanted = asyncio.Event()
+
+    def has_to_queue(self, run: UUID, system: str | None) -> bool:
+        """Whether a step has to wait for its turn: it was refused, or others were just now."""
+        if system is None or system not in self._limited:
+            return False
+        return run in self._refused or monotonic() < self._full_until.get(system, 0.0)
+
+    def refused(self, run: UUID, runner: Runner | None) -> None:
+        """Note that a run's intents found no place."""
+        self._refused.add(run)
+        until = monotonic() + _FULL_S
+        for act in () if runner is None else runner.open.values():
+            if act.state == "attempting" and act.system in self._limited:
+                self._full_until[act.system] = until
+
+    def driven(self, run: UUID) -> None:
+        """Note that a refused run has been driven again: its steps wait for their turn now."""
+        self._refused.discard(run)
+
+    def committed(self, change: Change) -> None:
+        """See which places have become free."""
+        if not self._limited:
+            return
+        freed = {event.system for event in change.events if event.type in _ENDS}
+        for system in self._limited & freed:
+            self._freed.add(system)
+            self._wanted.set()
+
+    async def watch(self, worker: Woken) -> None:
+        """Call who waits, when a place became free and once a second; until cancelled."""
+        while self._limited:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._wanted.wait()
+            self._wanted.clear()
+            freed, self._freed = self._freed or set(self._limited), set()
+            try:
+                for system in sorted(freed):
+                    if await rooms.call_queued(self._database, system):
+                        worker.poke()
+            except LOST:
+                self._freed |= freed
+                await asyncio.sleep(_LOOK_S)
