@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import linecache
+import sys
 from collections import Counter
 from itertools import count
 from textwrap import dedent
+from types import ModuleType
 from typing import Any
 
 from newel.flow.process import Process
@@ -15,8 +17,8 @@ HEAD = """
 from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from newel import (Event, Overdue, Person, Rejected, approval, days, now, parallel, process, section,
-                   step, team, this_run, timer)
+from newel import Event, Overdue, Person, Rejected, approval, compensation, days, now, parallel
+from newel import process, section, step, team, this_run, timer
 """
 _numbers = count(1)
 
@@ -47,7 +49,10 @@ def module(text: str, world: World | None = None) -> dict[str, Any]:
     source = HEAD + dedent(text)
     file = f"<{name}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    namespace: dict[str, Any] = {"__name__": "company"}
+    loaded = ModuleType(name)
+    loaded.__file__ = file
+    sys.modules[name] = loaded  # where the types of a module look for its names
+    namespace = vars(loaded)
     exec(compile(source, file, "exec"), namespace)
     if world is not None:
         for each in list(namespace.values()):

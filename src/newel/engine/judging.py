@@ -111,6 +111,15 @@ class Judge:
         left = self._left()
         return ("blocked", self._gone(sorted(left))) if left else None
 
+    def leave(self) -> None:
+        """Close what a cancelled run leaves open, because its code does not come to it any more."""
+        for key in sorted(self.unvisited & self._runner.open.keys()):
+            is_step = self._runner.open[key].kind == "step"
+            fact = facts.StepCancelled(by="run") if is_step else facts.WaitClosed(by="cancel")
+            if self._runner.open[key].state == "attempting":
+                self._runner.record(facts.StepInDoubt(cause="crash", policy="ask"), key=key)
+            self._runner.close(key, fact)
+
     def _left(self) -> set[str]:
         retired = retired_keys(self._runner.process.retired)
         return {

@@ -67,25 +67,20 @@ def _moments(run: Runner, act: OpenAct) -> list[datetime]:
 
 
 def _note_parked(run: Runner) -> None:
-    if run.state == "parked" and not run.is_newly_held:
+    if run.state == "parked" and not (run.is_newly_held or run.is_judged_anew):
         return
-    run.is_newly_held = False
+    run.is_newly_held = run.is_judged_anew = False
     keys = sorted(key for key, act in run.open.items() if act.state == "parked")
     incidents = {act.incident_id for act in run.open.values() if act.incident_id is not None}
     incident = reference("inc", incidents.pop()) if len(incidents) == 1 else None
     payload = None
     if run.blocked is not None or run.drifted:
-        payload = sealed_why(run)
+        why = next(iter(run.drifted.values()), "") if run.blocked is None else run.blocked[1]
+        payload = run.sealer.seal(orjson.dumps({"why": why}))
     run.record(
         facts.RunParked(keys=tuple(keys), class_=_class_parked(run), incident=incident),
         payload=payload,
     )
-
-
-def sealed_why(run: Runner) -> bytes:
-    """Why a run cannot go on, in words that may hold personal data."""
-    why = next(iter(run.drifted.values()), "") if run.blocked is None else run.blocked[1]
-    return run.sealer.seal(orjson.dumps({"why": why}))
 
 
 def _note_unparked(run: Runner, state: str) -> None:
@@ -119,6 +114,7 @@ def _end(run: Runner, body: Body) -> None:
     if error is None:
         _complete(run, body.value)
     elif isinstance(error, Cancelled) and overdue.ends_failed(run):
+        run.note_moved(ends=True)
         run.has_ended, run.state_at_end = True, "failed"
         run.record(
             facts.RunFailed(error="Overdue"),
@@ -126,9 +122,12 @@ def _end(run: Runner, body: Body) -> None:
             payload=run.sealer.seal(orjson.dumps({"message": overdue.said(run)})),
         )
     elif isinstance(error, Cancelled):
+        run.note_moved(ends=True)
         run.has_ended, run.state_at_end = True, "cancelled"
+        run.judge.leave()
         run.record(facts.RunCancelled(**_undone(run)))
     elif is_declared(error, run.process.raises):
+        run.note_moved(ends=True)
         run.has_ended, run.state_at_end = True, "failed"
         key = error.key if isinstance(error, Overdue) else None
         run.record(
@@ -161,6 +160,7 @@ def _complete(run: Runner, value: object) -> None:
     except NewelError as error:
         run.blocked = ("bug", str(error))
         return
+    run.note_moved(ends=True)
     payload = run.sealer.seal(text)
     elapsed = run.moment - run.loaded.started_at
     run.has_ended, run.state_at_end = True, "completed"

@@ -198,6 +198,7 @@ class Runner:
             loaded.version.version,
         )
         self.drifted: dict[str, str] = {}
+        self.is_judged_anew = False
         self._inputs: dict[bytes, bytes] = {}
         self.judge = Judge(self, is_changed=self._is_moved or self.history.changed_at > 0)
         self._body: Body | None = None
@@ -548,12 +549,12 @@ class Runner:
             self._stop_cancelled()
         if body is not None and not self.has_ended:
             resting.judge(self, body)
-        self._note_moved()
+        self.note_moved()
         rests = self.has_ended or not (self.attempting or self.starting)
         state, wake_at = resting.state_of(self, rests=rests)
         starting, self.starting = self.starting, []
         self.attempting.update(starting)
-        self._note_moved()
+        self.note_moved()
         if len(self.entries) == 0:
             return Settled(None, wake_at, rests, starting)
         change = self.change
@@ -566,21 +567,20 @@ class Runner:
         self.change = Change(run=self.id, from_seq=change.to_seq)
         return Settled(change, wake_at, rests, starting)
 
-    def _note_moved(self) -> None:
+    def note_moved(self, *, ends: bool = False) -> None:
         """Say that the run goes on under other code, or cannot, and move it to that version."""
-        is_said = bool(self.entries) or self.blocked is not None or bool(self.drifted)
+        is_said = ends or bool(self.entries or self.drifted) or self.blocked is not None
         if not self._is_moved or not is_said:
             return
         before, self._is_moved = self.loaded.version, False
         check: Literal["unchanged", "runs_now", "blocked"] = "unchanged"
         if self.blocked is not None or self.drifted:
-            check = "blocked"
+            check, self.is_judged_anew = "blocked", True
         elif self.judge.runs_now:
             check = "runs_now"
         self.record(
             facts.RunVersionChanged(from_=before.version, to=self.version.version, check=check),
             process=self.version,
-            payload=None if check != "blocked" else resting.sealed_why(self),
         )
         self.change.also(
             "moved",

@@ -17,6 +17,7 @@ import builtins
 import dis
 import inspect
 import linecache
+import re
 import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,8 +34,9 @@ _Position = tuple[int, int, int, int]
 _Known = tuple[int | None, int | None, int | None, int | None]
 _Scope = Mapping[str, object]
 _Labels = tuple[str, ...]
+"""Patterns (regular expressions) of sections, each with the slash behind its label."""
 _Seen = tuple[ast.expr, _Labels]
-"""An expression, and the labels of the sections around it in its function."""
+"""An expression, and the sections around it in its function."""
 
 _ENDS: Final = frozenset({"RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE"})
 _GOES: Final = frozenset(
@@ -48,8 +50,8 @@ _DEEPEST: Final = 20
 class Asked:
     """Which keys some code can ask for.
 
-    acts: sections, name and item of calls; `*` stands for a label or an item that is computed,
-    None for no item. loose: names of things that are mentioned without being called, and of
+    acts: sections, name and item of calls; `*` stands for an item that is computed, None for no
+    item. loose: names of things that are mentioned without being called, and of
     calls that could not be resolved.
     """
 
@@ -68,7 +70,9 @@ class Asked:
         name, bracket, rest = name.partition("[")
         item = rest.removesuffix("]") if bracket else None
         if any(
-            asked == name and _fits(wanted, item) and _all_fit(sections, labels)
+            asked == name
+            and (wanted == item or (wanted == _ANY and item is not None))
+            and re.fullmatch("".join(sections), "".join(f"{label}/" for label in labels))
             for sections, asked, wanted in self.acts
         ):
             return True
@@ -78,19 +82,11 @@ class Asked:
         )
 
 
-def _fits(pattern: str | None, found: str | None) -> bool:
-    return pattern == found or (pattern == _ANY and found is not None)
-
-
-def _all_fit(patterns: _Labels, found: list[str]) -> bool:
-    return len(patterns) == len(found) and all(map(_fits, patterns, found))
-
-
 def ahead(branches: Iterable[tuple[Any, str]]) -> Asked:
     """What suspended coroutines can still ask for, each with the sections it was begun in."""
     asked = Asked()
     for coroutine, section in branches:
-        labels = tuple(label for label in section.split("/") if label)
+        labels = tuple(re.escape(f"{label}/") for label in section.split("/") if label)
         inner: Any = coroutine
         while isinstance(inner, CoroutineType):
             frame: FrameType | None = inner.cr_frame
@@ -277,7 +273,31 @@ def _sections(node: ast.With) -> Iterator[str]:
     for item in node.items:
         call = item.context_expr
         if isinstance(call, ast.Call) and _last_name(call.func) == "section":
-            yield _literal(call.args[0]) if call.args else _ANY
+            labels = [_literal(call.args[0]) if call.args else _ANY]
+            labels += [_ANY if text is None else text for text in _former_texts(call)]
+            patterns = map(_label_pattern, labels)
+            yield f"(?:{'|'.join(patterns)})"
+
+
+def _label_pattern(label: str) -> str:
+    if label == _ANY:
+        return "[^/]+/"
+    return re.escape(f"{label}/") if label else ""
+
+
+def _former_texts(call: ast.Call) -> Iterator[str | None]:
+    """What `formerly=` of a call says; None for what is computed."""
+    for keyword in call.keywords:
+        if keyword.arg == "formerly":
+            value = keyword.value
+            for each in value.elts if isinstance(value, ast.Tuple) else [value]:
+                match each:
+                    case ast.Constant(value=str(text)):
+                        yield text
+                    case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]):
+                        yield f"{text.partition('[')[0]}[{_ANY}]"
+                    case _:
+                        yield None
 
 
 def _last_name(node: ast.expr) -> str | None:
@@ -323,6 +343,10 @@ def _read_call(call: ast.Call, labels: _Labels, scope: _Scope, asked: Asked) -> 
         _note_module(found, asked)
         name = cast("Step[..., Any] | Process[..., Any]", found).name
         asked.acts.add((labels, name, item))
+        for key in _former_of(found):
+            _add_key(key, labels, asked)
+            if item is not None:
+                asked.acts.add((labels, key, item))
         if isinstance(found, Process):
             _read_function(cast("Process[..., Any]", found).function, labels, asked)
     elif found is not None and _is_machinery(getattr(found, "__module__", None)):
@@ -336,12 +360,31 @@ def _read_call(call: ast.Call, labels: _Labels, scope: _Scope, asked: Asked) -> 
         asked.loose.add(function.id)
 
 
+def _former_of(found: object) -> tuple[str, ...]:
+    known = cast("Step[..., Any] | Process[..., Any]", found)
+    return known.formerly if isinstance(known, Process) else known.options.formerly
+
+
+def _add_key(key: str, labels: _Labels, asked: Asked) -> None:
+    """A former key: where the act stands now, and from the top."""
+    sections, _, last = key.rpartition("/")
+    name, bracket, rest = last.partition("[")
+    item = rest.removesuffix("]") if bracket else None
+    own = tuple(re.escape(f"{label}/") for label in sections.split("/") if label)
+    asked.acts.update({((*labels, *own), name, item), (own, name, item)})
+
+
 def _read_word(call: ast.Call, labels: _Labels, scope: _Scope, asked: Asked) -> None:
     """A word of newel: its first argument is a key, or it is a method of something named."""
     function = call.func.value if isinstance(call.func, ast.Subscript) else call.func
     if isinstance(function, ast.Attribute):
         _read_method(function, labels, scope, asked)
-    if not call.args or _last_name(function) == "section":
+    if _last_name(function) == "section":
+        return
+    for key in _former_texts(call):
+        if key is not None:
+            _add_key(key, labels, asked)
+    if not call.args:
         return
     match call.args[0]:
         case ast.Constant(value=str(text)):

@@ -190,6 +190,8 @@ class Run(Seen, Generic[R]):
         kept = {
             name: each for name, each in self._stage.engine.processes.items() if "." not in name
         }
+        for name in (name for each in processes for name in each.formerly):
+            kept.pop(name, None)
         kept |= {each.name: each for each in processes}
         self._stage.deploy(list(kept.values()))
         self._stage.settle()
