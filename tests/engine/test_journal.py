@@ -313,9 +313,11 @@ def gathering(value: str, *, is_number: bool = False) -> Process[[], str]:
     async def number(value: str) -> int:
         return len(value)
 
+    fetch: Any = number if is_number else text
+
     @process(name="gathering", subject=None, owner="it")
     async def gathering() -> str:
-        found = await number(value) if is_number else await text(value)
+        found = await fetch(value)
         await timer("pause", after=timedelta(days=1))
         return str(found)
 
