@@ -108,7 +108,7 @@ class House:
         async def nothing(_: object) -> None:
             """Die without leaving."""
 
-        worker._leave = nothing  # type: ignore[method-assign,assignment]
+        worker.heart.leave = nothing  # type: ignore[method-assign,assignment]
         task = asyncio.create_task(worker.run())
         self.workers.append(worker)
         try:

@@ -166,13 +166,13 @@ async def test_a_worker_that_lost_its_lease_while_nobody_took_over_goes_on(build
         real = worker.committer._commit
 
         async def hanging(batch):
-            if not worker._holds_lease():
+            if not worker.heart.holds():
                 blocked.set()
             if not blocked.is_set():
                 raise ConnectionResetError("away")
             return await real(batch)
 
-        beat = worker._beat_once
+        beat = worker.heart.beat_once
 
         async def silent(connection):
             if not blocked.is_set():
@@ -180,7 +180,7 @@ async def test_a_worker_that_lost_its_lease_while_nobody_took_over_goes_on(build
             await beat(connection)
 
         worker.committer._commit = hanging
-        worker._beat_once = silent
+        worker.heart.beat_once = silent
         run = await house.start("journey", "x")
         assert await house.ended(run) == "completed"
         assert worker.epoch > epoch
@@ -197,7 +197,7 @@ async def test_an_attempt_that_was_left_out_while_the_lease_was_in_doubt_is_made
             answer = await real(batch)
             if late:
                 late = False
-                worker._lease_until = 0.0
+                worker.heart.until = 0.0
             return answer
 
         worker.committer._commit = slow
@@ -236,7 +236,7 @@ async def test_a_request_that_hangs_holds_up_no_heartbeat(build):
             await transaction.rollback()
             await hanging.close()
             async with house.database._pool.acquire() as connection:
-                await other._beat_once(connection)
+                await other.heart.beat_once(connection)
             house.poke()
             assert await house.ended(runs[0]) == "completed"
 

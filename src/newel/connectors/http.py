@@ -30,6 +30,7 @@ from newel.base.errors import (
     ContractDrift,
     DefinitionError,
     Forbidden,
+    LeaseLost,
     StepError,
     Throttled,
     Transient,
@@ -231,12 +232,15 @@ class Http:
         """Send and read, and record the call however it ends, also when it is cut off."""
         began = self.clock.monotonic()
         answer: Answer | None = None
+        extensions: dict[str, object] = {"timeout": _TIMEOUTS}
+        if route.is_mutating:
+            extensions["trace"] = _ask_before_sending
         request = httpx2.Request(
             route.method,
             target,
             headers=headers,
             content=content,
-            extensions={"timeout": _TIMEOUTS},
+            extensions=extensions,
         )
         try:
             answer = await self._answered(route, request)
@@ -340,6 +344,19 @@ class Http:
             self._loop = loop
             self._token_lock = asyncio.Lock()
         return self._client
+
+
+async def _ask_before_sending(what: str, _: object) -> None:
+    """Raise LeaseLost in the last moment before a request leaves, when its worker may not send it.
+
+    Connecting takes time, and a process may be stopped in it for longer than its lease: another
+    worker may be making this very call.
+    Source: httpcore documentation, "Extensions", trace (read 2026-11-28).
+    """
+    if what.endswith("send_request_headers.started"):
+        attempting = ATTEMPT.get()
+        if attempting is not None and not attempting.may_send():
+            raise LeaseLost
 
 
 def _content(body: object, form: Mapping[str, str] | None) -> tuple[bytes | None, str | None]:

@@ -8,6 +8,7 @@ writes anything here; the run's Runner turns the end into facts.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,6 +18,7 @@ from newel.base.codec import OUTCOME_LIMIT
 from newel.base.errors import (
     AlreadyDone,
     Bug,
+    LeaseLost,
     NewelError,
     OutcomeUnknown,
     StepError,
@@ -47,6 +49,7 @@ class Begun:
     doubted_at: when the intent of an earlier attempt in doubt was recorded, or None. is_leaving:
     whether its branch ends with it, so that what turns out not to have happened is not made again.
     call: how the code is called. limit: of the outcome, in bytes.
+    may_send: whether the worker may still make calls; False when its lease is in doubt.
     """
 
     act: StepAct[Any]  # Any: each step has its own result
@@ -61,9 +64,17 @@ class Begun:
     call: Call = PLAIN
     limit: int = OUTCOME_LIMIT
     is_leaving: bool = False
+    may_send: Callable[[], bool] = lambda: True
 
 
-def begun_of(run: Runner, opened: OpenAct, act: StepAct[Any], call: Call, limit: int) -> Begun:
+def begun_of(
+    run: Runner,
+    opened: OpenAct,
+    act: StepAct[Any],
+    call: Call,
+    limit: int,
+    may_send: Callable[[], bool] = lambda: True,
+) -> Begun:
     """Make an attempt of an open step whose intent is durable."""
     trouble, timeout = opened.trouble, act.step.options.timeout
     began_at = opened.intended_at or run.host.now()
@@ -82,12 +93,15 @@ def begun_of(run: Runner, opened: OpenAct, act: StepAct[Any], call: Call, limit:
         call=call,
         limit=limit,
         is_leaving=run.is_leaving(opened.key),
+        may_send=may_send,
     )
 
 
 async def attempt(begun: Begun) -> Finished:
     """Make one attempt; never raises but for cancellation of the task it runs in.
 
+    Raises LeaseLost where the worker has lost its right before a call was sent: how the attempt
+    ended is for the next owner to find out.
     A transaction that is left open waits for the outcome; it is over where there is none.
     """
     try:
@@ -117,6 +131,8 @@ async def _attempted(begun: Begun) -> Finished:
         if task is not None and task.cancelling():
             raise
         done.error = _judged(begun, error)  # something inside was cancelled, not the attempt
+    except LeaseLost:
+        raise
     except (Exception, Unwind, SystemExit) as error:  # noqa: BLE001 - where exceptions are judged
         done.error = _judged(begun, error)
     done.duration = timedelta(seconds=monotonic() - started)
@@ -147,7 +163,8 @@ async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> object
     act = begun.act
     DRIVEN.set(None)
     if begun.doubted_at is not None and act.step.verify is not None:
-        ATTEMPT.set(Attempting(_info(begun, begun.doubted_at, follows_doubt=True), observed))
+        info = _info(begun, begun.doubted_at, follows_doubt=True)
+        ATTEMPT.set(Attempting(info, observed, begun.may_send))
         match await act.step.verify(*act.args, **act.kwargs):
             case Found(value):
                 done.adopted = True
@@ -161,7 +178,8 @@ async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> object
             case Absent():
                 done.redone = True
     follows = begun.doubted_at is not None
-    ATTEMPT.set(Attempting(_info(begun, begun.began_at, follows_doubt=follows), observed))
+    info = _info(begun, begun.began_at, follows_doubt=follows)
+    ATTEMPT.set(Attempting(info, observed, begun.may_send))
     return await begun.call.make(act)
 
 

@@ -3,7 +3,8 @@
 Changes submitted while a commit is in flight form the next batch; there is no artificial
 linger. A batch is one round trip and one transaction. When the server refuses a batch as a
 whole, it is bisected until the Change that it cannot take stands alone. When the server cannot
-be reached, the Changes are kept and tried again until the lease is in doubt.
+be reached, or cannot take anything now (its disk is full, it has become a standby), the Changes
+are kept and tried again until the lease is in doubt.
 
 Server and worker take turns on a batch, so two batches are on their way: what has been
 committed is told (and its runs driven on) while the server already writes the next. That needs
@@ -23,9 +24,10 @@ import asyncpg
 
 from newel.base.errors import LeaseLost
 from newel.domain.change import Change
+from newel.engine.enduring import Patience
 from newel.engine.operating import with_streams
 from newel.store.changes import RARE_REFUSED, STREAM_MOVED, Refusal, apply
-from newel.store.database import LOST, Connection, Database
+from newel.store.database import LOST, Connection, Database, is_lost
 
 _MAX_EVENTS: Final = 2000
 _MAX_CHANGES: Final = 128
@@ -61,12 +63,22 @@ class Committer:
     """Writes the Changes of one worker, in the order of submission for each run."""
 
     def __init__(
-        self, database: Database, outlet: Outlet, *, may_write: Callable[[], bool]
+        self,
+        database: Database,
+        outlet: Outlet,
+        *,
+        may_write: Callable[[], bool],
+        timeout_s: float = 30.0,
     ) -> None:
-        """Prepare; `may_write` says whether the lease still holds by the local clock."""
+        """Prepare; `may_write` says whether the lease still holds by the local clock.
+
+        timeout_s: after so long without an answer the connection is taken for dead.
+        """
         self._database = database
+        self._timeout_s = timeout_s
         self._outlet = outlet
         self._may_write = may_write
+        self._patience = Patience("writer")
         self._waiting: deque[Change] = deque()
         self._wanted = asyncio.Event()
         self._connection: Connection | None = None
@@ -101,7 +113,7 @@ class Committer:
                     await self._more()
                 batch = self._next_batch()
                 self._in_flight.update(change.run for change in batch)
-                writing = asyncio.create_task(self._write(batch))
+                writing = asyncio.create_task(self._written(batch))
                 await asyncio.sleep(0)  # the batch is on its way; meanwhile:
                 self._tell()
                 self._in_flight = {change.run for change in batch}
@@ -133,6 +145,12 @@ class Committer:
                 break
         return batch
 
+    async def _written(self, batch: list[Change]) -> list[_Written]:
+        """Write a batch; if nobody knows what became of it, the database is asked."""
+        with self._patience:
+            return await self._write(batch)
+        return [_Written(batch, {change.run: "moved" for change in batch})]
+
     async def _write(self, batch: list[Change]) -> list[_Written]:
         """Write a batch, in pieces if need be; answers with what is to be told."""
         while True:
@@ -142,7 +160,7 @@ class Committer:
                 self._outlet.lease_lost()
                 return []
             except LOST as error:
-                if isinstance(error, ValueError):  # asyncpg could not encode a value
+                if not is_lost(error):  # a value that cannot be encoded
                     return await self._split(batch, error)
                 self._drop_connection()
                 if not self._may_write():
@@ -157,11 +175,11 @@ class Committer:
         if batch[0].ride is not None:
             return await self._ridden(batch[0])
         if self._connection is None:
-            self._connection = await self._database.dedicated()
+            self._connection = await self._database.dedicated(timeout_s=self._timeout_s)
         worker, epoch = self.fence
         if not batch[0].is_solo:
             self.commits += 1
-            return await self._applied(self._connection, batch, worker, epoch)
+            return await apply(self._connection, batch, worker=worker, epoch=epoch)
         async with self._connection.transaction():
             return await self._alone(self._connection, batch[0])
 
@@ -188,14 +206,6 @@ class Committer:
             raise
         return refused
 
-    async def _applied(
-        self, connection: Connection, batch: list[Change], worker: int, epoch: int
-    ) -> dict[UUID, Refusal]:
-        if not self._database.is_pooled:
-            return await apply(connection, batch, worker=worker, epoch=epoch)
-        async with connection.transaction():
-            return await apply(connection, batch, worker=worker, epoch=epoch)
-
     async def _split(self, batch: list[Change], error: Exception) -> list[_Written]:
         """Find out which Change the server cannot take; the others must not suffer for it."""
         runs = list(dict.fromkeys(change.run for change in batch))
@@ -211,15 +221,21 @@ class Committer:
     def _tell(self) -> None:
         untold, self._untold = self._untold, []
         for written in untold:
-            refused = written.refused
-            changes = written.batch
-            if refused:
-                changes = [change for change in changes if change.run not in refused]
-            self._outlet.committed(changes)
-            for run, why in refused.items():
-                self._outlet.refused(run, why)
+            with self._patience:
+                self._tell_of(written)
+                continue
+            for run in {change.run for change in written.batch}:
+                self._outlet.refused(run, "moved")
         self._batch_done.set()
         self._batch_done = asyncio.Event()
+
+    def _tell_of(self, written: _Written) -> None:
+        refused, changes = written.refused, written.batch
+        if refused:
+            changes = [change for change in changes if change.run not in refused]
+        self._outlet.committed(changes)
+        for run, why in refused.items():
+            self._outlet.refused(run, why)
 
     async def settled(self, run: UUID) -> None:
         """Wait until nothing of this run is queued or in flight."""

@@ -119,12 +119,17 @@ class Engine:
     async def register(self) -> None:
         """Write down which definitions and systems this version of the code has.
 
-        Raises SchemaOutdated if the database is not at this version, and Refused with all that is
-        wrong with processes and the steps they are seen to call (F701 to F708).
+        Raises SchemaOutdated if the database is not at this version, Refused with all that is
+        wrong with processes and the steps they are seen to call (F701 to F708), and StoreError if
+        people's keys are wrapped under another key-encryption key than the vault's.
         """
         refusals.check(refusals.registered(self.processes.values(), reading.steps))
         _ = self.events
         await migrate.check(self.database.fetch)
+        async with self.database.transaction() as connection:
+            known = await registry.any_key(connection, self.vault.kek_id)
+        if known is not None:
+            self.vault.check(known["person"], known["n"], known["wrapped"])
         for process in self.processes.values():
             await self._register(process)
         async with self.database.transaction() as connection:

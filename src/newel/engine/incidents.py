@@ -18,22 +18,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 from uuid import UUID
 
 import orjson
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
-from newel.base.errors import NotFound, NotWaiting, StepError
+from newel.base.errors import LogInconsistent, NotFound, NotWaiting, StepError
 from newel.base.ids import reference
 from newel.domain.change import Beside, Change
 from newel.engine import commands, ticketing
+from newel.engine.enduring import Patience
 from newel.engine.messages import Message, Messages
 from newel.engine.operating import Operating, command, with_streams
 from newel.engine.runner import Circuit, Host, Runner
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished, IncidentView, fingerprint_of
+from newel.engine.vault import Sealer
 from newel.flow.act import StepAct
 from newel.store import incidents as rows
 from newel.store.changes import apply
@@ -136,9 +138,11 @@ class Incidents:
 
     async def watch(self, host: Any) -> None:  # Any: the worker, whose clock and lease it shares
         """Probe what is due, wake what has healed, close what is over; until cancelled."""
+        patience = Patience("look at incidents")
         while True:
             try:
-                await self.look(host.actor)
+                with patience:
+                    await self.look(host.actor)
             except LOST:
                 await asyncio.sleep(_LOST_S)
             host.notices.tell()
@@ -284,7 +288,14 @@ class Incidents:
         await apply(connection, [change])
 
     async def park_poisoned(self, host: Any, run: UUID, why: Exception) -> None:  # Any: the worker
-        """Park a run whose Change the server cannot take, with the reason."""
+        """Park a run that cannot be read, or whose Change the server cannot take; with the reason.
+
+        One whose payloads cannot be opened is parked without their key: it can go on when the
+        right one is back.
+        """
+        is_closed = isinstance(why, LogInconsistent)
+        reason: Literal["blocked", "bug"] = "blocked" if is_closed else "bug"
+        said = f"cannot be read: {why}" if is_closed else f"cannot be written: {why}"
         async with command(
             self._database,
             self._operating.vault,
@@ -293,11 +304,12 @@ class Incidents:
             host.event_id,
             self._operating.tell,
         ) as made:
+            sealer = Sealer(None, run) if is_closed else made.sealer
             made.record(
-                facts.RunParked(keys=(), class_="bug"),
-                payload=made.sealer.seal(orjson.dumps({"why": f"cannot be written: {why}"})),
+                facts.RunParked(keys=(), class_=reason),
+                payload=sealer.seal(orjson.dumps({"why": said})),
             )
-            made.parked = ("bug", "maintainers")
+            made.parked = (reason, "maintainers")
             if (version := host.versions.get(made.row["process"])) is not None:
                 judged = {"process": made.row["process"], "version": version}
                 made.change.also("moved", {"id": str(run), **judged})

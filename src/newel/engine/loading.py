@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from newel.audit.leaf import ProcessVersion
-from newel.base.errors import DefinitionError
+from newel.base.errors import DefinitionError, NewelError
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Head
@@ -27,10 +27,13 @@ async def load(
     processes: Mapping[str, Process[..., Any]],
     vault: Vault,
     versions: Mapping[str, int] | None = None,
+    unreadable: Callable[[UUID, NewelError], None] | None = None,
 ) -> list[Loaded]:
     """Read all that is needed to drive the given runs; those of unknown processes are left out.
 
     versions: the version number of the code at hand, by process.
+    unreadable: told of a run whose journal cannot be opened, for want of its key or of its sense:
+    the others must not suffer for it. Without it that is raised.
     """
     rows = await runs.load(connection, wanted)
     pasts = await journal.outcomes(connection, wanted)
@@ -41,18 +44,21 @@ async def load(
     acts_of: dict[UUID, dict[str, OpenAct]] = defaultdict(dict)
     for act in acts:
         acts_of[act["run_id"]][act["key"]] = OpenAct.of(act)
-    return [
-        loaded_from(
-            row,
-            past_of[row["id"]],
-            acts_of[row["id"]],
-            processes[row["process"]],
-            vault,
-            current=_current(processes[row["process"]], versions or {}),
-        )
-        for row in rows
-        if row["process"] in processes
-    ]
+    loaded: list[Loaded] = []
+    for row in rows:
+        run, process = row["id"], processes.get(row["process"])
+        if process is None:
+            continue
+        current = _current(process, versions or {})
+        try:
+            loaded.append(
+                loaded_from(row, past_of[run], acts_of[run], process, vault, current=current)
+            )
+        except NewelError as error:
+            if unreadable is None:
+                raise
+            unreadable(run, error)
+    return loaded
 
 
 def _current(process: Process[..., Any], versions: Mapping[str, int]) -> ProcessVersion | None:

@@ -2,17 +2,22 @@
 
 The sender commits the message and then looks for a wait; the run commits its wait and then
 looks for a message. Whoever is second sees the other, so nothing is missed, and the message's
-row lock lets only one of them take it. A message whose event is not kept (`buffered=False`) is
-handed over in the transaction that writes it, or is lost, and an audit event tells of that.
+row lock lets only one of them take it. Whoever is second may die, or lose the database, between
+writing and looking: every worker looks from time to time for messages that were overlooked so.
+A message whose event is not kept (`buffered=False`) is handed over in the transaction that writes
+it, or is lost, and an audit event tells of that.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Final, Literal
+from datetime import timedelta
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from newel.audit import catalogue as facts
@@ -20,11 +25,12 @@ from newel.audit.leaf import Actor
 from newel.base.errors import InvalidInput, NotWaiting
 from newel.domain.acts import OpenAct
 from newel.domain.change import Beside, Change
+from newel.engine.enduring import Patience
 from newel.engine.operating import Command, Tell, command, with_streams
 from newel.engine.vault import Vault
 from newel.store import registry
 from newel.store.changes import apply
-from newel.store.database import Connection, Database, Row
+from newel.store.database import LOST, Connection, Database, Row
 from newel.store.queries import queries
 
 __all__ = ["Message", "Messages", "Sent"]
@@ -131,6 +137,15 @@ class Messages:
                 await _take(made, key, name)
         except NotWaiting:
             return
+
+    async def watch(self, host: Any, pause: timedelta) -> None:  # Any: the worker, who acts
+        """Deliver what was overlooked, from time to time; until cancelled."""
+        patience = Patience("look for overlooked messages")
+        while True:
+            with contextlib.suppress(*LOST), patience:
+                for row in await self.database.fetch(_SQL.overlooked):
+                    await self.deliver_to(row["run_id"], row["key"], row["name"], host.actor)
+            await asyncio.sleep(pause.total_seconds())
 
     def _command(self, run: UUID, actor: Actor) -> AbstractAsyncContextManager[Command]:
         return command(self.database, self.vault, run, actor, self.new_event_id, self.tell)

@@ -224,10 +224,27 @@ class Runner:
             self.blocked = ("blocked", str(error))
             return self.settle()
         overdue.look(self)
+        self._note_takeover()
         self._body = Body(self.process, arguments, run=self.id, info=info, recorder=self)
         self._body.start()
         self._open_arrived()
         return self.settle()
+
+    def _note_takeover(self) -> None:
+        """Tell that an attempt of another worker is ours now; told once, with what follows it."""
+        before = {
+            act.worker_id
+            for act in self.open.values()
+            if act.state == "attempting" and act.worker_id not in {None, self.host.worker}
+        }
+        for worker in sorted(filter(None, before)):
+            self.record(
+                facts.RunTakenOver(
+                    from_worker=f"w_{worker}",
+                    to_worker=f"w_{self.host.worker}",
+                    epoch=self.host.epoch,
+                )
+            )
 
     def resume(self, key: str, outcome: Ready, seq: int) -> None:
         """Hand an outcome that was just recorded to the body, and let it run ahead."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from newel.audit import personal
 from newel.base.clock import Clock
-from newel.base.errors import StoreError
+from newel.base.errors import LogInconsistent, StoreError
 from newel.base.ids import Ids, reference
 
 Entropy = Callable[[int], bytes]
@@ -26,17 +27,30 @@ _KEY_BYTES: Final = 32
 
 
 class Sealer:
-    """Seals and opens the payloads of one run: under its subject's key, or salted."""
+    """Seals and opens the payloads of one run: under its subject's key, or salted.
 
-    __slots__ = ("_aad", "_key", "entropy")
+    A key that cannot be unwrapped is noticed where it is needed, with LogInconsistent: a run can
+    be parked without it, and go on when the right key-encryption key is back.
+    """
+
+    __slots__ = ("_aad", "_find", "entropy")
 
     def __init__(
-        self, key: personal.PersonKey | None, run: UUID, entropy: Entropy = os.urandom
+        self,
+        key: personal.PersonKey | Callable[[], personal.PersonKey] | None,
+        run: UUID,
+        entropy: Entropy = os.urandom,
     ) -> None:
-        """Take the key of the run's subject; None for a run about nobody."""
-        self._key = key
+        """Take the key of the run's subject, or how to find it; None for a run about nobody."""
+        self._find = key
         self.entropy = entropy
         self._aad = run.bytes
+
+    @property
+    def _key(self) -> personal.PersonKey | None:
+        if callable(self._find):
+            self._find = self._find()
+        return self._find
 
     def seal(self, text: bytes) -> bytes:
         """Make the envelope in which a value is stored."""
@@ -113,9 +127,21 @@ class Vault:
         if person is None or n is None or wrapped is None:
             return Sealer(None, run, self.entropy)
         kid = f"{reference('per', person)}/{n}"
-        key = self._keys.get(kid)
-        if key is None:
-            if len(self._keys) > 10_000:
-                self._keys.clear()
-            key = self._keys[kid] = personal.unwrap(self._kek, kid, wrapped)
-        return Sealer(key, run, self.entropy)
+        known = self._keys.get(kid)
+        return Sealer(known or partial(self._unwrapped, kid, wrapped), run, self.entropy)
+
+    def _unwrapped(self, kid: str, wrapped: bytes) -> personal.PersonKey:
+        if len(self._keys) > 10_000:
+            self._keys.clear()
+        key = self._keys[kid] = personal.unwrap(self._kek, kid, wrapped)
+        return key
+
+    def check(self, person: UUID, n: int, wrapped: bytes) -> None:
+        """Raise StoreError unless a key that should be wrapped under this one opens with it."""
+        try:
+            self._unwrapped(f"{reference('per', person)}/{n}", wrapped)
+        except LogInconsistent as error:
+            raise StoreError(
+                f"The key-encryption key `{self.kek_id}` is not the one that people's keys of this "
+                "database are wrapped with. Nothing was started: bring back the right key."
+            ) from error

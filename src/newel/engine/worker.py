@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -21,8 +19,8 @@ from uuid import UUID
 
 from newel.audit.leaf import Actor
 from newel.base.clock import DEPLOYMENT
-from newel.base.errors import NotWaiting, StepError
-from newel.base.version import VERSION
+from newel.base.errors import LeaseLost, NewelError, NotWaiting, StepError
+from newel.base.ids import reference
 from newel.domain.change import Change
 from newel.engine import steps, waiting
 from newel.engine.attempts import Begun, attempt, begun_of, let_ride
@@ -30,6 +28,8 @@ from newel.engine.calls import Caller
 from newel.engine.claiming import claimed_due
 from newel.engine.code_versions import CodeVersions
 from newel.engine.committer import Committer
+from newel.engine.enduring import Patience, cared, insisting, told
+from newel.engine.heart import Heart
 from newel.engine.incidents import Incidents
 from newel.engine.loading import load, loaded_born
 from newel.engine.messages import Messages
@@ -44,14 +44,14 @@ from newel.engine.vault import Vault
 from newel.engine.worker_settings import WorkerSettings as WorkerSettings
 from newel.flow.act import Act, StepAct
 from newel.flow.process import Process
-from newel.store import runs, workers
+from newel.store import runs
 from newel.store.changes import Refusal
-from newel.store.database import LOST, Connection, Database
+from newel.store.database import LOST, Connection, Database, is_lost
 
 _BUSY_POLL_S: Final = 0.05
 _IDLE_POLL_S: Final = 1.0
-_SAFETY: Final = 0.8
 _TURN_S: Final = 0.2
+_PUT_OFF: Final = timedelta(minutes=1)
 _UNSURE_S: Final = 60.0
 """So long after a loss of connection or lease it is checked what the database thinks we own."""
 
@@ -89,6 +89,9 @@ class Worker:
         self.companions = (places, *companions)
         self.worker = 0
         self.epoch = 0
+        self.heart = Heart(
+            database, self, lease=self.settings.lease, heartbeat=self.settings.heartbeat
+        )
         self.retry = self.settings.retry
         self.actor = Actor(type="system", id="newel")
         self._ids = vault.ids()
@@ -99,7 +102,6 @@ class Worker:
         self._rebuilding: set[UUID] = set()
         self._background: set[asyncio.Task[Any]] = set()
         self._clock = (datetime.min.replace(tzinfo=UTC), 0.0)
-        self._lease_until = 0.0
         self._stopping = False
         self._connection: Connection
         self._poke = asyncio.Event()
@@ -108,7 +110,12 @@ class Worker:
         self._unsure_until = 0.0
         self.limits = self.settings.limits
         self._caller = Caller(database, self.settings.calls)
-        self.committer = Committer(database, self, may_write=self._holds_lease)
+        self.committer = Committer(
+            database,
+            self,
+            may_write=self.heart.holds,
+            timeout_s=self.settings.lease.total_seconds(),
+        )
         self.committer.new_event_id = self._ids.event_id
         self.registered = asyncio.Event()
         self.notices = Notices()
@@ -144,22 +151,24 @@ class Worker:
     async def run(self) -> None:
         """Register, then claim and drive runs until cancelled or asked to stop."""
         self._connection = await self.database.dedicated()
-        work: list[asyncio.Task[None]] = []
         try:
-            await self._register(self._connection)
-            work.append(asyncio.create_task(self._beat()))
+            await self.heart.register(self._connection)
+            await self.code.begin(self._connection, self.worker)
+            self.registered.set()
+            self._keep(self.heart.beat())
             self._keep(self.committer.run())
             self._keep(self.incidents.watch(self))
+            self._keep(self.messages.watch(self, self.settings.heartbeat))
             for companion in self.companions:
                 self._keep(companion.watch(self))
             await self._poll()
         finally:
-            for task in [*work, *self._background, *self._attempts.values()]:
+            for task in [*self._background, *self._attempts.values()]:
                 task.cancel()
             for run in list(self._runs):
                 self._drop(run)
             self._caller.close()
-            await self._leave(self._connection)
+            await self.heart.leave(self._connection)
             self._connection.terminate()
 
     async def stop(self) -> None:
@@ -172,77 +181,34 @@ class Worker:
         self._has_left = True
         self._poke.set()
 
-    async def _register(self, connection: Connection) -> None:
-        began = monotonic()
-        self.worker, self.epoch = await workers.register(
-            connection,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            version=VERSION,
-            lease=self.settings.lease,
-        )
-        await self.code.begin(connection, self.worker)
-        self._take_lease(began, (await runs.next_due(connection)).as_of)
-        self.registered.set()
-
-    def _take_lease(self, began: float, as_of: datetime) -> None:
+    def lease_taken(self, as_of: datetime) -> None:
+        """Write under this lease from now on."""
+        self.worker, self.epoch = self.heart.worker, self.heart.epoch
         self.committer.fence = (self.worker, self.epoch)
         self.actor = Actor(type="system", id="newel", via=f"worker/w_{self.worker}")
-        self._lease_until = began + self.settings.lease.total_seconds() * _SAFETY
         self._clock = (as_of, monotonic())
 
-    def _holds_lease(self) -> bool:
-        return monotonic() < self._lease_until
-
-    async def _beat(self) -> None:
-        connection: Connection | None = None
-        try:
-            while True:
-                await asyncio.sleep(self.settings.heartbeat.total_seconds())
-                try:
-                    if connection is None or connection.is_closed():
-                        connection = await self.database.dedicated()
-                    await self._beat_once(connection)
-                except LOST:
-                    if connection is not None:
-                        connection.terminate()
-                    if not self._holds_lease():
-                        self.lease_lost()
-        finally:
-            if connection is not None:
-                connection.terminate()
-
-    async def _beat_once(self, connection: Connection) -> None:
-        began = monotonic()
-        as_of = await workers.beat(
-            connection, worker=self.worker, epoch=self.epoch, lease=self.settings.lease
-        )
-        if as_of is None or not self._holds_lease():
-            # Also where nobody has taken over: attempts may have been left out meanwhile.
-            self.lease_lost()
-            began = monotonic()
-            self._unsure_until = began + _UNSURE_S
-            self.epoch = await workers.renew(
-                connection, worker=self.worker, lease=self.settings.lease
-            )
-            as_of = (await runs.next_due(connection)).as_of
-        self._take_lease(began, as_of)
-        await workers.take_over(connection)
+    async def beaten(self, connection: Connection) -> None:
+        """Look for what only this worker's code may be able to go on with."""
         if await self.code.has_woken(connection):
             self._poke.set()
 
     async def _poll(self) -> None:
-        pause = 0.0
+        pause, patience = 0.0, Patience("look for due runs")
         while not self._has_left:
             await self._rest(pause)
-            try:
+            with contextlib.suppress(*LOST), patience:
                 if self._connection.is_closed():
                     self._connection = await self.database.dedicated()
                 pause = await self._claim(self._connection)
-            except LOST:
-                self._connection.terminate()
-                self._unsure_until = monotonic() + _UNSURE_S
-                pause = _IDLE_POLL_S
+                continue
+            self._connection.terminate()
+            self.unsure()
+            pause = _IDLE_POLL_S
+
+    def unsure(self) -> None:
+        """Look for a while whether the database thinks that more runs are ours than we know of."""
+        self._unsure_until = monotonic() + _UNSURE_S
 
     async def _rest(self, pause: float) -> None:
         if self._due_locally is not None:
@@ -256,7 +222,7 @@ class Worker:
 
     async def _claim(self, connection: Connection) -> float:
         """Claim, load and begin what is due; answers with how long to wait before the next look."""
-        if not self._holds_lease():
+        if not self.heart.holds():
             return _BUSY_POLL_S
         found = await runs.next_due(connection)
         as_of, due = found.as_of, found.at
@@ -286,8 +252,13 @@ class Worker:
             connection, found, self.worker, self.epoch, min(room, 200), self.versions
         )
         if claimed:
-            self._begin(await load(connection, claimed, self.processes, self.vault, self.versions))
+            self._begin(await self._load(connection, claimed))
         return self.code.pause(claimed)
+
+    async def _load(self, connection: Connection, wanted: list[UUID]) -> list[Loaded]:
+        return await load(
+            connection, wanted, self.processes, self.vault, self.versions, self._unreadable
+        )
 
     def _held(self) -> set[UUID]:
         """Runs that are in this worker's memory, or on their way into it."""
@@ -302,15 +273,6 @@ class Worker:
         """Look for due runs now."""
         self._poke.set()
 
-    async def _leave(self, connection: Connection) -> None:
-        if connection.is_closed():
-            return
-        with contextlib.suppress(*LOST):  # what is not given back now, the lapsed lease gives back
-            await asyncio.wait_for(
-                workers.stop(connection, worker=self.worker, epoch=self.epoch), timeout=5
-            )
-            await connection.close(timeout=2)
-
     # --- driving ----------------------------------------------------------------------------
 
     def _begin(self, loaded: list[Loaded]) -> None:
@@ -319,7 +281,20 @@ class Worker:
             run.on_outcome = self.incidents.on_outcome.get(each.process.name)
             self._runs[each.id] = run
             with self._parking(each.id):
-                self._settled(run, run.begin())
+                self._settled(run, run.begin(attempting=self._in_flight(each)))
+
+    def _in_flight(self, loaded: Loaded) -> set[str]:
+        """Attempts of a run that go on here, although the lease was lost meanwhile."""
+        return {
+            key
+            for owner, key in self._attempts
+            if owner == loaded.id
+            and (act := loaded.open_acts.get(key)) is not None
+            and (act.state, act.worker_id) == ("attempting", self.worker)
+        }
+
+    def _unreadable(self, run: UUID, error: NewelError) -> None:
+        self._care(run, self._poisoned(run, error))
 
     @contextlib.contextmanager
     def _parking(self, run: UUID) -> Iterator[None]:
@@ -358,7 +333,7 @@ class Worker:
         """Release a run for which nothing was to be done; no state changes, so no event is due."""
         self._runs.pop(run.id, None)
         run.dismiss()
-        self._keep(self._release(run, wake_at))
+        self._care(run.id, self._release(run, wake_at))
 
     async def _release(self, run: Runner, wake_at: datetime | None) -> None:
         try:
@@ -372,7 +347,7 @@ class Worker:
                 version=run.version.version,
             )
         except LOST:
-            return  # its lease runs out by itself
+            self.unsure()  # it is let go of as a stray
         self.notices.tell()
 
     # --- what becomes of Changes (Outlet) ---------------------------------------------------
@@ -407,8 +382,11 @@ class Worker:
         """A wait for a message is durable now: look whether one has come already."""
         for row in change.rest.get("open_act", ()):
             if row["kind"] == "event":
-                arrived = self.messages.deliver_to(change.run, row["key"], row["event"], self.actor)
-                self._keep(arrived)
+                self._care(change.run, self._deliver(change.run, row["key"], row["event"]))
+
+    async def _deliver(self, run: UUID, key: str, event: str) -> None:
+        with contextlib.suppress(*LOST):  # who looks for overlooked messages finds it
+            await self.messages.deliver_to(run, key, event, self.actor)
 
     def _due_to_start(self, change: Change) -> list[str]:
         waiting_here = self._starting.get(change.run)
@@ -438,14 +416,14 @@ class Worker:
         if why in {"owner", "exists"}:
             self._drop(run)
         elif isinstance(why, Exception):
-            self._keep(self._poisoned(run, why))
+            self._care(run, self._poisoned(run, why))
         else:
             # Where another run is about to make the same, what it makes is found after it.
             self._rebuild(run, after=_TURN_S if why == "effect" else 0.0)
 
     def lease_lost(self) -> None:
         """Drop everything silently: the new owner has the truth."""
-        self._lease_until = 0.0
+        self.heart.until = 0.0
         for run in list(self._runs):
             self.committer.forget(run)
             self._drop(run)
@@ -462,13 +440,15 @@ class Worker:
         if run in self._rebuilding:
             return
         self._rebuilding.add(run)
-        self._keep(self._load_again(run, after))
+        self._care(run, self._load_again(run, after))
 
     async def _load_again(self, run: UUID, after: float) -> None:
         await asyncio.sleep(after)
         await self.committer.settled(run)
-        owned, rows = await self._read_again(run)
-        self._rebuilding.discard(run)
+        try:
+            owned, rows = await insisting(lambda: self._read_again(run))
+        finally:
+            self._rebuilding.discard(run)
         previous = self._runs.pop(run, None)
         if previous is not None:
             previous.dismiss()
@@ -488,47 +468,44 @@ class Worker:
             await (self._take(run, done) if done.ride is None else self._again(run, done))
 
     async def _read_again(self, run: UUID) -> tuple[bool, list[Loaded]]:
-        while True:
-            try:
-                async with self.database.transaction() as connection:
-                    owned = await runs.heard(connection, run, worker=self.worker, epoch=self.epoch)
-                    return owned, await load(
-                        connection, [run], self.processes, self.vault, self.versions
-                    )
-            except LOST:
-                await asyncio.sleep(_BUSY_POLL_S)
+        async with self.database.transaction() as connection:
+            owned = await runs.heard(connection, run, worker=self.worker, epoch=self.epoch)
+            return owned, await self._load(connection, [run])
 
     async def _poisoned(self, run: UUID, why: Exception) -> None:
-        """The server cannot take what this run wants to write: it parks, the others go on."""
+        """A run that cannot be read, driven or written parks, and says why; the others go on."""
+        told("run", why, run=reference("run", run))
         self._drop(run)
-        await self.committer.settled(run)
-        while True:
-            try:
-                await self.incidents.park_poisoned(self, run, why)
-            except LOST:
-                await asyncio.sleep(_BUSY_POLL_S)
-            except NotWaiting:
-                return  # it has ended meanwhile
-            else:
-                self.notices.tell()
-                return
+        self._rebuilding.add(run)  # it is ours until it is parked
+        try:
+            await self.committer.settled(run)
+            with contextlib.suppress(NotWaiting):  # it has ended meanwhile
+                await insisting(lambda: self.incidents.park_poisoned(self, run, why))
+        finally:
+            self._rebuilding.discard(run)
+        self.notices.tell()
 
     # --- attempts ---------------------------------------------------------------------------
 
     def _attempt(self, run: Runner, key: str) -> None:
         opened, act = run.open.get(key), run.acts.get(key)
-        if opened is None or not isinstance(act, StepAct) or not self._holds_lease():
+        if opened is None or not isinstance(act, StepAct) or not self.heart.holds():
             return
-        begun = begun_of(run, opened, act, self._caller.call(act), self.limits.outcome_bytes)
-        task = asyncio.create_task(self._make(run.id, begun))
-        self._attempts[run.id, key] = task
+        call, limit = self._caller.call(act), self.limits.outcome_bytes
+        begun = begun_of(run, opened, act, call, limit, self.heart.holds)
+        self._attempts[run.id, key] = asyncio.create_task(self._make(run.id, begun))
 
     async def _make(self, run: UUID, begun: Begun) -> None:
-        # Looked at again: the whole process may have slept since this task was made.
-        done = await self.attempt(begun) if self._holds_lease() else None
-        if self._attempts.get((run, begun.key)) is asyncio.current_task():
-            del self._attempts[run, begun.key]
-        if done is not None:
+        try:
+            if not self.heart.holds():  # the whole process may have slept since this was made
+                return
+            done = await self.attempt(begun)
+        except LeaseLost:
+            return  # the heartbeat drops the run; its next owner finds the attempt in doubt
+        finally:
+            if self._attempts.get((run, begun.key)) is asyncio.current_task():
+                del self._attempts[run, begun.key]
+        with self._parking(run):
             await self._take(run, done)
 
     async def _take(self, run: UUID, done: Finished) -> None:
@@ -566,15 +543,34 @@ class Worker:
         while True:
             try:
                 return await self.incidents.view(self, runner, done)
-            except LOST:
-                if not self._holds_lease():
+            except LOST as error:
+                if not is_lost(error):
+                    raise
+                if not self.heart.holds():
                     return None
                 await asyncio.sleep(_BUSY_POLL_S)
 
     def _keep(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Let work go on beside; the worker ends with what it fails with."""
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._done)
+
+    def _care(self, run: UUID, work: Coroutine[Any, Any, Any]) -> None:
+        """Let work on one run go on beside; what it fails with puts that run off, no other."""
+
+        async def watched() -> None:
+            if not await cared("run", work, run=reference("run", run)):
+                self._drop(run)
+                await self._put_off(run)
+
+        self._keep(watched())
+
+    async def _put_off(self, run: UUID) -> None:
+        try:
+            await runs.put_off(self.database, run, worker=self.worker, pause=_PUT_OFF)
+        except LOST:
+            self.unsure()
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)

@@ -58,10 +58,16 @@ class Moment:
 
 @dataclass(slots=True)
 class Attempting:
-    """The attempt whose code is running."""
+    """The attempt whose code is running.
+
+    may_send: whether its worker may still make calls. A process that was stopped for longer than
+    its lease goes on in the middle of an attempt that another worker has taken over meanwhile:
+    whoever sends something that changes the world asks first.
+    """
 
     info: AttemptInfo
     observed: Observed
+    may_send: Callable[[], bool] = lambda: True
 
 
 DRIVEN: ContextVar[Driven | None] = ContextVar("newel_driven", default=None)

@@ -1,13 +1,15 @@
 """Connections to PostgreSQL: a pool without session state, and pinned ones for workers.
 
 Everything here works through a transaction-mode pooler: no `SET` but `SET LOCAL`, no
-session-level locks, no temporary tables. Where a pooler is declared, statements are not
-prepared on the server and every one runs inside an explicit transaction.
+session-level locks, no temporary tables. Behind a pooler, which is noticed when the database is
+opened, no statement is prepared under a name and every one runs inside a transaction: a statement
+is parsed and bound in two messages, and between two transactions the server may be another one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
@@ -23,18 +25,34 @@ Row: TypeAlias = asyncpg.Record
 _CONNECT_TIMEOUT_S: Final = 10.0
 _COMMAND_TIMEOUT_S: Final = 30.0
 
-LOST: Final = (
+CUT: Final = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a connection that was cut while it was being used
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # shut down, starting up, recovering, cancelled
     TimeoutError,
 )
-"""What asyncpg raises when the server cannot be reached (any more)."""
+"""What asyncpg raises when a connection cannot be used (any more)."""
+
+LOST: Final = (
+    *CUT,
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.PostgresSystemError,  # its disk cannot be read or written
+    asyncpg.ReadOnlySQLTransactionError,  # it is a standby, or was the primary
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidCachedStatementError,  # a migration came between two uses of a statement
+    asyncpg.OutdatedSchemaCacheError,
+)
+"""What says that the server cannot take this now: the same may well succeed a moment later."""
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether to try again later; False for a value that asyncpg cannot encode, now or ever."""
+    return isinstance(error, LOST) and not isinstance(error, ValueError)
 
 
 class _PlainConnection(asyncpg.Connection):
@@ -43,6 +61,16 @@ class _PlainConnection(asyncpg.Connection):
     def get_reset_query(self) -> str:
         """Say that a released connection needs no statement."""
         return ""
+
+
+class _PooledConnection(_PlainConnection):
+    """A connection to a pooler, whose statements never leave the transaction they are part of."""
+
+    async def _execute(self, *values: Any, **more: Any) -> Any:  # Any: asyncpg's own
+        if self.is_in_transaction():
+            return await super()._execute(*values, **more)  # type: ignore[misc]  # not in the stubs
+        async with self.transaction():
+            return await super()._execute(*values, **more)  # type: ignore[misc]  # as above
 
 
 class Database:
@@ -54,17 +82,21 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def open(cls, dsn: str, *, is_pooled: bool = False, size: int = 6) -> Database:
-        """Connect; at most `size` connections, opened when they are needed."""
+    async def open(cls, dsn: str, *, is_pooled: bool | None = None, size: int = 6) -> Database:
+        """Connect; at most `size` connections, opened when they are needed.
+
+        is_pooled: whether a transaction-mode pooler stands in between; None looks for it.
+        """
+        if is_pooled is None:
+            is_pooled = await _is_behind_a_pooler(dsn)
         pool = await asyncpg.create_pool(
             dsn,
             min_size=0,
             max_size=size,
-            connection_class=_PlainConnection,
-            statement_cache_size=0 if is_pooled else 256,
             timeout=_CONNECT_TIMEOUT_S,
             command_timeout=_COMMAND_TIMEOUT_S,
             init=_prepared,
+            **_manner(is_pooled=is_pooled),
         )
         return cls(dsn, pool, is_pooled=is_pooled)
 
@@ -75,14 +107,16 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
-    async def dedicated(self) -> Connection:
-        """A connection of one's own, outside the pool, for a writer or a heartbeat."""
-        connection = await asyncpg.connect(
+    async def dedicated(self, *, timeout_s: float = _COMMAND_TIMEOUT_S) -> Connection:
+        """A connection of one's own, outside the pool, for a writer or a heartbeat.
+
+        timeout_s: how long a statement may take; an answer that never comes is noticed by it.
+        """
+        connection: Connection = await asyncpg.connect(
             self.dsn,
-            connection_class=_PlainConnection,
-            statement_cache_size=0 if self.is_pooled else 256,
-            timeout=_CONNECT_TIMEOUT_S,
-            command_timeout=_COMMAND_TIMEOUT_S,
+            timeout=min(_CONNECT_TIMEOUT_S, timeout_s),
+            command_timeout=timeout_s,
+            **_manner(is_pooled=self.is_pooled),
         )
         await _prepared(connection)
         return connection
@@ -99,8 +133,21 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction, read committed; commits when the block ends well."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            yield connection
+        async with self._acquired() as connection, connection.transaction():
+            try:
+                yield connection
+            except CUT as error:
+                _cut(connection, error)  # a rollback would wait for an answer, too
+                raise
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[Connection]:
+        async with self._pool.acquire() as connection:
+            try:
+                yield connection
+            except CUT as error:
+                _cut(connection, error)
+                raise
 
     async def fetch(self, statement: str, *values: object) -> list[Row]:
         """Rows of one statement, in a transaction of its own."""
@@ -121,11 +168,36 @@ class Database:
         await self._run(lambda connection: connection.execute(statement, *values))
 
     async def _run(self, act: Callable[[Connection], Awaitable[Any]]) -> Any:  # Any: as above
-        async with self._pool.acquire() as connection:
-            if not self.is_pooled:
-                return await act(connection)
-            async with connection.transaction():
-                return await act(connection)
+        async with self._acquired() as connection:
+            return await act(connection)
+
+
+def _cut(connection: Connection, error: Exception) -> None:
+    """End a connection that gave such an error, unless somebody has done so already."""
+    if is_lost(error):
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.terminate()
+
+
+def _manner(*, is_pooled: bool) -> dict[str, Any]:  # Any: arguments of asyncpg
+    return {
+        "connection_class": _PooledConnection if is_pooled else _PlainConnection,
+        "statement_cache_size": 0 if is_pooled else 256,
+    }
+
+
+async def _is_behind_a_pooler(dsn: str) -> bool:
+    """Whether the process that was announced at login is another than the one that answers.
+
+    A pooler that keeps one server connection for the whole session looks direct, and is as good.
+    """
+    connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S, **_manner(is_pooled=True))
+    try:
+        answering: int = await connection.fetchval("select pg_backend_pid()")
+        announced: int = connection.get_server_pid()
+        return answering != announced
+    finally:
+        await connection.close()
 
 
 async def _prepared(connection: Connection) -> None:

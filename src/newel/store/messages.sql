@@ -42,3 +42,20 @@ from newel.inbox
 where $1 = 'all' or ($1 = 'kept' and taken_by is null and not is_lost)
    or ($1 = 'lost' and is_lost) or ($1 = 'taken' and taken_by is not null)
 order by n desc limit $2
+
+-- name: overlooked
+-- params: none
+-- Waits for which a message is kept: whoever should have handed it over has died.
+select fits.run_id, fits.key, i.name
+from newel.inbox i
+cross join lateral (
+    (select a.run_id, a.key from newel.open_act a
+     where i.to_run is null and a.kind = 'event' and a.event = i.name and a.match = i.match
+     order by a.opened_at, a.run_id, a.key limit 1)
+    union all
+    (select a.run_id, a.key from newel.open_act a
+     where a.run_id = i.to_run and a.kind = 'event' and a.event = i.name
+       and (a.match is null or i.match is null or a.match = i.match)
+     order by a.opened_at, a.key limit 1)) fits
+where i.taken_by is null and not i.is_lost
+limit 100

@@ -65,6 +65,11 @@ async def key_of(connection: Connection, person: UUID) -> tuple[int, bytes] | No
     return None if row is None else (row["n"], row["wrapped"])
 
 
+async def any_key(connection: Connection, kek_id: str) -> Row | None:
+    """The key of some person that is wrapped under a key-encryption key: person, n, wrapped."""
+    return await connection.fetchrow(_SQL.any_key, kek_id)
+
+
 async def register_definition(
     connection: Connection,
     *,

@@ -83,3 +83,9 @@ select digest, run_id from newel.start_request where scope = $1 and key = $2
 -- params: none
 -- The database's time.
 select newel.now()
+
+-- name: any_key
+-- params: kek_id
+-- The key of some person that is wrapped under a key-encryption key.
+select person, n, wrapped from newel.person_key
+where wrapped is not null and kek_id = $1 limit 1

@@ -142,6 +142,11 @@ async def put_back(
             await connection.execute(_SQL.let_go, run, worker, epoch)
 
 
+async def put_off(database: Database, run: UUID, *, worker: int, pause: timedelta) -> None:
+    """Let go of a run that nothing can be done with now; it is due again after a pause."""
+    await database.execute(_SQL.put_off, run, worker, pause)
+
+
 async def heard(connection: Connection, run: UUID, *, worker: int, epoch: int) -> bool:
     """Note that the owner has seen what others wrote; False if it owns the run no more."""
     return await connection.fetchval(_SQL.heard, run, worker, epoch) is not None

@@ -237,3 +237,9 @@ returning id
 -- Counts the open runs of a process that has a limit from now on.
 update newel.run set room = $2
 where process = $1 and finished_at is null and room is distinct from $2
+
+-- name: put_off
+-- params: run, worker, pause
+-- Lets go of a run that nothing can be done with now; it is due again after a pause.
+update newel.run set worker_id = null, worker_epoch = null, wake_at = newel.now() + $3
+where id = $1 and worker_id = $2 and finished_at is null

@@ -90,6 +90,17 @@ def take(at: Transaction, name: str, match: str | None, run: UUID) -> list[Row]:
     return []
 
 
+@statement("messages.overlooked")
+def overlooked(at: Transaction) -> list[Row]:
+    """Waits for which a message is kept: the first that each fits."""
+    found: list[Row] = []
+    for kept in at.rows("inbox"):
+        if kept["taken_by"] is None and not kept["is_lost"]:
+            fitting = waiting(at, kept["name"], kept["match"], kept["to_run"])
+            found += [{**_shown(row, "run_id", "key"), "name": kept["name"]} for row in fitting[:1]]
+    return found[:100]
+
+
 @statement("messages.listed")
 def listed(at: Transaction, state: str, how_many: int) -> list[Row]:
     """Messages as they lie, the latest first."""

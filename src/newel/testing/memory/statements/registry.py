@@ -93,6 +93,17 @@ def key_of(at: Transaction, person: UUID) -> list[Row]:
     return [{"n": row["n"], "wrapped": row["wrapped"]} for row in keys[-1:]]
 
 
+@statement("registry.any_key")
+def any_key(at: Transaction, kek_id: str) -> list[Row]:
+    """The key of some person that is wrapped under a key-encryption key."""
+    keys = [
+        row
+        for row in at.rows("person_key")
+        if row["wrapped"] is not None and row["kek_id"] == kek_id
+    ]
+    return [{name: row[name] for name in ("person", "n", "wrapped")} for row in keys[:1]]
+
+
 @statement("registry.definition")
 def definition(at: Transaction, process: str, sha256: str) -> list[Row]:
     """The version number under which a source is registered."""

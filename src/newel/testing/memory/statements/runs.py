@@ -266,6 +266,17 @@ def let_go(at: Transaction, run: UUID, worker: int, epoch: int) -> int:
     return 1
 
 
+@statement("runs.put_off")
+def put_off(at: Transaction, run: UUID, worker: int, pause: timedelta) -> int:
+    """Lets go of a run that nothing can be done with now; it is due again after a pause."""
+    at.lock("run", run, CHANGE)
+    row = at.get("run", run)
+    if row is None or row["worker_id"] != worker or row["finished_at"] is not None:
+        return 0
+    at.update("run", run, wake_at=at.now() + pause, **_NOBODY)
+    return 1
+
+
 @statement("runs.heard")
 def heard(at: Transaction, run: UUID, worker: int, epoch: int) -> list[Row]:
     """Notes that the owner has seen what others wrote."""
