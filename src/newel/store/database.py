@@ -133,12 +133,23 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction, read committed; commits when the block ends well."""
-        async with self._acquired() as connection, connection.transaction():
+        async with self._acquired() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            is_good = is_dead = False
             try:
                 yield connection
+                is_good = True
             except CUT as error:
-                _cut(connection, error)  # a rollback would wait for an answer, too
+                is_dead = is_lost(error)
                 raise
+            finally:
+                if is_good:
+                    await transaction.commit()
+                elif is_dead:  # the answer to a rollback would not come, either
+                    _cut(connection)
+                else:
+                    await transaction.rollback()
 
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[Connection]:
@@ -146,7 +157,8 @@ class Database:
             try:
                 yield connection
             except CUT as error:
-                _cut(connection, error)
+                if is_lost(error):
+                    _cut(connection)
                 raise
 
     async def fetch(self, statement: str, *values: object) -> list[Row]:
@@ -172,11 +184,10 @@ class Database:
             return await act(connection)
 
 
-def _cut(connection: Connection, error: Exception) -> None:
-    """End a connection that gave such an error, unless somebody has done so already."""
-    if is_lost(error):
-        with contextlib.suppress(asyncpg.InterfaceError):
-            connection.terminate()
+def _cut(connection: Connection) -> None:
+    """End a connection, unless somebody has done so already."""
+    with contextlib.suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 def _manner(*, is_pooled: bool) -> dict[str, Any]:  # Any: arguments of asyncpg
