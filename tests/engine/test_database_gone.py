@@ -251,6 +251,7 @@ async def test_a_process_that_a_worker_does_not_know_is_left_for_one_that_does(b
     async with build([journey, newer], settings=QUICK) as house:
         worker = house.engine.new_worker()
         worker.processes.pop("newer")
+        worker.versions.pop("newer")
         task = asyncio.create_task(worker.run())
         await worker.registered.wait()
         house.workers.append(worker)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import timedelta
 
 import pytest
@@ -55,7 +54,7 @@ ARRIVED = Event("arrived", str)
 @process(subject=None, owner="it")
 async def waits() -> str:
     """A run that waits for a message."""
-    return await ARRIVED.wait()
+    return await ARRIVED.wait(match="x")
 
 
 async def _started(house: House, name: str):
@@ -152,8 +151,8 @@ class TestTasksOfAWorker:
             run = await house.start("waits")
             assert await house.rested(run) == "waiting"
             await house.database.execute(
-                "insert into newel.inbox (source, event_id, name, payload) "
-                "values ('test', '1', 'arrived', '\"here\"')"
+                "insert into newel.inbox (source, event_id, name, match, payload, digest) "
+                "values ('test', '1', 'arrived', 'x', '\"here\"', sha256('here'))"
             )
             assert await house.ended(run) == "completed"
 
@@ -263,7 +262,7 @@ class TestALeaseInDoubt:
 def test_errors_far_apart_are_borne(monkeypatch):
     """Five errors in more than a minute are told, and nothing ends."""
     moments = iter(range(0, 1000, 20))
-    monkeypatch.setattr(time, "monotonic", lambda: float(next(moments)))
+    monkeypatch.setattr("newel.engine.enduring.monotonic", lambda: float(next(moments)))
     patience = Patience("test")
     for _ in range(20):
         with patience:
