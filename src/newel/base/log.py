@@ -32,7 +32,7 @@ from newel.base.redaction import redacted, redacted_text
 __all__ = ["Logger", "Service", "configure", "declare", "logger", "transition_line"]
 
 _ALWAYS_ALLOWED: Final = frozenset(
-    {"attempt", "key", "process", "round", "run", "server", "span_id", "subject", "system"}
+    {"attempt", "facts", "key", "process", "round", "run", "server", "span_id", "subject", "system"}
     | {"trace_id", "worker"}
 )
 _DECLARED: Final[dict[str, frozenset[str]]] = {}

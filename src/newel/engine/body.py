@@ -238,6 +238,8 @@ class Body:
             if isinstance(outcome.error, Cancelled):
                 branch.unwinds(outcome.error)
             branch.moment.at = max(branch.moment.at, outcome.at)
+            if seq:
+                self.driven.goes_on(seq, branch.key)
             self._advance(branch, outcome)
 
     def _advance(self, branch: Branch, outcome: Ready | None) -> None:

@@ -131,6 +131,7 @@ def loaded_from(
         cancelling=row["cancelling"],
         as_of=row["as_of"],
         started_at=row["started_at"],
+        seen=row["seen"] or 0,
         history=History.of(past, sealer.open),
         open_acts=acts,
         sealer=sealer,

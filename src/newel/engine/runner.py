@@ -134,6 +134,7 @@ class Loaded:
     cancelling: bool
     as_of: datetime
     started_at: datetime
+    seen: int = 0
     history: History
     open_acts: dict[str, OpenAct]
     sealer: Sealer
@@ -144,17 +145,23 @@ class Loaded:
     is_overdue: bool = False
 
 
+Said = tuple[str, str, dict[str, object]]
+"""A log line of a body: the key it follows, what is said, and its fields."""
+
+
 @dataclass(slots=True)
 class Settled:
     """What an Runner decided: the Change to commit, or that the run only rests again.
 
-    starting: keys whose attempts begin when the Change is committed.
+    starting: keys whose attempts begin when the Change is committed. said: log lines of the body,
+    told when that is so, or when the run is put back.
     """
 
     change: Change | None
     wake_at: datetime | None
     rests: bool
     starting: list[str] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
 
 
 Arrive = Callable[["Runner", str, Act[Any]], None]  # Any: each act has its own result
@@ -226,6 +233,8 @@ class Runner:
         overdue.look(self)
         self._note_takeover()
         self._body = Body(self.process, arguments, run=self.id, info=info, recorder=self)
+        self._body.driven.seen = self.loaded.seen
+        self._body.driven.is_live = self.loaded.seen == 0
         self._body.start()
         self._open_arrived()
         return self.settle()
@@ -250,7 +259,6 @@ class Runner:
         """Hand an outcome that was just recorded to the body, and let it run ahead."""
         assert self._body is not None, "a run is begun before anything arrives"
         if key in self._body.resting:
-            self._body.driven.is_live = True
             self._body.resume(key, seq, outcome)
             self._open_arrived()
 
@@ -572,9 +580,13 @@ class Runner:
         starting, self.starting = self.starting, []
         self.attempting.update(starting)
         self.note_moved()
+        said: list[Said] = []
+        if body is not None:
+            said, body.driven.log_lines = body.driven.log_lines, []
         if len(self.entries) == 0:
-            return Settled(None, wake_at, rests, starting)
+            return Settled(None, wake_at, rests, starting, said)
         change = self.change
+        change.said = said
         change.release = rests
         change.state, change.wake_at = state, wake_at
         if state == "parked":

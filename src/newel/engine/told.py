@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from newel.base.log import Service, transition_line
+from newel.base.ids import reference
+from newel.base.log import Service, logger, transition_line
 from newel.base.version import VERSION
 from newel.domain.change import EventRow
+from newel.engine.runner import Runner, Said
 
 Write = Callable[[bytes], object]
 
@@ -49,6 +51,19 @@ class Teller:
         if self._lines:
             lines, self._lines = self._lines, []
             self._write(b"".join(lines))
+
+
+def say(run: Runner, lines: Iterable[Said]) -> None:
+    """Write log lines of a body, each with its run and the key of the outcome it follows."""
+    for key, event, fields in lines:
+        logger().info(
+            event,
+            run=reference("run", run.id),
+            process=run.process.name,
+            subject=run.subject,
+            key=key or None,
+            facts=fields,
+        )
 
 
 def service(name: str, server: str) -> Service:

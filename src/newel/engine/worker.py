@@ -39,7 +39,7 @@ from newel.engine.places import Companion, Places
 from newel.engine.runner import Circuit, Loaded, Runner, Settled
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished
-from newel.engine.told import Teller
+from newel.engine.told import Teller, say
 from newel.engine.vault import Vault
 from newel.engine.worker_settings import WorkerSettings as WorkerSettings
 from newel.flow.act import Act, StepAct
@@ -315,7 +315,7 @@ class Worker:
     def _settled(self, run: Runner, settled: Settled) -> None:
         if settled.change is None:
             if settled.rests:
-                self._put_back(run, settled.wake_at)
+                self._put_back(run, settled)
             return
         if settled.starting:
             self._starting.setdefault(run.id, []).append((settled.change.to_seq, settled.starting))
@@ -329,13 +329,13 @@ class Worker:
             self._due_locally = moment
             self._poke.set()
 
-    def _put_back(self, run: Runner, wake_at: datetime | None) -> None:
+    def _put_back(self, run: Runner, settled: Settled) -> None:
         """Release a run for which nothing was to be done; no state changes, so no event is due."""
         self._runs.pop(run.id, None)
         run.dismiss()
-        self._care(run.id, self._release(run, wake_at))
+        self._care(run.id, self._release(run, settled))
 
-    async def _release(self, run: Runner, wake_at: datetime | None) -> None:
+    async def _release(self, run: Runner, settled: Settled) -> None:
         try:
             await runs.put_back(
                 self.database,
@@ -343,11 +343,13 @@ class Worker:
                 worker=self.worker,
                 epoch=self.epoch,
                 seq=run.loaded.head.seq,
-                wake_at=wake_at,
+                wake_at=settled.wake_at,
                 version=run.version.version,
             )
         except LOST:
             self.unsure()  # it is let go of as a stray
+        else:
+            say(run, settled.said)
         self.notices.tell()
 
     # --- what becomes of Changes (Outlet) ---------------------------------------------------
@@ -363,6 +365,8 @@ class Worker:
             if run is None:
                 continue
             self._saved(change)
+            if change.said:
+                say(run, change.said)
             for key in self._due_to_start(change):
                 self._attempt(run, key)
             if change.release:

@@ -53,10 +53,13 @@ class Log:
     """Log lines of a body: written once per outcome reached, silent during replay."""
 
     def info(self, event: str, /, **fields: object) -> None:
-        """Write one line with plain facts; fields pass the allow-list like all others."""
+        """Write one line with plain facts, once what it follows from is durable.
+
+        Values that look like secrets or personal data are taken out, and long ones are cut.
+        """
         driven = _driven("log.info()")
         if driven.is_live:
-            driven.log_lines.append((event, fields))
+            driven.log_lines.append((driven.key, event, fields))
 
 
 log = Log()

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Driven:
     """The run that is being driven, as seen by the words of `newel.flow.ambient`.
 
-    is_live: whether the body runs beyond what the journal held when the run was loaded.
+    seen: up to which event of the run a worker has driven the body before. is_live: whether the
+    body runs beyond that. key: of the outcome that it goes on with. log_lines: key, event, fields.
     is_declared: whether an exception is a business end of this process.
     added: branches that groups were given since the body was driven last, with their contexts.
     called: acts that were made and not yet seen to be awaited.
@@ -33,14 +34,22 @@ class Driven:
     run: UUID
     info: RunInfo
     started_at: datetime
-    is_live: bool = False
+    seen: int = 0
+    is_live: bool = True
+    key: str = ""
     is_declared: Callable[[BaseException], bool] = bool
     added: list[tuple[Any, Awaitable[Any], Context]] = field(  # Any: a group of any results
         default_factory=list[tuple[Any, Awaitable[Any], Context]]
     )
-    log_lines: list[tuple[str, dict[str, object]]] = field(
-        default_factory=list[tuple[str, dict[str, object]]]
+    log_lines: list[tuple[str, str, dict[str, object]]] = field(
+        default_factory=list[tuple[str, str, dict[str, object]]]
     )
+
+    def goes_on(self, seq: int, key: str) -> None:
+        """Note that the body goes on with the outcome at this place of the journal."""
+        self.is_live = seq > self.seen
+        self.key = key
+
     called: list[Act[Any]] = field(default_factory=list["Act[Any]"])
 
 

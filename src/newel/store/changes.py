@@ -114,7 +114,7 @@ def _joined(first: Change, then: Change) -> Change:
         rest.setdefault(table, []).extend(rows)
     born = first.born
     if born is not None:
-        born = {**born, **_run_row(then)}
+        born = {**born, **_run_row(then), "seen": then.to_seq}
     return Change(
         run=first.run,
         from_seq=first.from_seq,

@@ -89,8 +89,8 @@ select id from newel.claim_in_rooms($1, $2, $3, $4, $5) as c(id)
 -- What a worker needs of each run to drive it.
 select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
        r.paused_at, r.paused_by, r.acknowledged_at,
-       r.worker_id, r.worker_epoch, r.started_at, r.limit_at, r.is_overdue, newel.now() as as_of,
-       d.sha256,
+       r.worker_id, r.worker_epoch, r.started_at, r.seen, r.limit_at, r.is_overdue,
+       newel.now() as as_of, d.sha256,
        k.n as key_n, k.wrapped, k.kek_id
 from newel.run r
 join newel.definition d on d.process = r.process and d.version = r.version
@@ -104,7 +104,7 @@ where r.id = any($1)
 -- One run under its row lock, for an operator's command.
 select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
        r.paused_at, r.paused_by, r.acknowledged_at,
-       r.worker_id, r.worker_epoch, r.started_at, newel.now() as as_of,
+       r.worker_id, r.worker_epoch, r.started_at, r.seen, newel.now() as as_of,
        r.parked_reason, r.parked_with, d.sha256,
        k.n as key_n, k.wrapped, k.kek_id
 from newel.run r
@@ -175,7 +175,8 @@ where r.finished_at is null group by s.standing
 -- params: run, worker, epoch, seq, wake_at, version
 -- Lets go of a run for which nothing was to be done; its state stays, and so no event is due. What
 -- version of the code has seen it is noted.
-update newel.run set worker_id = null, worker_epoch = null, wake_at = $5, seen_version = $6
+update newel.run
+set worker_id = null, worker_epoch = null, wake_at = $5, seen_version = $6, seen = $4
 where id = $1 and worker_id = $2 and worker_epoch = $3 and seq = $4
   and (wake_at is null or wake_at > newel.now())
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from newel.domain.values import RunInfo
 from newel.base.errors import Cancelled
+from newel.domain.values import RunInfo
 from newel.engine.body import Body, Decided
 from newel.engine.branches import CancelledBy, Ready
 from newel.engine.outcomes import is_declared
@@ -43,6 +43,7 @@ class Driving:
         """Replay: a new body with all outcomes of an earlier one."""
         replay = cls(process, *args)
         replay.answered = dict(earlier.answered)
+        replay.body.driven.seen, replay.body.driven.is_live = len(earlier.answered), False
         replay.decided = dict(earlier.decided)
         replay.start()
         return replay
@@ -99,7 +100,6 @@ class Driving:
         ready = Ready(value, error, at)
         self.answered[key] = (seq, ready)
         self.in_flight.discard(key)
-        self.body.driven.is_live = True
         self.body.resume(key, seq, ready)
 
     @property

@@ -353,7 +353,7 @@ class TestWords:
 
         run = started(body)
         run.give("double")
-        assert run.body.driven.log_lines == [("half done", {"step": "double"})]
+        assert run.body.driven.log_lines == [("double", "half done", {"step": "double"})]
         assert Driving.again(body, run).body.driven.log_lines == []
 
     def test_facts_of_the_run_are_those_that_were_recorded(self):

@@ -65,11 +65,13 @@ create table newel.definition (
     unique (process, version)
 );
 
+-- seen: up to which of its events a worker has driven the body; later ones are new to its log.
 create table newel.run (
     id             uuid primary key,
     process        text not null,
     version        integer not null,
     seen_version   integer,
+    seen           bigint check (seen >= 1),
     state          text not null check (state in
                        ('running', 'waiting', 'parked', 'completed', 'failed', 'cancelled')),
     subject        uuid,

@@ -329,6 +329,7 @@ begin
     if cardinality(r_id) > 0 then
         update newel.run r
         set seq = u.seq, head = u.head, last_at = u.last_at, state = u.state, wake_at = u.wake_at,
+            seen = case when p_worker is null then r.seen else u.seq end,
             worker_id = case when u.release then null else r.worker_id end,
             worker_epoch = case when u.release then null else r.worker_epoch end,
             parked_reason = u.reason, parked_with = u.addressee,

@@ -35,7 +35,7 @@ def commit_batch(at: Transaction, worker: int | None, epoch: int | None, *arrays
     refused |= full
     if rest is not None and "run" in rest:
         refused |= dict.fromkeys(_unborn(at, rest["run"]))
-    _move(at, runs, refused)
+    _move(at, worker, runs, refused)
     for run, key in closed:
         if run not in refused and at.get("open_act", (run, key)) is not None:
             at.delete("open_act", (run, key))
@@ -101,7 +101,7 @@ def _unborn(at: Transaction, born: list[Row]) -> list[UUID]:
     return found
 
 
-def _move(at: Transaction, runs: list[Any], refused: dict[UUID, None]) -> None:
+def _move(at: Transaction, worker: int | None, runs: list[Any], refused: dict[UUID, None]) -> None:
     for run, _, seq, head, last_at, state, wake_at, release, reason, addressee in runs:
         if run in refused:
             continue
@@ -114,6 +114,7 @@ def _move(at: Transaction, runs: list[Any], refused: dict[UUID, None]) -> None:
             "run",
             run,
             seq=seq,
+            seen=old["seen"] if worker is None else seq,
             head=head,
             last_at=last_at,
             state=state,

@@ -179,6 +179,7 @@ def _loaded(at: Transaction, run: UUID, *more: str) -> list[Row]:
 _LOADED = (
     "id", "process", "version", "state", "subject", "seq", "head", "last_at", "cancelling",
     "paused_at", "paused_by", "acknowledged_at", "worker_id", "worker_epoch", "started_at",
+    "seen",
 )  # fmt: skip
 
 
@@ -252,7 +253,7 @@ def put_back(
         return 0
     if row["wake_at"] is not None and row["wake_at"] <= at.now():
         return 0
-    at.update("run", run, wake_at=wake_at, seen_version=version, **_NOBODY)
+    at.update("run", run, wake_at=wake_at, seen_version=version, seen=seq, **_NOBODY)
     return 1
 
 
@@ -340,7 +341,7 @@ def read(at: Transaction, run: UUID) -> list[Row]:
         return []
     definition: Any = definition_of(at, row) or {}
     person: Any = at.get("person", row["subject"]) or {}
-    hidden = {"stint", "priority", "head", "last_at", "seen_version"}
+    hidden = {"stint", "priority", "head", "last_at", "seen", "seen_version"}
     hidden |= {"room", "limit_at", "is_overdue"}
     found = {name: value for name, value in row.items() if name not in hidden}
     found |= {name: definition.get(name) for name in ("title", "owner", "sha256")}
