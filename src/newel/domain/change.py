@@ -24,6 +24,10 @@ Row = dict[str, Any]
 """A row of a table by column, as it travels to the write door's rare part."""
 
 
+Said = tuple[str, str, dict[str, object]]
+"""A log line of a body: the key it follows, what is said, and its fields."""
+
+
 class EventRow(NamedTuple):
     """One row of the journal, sealed: its place, its leaf bytes, its payload."""
 
@@ -230,7 +234,7 @@ class Change:
     is_aside: bool = False
     cancelling: bool = False
     ride: Any = None  # Any: of the store, which stands above
-    said: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
 
     @property
     def is_rare(self) -> bool:

@@ -35,6 +35,15 @@ def judge(run: Runner, body: Body) -> None:
         run.blocked = ("bug", f"waits for itself: {', '.join(body.waits_for()) or 'a join'}")
 
 
+def too_many(run: Runner, key: str) -> tuple[str, str]:
+    """Why a run with as many outcomes as one may have parks at its next act."""
+    most = run.host.limits.outcomes
+    return "bug", (
+        f"The run has {most} outcomes, which is the most that one may have, and came to `{key}`. "
+        "Fix: start a child process for each pass of the loop."
+    )
+
+
 def state_of(run: Runner, *, rests: bool) -> tuple[str, datetime | None]:
     """The state of a run after this transition, and when it is due."""
     if run.has_ended:

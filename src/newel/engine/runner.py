@@ -24,7 +24,7 @@ from newel.base.codec import OUTCOME_LIMIT
 from newel.base.errors import Cancelled, NewelError, OutcomeUnreadable
 from newel.base.ids import idempotency_key, reference
 from newel.domain.acts import OpenAct
-from newel.domain.change import Beside, Change, Entries, Head
+from newel.domain.change import Beside, Change, Entries, Head, Said
 from newel.domain.retry import Retry
 from newel.domain.values import RunInfo
 from newel.engine import children, drifting, overdue, resting
@@ -143,10 +143,6 @@ class Loaded:
     is_paused: bool = False
     limit_at: datetime | None = None
     is_overdue: bool = False
-
-
-Said = tuple[str, str, dict[str, object]]
-"""A log line of a body: the key it follows, what is said, and its fields."""
 
 
 @dataclass(slots=True)
@@ -280,7 +276,7 @@ class Runner:
         recorded = self.history.outcomes.get(key)
         if recorded is None:
             if len(self.history.outcomes) >= self.host.limits.outcomes:
-                self.blocked = ("bug", self._too_many(key))
+                self.blocked = resting.too_many(self, key)
                 return None
             self._arrived.append((key, act))
             return None
@@ -299,12 +295,6 @@ class Runner:
     def come_to(self, key: str, act: Act[Any]) -> None:
         """Open an act although it had an outcome: that one holds no more."""
         self._arrived.append((key, act))
-
-    def _too_many(self, key: str) -> str:
-        return (
-            f"The run has {self.host.limits.outcomes} outcomes, which is the most that one may "
-            f"have, and came to `{key}`. Fix: start a child process for each pass of the loop."
-        )
 
     def _ready(self, key: str, act: Act[Any], recorded: Recorded) -> Ready:
         value, error = decoded(key, act, recorded, self.opened)

@@ -9,8 +9,8 @@ from typing import Final
 from newel.base.ids import reference
 from newel.base.log import Service, logger, transition_line
 from newel.base.version import VERSION
-from newel.domain.change import EventRow
-from newel.engine.runner import Runner, Said
+from newel.domain.change import EventRow, Said
+from newel.engine.runner import Runner
 
 Write = Callable[[bytes], object]
 
