@@ -25,7 +25,10 @@ class Trouble:
     unclear: how often `verify` could not tell.
     early: what the step was doing (`retrying`, `parked`) when an uncounted attempt was asked of
     it, or None; held_at: when its next counted attempt is due.
-    failure_class, message, status: of the last failure, in plain words, nothing personal.
+    failure_class, message, status, operation, request_id: of the last failure, in plain words,
+    nothing personal; failed_at: when it came.
+    parked_at: since when it is parked. is_urgent: it keeps trying while it is parked.
+    asks: a person says whether it goes on when the outage is over.
     """
 
     progress: Progress | None = None
@@ -40,6 +43,11 @@ class Trouble:
     message: str | None = None
     status: int | None = None
     failed_at: datetime | None = None
+    operation: str | None = None
+    request_id: str | None = None
+    parked_at: datetime | None = None
+    is_urgent: bool = False
+    asks: bool = False
 
     def row(self) -> Row:
         """The trouble as JSON, without what is absent; empty for a step without any."""
@@ -60,7 +68,7 @@ class Trouble:
             known["progress"] = Progress(
                 **{name: _moment(value) for name, value in progress.items()}
             )
-        for name in ("doubted_at", "failed_at", "held_at"):
+        for name in ("doubted_at", "failed_at", "held_at", "parked_at"):
             if name in known:
                 known[name] = _moment(known[name])
         return cls(**known)

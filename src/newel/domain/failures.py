@@ -116,3 +116,14 @@ def incident_fingerprint(error: StepError, *, credential: str | None, where: str
     if isinstance(error, ContractDrift):
         return f"{credential}/drift:{error.operation or ''}"
     return f"{credential}/{kind}"
+
+
+def incident_kind(fingerprint: str) -> str:
+    """The kind of trouble that a fingerprint names, without its operation, scope or product."""
+    head, _, tail = fingerprint.partition("/")
+    kind = head.partition(":")[0]
+    # A credential is `system:hash`; a fingerprint without one begins with the kind.
+    return kind if kind in _KINDS else tail.partition(":")[0]
+
+
+_KINDS: Final = frozenset(each.incident for each in PARKING.values() if each.incident)

@@ -9,6 +9,7 @@ retrying, so any worker computes the same plan after any crash.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -21,6 +22,8 @@ _JITTER: Final = 0.1
 _LATE_START: Final = timedelta(seconds=1)
 _FIRST_THROTTLE: Final = timedelta(seconds=30)
 _LONGEST_THROTTLE: Final = timedelta(minutes=10)
+_LONGEST_SETTLE: Final = timedelta(minutes=5)
+_FIRST_SETTLE: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +51,41 @@ class Retry:
                 fix="at least 1 round, a ratio of at least 1, a window above 0.",
                 code="F706",
             )
-        if self.rounds > 1 and self.round_offset(2) < self.tail:
+        if not self._fits(self.rounds, self.ratio):
             raise DefinitionError(
                 f"retry= does not fit: {self.rounds} rounds of ratio {self.ratio} do not fit in "
                 f"{self.within}; the second would begin after {self.round_offset(2)}, inside the "
                 "first.",
-                fix="fewer rounds, a smaller ratio, or a longer window.",
+                fix=f"the nearest profile that does:\n{self._nearest().table()}",
                 code="F706",
             )
+
+    def _fits(self, rounds: int, ratio: int) -> bool:
+        """Whether the second of so many rounds begins after the first one's tail."""
+        steps = sum(ratio**power for power in range(rounds - 1))
+        return rounds == 1 or (self.within - self.tail) / steps >= self.tail
+
+    def _nearest(self) -> Retry:
+        """The profile that keeps most of what was asked: the window, the rounds, then the ratio.
+
+        There always is one: two rounds fit into any window.
+        """
+        return next(
+            replace(self, rounds=rounds, ratio=ratio)
+            for rounds in range(self.rounds, 0, -1)
+            for ratio in range(self.ratio, 0, -1)
+            if self._fits(rounds, ratio)
+        )
+
+    def table(self) -> str:
+        """The times of the profile for people: when each round begins, when its attempts start."""
+        lines = [f"Retry(rounds={self.rounds}, within={self.within}, ratio={self.ratio})"]
+        offsets = self.burst_offsets()
+        for number in range(1, self.rounds + 1):
+            start = self.round_offset(number)
+            attempts = " ".join(f"{offset / timedelta(seconds=1):g}" for offset in offsets)
+            lines.append(f"  round {number} at {_shown(start)}, attempts after {attempts} s")
+        return "\n".join([*lines, f"  a person is told at {_shown(self.within)} at the latest"])
 
     @property
     def tail(self) -> timedelta:
@@ -150,6 +180,39 @@ def after_failure(
     return next_round(progress, policy, now, seed=seed)
 
 
+def after_not_ready(
+    progress: Progress,
+    policy: Retry,
+    now: datetime,
+    *,
+    seed: str,
+    settle: Sequence[timedelta] = (),
+) -> Again | Exhausted:
+    """Say when to look again for what was just made and cannot be seen yet.
+
+    settle: when the operation expects it to be visible, from the first attempt on; without any,
+    after 5, 15, 35, 75 and 155 s. This window, at most 5 minutes and never beyond the second
+    round's start, takes the place of round 1; what is still not ready then goes on in rounds.
+    Source: product document, §5.1.
+    """
+    if progress.round > 1:
+        return after_failure(progress, policy, now, seed=seed)
+    longest = _LONGEST_SETTLE
+    if policy.rounds > 1:
+        longest = min(longest, policy.round_offset(2))
+    elapsed = now - progress.round_began_at
+    for offset in settle or _settling():
+        # A look that was due while the last one was still being made is left out.
+        if elapsed < offset <= longest and _may_start(progress, policy, progress.began_at + offset):
+            waited = replace(progress, slot=progress.slot + 1, throttled=0)
+            return Again(at=progress.round_began_at + offset, progress=waited, round_failed=False)
+    return next_round(progress, policy, now, seed=seed)
+
+
+def _settling() -> tuple[timedelta, ...]:
+    return tuple(_FIRST_SETTLE * (2**turn - 1) for turn in range(1, 6))
+
+
 def next_round(progress: Progress, policy: Retry, now: datetime, *, seed: str) -> Again | Exhausted:
     """Say when the round after the current one begins; the current one counts as failed."""
     number = progress.round + 1
@@ -188,6 +251,13 @@ def time_left(progress: Progress, policy: Retry, now: datetime, timeout: timedel
     """
     left = progress.began_at + policy.within - now
     return min(timeout, left) if left > timedelta(0) else timeout
+
+
+def _shown(span: timedelta) -> str:
+    minutes, seconds = divmod(span / timedelta(seconds=1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    shown = f"{seconds:05.2f}".removesuffix(".00") if seconds % 1 else f"{int(seconds):02d}"
+    return f"{hours}:{minutes:02d}:{shown}" if hours else f"{minutes}:{shown}"
 
 
 def _may_start(progress: Progress, policy: Retry, at: datetime) -> bool:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from newel.base.errors import OutcomeUnknown, StepError, Throttled
+from newel.base.errors import NoCapacity, NotReady, OutcomeUnknown, StepError, Throttled
 from newel.domain.acts import Trouble
 from newel.domain.failures import PARKING, USES_ROUNDS, ParkedReason
-from newel.domain.retry import Again, Exhausted, Retry, after_failure, after_throttle, begun
+from newel.domain.retry import (
+    Again,
+    Exhausted,
+    Retry,
+    after_failure,
+    after_not_ready,
+    after_throttle,
+    begun,
+)
 
 UNCLEAR_PAUSES: Final = (timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=60))
 MAX_CRASHES: Final = 3
@@ -47,10 +56,12 @@ def after_error(
     now: datetime,
     seed: str,
     in_doubt: Literal["verify", "repeat", "ask"],
+    settle: Sequence[timedelta] = (),
 ) -> Next:
     """Decide what follows a failed attempt.
 
     began_at: when the attempt's intent was recorded. in_doubt: how a lost answer is resolved.
+    settle: when what the step makes is expected to be visible, from the first attempt on.
     Source: product document, §5.1 and §5.2.
     """
     progress = trouble.progress or begun(began_at)
@@ -60,12 +71,16 @@ def after_error(
         failure_class=error.failure_class,
         message=error.message,
         status=error.status,
+        operation=error.operation,
+        request_id=error.request_id,
         failed_at=now,
     )
     reason = PARKING[error.failure_class].reason
     if isinstance(error, Throttled):
-        if trouble.early is not None:
-            return _as_before(trouble, reason, max(now, _reset(error, now) or now))
+        if trouble.early is not None:  # it keeps its turn, and takes it when it may
+            asked = after_throttle(begun(now), policy, now, reset_at=_reset(error, now))
+            assert isinstance(asked, Again), "a series that begins now is not over"
+            return Repeat(at=asked.at, trouble=trouble)
         asked = after_throttle(progress, policy, now, reset_at=_reset(error, now))
         return _scheduled(trouble, asked, reason)
     if isinstance(error, OutcomeUnknown):
@@ -73,10 +88,15 @@ def after_error(
         if in_doubt == "ask":
             return Park(reason="unknown", trouble=trouble)
         reason = "outage"
+    elif isinstance(error, NoCapacity) and error.until is not None and error.until > now:
+        return Repeat(at=error.until, trouble=replace(trouble, early=None, held_at=None))
     elif error.failure_class not in USES_ROUNDS:
-        return Park(reason=reason, trouble=trouble)
+        return Park(reason=reason, trouble=replace(trouble, early=None, held_at=None))
     if trouble.early is not None:
         return _as_before(trouble, reason, now)
+    if isinstance(error, NotReady):
+        following = after_not_ready(progress, policy, now, seed=seed, settle=settle)
+        return _scheduled(trouble, following, reason)
     return _scheduled(trouble, after_failure(progress, policy, now, seed=seed), reason)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -17,6 +17,7 @@ from newel.domain.retry import (
     Exhausted,
     Retry,
     after_failure,
+    after_not_ready,
     after_throttle,
     begun,
     next_round,
@@ -366,3 +367,118 @@ def test_an_attempt_that_was_asked_for_after_the_window_has_its_whole_time_out()
     """What a probe or a stated reset brings on two hours later is not cut to nothing."""
     late = START + timedelta(hours=2)
     assert time_left(begun(START), standard, late, 20 * SECOND) == 20 * SECOND
+
+
+class TestNotReady:
+    """What was just made and cannot be seen yet is looked for at its operation's settle times."""
+
+    def looks(self, policy: Retry, settle: tuple[int, ...] = ()) -> tuple[list[float], int]:
+        """Play a step whose object never shows: when it looks, and how many rounds fail."""
+        progress, now, looks, failed = begun(START), START, [0.0], 0
+        while True:
+            times = [each * SECOND for each in settle]
+            following = after_not_ready(progress, policy, now, seed="s", settle=times)
+            if isinstance(following, Exhausted):
+                return looks, failed + 1
+            failed += following.round_failed
+            progress, now = following.progress, following.at
+            looks.append((now - START) / SECOND)
+
+    def test_the_settle_times_take_the_place_of_the_first_round(self):
+        """At the declared times, at most five minutes; then rounds two and three, three in all."""
+        looks, failed = self.looks(standard, (5, 30, 120, 400))
+        assert looks[:4] == [0, 5, 30, 120]
+        assert clock("11:36").total_seconds() <= looks[4] < clock("11:51").total_seconds()
+        assert (len(looks), failed) == (4 + 7 + 7, 3)
+        assert looks[-1] <= clock("60:00").total_seconds()
+
+    def test_without_settle_times_the_pauses_double(self):
+        """After 5, 15, 35, 75 and 155 seconds."""
+        looks, failed = self.looks(standard)
+        assert looks[:6] == [0, 5, 15, 35, 75, 155]
+        assert (looks[6] >= clock("11:36").total_seconds(), failed) == (True, 3)
+
+    def test_the_window_ends_where_the_second_round_begins(self):
+        """Where it is urgent, what settles is not waited for past the second round's start."""
+        looks, failed = self.looks(urgent)
+        assert looks[:4] == [0, 5, 15, 35]
+        assert clock("0:50").total_seconds() <= looks[4] <= clock("0:57").total_seconds()
+        assert failed == 3
+        assert looks[-1] <= clock("5:00").total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("rounds", "minutes", "ratio", "nearest"),
+    [
+        (5, 10, 4, (5, 1)),
+        (4, 10, 4, (4, 1)),
+        (4, 25, 5, (4, 2)),
+        (9, 30, 6, (9, 1)),
+        (40, 60, 2, (30, 1)),
+    ],
+)
+def test_f706_prints_the_nearest_profile_as_a_table_of_its_times(rounds, minutes, ratio, nearest):
+    """The window is kept, then the rounds, then the ratio; each round with its attempts."""
+    within = timedelta(minutes=minutes)
+    with pytest.raises(DefinitionError) as refused:
+        Retry(rounds=rounds, within=within, ratio=ratio)
+    fitting_one = Retry(rounds=nearest[0], within=within, ratio=nearest[1])
+    assert refused.value.fix == f"the nearest profile that does:\n{fitting_one.table()}"
+
+
+def test_the_table_of_a_profile_says_when_everything_happens():
+    """What the operator's page shows of `standard`."""
+    assert standard.table() == (
+        "Retry(rounds=3, within=1:00:00, ratio=4)\n"
+        "  round 1 at 0:00, attempts after 0 1 3 7 15 31 63 s\n"
+        "  round 2 at 11:36, attempts after 0 1 3 7 15 31 63 s\n"
+        "  round 3 at 58:00, attempts after 0 1 3 7 15 31 63 s\n"
+        "  a person is told at 1:00:00 at the latest"
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "gap"),
+    [(standard, "11:36"), (urgent, "0:50"), (patient, "4:47:36")],
+)
+def test_the_gap_between_rounds_grows_fourfold(policy, gap):
+    """The first gap is the table's; the second is four times as long, with jitter 3.8 or more."""
+    first, second, third = (policy.round_offset(number) for number in (1, 2, 3))
+    assert second - first == clock(gap)
+    assert (third - second) / (second - first) == pytest.approx(4)
+    latest = second + policy.tail / 8  # with all the jitter there is
+    assert (third - latest) / latest >= (3.4 if policy is urgent else 3.8)
+    assert third == policy.within - policy.tail
+
+
+EARLY = timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("seed", ["a", "run/b", "c"])
+@pytest.mark.parametrize("number", [2, 3])
+def test_the_boundaries_of_an_outage_lie_at_the_attempts(seed, number):
+    """An outage that ends just before a round's last attempt costs no round, just after it one."""
+    told = played(standard, is_down=always, seed=seed)
+    last = told.starts[7 * number - 1]
+    before = played(standard, is_down=outage(last), seed=seed)
+    after = played(standard, is_down=outage(last + EARLY), seed=seed)
+    assert (len(before.failed), before.has_succeeded) == (number - 1, True)
+    assert (len(after.failed), after.has_succeeded) == (number, number < 3)
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(profiles, st.text(max_size=8), st.integers(0, 20))
+def test_a_plan_is_the_same_after_a_restart(facts, seed, cut):
+    """Whoever goes on from the stored progress computes the same moments."""
+    policy = fitting(facts)
+    whole = played(policy, is_down=always, seed=seed).starts
+    progress, at, starts = begun(START), START, [timedelta(0)]
+    for turn in range(len(whole) - 1):
+        if turn == cut:  # what a database keeps: plain values
+            progress = replace(progress, began_at=datetime.fromisoformat(str(progress.began_at)))
+        following = after_failure(progress, policy, at, seed=seed)
+        assert isinstance(following, Again)
+        assert following.at > at
+        progress, at = following.progress, following.at
+        starts.append(at - START)
+    assert starts == whole

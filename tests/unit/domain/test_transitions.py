@@ -106,7 +106,7 @@ def test_the_third_failed_round_parks():
 
 
 @pytest.mark.parametrize("was", ["parked", "retrying"])
-@pytest.mark.parametrize("error", [Transient("503"), Throttled("429"), OutcomeUnknown("lost")])
+@pytest.mark.parametrize("error", [Transient("503"), OutcomeUnknown("lost")])
 def test_an_uncounted_attempt_changes_no_count(was, error):
     """What a probe brought about leaves rounds as they were, however it fails."""
     held = START + timedelta(minutes=11)
@@ -117,6 +117,28 @@ def test_an_uncounted_attempt_changes_no_count(was, error):
     assert following.trouble.failed_rounds == 3
     assert following.trouble.early is None
     assert isinstance(following, Park) == (was == "parked")
+
+
+@pytest.mark.parametrize("was", ["parked", "retrying"])
+def test_an_uncounted_attempt_that_is_throttled_keeps_its_turn(was):
+    """It waits for the reset and tries then, uncounted still: nobody has to wake it again."""
+    trouble = Trouble(progress=begun(START), failed_rounds=3, early=was)
+    reset = START + timedelta(hours=2, minutes=7)
+    following = after(Throttled("429", retry_at=reset), trouble=trouble, at=timedelta(hours=2))
+    assert isinstance(following, Repeat)
+    assert (following.at, following.round_failed, following.trouble.early) == (reset, False, was)
+    unstated = after(Throttled("429"), trouble=trouble, at=timedelta(hours=2))
+    assert isinstance(unstated, Repeat)
+    assert unstated.at == START + timedelta(hours=2, seconds=30)
+
+
+def test_a_quota_that_comes_back_is_waited_for():
+    """With a moment at which it comes back no person is needed; without one, at once."""
+    until = START + timedelta(hours=20)
+    following = after(NoCapacity("full", until=until), trouble=Trouble(), at=timedelta(0))
+    assert isinstance(following, Repeat)
+    assert (following.at, following.round_failed) == (until, False)
+    assert isinstance(after(NoCapacity("full"), trouble=Trouble(), at=timedelta(0)), Park)
 
 
 def test_an_uncounted_attempt_that_fails_early_keeps_the_planned_moment():
