@@ -101,7 +101,7 @@ def _event(run: RunFact, act: OpenFact, asked: Asked) -> Clause:
 
 def _parked(run: RunFact, act: OpenFact, asked: Asked) -> Clause:
     because = PARKED_BECAUSE.get(act.reason or "", "")
-    began = act.incident_since or act.since
+    began = _parked_since(run, act)
     cause = f": {because}" if because else f" since {asked.since(began)}"
     addressee = (
         f", ticket {clipped(act.ticket, _TICKET)}"
@@ -117,6 +117,15 @@ def _parked(run: RunFact, act: OpenFact, asked: Asked) -> Clause:
         names=(act.name,),
         tail=f"{cause}{addressee}",
     )
+
+
+def _parked_since(run: RunFact, act: OpenFact) -> datetime:
+    """When the first step that the same incident holds up was parked: one cause, one time."""
+    same = [act]
+    if act.incident is not None:
+        same = [each for each in run.acts if each.incident == act.incident]
+    known = [each.parked_at for each in same if each.parked_at is not None]
+    return min(known, default=act.incident_since or act.since)
 
 
 def _parked_run(run: RunFact) -> Clause:

@@ -64,7 +64,7 @@ def _standing(
 ) -> SystemStanding:
     titles = [act.system_title for act in acts] + [grant.system_title for grant in grants]
     ticketed = next((act for act in acts if act.ticket), None)
-    moments = [act.since for act in acts] or [
+    moments = [act.parked_at or act.since for act in acts] or [
         grant.since for grant in grants if grant.since is not None
     ]
     return SystemStanding(

@@ -46,7 +46,7 @@ class OpenFact:
 
     since: when it was opened. next_at: of the next attempt. failed_rounds: counted ones.
     assignee: a person's name or a team's. reason, owner: of a parked step. probe_at: when newel
-    looks next whether the incident is over.
+    looks next whether the incident is over. parked_at: since when a parked step is parked.
     """
 
     key: str
@@ -69,6 +69,7 @@ class OpenFact:
     probe_at: datetime | None = None
     ticket: str | None = None
     ticket_url: str | None = None
+    parked_at: datetime | None = None
 
     @property
     def name(self) -> str:

@@ -115,7 +115,12 @@ def open_fact(row: Row) -> OpenFact:
         probe_at=row["probe_at"],
         ticket=row["ticket"],
         ticket_url=row["ticket_url"],
+        parked_at=_moment(detail.get("parked_at")) if row["state"] == "parked" else None,
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _grant_fact(row: Row) -> GrantFact:

@@ -63,6 +63,9 @@ def step(system, state, key=None, since="2026-03-09 14:02", **facts):
     )
 
 
+EARLIER, LATER = "2026-03-09 13:58", "2026-03-09 14:03"
+
+
 def parked(system, reason="outage", **facts):
     """A step that is parked, with IT unless another has it."""
     return step(system, "parked", reason=reason, owner=facts.pop("owner", "it"), **facts)
@@ -219,6 +222,36 @@ CASES = {
         (
             "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is parked since Sat, ticket "
             "OPS-12. Everything else is on track."
+        ),
+    ),
+    "parked since it was put down, not since its first call": (
+        jane(
+            run(
+                parked(
+                    "github",
+                    ticket="OPS-12",
+                    incident_since=at("2026-03-09 13:02"),
+                    parked_at=at("2026-03-09 14:01"),
+                )
+            ),
+            grants=FOUR,
+        ),
+        (
+            "Jane Doe's onboarding: 4 of 5 systems are ready. GitHub is parked since 14:01, ticket "
+            "OPS-12. Everything else is on track."
+        ),
+    ),
+    "two steps of one incident are parked since the first was": (
+        jane(
+            run(
+                parked("github", ticket="OPS-12", incident=UUID(int=7), parked_at=at(EARLIER)),
+                parked("jira", ticket="OPS-12", incident=UUID(int=7), parked_at=at(LATER)),
+            ),
+            grants=granted("google"),
+        ),
+        (
+            "Jane Doe's onboarding: 1 of 3 systems are ready. GitHub and Jira are parked since 13:58, "
+            "ticket OPS-12. Everything else is on track."
         ),
     ),
     "two systems parked for one cause are said once": (
