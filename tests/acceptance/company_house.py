@@ -33,6 +33,7 @@ URLS = {
     "salesforce": ("SALESFORCE_URL",),
 }
 TOKEN = "token-of-the-tests"
+CONSOLE = "https://newel.acme.example"
 MANAGER = "priya.manager@acme.example"
 
 
@@ -147,7 +148,7 @@ async def house_over(
         Vault.at(kek),
         [onboarding],
         connectors=connectors_of(module),
-        desk=TrackerDesk(module.tickets[0]),
+        channels=[TrackerDesk(each, console_url=CONSOLE) for each in module.tickets],
         worker=settings or WorkerSettings(look=timedelta(milliseconds=20)),
     )
     await engine.register()

@@ -279,6 +279,9 @@ class Operations:
             "opened_at": NOON,
             "probe_at": NOON,
             "probe_misses": 0,
+            "flaps": 0,
+            "is_urgent": self.random.random() < 0.5,
+            "operation": self.random.choice([None, "invite"]),
         }
 
     def grant_row(self, change: Change) -> dict[str, Any]:
@@ -402,23 +405,41 @@ class Operations:
         run = self.random.choice(list(self.runs) or [self.RUN])
         await self.ask("incidents.open_incidents", is_ordered=False)
         await self.ask("incidents.members", each, is_ordered=False)
-        await self.ask("incidents.lead_succeeded", run, "a")
+        await self.ask("incidents.last_outcome", run, "a")
+        await self.ask("incidents.last_retried_by", run, "a")
+        await self.ask("incidents.changed_since", run, None, NOON)
+        await self.ask("incidents.busy", ["x", "y"], is_ordered=False)
+        await self.ask("incidents.ticket_before", "x/outage", NOON)
         await self.ask("incidents.attached", "inc_1", "system/github")
-        await self.ask("incidents.open_by_fingerprint", "x/outage")
+        await self.ask("incidents.open_by_fingerprint", ["x/outage", "x/outage:invite"])
         await self.ask("incidents.locked", each)
-        match self.random.randrange(6):
+        match self.random.randrange(13):
+            case 6:
+                await self.ask("incidents.narrowed", each, MINUTE)
+            case 7:
+                await self.ask("incidents.later", each, MINUTE)
+            case 8:
+                await self.ask("incidents.looked_at_once", each)
+            case 9:
+                await self.ask("incidents.hurried", each)
+            case 10:
+                await self.ask("incidents.flapped", each, MINUTE, "again")
+            case 11:
+                await self.ask("incidents.relapsed", each, MINUTE, "again")
+            case 12:
+                await self.ask("incidents.told", each, "some")
             case 0:
                 await self.ask("incidents.missed", each, MINUTE, "no answer")
             case 1:
                 await self.ask("incidents.healing", each, run, "a")
             case 2:
-                await self.ask("incidents.healed", each)
+                await self.ask("incidents.healed", each, "probe")
             case 3:
                 await self.ask("incidents.new_lead", each, run, "b")
             case 4:
-                await self.ask("incidents.take_due_probes", MINUTE, is_ordered=False)
+                await self.ask("incidents.take_due_probes", MINUTE, MINUTE / 4, is_ordered=False)
             case _:
-                await self.ask("incidents.closed", each)
+                await self.ask("incidents.closed", each, "person")
 
     async def request(self) -> None:
         """Claim a request."""

@@ -31,10 +31,15 @@ class Desk:
 
     credential: str = "desk:1"
     channel: str = "desk"
+    is_tracker: bool = True
     issues: dict[str, Issue] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    reopened: list[str] = field(default_factory=list)
+    links: dict[str, list[str]] = field(default_factory=dict)
+    cases: list[Case] = field(default_factory=list)
+    swept: list[str] = field(default_factory=list)
 
     async def find(self, case: Case) -> Issue | None:
         """Give the issue of an incident."""
@@ -46,15 +51,30 @@ class Desk:
             issue = Issue(channel=self.channel, key=f"OPS-{len(self.issues) + 1}", url="")
             self.issues[case.incident] = issue
         self.opened.append(case.title)
+        self.cases.append(case)
         return self.issues[case.incident]
 
     async def comment(self, issue: Issue, key: str, text: str) -> None:
         """Note the comment."""
-        self.comments.append(f"{issue.key}/{key}")
+        self.comments.append(f"{issue.key}/{key.partition('/')[0]}")
 
     async def close(self, issue: Issue) -> None:
         """Note that it was closed."""
         self.closed.append(issue.key)
+
+    async def attach(self, issue: Issue, runs: Sequence[str]) -> None:
+        """Note the links, each once."""
+        known = self.links.setdefault(issue.key, [])
+        known.extend(run for run in runs if run not in known)
+
+    async def reopen(self, issue: Issue) -> None:
+        """Note that it was opened again."""
+        self.reopened.append(issue.key)
+
+    async def sweep(self, case: Case, issue: Issue) -> int:
+        """Note that somebody looked for a second one."""
+        self.swept.append(issue.key)
+        return 0
 
 
 @dataclass
@@ -253,6 +273,7 @@ async def opened(
     *,
     systems: Sequence[Any] = (),
     settings: WorkerSettings | None = None,
+    channels: Sequence[Any] = (),
     **more: Any,
 ) -> House:
     """Open a house over an empty, migrated database."""
@@ -264,7 +285,7 @@ async def opened(
         Vault.at(kek),
         processes,
         connectors=systems,
-        desk=desk,
+        channels=[desk, *channels],
         worker=settings or WorkerSettings(look=timedelta(milliseconds=20)),
         **more,
     )

@@ -88,7 +88,7 @@ async def test_five_runs_of_one_outage_share_one_incident_and_one_ticket(build):
             assert await house.ended(run) == "completed"
         assert sorted(github.effects) == FIVE
         await closed(house)
-        assert (house.desk.comments, house.desk.closed) == (["OPS-1/healed"], ["OPS-1"])
+        assert (house.desk.comments, house.desk.closed) == (["OPS-1/over"], ["OPS-1"])
         assert await incidents(house) == [("github:cafe/outage", "closed")]
 
 

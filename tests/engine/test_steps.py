@@ -136,7 +136,7 @@ async def test_a_healed_outage_resumes_by_itself_and_closes_its_ticket(build):
             return "OPS-1" in house.desk.closed
 
         await house.until(closed)
-        assert house.desk.comments == ["OPS-1/healed"]
+        assert house.desk.comments == ["OPS-1/over"]
         states = await house.database.fetch("select state from newel.incident")
         assert [row["state"] for row in states] == ["closed"]
 

@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     company_name: str = Field(default="", description="Name shown in the console.")
     host: str = Field(default="127.0.0.1", description="Address the web server listens on.")
     port: int = Field(default=8420, ge=0, le=65_535, description="Its port; 0 takes a free one.")
+    console_url: str | None = Field(
+        default=None,
+        description="Where people open the console; stands in tickets and messages.",
+    )
     api_key: Reference | None = Field(
         default=None,
         description="Key that callers of the API show; without one only loopback is served.",

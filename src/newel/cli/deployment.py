@@ -129,7 +129,7 @@ async def engine_of(deployment: Deployment) -> Engine:
         _vault(settings),
         project.processes,
         connectors=project.connectors,
-        desk=TrackerDesk(project.trackers[0]) if project.trackers else None,
+        channels=[TrackerDesk(each, console_url=settings.console_url) for each in project.trackers],
         worker=WorkerSettings(
             lease=settings.lease,
             heartbeat=settings.heartbeat,

@@ -48,6 +48,7 @@ class Outside(TypedDict, total=False):
     """The arguments of every connector that touch the outside; tests pass their own.
 
     gate: shared limits; without one, limits in memory. pause: waits for so many seconds.
+    runbook: address of the page that says what to do when the system fails; stands in tickets.
     """
 
     transport: httpx2.AsyncBaseTransport | None
@@ -55,6 +56,7 @@ class Outside(TypedDict, total=False):
     gate: Gate | None
     pause: Pause
     proxy: str | None
+    runbook: str | None
 
 
 def marker_of(person: Person) -> str:
@@ -118,6 +120,8 @@ class Connector:
     ) -> None:
         self.name = checked_name(name)
         self.credential = f"{name}:{hashlib.sha256(str(secret).encode()).hexdigest()[:12]}"
+        self.runbook = outside.get("runbook")
+        self._secret = secret
         self.clock = outside.get("clock", DEPLOYMENT)
         self._pause = outside.get("pause", real_pause)
         self._checked_at: datetime | None = None
@@ -164,6 +168,17 @@ class Connector:
         """Read what an answer says about the rate limit; None if nothing. Pure."""
         del answer
         return None
+
+    def secret_version(self) -> str:
+        """Tell secrets apart without telling them: it changes when the reference's bytes do.
+
+        Raises nothing: what cannot be read has a version of its own.
+        """
+        try:
+            secret = self._secret.resolve().reveal()
+        except (StepError, DefinitionError, OSError):
+            return "unreadable"
+        return hashlib.sha256(secret.encode()).hexdigest()[:12]
 
     async def aclose(self) -> None:
         """Close connections of this event loop."""

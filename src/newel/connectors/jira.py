@@ -288,6 +288,11 @@ class Jira(Connector):
 
     async def search(self, project: str, label: str, mark: str, value: str) -> Issue | None:
         """Find the oldest issue with a label whose property `mark` has this value, or is unset."""
+        found = await self.marked(project, label, mark, value)
+        return found[0] if found else None
+
+    async def marked(self, project: str, label: str, mark: str, value: str) -> list[Issue]:
+        """Find all issues with a label and a property `mark` of this value, the oldest first."""
         await self.prove(BROWSE_PROJECTS)
         query = {
             "jql": f'project = "{project}" AND labels = "{label}" ORDER BY created ASC',
@@ -297,8 +302,7 @@ class Jira(Connector):
         }
         hits = HITS.read(await self.http.call(SEARCH, query=query)).issues
         mine = [hit for hit in hits if (hit.properties or {}).get(mark, value) == value]
-        oldest = min(mine, key=lambda hit: int(hit.id), default=None)
-        return None if oldest is None else self.issue(oldest.id, oldest.key)
+        return [self.issue(hit.id, hit.key) for hit in sorted(mine, key=lambda hit: int(hit.id))]
 
     async def create(self, project: str, fields: dict[str, object], mark: str, value: str) -> Issue:
         """Create an issue that carries its mark from the first moment."""

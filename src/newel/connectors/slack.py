@@ -238,7 +238,7 @@ class Slack(Connector):
         """Look for the message's key in the channel's history since the call was intended."""
         try:
             found = await self.settling(*_HISTORY_SETTLES).look(
-                lambda: self._said(channel, self._op_key(channel, text))
+                lambda: self.said(channel, self._op_key(channel, text))
             )
         except Forbidden as refused:
             return Unclear(f"The history of the channel cannot be read: {refused}")
@@ -272,26 +272,37 @@ class Slack(Connector):
 
         Without the scope to read the channel's history a lost answer may lead to a repetition.
         """
-        body = {
+        posted = await self.post(channel, text, self._op_key(channel, text))
+        report(Effect(changed=True, external_id=posted.ts, account=channel, evidence="created"))
+        return posted
+
+    async def post(
+        self, channel: str, text: str, op_key: str, *, thread: str | None = None
+    ) -> Message:
+        """Post a message that carries a key; thread: the message that it answers."""
+        body: dict[str, object] = {
             "channel": channel,
             "text": text,
-            "metadata": {
-                "event_type": "newel",
-                "event_payload": {"op_key": self._op_key(channel, text)},
-            },
+            "metadata": {"event_type": "newel", "event_payload": {"op_key": op_key}},
         }
+        if thread is not None:
+            body["thread_ts"] = thread
         answer = await self.http.call(SAY, body=body, bucket=f"{POST}:{channel}")
         posted = POSTED.read(answer)
-        report(Effect(changed=True, external_id=posted.ts, account=channel, evidence="created"))
         return Message(system=self.name, channel=posted.channel, ts=posted.ts)
+
+    def key_of(self, what: str) -> str:
+        """Give the key that a message about something carries; opaque to everybody."""
+        return hashlib.sha256(f"{self.name}\0{what}".encode()).hexdigest()[:32]
 
     def _op_key(self, channel: str, text: str) -> str:
         """Give the key of this act: the same for every attempt of it, opaque to everybody."""
         attempting = ATTEMPT.get()
         seed = attempting.info.idempotency_key if attempting else f"{channel}\0{text}"
-        return hashlib.sha256(f"{self.name}\0{seed}".encode()).hexdigest()[:32]
+        return self.key_of(seed)
 
-    async def _said(self, channel: str, op_key: str) -> Message | None:
+    async def said(self, channel: str, op_key: str) -> Message | None:
+        """Find the message that carries a key, since the attempt's intent if there is one."""
         channel_id = await self._channel_id(channel)
         attempting = ATTEMPT.get()
         query = {"channel": channel_id, "include_all_metadata": "true", "limit": "200"}

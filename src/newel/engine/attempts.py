@@ -8,7 +8,7 @@ writes anything here; the run's Runner turns the end into facts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,6 +17,7 @@ from uuid import UUID
 from newel.base.codec import OUTCOME_LIMIT
 from newel.base.errors import (
     AlreadyDone,
+    AuthFailed,
     Bug,
     LeaseLost,
     NewelError,
@@ -31,15 +32,17 @@ from newel.domain.failures import judged
 from newel.domain.retry import time_left
 from newel.domain.values import Absent, AttemptInfo, Found, Observed, Unclear
 from newel.engine.calls import PLAIN, Call
+from newel.engine.joining import policy_of
 from newel.engine.pace import monotonic
 from newel.engine.runner import Runner
-from newel.engine.steps import Finished, policy_of
+from newel.engine.steps import Finished
 from newel.flow.act import StepAct
 from newel.flow.context import ATTEMPT, DRIVEN, Attempting
 from newel.store.riding import Ride
 
 _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_CODE: Final = 100
+_LONGEST_QUESTION_S: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,3 +226,18 @@ def _info(begun: Begun, intended_at: datetime, *, follows_doubt: bool) -> Attemp
         deadline=begun.began_at + begun.timeout,
         follows_doubt=follows_doubt,
     )
+
+
+async def asked(question: Callable[[], Awaitable[object]]) -> StepError | None:
+    """Ask a connector something cheap; answers with what went wrong, whatever it was.
+
+    A `check()` that answers without being content counts as a refusal.
+    """
+    try:
+        async with asyncio.timeout(_LONGEST_QUESTION_S):
+            answer = await question()
+    except Exception as error:  # noqa: BLE001 - a stranger's code must not end the worker
+        found = judged(error)
+        found.message = _storable(found.message, _LONGEST_MESSAGE)
+        return found
+    return None if getattr(answer, "ok", True) else AuthFailed("The credential is refused.")

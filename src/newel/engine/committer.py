@@ -33,6 +33,7 @@ _MAX_EVENTS: Final = 2000
 _MAX_CHANGES: Final = 128
 _RECONNECT_S: Final = 0.2
 _UNIQUE_VIOLATION: Final = "23505"
+_MOST_VIOLATIONS: Final = 3
 _PASSING: Final = (STREAM_MOVED, RARE_REFUSED, _UNIQUE_VIOLATION, "40", "53", "55P03", "57")
 
 
@@ -87,6 +88,7 @@ class Committer:
         self._batch_done = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._violations: dict[UUID, int] = {}
         self.fence: tuple[int, int] = (0, 0)
         self.commits = 0
         self.new_event_id: Callable[[], str] = str
@@ -210,13 +212,28 @@ class Committer:
         """Find out which Change the server cannot take; the others must not suffer for it."""
         runs = list(dict.fromkeys(change.run for change in batch))
         if len(runs) == 1:
-            moved = getattr(error, "sqlstate", None) in {RARE_REFUSED, _UNIQUE_VIOLATION}
+            moved = self._has_moved(runs[0], error)
             return [_Written(batch, {runs[0]: "moved" if moved else error})]
         half = set(runs[: len(runs) // 2])
         return [
             *await self._write([change for change in batch if change.run in half]),
             *await self._write([change for change in batch if change.run not in half]),
         ]
+
+    def _has_moved(self, run: UUID, error: Exception) -> bool:
+        """Whether somebody else may just have been first: what is read anew then fits.
+
+        A unique violation says so only at first: one that comes again and again is the Change's
+        own fault, and its run parks.
+        """
+        state = getattr(error, "sqlstate", None)
+        if state != _UNIQUE_VIOLATION:
+            return state == RARE_REFUSED
+        self._violations[run] = self._violations.get(run, 0) + 1
+        if self._violations[run] < _MOST_VIOLATIONS:
+            return True
+        del self._violations[run]
+        return False
 
     def _tell(self) -> None:
         untold, self._untold = self._untold, []
@@ -233,6 +250,9 @@ class Committer:
         refused, changes = written.refused, written.batch
         if refused:
             changes = [change for change in changes if change.run not in refused]
+        if self._violations:
+            for change in changes:
+                self._violations.pop(change.run, None)
         self._outlet.committed(changes)
         for run, why in refused.items():
             self._outlet.refused(run, why)

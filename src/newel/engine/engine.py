@@ -26,6 +26,9 @@ from newel.domain.change import Beside, Change
 from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.people import Person
 from newel.engine import commands, ticketing
+from newel.engine.builtin import PREFIX, BuiltIn
+from newel.engine.desks import Inbox
+from newel.engine.healing import Healing
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.intake import Intake
 from newel.engine.loading import with_former
@@ -70,32 +73,42 @@ class Engine:
         *,
         connectors: Sequence[Probed] = (),
         events: Sequence[Event[Any]] = (),  # Any: each has its own payload
-        desk: ticketing.Desk | None = None,
+        channels: Sequence[ticketing.Channel] = (),
         worker: WorkerSettings | None = None,
         schedules: Sequence[Schedule] = (),
         at_most: Mapping[str, int] | None = None,
     ) -> None:
         """Put a deployment together; `register` must run once before anything starts.
 
+        channels: where people are told of incidents, the first asked first; newel's own inbox
+        comes last by itself. A process named `newel.incident` replaces the built-in one.
         at_most: how many attempts a system gets at once, over all workers, by its name.
         """
         self.database = database
         self.vault = vault
         self.connectors = tuple(connectors)
         self.worker_settings = worker or WorkerSettings()
-        self.tickets = ticketing.Ticketing(desk)
         self._ids = vault.ids()
-        self.processes: Mapping[str, Process[..., Any]] = {  # Any: as above
-            each.name: each for each in (*processes, self.tickets.process)
-        }
         self.versions: dict[str, int] = {}
+        known: dict[str, Process[..., Any]] = {each.name: each for each in processes}  # Any: above
+        self.processes: Mapping[str, Process[..., Any]] = known  # Any: as above
+        verbs = dict(with_former(known))
         self._operating = Operating(
             database=database,
             vault=vault,
-            processes=with_former(self.processes),
+            processes=verbs,
             new_event_id=self._ids.event_id,
             tell=self._tell,
         )
+        builtin = BuiltIn(self._operating, self.versions)
+        inbox = Inbox(self._operating, builtin)
+        self.tickets = ticketing.Ticketing(
+            [*channels, inbox], database=database, own=known.get(ticketing.NAME)
+        )
+        self.healing = Healing(self._operating, builtin)
+        own = (self.tickets.process, inbox.process, self.healing.process)
+        known.update({each.name: each for each in own})
+        verbs.update({each.name: each for each in own})
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
         self._events = tuple(events)
         self.schedules = Schedules(
@@ -189,7 +202,9 @@ class Engine:
 
     def new_worker(self) -> Worker:
         """Make a worker for this deployment; its `run` drives runs until it is cancelled."""
-        incidents = Incidents(self._operating, self.messages, self.connectors, self.tickets)
+        incidents = Incidents(
+            self._operating, self.messages, self.connectors, self.tickets, self.healing
+        )
         return Worker(
             self.database,
             self.processes,
@@ -221,7 +236,7 @@ class Engine:
         AlreadyStarted (the key was used for something else, or the subject has an open run).
         """
         definition = self.processes.get(process)
-        if definition is None or process == ticketing.NAME:
+        if definition is None or process.startswith(PREFIX):
             raise NotFound(kind="process", reference=process)
         if priority is not None and priority not in RANKS:
             raise InvalidInput({"priority": f"is none of {', '.join(RANKS)}"})

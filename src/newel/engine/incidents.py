@@ -4,18 +4,19 @@
     first exhausted step      -> escalated   (in the transaction that parks it; a run of the
                                               built-in process `newel.incident` is started)
     probe answers             -> healing     (the lead step makes one uncounted attempt)
-    the lead step succeeds    -> healed      (all others are tried again)
+    the lead step succeeds    -> healed      (all others follow, as many at a time as get through)
     no step is left           -> closed      (the incident's run comments on and closes the ticket)
 
 Steps join with the row of their open act; the incident's own row is moved here, by whichever
-worker wins the row lock, so that 200 waiting steps cost one call a minute. Opening, commenting
-on and closing the ticket are durable steps of an ordinary run, with the same guarantees as all
-others.
+worker wins the row lock, so that 200 waiting steps cost one call a minute. Where the system
+answers its probe although steps fail, one operation of it is at fault and the probe says nothing:
+the oldest waiting step goes as a scout every five minutes instead.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
@@ -25,16 +26,21 @@ import orjson
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
-from newel.base.errors import LogInconsistent, NotFound, NotWaiting, StepError
+from newel.base.errors import InvalidInput, LogInconsistent, NotFound, NotWaiting, StepError
 from newel.base.ids import reference
+from newel.domain.acts import Trouble
 from newel.domain.change import Beside, Change
+from newel.domain.failures import incident_kind
 from newel.engine import commands, ticketing
+from newel.engine.attempts import asked
 from newel.engine.enduring import Patience
+from newel.engine.healing import Healing, again_at, failed_since, is_trying
+from newel.engine.joining import IncidentView, fingerprint_of
 from newel.engine.messages import Message, Messages
 from newel.engine.operating import Operating, command, with_streams
 from newel.engine.runner import Circuit, Host, Runner
 from newel.engine.starting import Start, born
-from newel.engine.steps import Finished, IncidentView, fingerprint_of
+from newel.engine.steps import Finished
 from newel.engine.vault import Sealer
 from newel.flow.act import StepAct
 from newel.store import incidents as rows
@@ -43,9 +49,11 @@ from newel.store.database import LOST, Connection, Row
 
 _LOST_S: Final = 0.5
 _SOON: Final = timedelta(seconds=60)
+_URGENT: Final = timedelta(seconds=15)
 _LATER: Final = timedelta(minutes=5)
+_REFUSED: Final = timedelta(minutes=10)
 _SELDOM: Final = timedelta(minutes=15)
-_PROBED: Final = ("outage", "throttle", "auth")
+_TELL_GAP: Final = timedelta(minutes=1)
 
 
 class Probed(Protocol):
@@ -80,6 +88,7 @@ class Incidents:
         messages: Messages,
         connectors: Sequence[Probed],
         tickets: ticketing.Ticketing,
+        healing: Healing,
     ) -> None:
         """Prepare; `watch` moves incidents until it is cancelled."""
         self._operating = operating
@@ -87,7 +96,9 @@ class Incidents:
         self._messages = messages
         self._connectors: Mapping[str, Probed] = {each.credential: each for each in connectors}
         self._tickets = tickets
+        self._healing = healing
         self._ids = operating.vault.ids()
+        self._secrets: dict[UUID, str] = {}
         self.circuits: dict[str, Circuit] = {}
         self.on_outcome: dict[str, Callable[[Runner, str, object], None]] = {
             tickets.process.name: tickets.on_outcome
@@ -101,28 +112,49 @@ class Incidents:
         if opened is None or not isinstance(act, StepAct) or not isinstance(done.error, StepError):
             return None
         fingerprint = fingerprint_of(run, act, opened, done.error)
-        if fingerprint is None or run.process is self._tickets.process:
+        if fingerprint is None or run.process.name.startswith("newel."):
             return None
-        row = await rows.open_by_fingerprint(self._database, fingerprint)
+        narrower = f"{fingerprint}:{done.error.operation}"
+        row = await rows.open_by_fingerprint(self._database, [fingerprint, narrower])
         connector = self._connectors.get(opened.credential or "")
         title = connector.title if connector is not None else (opened.system or run.process.title)
+        before = await self._tickets.before(fingerprint, host.now())
         return IncidentView(
             fingerprint=fingerprint,
             row=None if row is None else dict(row),
             title=title,
             owner="it",
-            escalate=lambda incident: self._escalated(incident, host.now(), host.actor),
+            escalate=lambda incident, trouble: self._escalated(
+                incident, trouble, run.subject, before, host.now(), host.actor
+            ),
         )
 
-    def _escalated(self, incident: dict[str, Any], at: datetime, actor: Actor) -> Change:
+    def _escalated(
+        self,
+        incident: dict[str, Any],
+        trouble: Trouble,
+        subject: str | None,
+        before: ticketing.Issue | None,
+        at: datetime,
+        actor: Actor,
+    ) -> Change:
         """Make the Change that starts the incident's run."""
         lead = _uuid(incident["lead_run"])
+        connector = self._connectors.get(incident["credential"] or "")
+        case = ticketing.case_of(
+            incident,
+            trouble,
+            at=at,
+            subject=subject,
+            runbook=getattr(connector, "runbook", None),
+            before=before,
+        )
         started, _, _, _ = born(
             Start(
                 run=self._ids.new(),
                 process=self._tickets.process,
                 version=self._tickets.version,
-                arguments={"case": ticketing.case_of(incident, at=at)},
+                arguments={"case": case},
                 subject=None,
                 actor=actor,
                 source="run",
@@ -152,7 +184,7 @@ class Incidents:
         """Move every incident as far as it goes now."""
         for row in await rows.open_incidents(self._database):
             await self._move(row, actor)
-        for row in await rows.take_due_probes(self._database, _SOON):
+        for row in await rows.take_due_probes(self._database, _SOON, _URGENT):
             await self._probe(row, actor)
         self._read_circuits(await rows.open_incidents(self._database))
 
@@ -164,128 +196,231 @@ class Incidents:
                 lead_key=row["lead_key"],
                 is_open=row["scope"] == "system"
                 and row["state"] in {"watching", "escalated", "healing"},
+                last_error=row["last_error"],
             )
             for row in open_now
-            if row["credential"] is not None and "/outage" in row["fingerprint"]
+            if row["credential"] is not None and row["fingerprint"].endswith("/outage")
         }
 
     async def _move(self, row: Row, actor: Actor) -> None:
         members = await rows.members(self._database, row["id"])
         if not members:
             await self._close(row, actor)
-        elif row["state"] == "watching" and any(each["state"] == "parked" for each in members):
-            await self._escalate(row, actor)
-        elif row["state"] == "healed":
-            await self._wake(members, actor)
-        elif row["state"] == "healing":
-            await self._follow_lead(row, members, actor)
+            return
+        state = row["state"]
+        if state == "watching" and any(each["state"] == "parked" for each in members):
+            await self._escalate(row, members)
+        elif state == "healed":
+            await self._wake(row, members, actor)
+        elif state == "healing":
+            await self._follow_lead(row, members)
         elif not _is_member(row["lead_run"], row["lead_key"], members):
-            await self._after_lead(row, members, actor)
+            await self._after_lead(row, members)
+        else:
+            await self._look_after(row, members, actor)
+        if row["run_id"] is not None:
+            await self._tell(row, members, actor)
 
-    async def _escalate(self, row: Row, actor: Actor) -> None:
+    async def _look_after(self, row: Row, members: list[Row], actor: Actor) -> None:
+        """What goes on while the system is down: urgent steps, and a credential that changes."""
+        urgent = [each for each in members if (each["detail"] or {}).get("is_urgent")]
+        if urgent and not row["is_urgent"]:
+            await rows.hurried(self._database, row["id"])
+        for member in urgent:
+            if member["state"] == "parked" and again_at(member, _LATER) <= row["as_of"]:
+                await self._again(member["run_id"], member["key"], actor)
+        if incident_kind(row["fingerprint"]) == "auth":
+            await self._compare_secret(row)
+
+    async def _compare_secret(self, row: Row) -> None:
+        connector = self._connectors.get(row["credential"] or "")
+        version = getattr(connector, "secret_version", None)
+        if version is None:
+            return
+        now = await asyncio.to_thread(version)  # a command may be asked for the secret
+        if self._secrets.setdefault(row["id"], now) != now:
+            self._secrets[row["id"]] = now
+            await rows.looked_at_once(self._database, row["id"])
+
+    async def _escalate(self, row: Row, members: list[Row]) -> None:
         """A step was parked without a call of its own, while another led: its ticket is due."""
+        parked = next(each for each in members if each["state"] == "parked")
+        subject = None if parked["subject"] is None else reference("per", parked["subject"])
+        before = await self._tickets.before(row["fingerprint"], row["as_of"])
         async with self._database.transaction() as connection:
             current = await rows.locked(connection, row["id"])
             if current is None or current["state"] != "watching":
                 return
             incident = {name: value for name, value in row.items() if name != "as_of"}
             incident |= {"state": "escalated", "escalated_at": current["as_of"]}
-            started = self._escalated(incident, current["as_of"], actor)
+            trouble = Trouble.of(parked["detail"])
+            actor = Actor(type="system", id="newel")
+            started = self._escalated(incident, trouble, subject, before, current["as_of"], actor)
             started.also("incident", {**incident, "run_id": started.run})
             await apply(connection, [started])
 
+    # --- looking whether it is over ---------------------------------------------------------
+
     async def _probe(self, row: Row, actor: Actor) -> None:
         connector = self._connectors.get(row["credential"] or "")
-        kind = row["fingerprint"].rpartition("/")[2]
-        if connector is None or kind not in _PROBED:
+        kind = incident_kind(row["fingerprint"])
+        if connector is None or row["fingerprint"].rpartition(f"{row['credential']}/")[2] != kind:
+            await self._scout(row, actor)
             return
-        try:
-            async with asyncio.timeout(20):
-                await connector.probe()
-        except (StepError, TimeoutError, OSError) as error:
-            gap = _gap(row, row["as_of"])
-            await rows.missed(self._database, row["id"], gap, _said(error))
-            return
-        if row["scope"] == "system" or kind != "outage":
+        question = (
+            getattr(connector, "check", connector.probe) if kind == "auth" else (connector.probe)
+        )
+        error = await asked(question)
+        if error is not None and kind == "outage":
+            await rows.missed(self._database, row["id"], _gap(row), error.message)
+        elif error is not None:
+            await rows.later(self._database, row["id"], _REFUSED if kind == "auth" else _gap(row))
+        elif kind == "outage" and row["scope"] == "operation":
+            await rows.narrowed(self._database, row["id"], _LATER)
+        else:
             await self._heal(row, actor)
+
+    async def _scout(self, row: Row, actor: Actor) -> None:
+        """Where a probe says nothing, the step that has waited longest tries, uncounted."""
+        await rows.later(self._database, row["id"], _LATER)
+        members = await rows.members(self._database, row["id"])
+        if not any(is_trying(each) for each in members):
+            await self._first(row, members, actor)
 
     async def _heal(self, row: Row, actor: Actor) -> None:
         """The probe answered: one step goes first."""
         members = await rows.members(self._database, row["id"])
-        lead = next(
-            (m for m in members if (m["run_id"], m["key"]) == (row["lead_run"], row["lead_key"])),
-            members[0] if members else None,
-        )
-        if lead is None:
-            return
-        if lead["state"] == "attempting":
-            return
-        await self._again(lead["run_id"], lead["key"], actor)
-        await rows.healing(self._database, row["id"], lead["run_id"], lead["key"])
+        lead = [each for each in members if _is_lead(row, each)]
+        await self._first(row, [*lead, *members], actor)
 
-    async def _follow_lead(self, row: Row, members: list[Row], actor: Actor) -> None:
-        lead = next(
-            (m for m in members if (m["run_id"], m["key"]) == (row["lead_run"], row["lead_key"])),
-            None,
-        )
-        if lead is None:
-            await self._after_lead(row, members, actor)
-        elif lead["state"] != "attempting" and not (lead["detail"] or {}).get("early"):
-            gap = min(_SOON * 2 ** min(row["probe_misses"], 4), _SELDOM)
-            await rows.missed(self._database, row["id"], gap, "the lead step failed again")
+    async def _first(self, row: Row, members: Sequence[Row], actor: Actor) -> None:
+        for member in members:
+            if member["state"] == "attempting":
+                return
+            if await self._healing.may_go_on(member, row["as_of"]):
+                if await self._again(member["run_id"], member["key"], actor):
+                    await rows.healing(self._database, row["id"], member["run_id"], member["key"])
+                return
+        if members:  # nobody may go on without a word of a person: all of them are asked
+            await rows.healed(self._database, row["id"], "probe")
 
-    async def _after_lead(self, row: Row, members: list[Row], actor: Actor) -> None:
+    async def _follow_lead(self, row: Row, members: list[Row]) -> None:
+        lead = next((each for each in members if _is_lead(row, each)), None)
+        if lead is None:
+            await self._after_lead(row, members)
+        elif not is_trying(lead):
+            gap = min(_SOON * 2 ** min(row["flaps"], 4), _SELDOM)
+            gap = gap if row["scope"] == "system" else max(gap, _LATER)
+            error = (lead["detail"] or {}).get("message") or "the lead step failed again"
+            await rows.flapped(self._database, row["id"], gap, error)
+
+    async def _after_lead(self, row: Row, members: list[Row]) -> None:
         """The lead step is no member any more: if it succeeded, the cause is gone for all."""
-        if await rows.lead_succeeded(self._database, row["lead_run"], row["lead_key"]):
-            await rows.healed(self._database, row["id"])
-            await self._wake(members, actor)
+        run, key = row["lead_run"], row["lead_key"]
+        if await rows.last_outcome(self._database, run, key) == "step.succeeded":
+            by = "probe" if row["state"] == "healing" else await self._brought(run, key)
+            await rows.healed(self._database, row["id"], by)
         else:
             first = members[0]
             await rows.new_lead(self._database, row["id"], first["run_id"], first["key"])
 
-    async def _wake(self, members: list[Row], actor: Actor) -> None:
-        for member in members:
-            if member["state"] != "attempting" and not (member["detail"] or {}).get("early"):
-                await self._again(member["run_id"], member["key"], actor)
+    async def _brought(self, run: UUID, key: str, source: Connection | None = None) -> str:
+        """What made a step's last attempt: a person, the probe, or its own schedule."""
+        found = await rows.last_retried_by(source or self._database, run, key)
+        return found or "schedule"
 
-    async def _again(self, run: UUID, key: str, actor: Actor) -> None:
+    # --- going on ---------------------------------------------------------------------------
+
+    async def _wake(self, row: Row, members: list[Row], actor: Actor) -> None:
+        """Let the others go on, as many at a time as the system lets through."""
+        failing = next((each for each in members if failed_since(each, row["healed_at"])), None)
+        if failing is not None:
+            gap = min(_SOON * 2 ** min(row["flaps"], 4), _SELDOM)
+            error = failing["detail"].get("message") or "steps fail again"
+            await rows.relapsed(self._database, row["id"], gap, error)
+            return
+        for member in await self._healing.next_of(row, members):
+            await self._again(member["run_id"], member["key"], actor)
+
+    async def _again(self, run: UUID, key: str, actor: Actor) -> bool:
+        """Let a step try once more, uncounted; False if somebody else has moved it meanwhile."""
         try:
             await commands.retry(self._operating, run, key, actor=actor, by="probe")
         except (NotWaiting, NotFound):
-            return  # somebody else has moved it meanwhile
+            return False
+        return True
+
+    # --- telling ----------------------------------------------------------------------------
+
+    async def _tell(self, row: Row, members: list[Row], actor: Actor) -> None:
+        """Tell the incident's run who waits now, at most once a minute."""
+        names = sorted(f"{each['run_id']}/{each['key']}" for each in members)
+        who = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+        is_early = row["told_at"] is not None and row["as_of"] - row["told_at"] < _TELL_GAP
+        if who == row["told"] or is_early or row["state"] == "healed":
+            return
+        waiting = {each["run_id"]: each["subject"] for each in members}
+        news = ticketing.News(
+            kind="waiting",
+            at=row["as_of"],
+            runs=tuple(reference("run", run) for run in waiting),
+        )
+        try:
+            await self._send(row, news, f"waiting/{who}/{row['told_at']}", actor)
+        except InvalidInput:
+            return  # another worker has told it a moment before
+        await rows.told(self._database, row["id"], who)
+
+    async def _send(self, row: Row, news: ticketing.News, what: str, actor: Actor) -> None:
+        incident = reference("inc", row["id"])
+        await self._messages.send(
+            Message(
+                name=ticketing.NEWS.name,
+                match=incident,
+                payload=ticketing.as_message(news),
+                source="newel",
+                event_id=f"{incident}/{what}",
+            ),
+            actor,
+        )
 
     async def _close(self, row: Row, actor: Actor) -> None:
         async with self._database.transaction() as connection:
             current = await rows.locked(connection, row["id"])
             if current is None or await rows.members_in(connection, row["id"]):
                 return
-            await self._closed(connection, current, actor)
+            by, held_up = await self._closed(connection, current, actor)
+        self._secrets.pop(row["id"], None)
         if row["run_id"] is not None:
-            incident = reference("inc", row["id"])
-            minutes = int((row["as_of"] - row["opened_at"]).total_seconds() // 60)
-            await self._messages.send(
-                Message(
-                    name=ticketing.HEALED.name,
-                    match=incident,
-                    payload=ticketing.healed_payload(at=row["as_of"], minutes=minutes),
-                    source="newel",
-                    event_id=f"healed/{incident}",
-                ),
-                actor,
+            news = ticketing.News(
+                kind="over",
+                at=row["as_of"],
+                healed_at=(row["healed_at"] or row["as_of"]) if by != "person" else None,
+                minutes=int((row["as_of"] - row["opened_at"]).total_seconds() // 60),
+                held_up=held_up,
             )
+            await self._send(row, news, "over", actor)
 
-    async def _closed(self, connection: Connection, row: Row, actor: Actor) -> None:
+    async def _closed(self, connection: Connection, row: Row, actor: Actor) -> tuple[str, int]:
         attached = await rows.attached(connection, row["id"], row["system"])
+        by = row["healed_by"] or await self._ended_by(connection, row["lead_run"], row["lead_key"])
         change = Change(run=row["lead_run"], from_seq=0, is_aside=True)
         fact = facts.IncidentClosed(
-            incident=reference("inc", row["id"]), runs=attached, healed_by="probe"
+            incident=reference("inc", row["id"]), runs=attached, healed_by=by
         )
         change.beside.append(
             Beside(f"system/{row['system']}", fact, row["as_of"], actor, row["system"])
         )
         await with_streams(connection, change, self._ids.event_id)
-        await rows.closed(connection, row["id"])
+        await rows.closed(connection, row["id"], by)
         await apply(connection, [change])
+        return by, attached
+
+    async def _ended_by(self, connection: Connection, run: UUID, key: str) -> Any:  # Any: literal
+        """What ended an incident that never was seen to heal: its last step says."""
+        if await rows.last_outcome(connection, run, key) == "step.succeeded":
+            return await self._brought(run, key, connection)
+        return "person"
 
     async def park_poisoned(self, host: Any, run: UUID, why: Exception) -> None:  # Any: the worker
         """Park a run that cannot be read, or whose Change the server cannot take; with the reason.
@@ -319,16 +454,16 @@ def _uuid(value: Any) -> UUID:  # Any: a UUID or its text
     return value if isinstance(value, UUID) else UUID(value)
 
 
+def _is_lead(row: Row, member: Row) -> bool:
+    return (member["run_id"], member["key"]) == (row["lead_run"], row["lead_key"])
+
+
 def _is_member(run: UUID, key: str, members: list[Row]) -> bool:
     return any((member["run_id"], member["key"]) == (run, key) for member in members)
 
 
-def _gap(row: Row, now: datetime) -> timedelta:
+def _gap(row: Row) -> timedelta:
     escalated: datetime | None = row["escalated_at"]
-    if escalated is None or now - escalated < timedelta(hours=1):
-        return _SOON
-    return _LATER if now - escalated < timedelta(hours=24) else _SELDOM
-
-
-def _said(error: BaseException) -> str:
-    return error.message if isinstance(error, StepError) else type(error).__name__
+    if escalated is None or row["as_of"] - escalated < timedelta(hours=1):
+        return _URGENT if row["is_urgent"] else _SOON
+    return _LATER if row["as_of"] - escalated < timedelta(hours=24) else _SELDOM

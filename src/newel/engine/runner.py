@@ -65,6 +65,7 @@ class Circuit:
     lead_run: UUID
     lead_key: str
     is_open: bool
+    last_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,9 @@ I/O; what they need to know of incidents was read before (`IncidentView`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
-from uuid import UUID
 
 import orjson
 
@@ -19,14 +17,18 @@ from newel.base.errors import OutcomeUnknown, StepError
 from newel.base.errors import StepFailed as GivenUp
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
-from newel.domain.change import Change, Intent
-from newel.domain.failures import PARKING, incident_fingerprint
-from newel.domain.retry import Retry, begun, next_round
+from newel.domain.change import Intent
+from newel.domain.failures import (
+    PARKING,
+    USES_ROUNDS,
+)
+from newel.domain.retry import begun, next_round
 from newel.domain.transitions import MAX_CRASHES, Park, Repeat, after_error, after_unclear
 from newel.domain.values import Call, Effect
 from newel.engine import granting
 from newel.engine.branches import Ready
 from newel.engine.history import Recorded
+from newel.engine.joining import IncidentView, doubt_policy, escalate, join, policy_of, watch
 from newel.engine.outcomes import answer, answer_payload
 from newel.engine.runner import Runner
 from newel.flow.act import StepAct
@@ -34,6 +36,7 @@ from newel.store.riding import Ride
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TURN: Final = timedelta(seconds=1)
+_COUNTED: Final = USES_ROUNDS | {OutcomeUnknown.failure_class}
 _UNCALLED: Final = timedelta(seconds=30)
 PLACE: Final = "place"
 """Why a step rests that waits for its turn at a system."""
@@ -70,29 +73,10 @@ class Finished:
             self.ride.abandon()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentView:
-    """The open incident of a failure's fingerprint, as it was just read; `row` is None if there
-    is none. escalate: makes the Change that starts the incident's run, for a first escalation.
-    """
-
-    fingerprint: str
-    row: dict[str, Any] | None
-    title: str
-    owner: str
-    escalate: Callable[[dict[str, Any]], Change]
-
-
-def policy_of(run: Runner, act: StepAct[Any]) -> Retry:
-    """The retry profile in force: the step's, else the process's, else the engine's."""
-    return act.step.options.retry or run.process.retry or run.host.retry
-
-
-def doubt_policy(act: StepAct[Any]) -> Literal["verify", "repeat", "ask"]:
-    """How an outcome that is not known is resolved; that of a transaction always is."""
-    if act.step.options.transactional:
-        return "repeat"
-    return "verify" if act.step.verify is not None else act.step.options.in_doubt
+def _settle_times(act: StepAct[Any]) -> tuple[timedelta, ...]:
+    """When what an operation makes is expected to be visible, as its connector declares it."""
+    declared = cast("tuple[float, ...]", act.step.options.facts.get("settle", ()))
+    return tuple(timedelta(seconds=each) for each in declared if each > 0)
 
 
 def arrive(run: Runner, key: str, act: StepAct[Any]) -> None:
@@ -336,6 +320,7 @@ def _fail(
             now=now,
             seed=f"{run.id}/{opened.key}",
             in_doubt=doubt_policy(act),
+            settle=_settle_times(act),
         )
         _note_failure(run, opened, done.error, done, following)
         if following.trouble.doubt == "lost_answer" and before.doubt is None:
@@ -348,11 +333,14 @@ def _fail(
     if isinstance(following, Repeat):
         if following.round_failed:
             _note_round(run, opened, following.at, attempts=attempts)
-            _watch(run, opened, view)
+            watch(run, opened, view)
         _rest(run, opened, following.at)
         return
     if following.round_failed:
         _note_round(run, opened, None, attempts=attempts)
+    if before.early is not None and following.reason == "outage" and opened.incident_id is not None:
+        _park(run, opened, following.reason, None, stays=True)
+        return
     if following.rounds_used and act.step.options.exhausted == "fail":
         said = (opened.trouble.message or "",)
         _answer(run, opened, GivenUp(key=opened.key, failures=said), done, cause="given_up")
@@ -366,7 +354,13 @@ def _note_failure(
     again = following.at if isinstance(following, Repeat) else None
     # the code of a step is no personal data; its message may be, so it travels sealed
     payload = run.sealer.seal(
-        orjson.dumps({"message": error.message, "calls": [call_facts(call) for call in done.calls]})
+        orjson.dumps(
+            {
+                "message": error.message,
+                "calls": [call_facts(call) for call in done.calls],
+                **_attempt_facts(run, opened, error, done),
+            }
+        )
     )
     _note(
         run,
@@ -380,6 +374,39 @@ def _note_failure(
         payload=payload,
     )
     run.history.ended(opened.key, run.moment)
+
+
+def _attempt_facts(
+    run: Runner, opened: OpenAct, error: StepError, done: Finished
+) -> dict[str, object]:
+    """Where an attempt stood in the schedule, and how it ended (product document, §5.2 no. 4)."""
+    before = opened.trouble
+    progress = before.progress or begun(done.began_at)
+    return {
+        "series": progress.series,
+        "round": progress.round,
+        "slot": progress.slot,
+        "cause": _cause(opened),
+        "counted": before.early is None and error.failure_class in _COUNTED,
+        "started_at": done.began_at,
+        "ended_at": run.moment,
+        "class": error.failure_class,
+        "status": error.status,
+        "provider_request_id": error.request_id,
+    }
+
+
+def _cause(opened: OpenAct) -> str:
+    """Why an attempt was made."""
+    trouble = opened.trouble
+    if trouble.early is not None:
+        return "early"
+    if trouble.doubt == "crash":
+        return "takeover"
+    progress = trouble.progress
+    if progress is not None and progress.series > 1 and (progress.round, progress.slot) == (1, 0):
+        return "operator"
+    return "schedule"
 
 
 def call_facts(call: Call) -> dict[str, object]:
@@ -399,7 +426,14 @@ def _class(name: str) -> facts.FailureClass:
     return cast("facts.FailureClass", name)  # the names are those of base.errors; leaves check them
 
 
-def _note_round(run: Runner, opened: OpenAct, next_at: datetime | None, *, attempts: int) -> None:
+def _note_round(
+    run: Runner,
+    opened: OpenAct,
+    next_at: datetime | None,
+    *,
+    attempts: int,
+    payload: bytes | None = None,
+) -> None:
     _note(
         run,
         opened,
@@ -408,6 +442,7 @@ def _note_round(run: Runner, opened: OpenAct, next_at: datetime | None, *, attem
             attempts=attempts,
             next_round_at=next_at,
         ),
+        payload=payload,
     )
 
 
@@ -417,8 +452,32 @@ def _rest(run: Runner, opened: OpenAct, at: datetime) -> None:
     run.change.also("open_act", opened.row(run.id))
 
 
-def _park(run: Runner, opened: OpenAct, reason: str, view: IncidentView | None) -> None:
-    incident = _escalate(run, opened, view)
+def _park(
+    run: Runner,
+    opened: OpenAct,
+    reason: str,
+    view: IncidentView | None,
+    *,
+    stays: bool = False,
+) -> None:
+    """Put a step down until somebody or something frees it.
+
+    stays: with the incident that it waits for already; else with that of its own cause, if any.
+    """
+    act = run.acts.get(opened.key)
+    if isinstance(act, StepAct):
+        opened.trouble = replace(
+            opened.trouble,
+            # A step that was only tried once more in between has been parked all the time.
+            parked_at=opened.trouble.parked_at or run.moment,
+            is_urgent=policy_of(run, act).is_urgent,
+            asks=act.step.options.on_heal == "ask",
+        )
+    incident: str | None
+    if stays and opened.incident_id is not None:
+        incident = reference("inc", opened.incident_id)
+    else:
+        incident = escalate(run, opened, view)
     opened.state = "parked"
     opened.reason = reason
     opened.owner = _owner(run, opened, view)
@@ -443,89 +502,6 @@ def _owner(run: Runner, opened: OpenAct, view: IncidentView | None) -> str:
     return view.owner if view is not None and addressee == "it" else addressee
 
 
-# --- incidents ------------------------------------------------------------------------------
-
-
-def fingerprint_of(run: Runner, act: StepAct[Any], opened: OpenAct, error: StepError) -> str | None:
-    """The cause that this failure may share with others."""
-    where = f"{run.process.name}:{run.version.version}:{act.step.name}"
-    return incident_fingerprint(error, credential=opened.credential, where=where)
-
-
-def _watch(run: Runner, opened: OpenAct, view: IncidentView | None) -> None:
-    """A counted round has failed: open the incident silently, or join the one that is open."""
-    if view is None or opened.incident_id is not None:
-        return
-    if view.row is not None:
-        _join(run, opened, view.row["id"])
-        return
-    row = _incident_row(run, opened, view)
-    _open_incident(run, opened, row)
-
-
-def _escalate(run: Runner, opened: OpenAct, view: IncidentView | None) -> str | None:
-    if view is None:
-        return None
-    row = dict(view.row) if view.row is not None else _incident_row(run, opened, view)
-    if view.row is None:
-        _open_incident(run, opened, row)
-    elif opened.incident_id is None:
-        _join(run, opened, row["id"])
-    if row["state"] == "watching":
-        row |= {
-            "state": "escalated",
-            "escalated_at": run.moment,
-            "last_error": opened.trouble.message,
-        }
-        run.change.rest["incident"] = [row]
-        started = view.escalate(row)
-        row["run_id"] = str(started.run)
-        run.change.together.append(started)
-    return reference("inc", _uuid(row["id"]))
-
-
-def _incident_row(run: Runner, opened: OpenAct, view: IncidentView) -> dict[str, Any]:
-    now = run.moment
-    return {
-        "id": str(run.host.new_uuid()),
-        "fingerprint": view.fingerprint,
-        "system": opened.system or run.process.name,
-        "credential": opened.credential,
-        "scope": "operation",
-        "class": opened.trouble.failure_class or "bug",
-        "title": view.title,
-        "state": "watching",
-        "lead_run": str(run.id),
-        "lead_key": opened.key,
-        "opened_at": now,
-        "probe_at": now if opened.credential is not None else None,
-        "probe_misses": 0,
-        "last_error": opened.trouble.message,
-    }
-
-
-def _open_incident(run: Runner, opened: OpenAct, row: dict[str, Any]) -> None:
-    opened.incident_id = _uuid(row["id"])
-    run.change.also("incident", row)
-    fact = facts.IncidentOpened(
-        incident=reference("inc", opened.incident_id),
-        class_=row["class"],
-        first_run=reference("run", run.id),
-    )
-    run.beside(f"system/{row['system']}", fact, system=row["system"])
-
-
-def _join(run: Runner, opened: OpenAct, incident: Any) -> None:  # Any: UUID or its text
-    opened.incident_id = _uuid(incident)
-    system = opened.system or run.process.name
-    fact = facts.IncidentAttached(
-        incident=reference("inc", opened.incident_id),
-        run=reference("run", run.id),
-        key=opened.key,
-    )
-    run.beside(f"system/{system}", fact, system=system)
-
-
 def _is_held_back(run: Runner, opened: OpenAct, act: StepAct[Any]) -> bool:
     circuit = run.host.circuit(opened.credential)
     if circuit is None or not circuit.is_open or policy_of(run, act).is_urgent:
@@ -543,23 +519,21 @@ def _withhold(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
         progress=progress,
         failed_rounds=opened.trouble.failed_rounds + 1,
         failure_class=opened.trouble.failure_class or "transient",
-        message="the system has an open outage; this round was not tried",
+        message=circuit.last_error or "the system has an open outage",
         failed_at=run.moment,
     )
     if opened.incident_id is None:
-        _join(run, opened, circuit.incident)
+        join(run, opened, circuit.incident)
     following = next_round(progress, policy_of(run, act), run.moment, seed=f"{run.id}/{opened.key}")
     at = getattr(following, "at", None)
-    _note_round(run, opened, at, attempts=0)
+    withheld = {"cause": "withheld", "incident": reference("inc", circuit.incident)}
+    payload = run.sealer.seal(orjson.dumps({**withheld, "message": circuit.last_error}))
+    _note_round(run, opened, at, attempts=0, payload=payload)
     if at is None:
-        _park(run, opened, "outage", None)
+        _park(run, opened, "outage", None, stays=True)
     else:
         opened.trouble = replace(opened.trouble, progress=following.progress)
         _rest(run, opened, at)
-
-
-def _uuid(value: Any) -> UUID:  # Any: a UUID or its text
-    return value if isinstance(value, UUID) else UUID(value)
 
 
 # --- writing --------------------------------------------------------------------------------

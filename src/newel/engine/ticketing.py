@@ -1,73 +1,76 @@
-"""`newel.incident`: the built-in process that opens, comments on and closes an incident's ticket.
+"""`newel.incident`: the built-in process that tells people of an incident until it is over.
 
 From its escalation on an incident is itself a run, started in the transaction that parks the
 first step. Opening the ticket is a step like any other: its intent is durable before the call,
 and in doubt it looks for the ticket by its mark before it makes a second one. That is how there
 is exactly one, whatever crashes in between.
+
+    the channels in turn -> one takes the ticket; the inbox of newel itself always does
+    waiting              -> the runs that wait are linked; a comment when they have doubled
+    no tracker so far    -> now and then the first tracker is tried again ("promoted")
+    over                 -> a comment, and the ticket is closed
+
+The process is ordinary code over the steps of `Chain`: a company that wants another order of
+things registers a process of its own under the same name.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
 
 from newel.audit import catalogue as facts
 from newel.base.codec import codec_of
-from newel.base.ids import parse_reference, reference
+from newel.base.errors import Overdue, StepError, StepFailed, Transient
+from newel.base.ids import parse_reference
+from newel.domain.failures import USES_ROUNDS
 from newel.domain.retry import Retry
 from newel.domain.values import Absent, Found, Unclear
 from newel.engine.runner import Runner
+from newel.engine.wording import Case, Issue, News, case_of
+from newel.flow.act import Act
 from newel.flow.ambient import this_attempt
 from newel.flow.process import Process, process
 from newel.flow.step import step
-from newel.flow.waits import Event
+from newel.flow.waits import Event, timer
+from newel.store import incidents as rows
+from newel.store.database import Database
+
+__all__ = ["NAME", "NEWS", "Case", "Chain", "Channel", "Issue", "News", "Ticketing", "case_of"]
 
 NAME: Final = "newel.incident"
+NEWS: Final = Event("incident-news", News)
+
+_ONE_CHANNEL: Final = Retry(within=timedelta(minutes=5))
+"""So long a channel is tried before the next one is."""
+
 _PERSISTENT: Final = Retry(rounds=96, within=timedelta(hours=24), ratio=1)
-"""A ticket that cannot be opened is tried again every quarter of an hour, for a day."""
+"""What follows a ticket that was opened is tried every quarter of an hour, for a day."""
 
 _SETTLED: Final = timedelta(seconds=60)
 """After this long a search that finds no ticket is believed: search indexes lag behind."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """What the ticket tells: no names, no addresses, opaque references only."""
-
-    incident: str
-    system: str
-    title: str
-    body: str
-    first_run: str
+_SWEEP: Final = timedelta(minutes=10)
+_QUIET: Final = timedelta(minutes=10)
+_AGAIN: Final = (timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=2))
+_GOES_ON: Final = USES_ROUNDS | {"throttled", "outcome-unknown", "already-done"}
+_REMEMBERED: Final = timedelta(hours=24)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Issue:
-    """The ticket that was opened: channel, key in the tracker, where people open it."""
+class Channel(Protocol):
+    """A place where people are told; every method is safe to repeat.
 
-    channel: str
-    key: str
-    url: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Healed:
-    """The cause is gone: when, and after how many minutes."""
-
-    at: datetime
-    minutes: int
-
-
-HEALED: Final = Event("healed", Healed)
-
-
-class Desk(Protocol):
-    """A tracker, as the built-in process uses it; every method is safe to repeat."""
+    channel: its name. credential: whose outages it shares; "" if it cannot have any.
+    is_tracker: whether what it makes is a ticket that people work on, and close.
+    """
 
     credential: str
     channel: str
+    is_tracker: bool
 
     async def find(self, case: Case) -> Issue | None:
         """Give the issue of an incident."""
@@ -75,6 +78,10 @@ class Desk(Protocol):
 
     async def open(self, case: Case) -> Issue:
         """Open the issue, or find that it is open."""
+        ...
+
+    async def attach(self, issue: Issue, runs: Sequence[str]) -> None:
+        """Link runs that wait to the issue."""
         ...
 
     async def comment(self, issue: Issue, key: str, text: str) -> None:
@@ -85,144 +92,265 @@ class Desk(Protocol):
         """Close the issue."""
         ...
 
+    async def reopen(self, issue: Issue) -> None:
+        """Open an issue again that was closed."""
+        ...
+
+    async def sweep(self, case: Case, issue: Issue) -> int:
+        """Close what else carries the incident's mark; answers with how many there were."""
+        ...
+
+
+class Chain:
+    """The channels in turn, as steps: what a process that tells people is made of."""
+
+    def __init__(self, channels: Sequence[Channel], busy: Callable[..., Any] | None = None) -> None:
+        """Take the channels, the first asked first.
+
+        busy: says which credentials have an open incident of their own.
+        """
+        self.names = tuple(each.channel for each in channels)
+        self._channels = {each.channel: each for each in channels}
+        self.trackers = tuple(each.channel for each in channels if each.is_tracker)
+        self._busy = busy
+        self._make()
+
+    def at(self, issue: Issue) -> Channel:
+        """The channel of an issue."""
+        return self._channels[issue.channel]
+
+    def _make(self) -> None:
+        """Make the steps; they have no address but the chain's, so each is a closure over it."""
+
+        async def look(case: Case, channel: str) -> Found[Issue] | Absent | Unclear:
+            issue = await self._channels[channel].find(case)
+            if issue is not None:
+                return Found(issue)
+            info = this_attempt()
+            is_early = info.began_at - info.intended_at < _SETTLED
+            return Unclear("the search may lag behind") if is_early else Absent()
+
+        @step(in_doubt="repeat")
+        async def reachable() -> tuple[str, ...]:
+            """Say which channels have no outage of their own; read when people must be told."""
+            named = {name: each.credential for name, each in self._channels.items()}
+            busy: set[str] = set() if self._busy is None else await self._busy([*named.values()])
+            return tuple(name for name, credential in named.items() if credential not in busy)
+
+        @step(verify=look, retry=_ONE_CHANNEL, exhausted="fail")
+        async def ticket(case: Case, channel: str) -> Issue:
+            """Tell people of the incident through one channel."""
+            async with _answering():
+                issue = await self._channels[channel].open(case)
+            return replace(issue, is_doubtful=this_attempt().follows_doubt)
+
+        @step(in_doubt="repeat", retry=_ONE_CHANNEL, exhausted="fail")
+        async def again(case: Case, issue: Issue) -> Issue:
+            """Open the ticket of the last time again: the same cause within a day."""
+            async with _answering():
+                await self.at(issue).reopen(issue)
+                await self.at(issue).comment(issue, f"again/{case.incident}", case.body)
+            return issue
+
+        @step(in_doubt="repeat", retry=_ONE_CHANNEL, exhausted="fail")
+        async def attach(issue: Issue, runs: tuple[str, ...]) -> None:
+            """Link the runs that wait."""
+            async with _answering():
+                await self.at(issue).attach(issue, runs)
+
+        @step(in_doubt="repeat", retry=_ONE_CHANNEL, exhausted="fail")
+        async def remark(issue: Issue, key: str, text: str) -> None:
+            """Tell those who watch the ticket what has changed."""
+            async with _answering():
+                await self.at(issue).comment(issue, key, text)
+
+        @step(in_doubt="repeat", retry=_PERSISTENT)
+        async def comment(issue: Issue, key: str, text: str) -> None:
+            """Tell those who watch the ticket that it is over."""
+            await self.at(issue).comment(issue, key, text)
+
+        @step(in_doubt="repeat", retry=_PERSISTENT)
+        async def close(issue: Issue) -> Issue:
+            """Close the ticket."""
+            await self.at(issue).close(issue)
+            return replace(issue, is_closed=True)
+
+        @step(in_doubt="repeat", retry=_ONE_CHANNEL, exhausted="fail")
+        async def sweep(case: Case, issue: Issue) -> int:
+            """Close what a lost answer may have left beside the ticket."""
+            async with _answering():
+                return await self.at(issue).sweep(case, issue)
+
+        self.reachable, self.ticket, self.again = reachable, ticket, again
+        self.attach, self.remark, self.sweep = attach, remark, sweep
+        self.comment, self.close = comment, close
+
+
+@contextlib.asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
+    """Treat a channel that refuses like one that does not answer: the next one is asked then."""
+    try:
+        yield
+    except StepError as error:
+        if error.failure_class in _GOES_ON:
+            raise
+        raise Transient(error.message, status=error.status, code=error.code) from error
+
 
 class Ticketing:
-    """The built-in process over the company's tracker, and what its outcomes write."""
+    """The process that tells people, and what its outcomes write."""
 
-    def __init__(self, desk: Desk | None) -> None:
-        """Take the tracker; without one an incident shows in the console only."""
+    def __init__(
+        self,
+        channels: Sequence[Channel],
+        *,
+        database: Database | None = None,
+        own: Process[..., Any] | None = None,  # Any: the company's own may return what it likes
+    ) -> None:
+        """Take the channels; own: the company's process instead of the built-in one."""
         self.version = 1
-        self.process: Process[[Case], Issue | None] = _incident(desk)
+        self._database = database
+
+        async def busy(credentials: list[str]) -> set[str]:
+            assert database is not None, "only a deployment has incidents"
+            return await rows.busy(database, credentials)
+
+        self.chain = Chain(channels, None if database is None else busy)
+        self.process: Process[..., Any] = own or telling(self.chain)  # Any: as above
+
+    async def before(self, fingerprint: str, now: datetime) -> Issue | None:
+        """The ticket of the same cause, if it was closed within the last day."""
+        assert self._database is not None, "only a deployment has incidents"
+        row = await rows.ticket_before(self._database, fingerprint, now - _REMEMBERED)
+        if row is None or row["channel"] not in self.chain.trackers:
+            return None
+        return Issue(channel=row["channel"], key=row["external_key"], url=row["url"] or "")
 
     def on_outcome(self, run: Runner, key: str, value: object) -> None:
         """Write the ticket's row and tell the system's stream, with the outcome that made it."""
-        if isinstance(value, Issue) and key.startswith("ticket"):
-            case = run.process.loaded(run.history.arguments)["case"]
-            assert isinstance(case, Case), "the built-in process has one input"
-            self._opened(run, case, value)
-        elif key == "close" and (issue := _issue_of(run)) is not None:
-            case = run.process.loaded(run.history.arguments)["case"]
-            assert isinstance(case, Case), "the built-in process has one input"
-            run.change.also("ticket", _row(run, case, issue, state="closed"))
+        case = run.process.loaded(run.history.arguments).get("case")
+        if not isinstance(case, Case):
+            return
+        if isinstance(value, StepFailed) and key.startswith("ticket["):
+            self._failed(run, case, key)
+        elif isinstance(value, Issue):
+            run.change.also("ticket", _row(run, case, value))
+            if not value.is_closed:
+                self._ticketed(run, case, value)
 
-    def _opened(self, run: Runner, case: Case, issue: Issue) -> None:
-        run.change.also("ticket", _row(run, case, issue, state="open"))
+    def _ticketed(self, run: Runner, case: Case, issue: Issue) -> None:
+        is_first = issue.channel == self.chain.names[:1][0]
         fact = facts.IncidentTicketed(
             incident=case.incident,
             tracker=issue.channel,
             ticket=issue.key,
-            channel="first",
+            channel="first" if is_first else "fallback",
             marker=case.incident,
         )
         run.beside(f"system/{case.system}", fact, system=case.system)
 
-
-def _row(run: Runner, case: Case, issue: Issue, *, state: str) -> dict[str, Any]:
-    return {
-        "incident_id": str(parse_reference(case.incident)[1]),
-        "channel": issue.channel,
-        "external_key": issue.key,
-        "url": issue.url,
-        "state": state,
-        "run_id": str(run.id),
-        "recorded_at": run.moment,
-    }
+    def _failed(self, run: Runner, case: Case, key: str) -> None:
+        act = run.acts[key]
+        channel: str = act.args[1]  # type: ignore[attr-defined]  # a step's act
+        fact = facts.IncidentTicketFailed(
+            incident=case.incident, tracker=channel, class_="transient"
+        )
+        run.beside(f"system/{case.system}", fact, system=case.system)
 
 
-def _issue_of(run: Runner) -> Issue | None:
-    act = run.acts.get("close")
-    issue = None if act is None else act.args[0]  # type: ignore[attr-defined]  # a step's act
-    return issue if isinstance(issue, Issue) else None
+def telling(chain: Chain) -> Process[[Case], Issue]:
+    """Make the built-in process over a chain."""
 
+    async def opened(case: Case) -> Issue:
+        """Tell people through the first channel that takes it; the inbox always does."""
+        if case.before is not None:
+            try:
+                return await chain.again(case, case.before)
+            except StepFailed:
+                pass
+        for channel in await chain.reachable():
+            try:
+                return await chain.ticket[channel](case, channel)
+            except StepFailed:
+                continue
+        return await chain.ticket[chain.names[-1]](case, chain.names[-1])
 
-def _incident(desk: Desk | None) -> Process[[Case], Issue | None]:
-    if desk is None:
-
-        @process(name=NAME, title="Incident", owner="it", subject=None)
-        async def untracked(case: Case) -> Issue | None:
-            """Wait for the end of an incident that no tracker was told of."""
-            await HEALED.wait(match=case.incident)
-            return None
-
-        return untracked
-
-    async def look(case: Case) -> Found[Issue] | Absent | Unclear:
-        issue = await desk.find(case)
-        if issue is not None:
-            return Found(issue)
-        info = this_attempt()
-        is_early = info.began_at - info.intended_at < _SETTLED
-        return Unclear("the search may lag behind") if is_early else Absent()
-
-    @step(verify=look, retry=_PERSISTENT, system=desk.credential.partition(":")[0])
-    async def ticket(case: Case) -> Issue:
-        """Open the incident's ticket."""
-        return await desk.open(case)
-
-    @step(in_doubt="repeat", retry=_PERSISTENT)
-    async def comment(issue: Issue, text: str) -> None:
-        """Tell the ticket that the system has healed."""
-        await desk.comment(issue, "healed", text)
-
-    @step(in_doubt="repeat", retry=_PERSISTENT)
-    async def close(issue: Issue) -> None:
-        """Close the ticket."""
-        await desk.close(issue)
+    async def promoted(case: Case, issue: Issue) -> Issue:
+        """Try the first tracker again; the incident keeps what it has until that answers."""
+        able = await chain.reachable()
+        for channel in chain.trackers[:1]:
+            if channel not in able:
+                continue
+            try:
+                found = await chain.ticket[channel](case, channel)
+            except StepFailed:
+                continue
+            await _quietly(
+                chain.remark(issue, "promoted", f"The ticket is {found.key}: {found.url}")
+            )
+            return found
+        return issue
 
     @process(name=NAME, title="Incident", owner="it", subject=None)
-    async def incident(case: Case) -> Issue | None:
-        """Open one ticket, wait for the end of the incident, comment on it and close it."""
-        issue = await ticket[desk.channel](case)
-        healed = await HEALED.wait(match=case.incident)
-        await comment(
-            issue,
-            f"{case.system} healed at {healed.at:%Y-%m-%d %H:%M} UTC after {healed.minutes} "
-            "minutes. What was parked has gone on by itself.",
-        )
-        await close(issue)
-        return issue
+    async def incident(case: Case) -> Issue:
+        """Tell people of an incident, keep the ticket up to date, and close it when it is over."""
+        issue = await opened(case)
+        if issue.is_doubtful:
+            await timer("before-sweep", after=_SWEEP)
+            await _quietly(chain.sweep(case, issue))
+        first = issue
+        linked: set[str] = set()
+        told, quiet_until, turn = 0, case.at, 0  # told of: those that are linked at first
+        while True:
+            wants_tracker = issue.channel not in chain.trackers and bool(chain.trackers)
+            try:
+                within = _AGAIN[min(turn, len(_AGAIN) - 1)] if wants_tracker else None
+                news = await NEWS.wait(match=case.incident, within=within)
+            except Overdue:
+                turn += 1
+                issue = await promoted(case, issue)
+                if issue != first and linked:
+                    await _quietly(chain.attach(issue, tuple(sorted(linked))))
+                continue
+            if news.kind == "over":
+                break
+            if new := tuple(run for run in news.runs if run not in linked):
+                await _quietly(chain.attach(issue, new))
+                linked.update(new)
+            if told == 0:
+                told = len(linked)
+            elif len(linked) >= 2 * told and news.at >= quiet_until:
+                told, quiet_until = len(linked), news.at + _QUIET
+                text = f"{len(news.runs)} runs wait for this now."
+                await _quietly(chain.remark(issue, f"waiting-{told}", text))
+        await chain.comment(issue, f"over/{case.incident}", news.ending())
+        closed = await chain.close(issue)
+        if first != issue:
+            await chain.close(first)
+        return closed
 
     return incident
 
 
-def healed_payload(*, at: datetime, minutes: int) -> bytes:
-    """The message that ends an incident's run."""
-    return codec_of(Healed).dump(Healed(at=at, minutes=minutes))
+async def _quietly(act: Act[Any]) -> None:  # Any: what comes of it is not needed
+    """Do what may be missing from a ticket: that it fails must not keep the ticket from closing."""
+    with contextlib.suppress(StepFailed):
+        await act
 
 
-_KINDS: Final = {
-    "transient": "no answer",
-    "not-ready": "not ready",
-    "throttled": "too many calls",
-    "auth-failed": "credential refused",
-    "forbidden": "permission missing",
-    "no-capacity": "no free seat",
-    "contract-drift": "its answer has changed",
-    "outcome-unknown": "no answer",
-    "bug": "fault in our code",
-}
+def as_message(news: News) -> bytes:
+    """The message that brings news to an incident's run."""
+    return codec_of(News).dump(news)
 
 
-def case_of(incident: dict[str, Any], *, at: datetime) -> Case:
-    """What the ticket of an incident says, in plain words."""
-    since: datetime = incident["opened_at"]
-    what = _KINDS.get(incident["class"], incident["class"])
-    run = reference("run", _uuid(incident["lead_run"]))
-    return Case(
-        incident=reference("inc", _uuid(incident["id"])),
-        system=incident["system"],
-        title=f"[newel] {incident['system']}: {what} since {since:%Y-%m-%d %H:%M} UTC",
-        body=(
-            f"{incident['title']}: {what} since {since:%Y-%m-%d %H:%M} UTC. "
-            f"Last said: {incident['last_error'] or 'nothing'}. "
-            f"Retried in rounds until {at:%H:%M} UTC; the step is parked now.\n"
-            f"First run held up: {run}, step {incident['lead_key']}.\n"
-            "All other steps go on. When the system answers again, what is parked goes on by "
-            "itself, and this ticket is commented on and closed."
-        ),
-        first_run=run,
-    )
-
-
-def _uuid(value: Any) -> UUID:  # Any: a UUID or its text
-    return value if isinstance(value, UUID) else UUID(value)
+def _row(run: Runner, case: Case, issue: Issue) -> dict[str, Any]:
+    incident: UUID = parse_reference(case.incident)[1]
+    return {
+        "incident_id": str(incident),
+        "channel": issue.channel,
+        "external_key": issue.key,
+        "url": issue.url,
+        "state": "closed" if issue.is_closed else "open",
+        "run_id": str(run.id),
+        "recorded_at": run.moment,
+    }

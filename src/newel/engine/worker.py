@@ -31,6 +31,7 @@ from newel.engine.committer import Committer
 from newel.engine.enduring import Patience, cared, insisting, told
 from newel.engine.heart import Heart
 from newel.engine.incidents import Incidents
+from newel.engine.joining import IncidentView
 from newel.engine.loading import load, loaded_born
 from newel.engine.messages import Messages
 from newel.engine.notices import Notices
@@ -542,7 +543,7 @@ class Worker:
             with self._parking(run):
                 self._settled(runner, runner.settle())
 
-    async def _view(self, runner: Runner, done: Finished) -> steps.IncidentView | None:
+    async def _view(self, runner: Runner, done: Finished) -> IncidentView | None:
         """The incident of a failure; the database may be gone for a moment."""
         while True:
             try:

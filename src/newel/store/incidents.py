@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -13,9 +14,9 @@ from newel.store.queries import queries
 _SQL: Final = queries("incidents")
 
 
-async def open_by_fingerprint(database: Database, fingerprint: str) -> Row | None:
-    """The open incident of a cause."""
-    return await database.fetchrow(_SQL.open_by_fingerprint, fingerprint)
+async def open_by_fingerprint(database: Database, fingerprints: Sequence[str]) -> Row | None:
+    """The open incident of a cause, the narrower of two."""
+    return await database.fetchrow(_SQL.open_by_fingerprint, list(fingerprints))
 
 
 async def open_incidents(database: Database) -> list[Row]:
@@ -28,9 +29,11 @@ async def locked(connection: Connection, incident: UUID) -> Row | None:
     return await connection.fetchrow(_SQL.locked, incident)
 
 
-async def take_due_probes(database: Database, pause: timedelta) -> list[Row]:
-    """Take the probes that are due; nobody else makes them before `pause` is over."""
-    return await database.fetch(_SQL.take_due_probes, pause)
+async def take_due_probes(
+    database: Database, pause: timedelta, urgent_pause: timedelta
+) -> list[Row]:
+    """Take the probes that are due; nobody else makes them before the pause is over."""
+    return await database.fetch(_SQL.take_due_probes, pause, urgent_pause)
 
 
 async def missed(database: Database, incident: UUID, gap: timedelta, error: str) -> None:
@@ -38,14 +41,44 @@ async def missed(database: Database, incident: UUID, gap: timedelta, error: str)
     await database.execute(_SQL.missed, incident, gap, error)
 
 
+async def narrowed(database: Database, incident: UUID, gap: timedelta) -> None:
+    """Note that only one operation of the system fails."""
+    await database.execute(_SQL.narrowed, incident, gap)
+
+
+async def later(database: Database, incident: UUID, gap: timedelta) -> None:
+    """Look again after `gap`."""
+    await database.execute(_SQL.later, incident, gap)
+
+
+async def looked_at_once(database: Database, incident: UUID) -> None:
+    """Look again now."""
+    await database.execute(_SQL.looked_at_once, incident)
+
+
+async def hurried(database: Database, incident: UUID) -> None:
+    """Look more often from now on."""
+    await database.execute(_SQL.hurried, incident)
+
+
 async def healing(database: Database, incident: UUID, lead_run: UUID, lead_key: str) -> None:
     """Note that the probe answered and that this step goes first."""
     await database.execute(_SQL.healing, incident, lead_run, lead_key)
 
 
-async def healed(database: Database, incident: UUID) -> None:
-    """Note that the lead step succeeded."""
-    await database.execute(_SQL.healed, incident)
+async def flapped(database: Database, incident: UUID, gap: timedelta, error: str) -> None:
+    """Note that the step that went first has failed."""
+    await database.execute(_SQL.flapped, incident, gap, error)
+
+
+async def healed(database: Database, incident: UUID, by: str) -> None:
+    """Note that the lead step succeeded, and what made it be tried."""
+    await database.execute(_SQL.healed, incident, by)
+
+
+async def relapsed(database: Database, incident: UUID, gap: timedelta, error: str) -> None:
+    """Note that steps fail again before all have gone on."""
+    await database.execute(_SQL.relapsed, incident, gap, error)
 
 
 async def new_lead(database: Database, incident: UUID, lead_run: UUID, lead_key: str) -> None:
@@ -53,13 +86,13 @@ async def new_lead(database: Database, incident: UUID, lead_run: UUID, lead_key:
     await database.execute(_SQL.new_lead, incident, lead_run, lead_key)
 
 
-async def closed(connection: Connection, incident: UUID) -> None:
+async def closed(connection: Connection, incident: UUID, by: str) -> None:
     """Close an incident, in the transaction that tells of it."""
-    await connection.execute(_SQL.closed, incident)
+    await connection.execute(_SQL.closed, incident, by)
 
 
 async def members(database: Database, incident: UUID) -> list[Row]:
-    """The open steps that an incident holds up, oldest first."""
+    """The open steps that an incident holds up, in the order in which they go on."""
     return await database.fetch(_SQL.members, incident)
 
 
@@ -68,9 +101,16 @@ async def members_in(connection: Connection, incident: UUID) -> list[Row]:
     return await connection.fetch(_SQL.members, incident)
 
 
-async def lead_succeeded(database: Database, run: UUID, key: str) -> bool:
-    """Whether the last outcome of a step is a success of its code."""
-    return bool(await database.fetchval(_SQL.lead_succeeded, run, key))
+async def last_outcome(source: Database | Connection, run: UUID, key: str) -> str | None:
+    """How a step ended; None if it has not."""
+    found: str | None = await source.fetchval(_SQL.last_outcome, run, key)
+    return found
+
+
+async def last_retried_by(source: Database | Connection, run: UUID, key: str) -> str | None:
+    """Who asked last that a step be tried again; None if nobody has."""
+    found: str | None = await source.fetchval(_SQL.last_retried_by, run, key)
+    return found
 
 
 async def attached(connection: Connection, incident: UUID, system: str) -> int:
@@ -79,3 +119,26 @@ async def attached(connection: Connection, incident: UUID, system: str) -> int:
         _SQL.attached, reference("inc", incident), f"system/{system}"
     )
     return count
+
+
+async def changed_since(
+    database: Database, run: UUID, subject: UUID | None, moment: datetime
+) -> bool:
+    """Whether a run's input, or whom it is about, was changed after a moment."""
+    return bool(await database.fetchval(_SQL.changed_since, run, subject, moment))
+
+
+async def told(database: Database, incident: UUID, who: str) -> None:
+    """Note that the ticket's run knows who waits."""
+    await database.execute(_SQL.told, incident, who)
+
+
+async def busy(database: Database, credentials: Sequence[str]) -> set[str]:
+    """Which of these credentials have an open incident of their own."""
+    rows = await database.fetch(_SQL.busy, list(credentials))
+    return {row["credential"] for row in rows}
+
+
+async def ticket_before(database: Database, fingerprint: str, moment: datetime) -> Row | None:
+    """The ticket of the same cause that was closed last, if not before the moment."""
+    return await database.fetchrow(_SQL.ticket_before, fingerprint, moment)

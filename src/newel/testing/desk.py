@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from newel.base.errors import Transient
 from newel.engine.ticketing import Case, Issue
 
@@ -14,11 +16,13 @@ class TicketDesk:
     def __init__(self, name: str = "desk") -> None:
         self.credential = f"{name}:1"
         self.channel = name
+        self.is_tracker = True
         self.is_down = False
         self.issues: dict[str, Issue] = {}
         self.opened: list[str] = []
         self.comments: list[str] = []
         self.closed: list[str] = []
+        self.links: dict[str, list[str]] = {}
 
     async def find(self, case: Case) -> Issue | None:
         """Give the issue of an incident."""
@@ -46,6 +50,24 @@ class TicketDesk:
         self._answer()
         if issue.key not in self.closed:
             self.closed.append(issue.key)
+
+    async def attach(self, issue: Issue, runs: Sequence[str]) -> None:
+        """Link runs that wait, each once."""
+        self._answer()
+        known = self.links.setdefault(issue.key, [])
+        known.extend(run for run in runs if run not in known)
+
+    async def reopen(self, issue: Issue) -> None:
+        """Open an issue again that was closed."""
+        self._answer()
+        if issue.key in self.closed:
+            self.closed.remove(issue.key)
+
+    async def sweep(self, case: Case, issue: Issue) -> int:
+        """There is never a second issue of an incident."""
+        del case, issue
+        self._answer()
+        return 0
 
     def _answer(self) -> None:
         if self.is_down:

@@ -34,7 +34,7 @@ from newel.base.errors import NotEnded, NotFound
 from newel.base.ids import parse_reference, reference
 from newel.engine.incidents import Probed
 from newel.engine.messages import Sent
-from newel.engine.ticketing import Desk
+from newel.engine.ticketing import Channel
 from newel.engine.worker import WorkerSettings
 from newel.flow.process import Process, Request
 from newel.flow.reading import sites
@@ -285,7 +285,7 @@ async def running(
     code: Process[..., Any] | Sequence[Process[..., Any]] = (),  # Any: as everywhere
     processes: Sequence[Process[..., Any]] = (),
     connectors: Sequence[Probed] = (),
-    desk: Desk | None = None,
+    desk: Channel | None = None,
     workers: int = 1,
     settings: WorkerSettings | None = None,
     actor: Actor = OPERATOR,

@@ -21,7 +21,7 @@ from newel.engine.attempts import Begun, attempt
 from newel.engine.engine import Engine
 from newel.engine.incidents import Probed
 from newel.engine.steps import Finished
-from newel.engine.ticketing import Desk
+from newel.engine.ticketing import Channel
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
 from newel.flow.process import Process
@@ -88,7 +88,7 @@ class Stage:
         is_shuffled: bool = False,
         crash: Crash | None = None,
         connectors: Sequence[Probed] = (),
-        desk: Desk | None = None,
+        desk: Channel | None = None,
         settings: WorkerSettings | None = None,
     ) -> None:
         self.random = Random(seed)  # noqa: S311 - a seed's chance, no secret
@@ -117,7 +117,7 @@ class Stage:
             self.vault,
             processes,
             connectors=self._connectors,
-            desk=self._desk,
+            channels=[] if self._desk is None else [self._desk],
             worker=self._settings,
         )
 

@@ -37,11 +37,14 @@ class IncidentAttached(AuditEvent):
 
 @audit_event("incident.closed", stream="system")
 class IncidentClosed(AuditEvent):
-    """The cause is gone; `runs` counts those it held up, each attached by an event of its own."""
+    """The cause is gone; `runs` counts those it held up, each attached by an event of its own.
+
+    healed_by: what brought the end: the probe, a round of the lead step's own, or a person.
+    """
 
     incident: str
     runs: int
-    healed_by: Literal["probe", "person"]
+    healed_by: Literal["probe", "schedule", "person"]
 
 
 @audit_event("incident.ticketed", stream="system")

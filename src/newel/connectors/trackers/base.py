@@ -8,6 +8,7 @@ before every create. Source: connectors document, §13 "Tickets".
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,10 +43,12 @@ class Tracker(Protocol):
     """A place for tickets; every method is safe to repeat.
 
     credential: whose limits and outages it shares. channel: its name in settings.
+    is_tracker: whether what it makes is worked on and closed there; mail and chat only tell.
     """
 
     credential: str
     channel: str
+    is_tracker: bool
 
     async def find(self, incident: str) -> TicketRef | None:
         """Give the ticket of an incident, the oldest if there should be more."""
@@ -57,6 +60,18 @@ class Tracker(Protocol):
 
     async def describe(self, ref: TicketRef, text: str) -> None:
         """Rewrite the description."""
+        ...
+
+    async def attach(self, ref: TicketRef, links: Mapping[str, str]) -> None:
+        """Link addresses to the ticket, each once under its name."""
+        ...
+
+    async def reopen(self, ref: TicketRef) -> None:
+        """Open a ticket again that was closed; one that is open stays so."""
+        ...
+
+    async def sweep(self, incident: str, ref: TicketRef) -> int:
+        """Close every other ticket with the incident's mark; answers with how many there were."""
         ...
 
     async def comment(self, ref: TicketRef, key: str, text: str) -> None:

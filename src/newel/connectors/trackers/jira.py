@@ -8,6 +8,8 @@ Source: connectors document, §13 "Tickets".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from newel.base.errors import Bug
 from newel.connectors.http import MOST_PAGES
 from newel.connectors.jira import Jira
@@ -39,7 +41,7 @@ _LONGEST_SUMMARY = 250
 class JiraTickets:
     """The tickets of one Jira project."""
 
-    channel = "jira"
+    is_tracker = True
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class JiraTickets:
     ) -> None:
         """Make it for a project; resolve_by: name of the transition that closes an issue."""
         self.project = project
+        self.channel = f"{jira.name}:{project}"
         self.credential = jira.credential
         self.system = jira.name
         self._jira = jira
@@ -69,7 +72,7 @@ class JiraTickets:
         """Create the issue with its mark and link it to the console, or find that it is there."""
         ref = await self.find(ticket.incident) or await self._create(ticket)
         if ticket.url is not None:
-            await self._link(ref, ticket.incident, ticket.url)
+            await self._link(ref, ticket.incident, ticket.url, title="Incident in newel")
         return ref
 
     async def describe(self, ref: TicketRef, text: str) -> None:
@@ -102,6 +105,33 @@ class JiraTickets:
             return
         await self._jira.http.call(MOVE, path, body={"transition": {"id": chosen.id}})
 
+    async def attach(self, ref: TicketRef, links: Mapping[str, str]) -> None:
+        """Link addresses to the issue; each name is a global id, so each is linked once."""
+        for name, url in links.items():
+            await self._link(ref, name, url, title=name)
+
+    async def reopen(self, ref: TicketRef) -> None:
+        """Move a done issue back; where no way leads there, the comment that follows says it."""
+        path = {"issue": ref.key}
+        shown = await self._jira.http.call(ISSUE, path, query={"fields": "status"})
+        if ISSUES.read(shown).fields.status.category.key != "done":
+            return
+        ways = WAYS.read(await self._jira.http.call(TRANSITIONS, path)).transitions
+        back = next((way for way in ways if way.to.category.key != "done"), None)
+        if back is not None:
+            await self._jira.http.call(MOVE, path, body={"transition": {"id": back.id}})
+
+    async def sweep(self, incident: str, ref: TicketRef) -> int:
+        """Link every other issue of the incident to its ticket, and close it."""
+        found = await self._jira.marked(self.project, label_of(incident), _MARK, incident)
+        others = [each for each in found if each.key != ref.key]
+        for each in others:
+            second = self._ref(each.key, each.url)
+            await self._link(second, ref.key, ref.url, title=f"Duplicate of {ref.key}")
+            await self.comment(second, "duplicate", f"This is a duplicate of {ref.key}.")
+            await self.resolve(second)
+        return len(others)
+
     def _way_out(self, ways: tuple[Transition, ...]) -> Transition | None:
         named = [way for way in ways if way.name.lower() == (self._resolve_by or "").lower()]
         done = [way for way in ways if way.to.category.key == "done"]
@@ -117,15 +147,13 @@ class JiraTickets:
         made = await self._jira.create(self.project, fields, _MARK, ticket.incident)
         return self._ref(made.key, made.url)
 
-    async def _link(self, ref: TicketRef, incident: str, url: str) -> None:
-        """Link the issue to the incident's page, unless it is; the global id makes it one link."""
+    async def _link(self, ref: TicketRef, name: str, url: str, *, title: str) -> None:
+        """Link the issue to an address, unless it is; the global id makes it one link."""
         path = {"issue": ref.key}
-        answer = await self._jira.http.call(
-            LINKS, path, query={"globalId": incident}, expect=(404,)
-        )
+        answer = await self._jira.http.call(LINKS, path, query={"globalId": name}, expect=(404,))
         if answer.status != 404:
             return
-        body = {"globalId": incident, "object": {"url": url, "title": "Incident in newel"}}
+        body = {"globalId": name, "object": {"url": url, "title": title}}
         await self._jira.http.call(LINK, path, body=body)
 
     async def _has_comment(self, ref: TicketRef, last_line: str) -> bool:

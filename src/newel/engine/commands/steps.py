@@ -72,7 +72,13 @@ def _again(made: Command, act: OpenAct, *, by: Literal["person", "probe"]) -> No
     elif by == "person":
         fresh = begun(made.at, series=act.series + 1)
         act.trouble = replace(
-            act.trouble, progress=fresh, failed_rounds=0, crashes=0, unclear=0, early=None
+            act.trouble,
+            progress=fresh,
+            failed_rounds=0,
+            crashes=0,
+            unclear=0,
+            early=None,
+            parked_at=None,
         )
     act.state, act.next_at = "retrying", made.at
     act.reason = act.owner = None

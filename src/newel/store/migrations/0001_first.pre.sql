@@ -351,15 +351,22 @@ create table newel.incident (
                       ('watching', 'escalated', 'healing', 'healed', 'closed')),
     lead_run      uuid not null,
     lead_key      text collate "C" not null,
+    operation     text,
+    is_urgent     boolean not null default false,
     opened_at     timestamptz not null,
     escalated_at  timestamptz,
     healed_at     timestamptz,
+    healed_by     text check (healed_by in ('probe', 'schedule', 'person')),
     closed_at     timestamptz,
     probe_at      timestamptz,
     probe_misses  integer not null default 0,
+    flaps         integer not null default 0,
     last_error    text,
-    run_id        uuid
+    run_id        uuid,
+    told          text,
+    told_at       timestamptz
 );
+create index incident_closed on newel.incident (fingerprint, closed_at) where state = 'closed';
 create unique index incident_one_open on newel.incident (fingerprint)
     where state in ('watching', 'escalated', 'healing');
 create index incident_probe on newel.incident (probe_at)
