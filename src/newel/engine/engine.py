@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal, TypeVar, cast
 from uuid import UUID
@@ -25,8 +26,10 @@ from newel.base.ids import parse_reference, reference
 from newel.domain.change import Beside, Change
 from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.people import Person
-from newel.engine import commands, ticketing
+from newel.engine import bulk, commands, ticketing
 from newel.engine.builtin import PREFIX, BuiltIn
+from newel.engine.bulk import BulkReport, Item, Verb
+from newel.engine.commands import Amendment
 from newel.engine.desks import Inbox
 from newel.engine.healing import Healing
 from newel.engine.incidents import Incidents, Probed
@@ -97,6 +100,7 @@ class Engine:
             database=database,
             vault=vault,
             processes=verbs,
+            versions=self.versions,
             new_event_id=self._ids.event_id,
             tell=self._tell,
         )
@@ -106,7 +110,8 @@ class Engine:
             [*channels, inbox], database=database, own=known.get(ticketing.NAME)
         )
         self.healing = Healing(self._operating, builtin)
-        own = (self.tickets.process, inbox.process, self.healing.process)
+        self._bulk = bulk.bulk_process(self._operating)
+        own = (self.tickets.process, inbox.process, self.healing.process, self._bulk)
         known.update({each.name: each for each in own})
         verbs.update({each.name: each for each in own})
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
@@ -358,6 +363,57 @@ class Engine:
     async def cancel(self, run: UUID, *, actor: Actor, reason: str) -> None:
         """Ask for the end of a run; errors as in `commands.cancel`."""
         await commands.cancel(self._operating, run, actor=actor, reason=reason)
+
+    async def pause(self, run: UUID, *, actor: Actor, reason: str) -> None:
+        """Begin nothing new in a run for a while; errors as in `commands.pause`."""
+        await commands.pause(self._operating, run, actor=actor, reason=reason)
+
+    async def resume(self, run: UUID, *, actor: Actor) -> None:
+        """Let a paused run go on; errors as in `commands.resume`."""
+        await commands.resume(self._operating, run, actor=actor)
+
+    async def reschedule(
+        self, run: UUID, key: str, *, at: datetime, actor: Actor, reason: str
+    ) -> None:
+        """Move a timer or a deadline; errors as in `commands.reschedule`."""
+        await commands.reschedule(self._operating, run, key, at=at, actor=actor, reason=reason)
+
+    async def amend(
+        self, run: UUID, document: object, *, actor: Actor, reason: str = "", dry: bool = False
+    ) -> Amendment:
+        """Give a run another input, or only say what that would mean; errors as in `commands`."""
+        return await commands.amend(
+            self._operating, run, document, actor=actor, reason=reason, dry=dry
+        )
+
+    async def fork(self, run: UUID, key: str, *, actor: Actor) -> UUID:
+        """Start a run from another's journal up to a key; errors as in `commands.fork`."""
+        return await commands.fork(self._operating, run, key, actor=actor)
+
+    async def acknowledge(self, run: UUID, *, actor: Actor, reason: str = "") -> None:
+        """Say that a failed run was seen; errors as in `commands.acknowledge`."""
+        await commands.acknowledge(self._operating, run, actor=actor, reason=reason)
+
+    async def bulk(
+        self, verb: Verb, items: Sequence[Item], *, actor: Actor, reason: str = ""
+    ) -> UUID:
+        """Carry out one verb on a frozen list, in a run of its own; errors as `bulk.ordered`."""
+        order = bulk.ordered(verb, items, actor=actor, reason=reason)
+        wanted = Wanted(
+            run=self._ids.run_id(),
+            process=self._bulk,
+            arguments={"order": order},
+            actor=actor,
+            source="api",
+        )
+        async with self.database.transaction() as connection:
+            change, _ = await self._begin(connection, wanted)
+        self._tell(change)
+        return wanted.run
+
+    async def bulk_report(self, run: UUID) -> BulkReport:
+        """Say how far a bulk order is, item by item. Raises NotFound."""
+        return await bulk.report(self._operating, self._bulk, run)
 
     # --- messages from outside --------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,6 +18,18 @@ _ASIDE: Final = frozenset(
 )
 _BY_HAND: Final = frozenset({"step.completed_by_hand", "step.skipped"})
 STARTED: Final = "started"
+
+
+def inherited(opening: dict[str, Any]) -> Iterator[dict[str, Any]]:  # Any: JSON, then columns
+    """What a forked run took from another's journal, as rows; opening: its first payload."""
+    for each in opening.get("inherited", ()):
+        payload = each["payload"]
+        yield {
+            **each,
+            "occurred_at": datetime.fromisoformat(each["occurred_at"]),
+            "entry": each["entry"].encode(),
+            "payload": None if payload is None else base64.b64decode(payload),
+        }
 
 
 @dataclass(slots=True)
@@ -109,6 +121,9 @@ class History:
             if kind == "run.started":
                 self.secret = base64.b64decode(shape["secret"])
                 self.started_by = orjson.loads(row["entry"])["actor"]["id"]
+                for each in inherited(shape):
+                    self._take(each, opened)
+                self.begun_at, self.intervals = {}, []  # that work was another run's
             else:
                 self.changed_at = self.amended_at = row["seq"]
         elif kind == "step.started":

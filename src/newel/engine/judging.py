@@ -253,7 +253,7 @@ def _kind_of(act: Act[Any]) -> str | None:
 
 def _recorded_kind(runner: Runner, key: str, recorded: Recorded) -> str | None:
     if recorded.type.startswith("step."):
-        return "step"
+        return runner.history.waits.get(key, "step")  # a task may be completed by hand, too
     if recorded.type == "task.decided" and recorded.entry:
         return "form" if recorded.leaf()["data"]["decision"] == "submit" else "approval"
     if recorded.type == "wait.closed":

@@ -90,6 +90,10 @@ class Command:
         self.record(closed, key=act.key, payload=payload)
         self.change.closed.append(act.key)
 
+    def mark(self, **columns: object) -> None:
+        """Set marks of the run's row that are no state: paused, acknowledged."""
+        self.change.also("mark", {"id": str(self.run), **columns})
+
     def reason(self, code: str, text: str, event_id: str) -> dict[str, Any]:
         """A reason as leaves hold it: the code in clear, the text sealed for the subject."""
         sealed = self.sealer.field(text, event_id=event_id, pointer="/reason/text")
@@ -184,11 +188,15 @@ async def with_streams(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operating:
-    """What verbs need: the database, the keys, the definitions, and a maker of event ids."""
+    """What verbs need: the database, the keys, the definitions, and a maker of event ids.
+
+    versions: of the definitions, as this code has registered them.
+    """
 
     database: Database
     vault: Vault
     processes: Mapping[str, Process[..., Any]]  # Any: each has its own result
+    versions: Mapping[str, int]
     new_event_id: Callable[[], str]
     tell: Tell
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -46,7 +46,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What a run starts from. secret: fingerprints are made under it; 32 random bytes."""
+    """What a run starts from. secret: fingerprints are made under it; 32 random bytes.
+
+    A forked run has the secret of the one it goes on from; inherited: what it takes from that
+    run's journal.
+    """
 
     run: UUID
     process: Process[..., Any]  # Any: each process has its own result
@@ -62,6 +66,8 @@ class Start:
     owner: tuple[int, int] | None = None
     parent: tuple[str, str] | None = None
     priority: Priority | None = None
+    secret: bytes | None = None
+    inherited: Sequence[Mapping[str, Any]] = ()  # Any: JSON
 
     @property
     def definition(self) -> ProcessVersion:
@@ -75,11 +81,15 @@ class Start:
 
 def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, bytes, bytes]:
     """Make the Change that starts a run; answers also with its head, arguments and secret."""
-    secret = start.sealer.entropy(32)
+    secret = start.secret or start.sealer.entropy(32)
     arguments = start.process.dumped(start.arguments)
-    text = orjson.dumps(
-        {"arguments": orjson.Fragment(arguments), "secret": base64.b64encode(secret).decode()}
-    )
+    shape: dict[str, object] = {
+        "arguments": orjson.Fragment(arguments),
+        "secret": base64.b64encode(secret).decode(),
+    }
+    if start.inherited:
+        shape["inherited"] = start.inherited
+    text = orjson.dumps(shape)
     payload = start.sealer.seal(text)
     subject = None if start.subject is None else reference("per", start.subject)
     head = Head(

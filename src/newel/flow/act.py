@@ -28,18 +28,19 @@ R_co = TypeVar("R_co", covariant=True)
 class Place:
     """Where in the author's code something was called; text is made only when asked for."""
 
-    __slots__ = ("code", "line")
+    __slots__ = ("at", "code", "line")
 
-    def __init__(self, code: CodeType, line: int) -> None:
+    def __init__(self, code: CodeType, line: int, at: int) -> None:
         self.code = code
         self.line = line
+        self.at = at
 
     @classmethod
     def of_caller(cls, *, above: int = 1) -> Place:
         """The place that called whoever asks; `above` counts the frames in between."""
         # The only cheap way to learn the place of a call: inspect builds a whole stack.
         frame = sys._getframe(above + 1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        return cls(frame.f_code, frame.f_lineno)
+        return cls(frame.f_code, frame.f_lineno, frame.f_lasti)
 
     def __str__(self) -> str:
         return f"{self.code.co_filename.rpartition('/')[2]}:{self.line}"

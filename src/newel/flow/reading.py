@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
+import linecache
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from newel.base.codec import Codec
+from newel.flow.act import Place
 from newel.flow.process import Process
 from newel.flow.step import Step
 from newel.flow.waits import Event
@@ -77,6 +81,30 @@ def result_of(process: Process[..., Any], key: str) -> Codec[Any] | None:
     """How the result of the step at a key is written and read; None if the step is not seen."""
     site = sites(process).get(name_of(key))
     return None if site is None else site.step.result
+
+
+def is_unused_at(place: Place) -> bool:
+    """Whether nobody looks at the result of the very call that was made at a place.
+
+    False where the source is not there, or is not what was compiled.
+    """
+    positions = next(itertools.islice(place.code.co_positions(), place.at // 2, None), None)
+    if positions is None:
+        return False
+    _, line, _, column = positions
+    return (line, column) in _unused_calls(place.code.co_filename)
+
+
+@lru_cache(maxsize=256)
+def _unused_calls(file: str) -> frozenset[tuple[int | None, int | None]]:
+    """Where the calls end whose awaited result is not used, in a file as it was imported."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return frozenset()
+    return frozenset(
+        (call.end_lineno, call.end_col_offset) for call, is_unused in _awaited(tree) if is_unused
+    )
 
 
 def result_is_unused(process: Process[..., Any], key: str) -> bool:

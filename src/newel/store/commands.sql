@@ -20,3 +20,9 @@ from newel.event where stream_id = $1 and seq = 1
 -- Whether a person has decided another task of the same four-eyes group in this run.
 select exists (select 1 from newel.task
                where run_id = $1 and four_eyes = $2 and decided_by = $3 and state = 'decided')
+
+-- name: input
+-- params: run
+-- The sealed input that a run goes by: the last one it was given.
+select payload from newel.event
+where stream_id = $1 and type in ('run.started', 'run.amended') order by seq desc limit 1

@@ -4,9 +4,26 @@ Actor always; a reason where the course of the run changes. Every verb is one Ch
 run's row lock: whoever comes second is told so.
 """
 
-from newel.engine.commands.course import cancel
+from newel.engine.commands.amend import Amendment, amend
+from newel.engine.commands.course import acknowledge, cancel, pause, reschedule, resume
+from newel.engine.commands.fork import fork
 from newel.engine.commands.steps import complete_by_hand, retry, skip
 from newel.engine.commands.tasks import decide, fill
 from newel.engine.drifting import keep
 
-__all__ = ["cancel", "complete_by_hand", "decide", "fill", "keep", "retry", "skip"]
+__all__ = [
+    "Amendment",
+    "acknowledge",
+    "amend",
+    "cancel",
+    "complete_by_hand",
+    "decide",
+    "fill",
+    "fork",
+    "keep",
+    "pause",
+    "reschedule",
+    "resume",
+    "retry",
+    "skip",
+]

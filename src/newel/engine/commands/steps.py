@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Final, Literal
 from uuid import UUID
-
-import orjson
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
-from newel.base.errors import NotFound, NotSkippable, NotWaiting
+from newel.base.errors import InvalidInput, NotFound, NotSkippable, NotWaiting
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.retry import begun
+from newel.domain.values import Done
 from newel.engine import drifting
+from newel.engine.commands.tasks import checked_value, task_columns
 from newel.engine.operating import Command, Operating, check_reason
-from newel.flow.reading import result_is_unused, result_of
+from newel.engine.rehearsal import rehearsed
+from newel.flow.act import StepAct
+from newel.flow.process import written
+from newel.flow.reading import is_unused_at, result_of
+from newel.flow.waits import DONE
+from newel.store.queries import queries
+
+_SQL: Final = queries("commands")
+UNDO: Final = "undo"
 
 
 async def retry(
@@ -89,14 +97,13 @@ def _again(made: Command, act: OpenAct, *, by: Literal["person", "probe"]) -> No
 async def skip(operating: Operating, run: UUID, key: str, *, actor: Actor, reason: str) -> None:
     """Let the body go on without a step: it gets None.
 
+    Judged where the body calls the step now: another call of the same step may be used.
     Raises NotSkippable where the body needs a value, ReasonMissing, NotFound, NotWaiting.
     """
     check_reason("skip", reason)
     async with operating.on(run, actor) as made:
         act = _step(made, key, verb="skip")
-        process = operating.processes.get(made.row["process"])
-        if process is None or not result_is_unused(process, key):
-            raise NotSkippable(key=key, needs="its value is used, or may be")
+        _check_skippable(await _call(operating, made, key), key)
         event_id = made.entries.new_id()
         made.record(
             facts.StepSkipped(input_fp=drifting.input_at(act)),
@@ -106,6 +113,21 @@ async def skip(operating: Operating, run: UUID, key: str, *, actor: Actor, reaso
             id_=event_id,
         )
         made.change.closed.append(key)
+
+
+def _check_skippable(call: StepAct[Any] | None, key: str) -> None:
+    if call is None:
+        raise NotSkippable(key=key, needs="its place in the current code is not known")
+    is_promise = UNDO in key.split("/")
+    if not (is_promise or call.step.result.admits_none or is_unused_at(call.place)):
+        raise NotSkippable(key=key, needs="its value is used, or may be")
+
+
+async def _call(operating: Operating, made: Command, key: str) -> StepAct[Any] | None:
+    """The call that the body rests at, by the current code; None if it does not come there."""
+    run = await rehearsed(made.connection, made.run, operating.processes, operating.vault)
+    act = run.acts.get(key)
+    return act if isinstance(act, StepAct) else None
 
 
 async def complete_by_hand(
@@ -118,20 +140,23 @@ async def complete_by_hand(
     actor: Actor,
     reason: str,
 ) -> None:
-    """Give the result of a step that a person has done; validated against the step's type.
+    """Give the result of a step, or of a form, that a person has done in its place.
 
-    value: JSON data. Raises InvalidInput by field, ReasonMissing (also for evidence), NotFound,
-    NotWaiting.
+    value: JSON data, validated against the type at the very place where the body waits for it;
+    None for work that a form asks to be done by hand. Raises InvalidInput by field, ReasonMissing
+    (also for evidence), NotFound, NotWaiting.
     """
     check_reason("complete-by-hand", reason)
     check_reason("complete-by-hand", evidence)
     async with operating.on(run, actor) as made:
-        act = _step(made, key, verb="complete")
-        process = operating.processes.get(made.row["process"])
-        codec = None if process is None else result_of(process, key)
-        if codec is None:
-            raise NotFound(kind="step of the current code", reference=key)
-        text = codec.dump(codec.accept(orjson.dumps(value)))
+        act = made.act(key, verb="complete")
+        if act.kind == "form":
+            text = await _form_value(operating, made, act, value, evidence)
+            await _withdraw_task(made, act)
+        elif act.kind == "step":
+            text = await _step_value(operating, made, key, value)
+        else:
+            raise NotWaiting(verb="complete", what=f"`{key}`", state="a wait, not a step")
         payload = made.sealer.seal(text)
         proof = made.sealer.seal(evidence.encode())
         event_id = made.entries.new_id()
@@ -148,6 +173,38 @@ async def complete_by_hand(
             id_=event_id,
         )
         made.change.closed.append(key)
+
+
+async def _step_value(operating: Operating, made: Command, key: str, value: object) -> bytes:
+    call = await _call(operating, made, key)
+    process = operating.processes.get(made.row["process"])
+    codec = None if process is None else result_of(process, key)
+    if call is not None:
+        codec = call.step.result
+    if codec is None:
+        raise NotFound(kind="step of the current code", reference=key)
+    return codec.dump(codec.accept(written(value)))
+
+
+async def _form_value(
+    operating: Operating, made: Command, act: OpenAct, value: object, evidence: str
+) -> bytes:
+    task = await made.connection.fetchrow(_SQL.task, act.task_id)
+    assert task is not None, "a form has a task"
+    if task["form"] is not None:
+        return await checked_value(operating, made, act.key, value)
+    if value is not None:
+        raise InvalidInput({"value": "is not asked for: this is done by hand"})
+    by = made.actor.on_behalf_of or made.actor.id
+    return DONE.dump(Done(by=by, note=evidence.strip(), at=made.at))
+
+
+async def _withdraw_task(made: Command, act: OpenAct) -> None:
+    task = await made.connection.fetchrow(_SQL.task, act.task_id)
+    assert task is not None, "a form has a task"
+    fact = facts.TaskWithdrawn(task=reference("tsk", task["id"]), cause="by-hand")
+    made.record(fact, key=act.key)
+    made.change.also("task", {**task_columns(made, task), "state": "withdrawn"})
 
 
 def _step(made: Command, key: str, *, verb: str) -> OpenAct:

@@ -182,21 +182,15 @@ def _answered(made: Command, task: Row, person: UUID, answer: _Answer) -> None:
         id_=event_id,
     )
     made.close(made.acts[key], by="decision")
-    made.change.also("task", task_row(made, task, answer.kind, person))
+    decided = {"state": "decided", "decision": answer.kind, "decided_at": made.at}
+    made.change.also("task", {**task_columns(made, task), **decided, "decided_by": str(person)})
 
 
-def task_row(made: Command, task: Row, decision: str, person: UUID) -> dict[str, Any]:
-    """The columns that close a task; the others must only be there."""
+def task_columns(made: Command, task: Row) -> dict[str, Any]:
+    """The columns of a task that must be there where only its state changes."""
     return {
-        **{name: task[name] for name in _TASK_COLUMNS},
+        **{name: task[name] for name in ("key", "kind", "title", "owner", "opened_at", "version")},
         "id": str(task["id"]),
         "run_id": str(made.run),
         "excluded": [str(each) for each in task["excluded"]],
-        "state": "decided",
-        "decision": decision,
-        "decided_by": str(person),
-        "decided_at": made.at,
     }
-
-
-_TASK_COLUMNS: Final = ("key", "kind", "title", "owner", "opened_at", "version")

@@ -42,3 +42,10 @@ def decided_in_group(at: Transaction, run: UUID, four_eyes: str, person: UUID) -
         for row in at.of("task", run)
     )
     return [{"exists": has}]
+
+
+@statement("commands.input")
+def input_of(at: Transaction, run: UUID) -> list[Row]:
+    """The sealed input that a run goes by."""
+    given = [row for row in at.of("event", run) if row["type"] in {"run.started", "run.amended"}]
+    return [{"payload": max(given, key=lambda row: row["seq"])["payload"]}] if given else []
