@@ -321,7 +321,9 @@ class Operations:
         worker, epoch = self.random.choice(self.workers)
         match self.random.randrange(5):
             case 0:
-                await self.ask("runs.put_back", run, worker, epoch, self.runs[run], self.moment(), 1)
+                await self.ask(
+                    "runs.put_back", run, worker, epoch, self.runs[run], self.moment(), 1
+                )
             case 1:
                 await self.ask("runs.let_go", run, worker, epoch)
             case 2:

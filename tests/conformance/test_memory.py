@@ -21,7 +21,8 @@ from tests.conformance.operations import Operations
 from tests.conformance.pairs import Pair, in_transaction
 
 PAGES = {
-    "access", "ledger", "measured", "open_acts", "overview", "people", "run_list",
+    "access", "doctor", "invariants", "ledger", "measured", "open_acts", "overview", "people",
+    "run_list",
 }  # fmt: skip
 """Files whose statements only pages, tools and people read: runs in memory need none of them."""
 ONLY_REAL = {

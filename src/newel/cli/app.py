@@ -13,7 +13,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from newel.base.errors import NewelError
-from newel.cli import demonstration, keys, reading, scaffold, schedules, serving, verbs
+from newel.cli import demonstration, doctor, keys, reading, scaffold, schedules, serving, verbs
 
 __all__ = ["answered", "application"]
 
@@ -46,6 +46,7 @@ def application() -> App:
         app.command(verb)
     app.command(verbs.complete_by_hand, name="complete-by-hand")
     app.command(schedules.schedules)
+    app.command(doctor.doctor)
     app.command(keys.key)
     app.command("newel.cli.bench:bench", name="bench", help=_BENCH)
     return app

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from newel.engine.runner import Runner
 
-__all__ = ["REASON", "ends_failed", "look", "said", "until"]
+__all__ = ["REASON", "ends_failed", "holds", "look", "said", "until"]
 
 REASON = "overdue"
 
@@ -35,12 +35,17 @@ def look(run: Runner) -> None:
     limit = until(run)
     if limit is not None and limit <= run.as_of:
         run.change.also("overdue", {"id": str(run.id)})
-        loaded.is_overdue = run.is_newly_held = True
+        loaded.is_overdue = True
         if limits.overdue != "park":
             run.record(facts.RunCancelRequested(compensate=True))
             loaded.cancelling = run.change.cancelling = True
     if loaded.is_overdue and not loaded.cancelling:
         run.blocked = (REASON, said(run))
+
+
+def holds(run: Runner) -> bool:
+    """Whether nothing of the run is opened and nothing goes on, until a person says so."""
+    return run.blocked is not None and run.blocked[0] == REASON
 
 
 def said(run: Runner) -> str:

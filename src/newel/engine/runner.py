@@ -34,6 +34,7 @@ from newel.engine.foreign import refused
 from newel.engine.history import History, Recorded
 from newel.engine.judging import Judge, never_awaited, other_kind
 from newel.engine.outcomes import decoded, failure_of, is_declared
+from newel.engine.turns import Turns
 from newel.engine.vault import Sealer
 from newel.flow.act import Act, StepAct, WaitAct
 from newel.flow.children import SpawnAct
@@ -76,14 +77,6 @@ class Limits:
     outcomes: int = 10_000
 
 
-class Turns(Protocol):
-    """What is known of places at systems that are called only so many times at once."""
-
-    def has_to_queue(self, run: UUID, system: str | None) -> bool:
-        """Whether a step of a run has to wait for its turn."""
-        ...
-
-
 class Host(Protocol):
     """What an Runner needs of the worker it lives in."""
 
@@ -96,7 +89,6 @@ class Host(Protocol):
     @property
     def places(self) -> Turns:
         """What is known of places at systems."""
-        ...
 
     def now(self) -> datetime:
         """The database's clock, as far as the worker knows it."""
@@ -192,7 +184,6 @@ class Runner:
         self.starting: list[str] = []
         self.blocked: tuple[str, str] | None = None
         self.on_outcome: Callable[[Runner, str, object], None] | None = None
-        self.is_newly_held = False
         self.has_ended = False
         self.state_at_end = "completed"
         self._arrived: list[tuple[str, Act[Any]]] = []  # Any: as above
@@ -356,8 +347,6 @@ class Runner:
             for key, act in arrived:
                 if key in self.history.outcomes or self.has_ended or self._has_broken():
                     continue
-                if self.blocked is not None and self.blocked[0] == overdue.REASON:
-                    continue  # nothing is opened, nothing goes on, until a person says so
                 if self._is_cancelled_at(key):
                     self._cancel(key, act)
                 else:
@@ -377,8 +366,8 @@ class Runner:
         return why is not None
 
     def _has_broken(self) -> bool:
-        """Whether a fault has ended the body: nothing of it begins any more."""
-        return self._body is not None and self._body.has_ended
+        """Whether a fault has ended the body, or its time is over: nothing of it begins."""
+        return overdue.holds(self) or (self._body is not None and self._body.has_ended)
 
     def _begin(self, key: str, act: Act[Any]) -> None:
         """Open an act, or go on with it; a call that cannot be opened is told to the body."""

@@ -1,0 +1,16 @@
+"""What a runner knows of systems that are called only so many times at once."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
+
+__all__ = ["Turns"]
+
+
+class Turns(Protocol):
+    """Whose turn it is; see `places`."""
+
+    def has_to_queue(self, run: UUID, system: str | None) -> bool:
+        """Whether a step of a run has to wait for its turn."""
+        ...

@@ -1,0 +1,108 @@
+-- What `newel doctor` asks the server and the deployment.
+
+-- name: server
+-- params: none
+-- The server: its version, what a commit promises, who we are, and what it is busy with.
+select current_setting('server_version_num')::integer as version,
+       current_setting('server_version') as version_text,
+       current_setting('fsync') = 'on' as is_synced,
+       current_setting('full_page_writes') = 'on' as writes_full_pages,
+       current_setting('synchronous_commit') as synchronous_commit,
+       current_setting('max_connections')::integer as max_connections,
+       current_setting('autovacuum') = 'on' as is_vacuumed,
+       pg_backend_pid() as backend,
+       pg_is_in_recovery() as is_standby,
+       clock_timestamp() as as_of,
+       (select rolsuper from pg_catalog.pg_roles where rolname = current_user) as is_superuser,
+       has_schema_privilege('public', 'newel', 'usage') as is_public,
+       (select count(*) from pg_catalog.pg_stat_activity
+        where datname = current_database()) as connections
+
+-- name: deployment
+-- params: none
+-- What this database is for, and how far its clock was moved.
+select kind, clock_offset, frozen_at from newel.deployment
+
+-- name: indexes
+-- params: none
+-- The indexes there are, and whether they can be used.
+select c.relname as name, i.indisvalid and i.indisready as is_valid
+from pg_catalog.pg_index i
+join pg_catalog.pg_class c on c.oid = i.indexrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'newel'
+
+-- name: guards
+-- params: none
+-- Triggers that keep the journal as it is, and do not fire always.
+select t.tgname as name, c.relname as relation
+from pg_catalog.pg_trigger t
+join pg_catalog.pg_class c on c.oid = t.tgrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'newel' and not t.tgisinternal and t.tgenabled <> 'A'
+  and t.tgname in ('event_is_append_only', 'event_is_never_truncated', 'event_enqueue',
+                   'run_state_needs_event')
+
+-- name: guards_there
+-- params: none
+-- The names of the guards that exist.
+select distinct t.tgname as name
+from pg_catalog.pg_trigger t
+join pg_catalog.pg_class c on c.oid = t.tgrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'newel'
+
+-- name: bloated
+-- params: least
+-- Tables with more dead rows than living ones, among those with a good many.
+select relname as name, n_live_tup as living, n_dead_tup as dead, last_autovacuum
+from pg_catalog.pg_stat_user_tables
+where schemaname = 'newel' and n_dead_tup >= $1 and n_dead_tup > 2 * n_live_tup
+
+-- name: grants
+-- params: none
+-- Tables that everybody on the server may read or change.
+select c.relname as name, string_agg(x.privilege_type, ', ' order by x.privilege_type) as what
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+cross join lateral aclexplode(c.relacl) x
+where n.nspname = 'newel' and x.grantee = 0 group by c.relname order by c.relname
+
+-- name: workers
+-- params: none
+-- Workers whose lease holds, with the versions of their code.
+select id, host, version, definitions, lease_until
+from newel.worker where lease_until > clock_timestamp() and stopped_at is null order by id
+
+-- name: late
+-- params: patience
+-- Runs that are due longer than patience allows and that nobody has taken, by process; those of
+-- a full room wait for their turn.
+select r.process, count(*) as how_many, min(r.wake_at) as since
+from newel.run r
+left join newel.room m on m.name = r.room
+where r.worker_id is null and r.wake_at < newel.now() - $1::interval
+  and (m.at_most is null
+       or m.at_most > (select count(*) from newel.run a
+                       where a.room = m.name and a.worker_id is not null))
+group by r.process order by r.process
+
+-- name: open_processes
+-- params: none
+-- How many runs of each process are open.
+select process, count(*) as how_many from newel.run where finished_at is null
+group by process order by process
+
+-- name: late_schedules
+-- params: patience
+-- Schedules whose moment has passed longer ago than patience allows.
+select name, process, next_at from newel.schedule
+where paused_at is null and retired_at is null and next_at < newel.now() - $1::interval
+order by name
+
+-- name: refused_occurrences
+-- params: since
+-- Planned moments since then for which nothing could be started.
+select schedule, count(*) as how_many, max(refused) as refused
+from newel.occurrence where refused is not null and decided_at >= $1
+group by schedule order by schedule
