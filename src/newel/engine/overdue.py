@@ -35,7 +35,7 @@ def look(run: Runner) -> None:
     limit = until(run)
     if limit is not None and limit <= run.as_of:
         run.change.also("overdue", {"id": str(run.id)})
-        loaded.is_overdue = True
+        loaded.is_overdue = run.is_judged_anew = True
         if limits.overdue != "park":
             run.record(facts.RunCancelRequested(compensate=True))
             loaded.cancelling = run.change.cancelling = True

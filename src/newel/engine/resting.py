@@ -76,9 +76,9 @@ def _moments(run: Runner, act: OpenAct) -> list[datetime]:
 
 
 def _note_parked(run: Runner) -> None:
-    if run.state == "parked" and not (run.is_newly_held or run.is_judged_anew):
+    if run.state == "parked" and not run.is_judged_anew:
         return
-    run.is_newly_held = run.is_judged_anew = False
+    run.is_judged_anew = False
     keys = sorted(key for key, act in run.open.items() if act.state == "parked")
     incidents = {act.incident_id for act in run.open.values() if act.incident_id is not None}
     incident = reference("inc", incidents.pop()) if len(incidents) == 1 else None
