@@ -14,7 +14,6 @@ from tests.typing.processes.systems import jira, slack
 class Claim:  # noqa: D101 - its fields say it
     employee: Person
     amount: Decimal  # euro
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ payment_settled = Event("payment-settled", Payment)
 async def expense(claim: Claim) -> Literal["paid", "declined", "withdrawn"]:
     """A claim is approved, proved by a receipt, ordered for payment and settled."""
     if not await approved(claim):
-        await slack.say["declined"](claim.employee.email, "Your expense was declined.")
+        await slack.say["no"](claim.employee.email, "Declined.")
         return "declined"
     try:
         receipt = await form("receipt", Receipt, by=claim.employee, within=days(30))
@@ -48,9 +47,9 @@ async def expense(claim: Claim) -> Literal["paid", "declined", "withdrawn"]:
 
 async def approved(claim: Claim) -> bool:
     """Under 500 passes; up to 5,000 the manager decides; above, finance as well."""
-    boss = manager_of(claim.employee)
     if claim.amount < 500:
         return True
+    boss = manager_of(claim.employee)
     if claim.amount <= 5_000:
         return (await approval("manager-approves", by=boss, remind=days(2))).approved
     manager, finance = await parallel(
