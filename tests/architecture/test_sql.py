@@ -26,6 +26,7 @@ OWNERS = {
     "event": {"journal"},
     "event_batch": {"journal"},
     "event_default": {"journal"},
+    "gate": {"gates"},
     "inbox": {"webhooks", "messages"},  # what came in is kept in one place, taken in another
     "incident": {"incidents"},
     "migration": {"migrate"},

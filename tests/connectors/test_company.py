@@ -209,7 +209,7 @@ def test_the_project_is_found_by_its_settings(company: Company):
     assert settings.processes == ("company.onboarding:onboarding",)
     assert settings.systems == "company.systems"
     assert settings.tickets == "company.systems:tickets"
-    assert [ticket.channel for ticket in company.systems.tickets] == ["jira"]
+    assert [ticket.channel for ticket in company.systems.tickets] == ["jira:OPS"]
 
 
 def test_importing_newel_is_light():

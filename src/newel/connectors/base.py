@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, TypedDict, Unpack
@@ -125,7 +125,9 @@ class Connector:
         self.clock = outside.get("clock", DEPLOYMENT)
         self._pause = outside.get("pause", real_pause)
         self._checked_at: datetime | None = None
-        gate = outside.get("gate") or MemoryGate(self.buckets, clock=self.clock, pause=self._pause)
+        own = outside.get("gate")
+        self._has_own_gate = own is not None
+        gate = own or MemoryGate(self.buckets, clock=self.clock, pause=self._pause)
         self.http = Http(
             Service(
                 name=name,
@@ -168,6 +170,14 @@ class Connector:
         """Read what an answer says about the rate limit; None if nothing. Pure."""
         del answer
         return None
+
+    def share(self, gate: Callable[[Any, Pause], Gate]) -> None:  # Any: this very connector
+        """Let the deployment's gate stand where only this worker's did; one that was given stays.
+
+        gate: makes it; told how the connector waits.
+        """
+        if not self._has_own_gate:
+            self.http.gate = gate(self, self._pause)
 
     def secret_version(self) -> str:
         """Tell secrets apart without telling them: it changes when the reference's bytes do.

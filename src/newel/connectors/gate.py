@@ -16,7 +16,16 @@ from typing import Final, Literal, Protocol
 from newel.base.clock import Clock
 from newel.base.errors import StepError, Throttled
 
-__all__ = ["Bucket", "Gate", "Lane", "LimitHeaders", "MemoryGate", "Pause", "real_pause"]
+__all__ = [
+    "Bucket",
+    "Gate",
+    "Lane",
+    "LimitHeaders",
+    "MemoryGate",
+    "Pause",
+    "real_pause",
+    "reserved",
+]
 
 Lane = Literal["standard", "urgent"]
 Pause = Callable[[float], Awaitable[None]]
@@ -81,6 +90,13 @@ class _Level:
     blocked_until: datetime | None = None
 
 
+def reserved(budget: Bucket, lane: Lane) -> float:
+    """Keep a fifth for the urgent lane, where a fifth is at least one request."""
+    if lane == "urgent" or budget.capacity < _SMALLEST_SHARED:
+        return 0.0
+    return budget.capacity * _KEPT_FOR_URGENT
+
+
 class MemoryGate:
     """The gate of one worker: token buckets in memory; circuits are the deployment's gate's."""
 
@@ -100,7 +116,7 @@ class MemoryGate:
         if budget is not None:
             level = level or self._made(bucket, budget.capacity)
             self._refill(level, budget)
-            floor = self._reserve(budget, lane)
+            floor = reserved(budget, lane)
             wait = max(wait, (floor + cost - level.tokens) / budget.rate)
         if wait > LONGEST_PAUSE:
             raise Throttled(
@@ -149,9 +165,3 @@ class MemoryGate:
         now = self._clock.monotonic()
         level.tokens = min(budget.capacity, level.tokens + (now - level.filled_at) * budget.rate)
         level.filled_at = now
-
-    def _reserve(self, budget: Bucket, lane: Lane) -> float:
-        """Keep a fifth for the urgent lane, where a fifth is at least one request."""
-        if lane == "urgent" or budget.capacity < _SMALLEST_SHARED:
-            return 0.0
-        return budget.capacity * _KEPT_FOR_URGENT

@@ -161,7 +161,9 @@ class Http:
             raise WouldChange(route.operation)
         content, content_type = _content(body, form)
         if bucket := bucket or route.bucket:
-            await self.gate.admit(bucket)
+            attempting = ATTEMPT.get()
+            is_urgent = attempting is not None and attempting.is_urgent
+            await self.gate.admit(bucket, lane="urgent" if is_urgent else "standard")
         self._open_client()
         is_repeated = False
         while True:

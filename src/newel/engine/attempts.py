@@ -53,6 +53,7 @@ class Begun:
     whether its branch ends with it, so that what turns out not to have happened is not made again.
     call: how the code is called. limit: of the outcome, in bytes.
     may_send: whether the worker may still make calls; False when its lease is in doubt.
+    is_urgent: whether its calls go before others at a system's limit.
     """
 
     act: StepAct[Any]  # Any: each step has its own result
@@ -68,6 +69,7 @@ class Begun:
     limit: int = OUTCOME_LIMIT
     is_leaving: bool = False
     may_send: Callable[[], bool] = lambda: True
+    is_urgent: bool = False
 
 
 def begun_of(
@@ -97,6 +99,7 @@ def begun_of(
         limit=limit,
         is_leaving=run.is_leaving(opened.key),
         may_send=may_send,
+        is_urgent=policy_of(run, act).is_urgent,
     )
 
 
@@ -167,7 +170,7 @@ async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> object
     DRIVEN.set(None)
     if begun.doubted_at is not None and act.step.verify is not None:
         info = _info(begun, begun.doubted_at, follows_doubt=True)
-        ATTEMPT.set(Attempting(info, observed, begun.may_send))
+        ATTEMPT.set(Attempting(info, observed, begun.may_send, begun.is_urgent))
         match await act.step.verify(*act.args, **act.kwargs):
             case Found(value):
                 done.adopted = True
@@ -182,7 +185,7 @@ async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> object
                 done.redone = True
     follows = begun.doubted_at is not None
     info = _info(begun, begun.began_at, follows_doubt=follows)
-    ATTEMPT.set(Attempting(info, observed, begun.may_send))
+    ATTEMPT.set(Attempting(info, observed, begun.may_send, begun.is_urgent))
     return await begun.call.make(act)
 
 

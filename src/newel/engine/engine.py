@@ -23,6 +23,7 @@ from newel.base.errors import (
     StoreError,
 )
 from newel.base.ids import parse_reference, reference
+from newel.connectors.gate import Pause
 from newel.domain.change import Beside, Change
 from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.people import Person
@@ -31,6 +32,7 @@ from newel.engine.builtin import PREFIX, BuiltIn
 from newel.engine.bulk import BulkReport, Item, Verb
 from newel.engine.commands import Amendment
 from newel.engine.desks import Inbox
+from newel.engine.gates import Limited, SharedGate
 from newel.engine.healing import Healing
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.intake import Intake
@@ -90,6 +92,9 @@ class Engine:
         self.database = database
         self.vault = vault
         self.connectors = tuple(connectors)
+        for each in self.connectors:
+            if isinstance(each, Limited):
+                each.share(self._gate)
         self.worker_settings = worker or WorkerSettings()
         self._ids = vault.ids()
         self.versions: dict[str, int] = {}
@@ -128,6 +133,16 @@ class Engine:
         self._at_most = checked_places(at_most or {})
         self._limited: frozenset[str] = frozenset()
         self.teller: Teller | None = None
+
+    def _gate(self, connector: Limited, pause: Pause) -> SharedGate:
+        """Make the gate of a connector's credential, which all workers share."""
+        return SharedGate(
+            self.database,
+            connector.credential,
+            connector.buckets,
+            clock=connector.clock,
+            pause=pause,
+        )
 
     def _tell(self, change: Change) -> None:
         if self.teller is not None and change.events:

@@ -72,11 +72,13 @@ class Attempting:
     may_send: whether its worker may still make calls. A process that was stopped for longer than
     its lease goes on in the middle of an attempt that another worker has taken over meanwhile:
     whoever sends something that changes the world asks first.
+    is_urgent: whether its calls go before others at a system's limit.
     """
 
     info: AttemptInfo
     observed: Observed
     may_send: Callable[[], bool] = lambda: True
+    is_urgent: bool = False
 
 
 DRIVEN: ContextVar[Driven | None] = ContextVar("newel_driven", default=None)

@@ -442,6 +442,67 @@ create table newel.occurrence (
     constraint started_or_refused check (run_id is null or refused is null)
 );
 
+-- How fast requests of one credential may leave: a token bucket that all workers share. A level
+-- below nought is a queue; `queued_until` is the last moment that a refused request was given.
+create table newel.gate (
+    credential     text not null,
+    bucket         text not null,
+    tokens         double precision not null,
+    filled_at      timestamptz not null,
+    blocked_until  timestamptz,
+    queued_until   timestamptz,
+    primary key (credential, bucket)
+) with (fillfactor = 50);
+
+create function newel.take_tokens(
+    p_credential text, p_bucket text, p_rate float8, p_capacity float8, p_floor float8,
+    p_cost float8, p_want float8, p_patience float8, p_may_jump boolean,
+    out given float8, out wait float8
+) language plpgsql set search_path = '' as $$
+declare
+    g       newel.gate;
+    moment  timestamptz := newel.now();
+    level   float8;
+    turn    timestamptz;
+begin
+    insert into newel.gate (credential, bucket, tokens, filled_at)
+    values (p_credential, p_bucket, p_capacity, moment) on conflict do nothing;
+    select * into g from newel.gate
+    where credential = p_credential and bucket = p_bucket for update;
+    level := least(p_capacity, g.tokens
+        + p_rate * greatest(extract(epoch from moment - g.filled_at)::float8, 0));
+    wait := coalesce(greatest(extract(epoch from g.blocked_until - moment)::float8, 0), 0);
+    if p_rate > 0 then
+        wait := greatest(wait, (p_floor + p_cost - level) / p_rate);
+    end if;
+    turn := moment + make_interval(secs => wait);
+    -- Who comes for the first time stands behind those who rest until their turn.
+    if g.queued_until > turn and (not p_may_jump or wait > p_patience) then
+        turn := g.queued_until;
+    end if;
+    if extract(epoch from turn - moment)::float8 > p_patience then
+        if p_rate > 0 then
+            turn := turn + make_interval(secs => p_cost / p_rate);
+        end if;
+        update newel.gate
+        set tokens = level, filled_at = greatest(filled_at, moment), queued_until = turn
+        where credential = p_credential and bucket = p_bucket;
+        given := 0;
+        wait := extract(epoch from turn - moment)::float8;
+        return;
+    end if;
+    given := p_cost;
+    if wait <= 0 then
+        given := case when p_rate > 0
+            then greatest(p_cost, least(p_want, floor(level - p_floor))) else p_want end;
+    end if;
+    -- Taken before the wait, so that whoever comes next stands behind.
+    update newel.gate
+    set tokens = case when p_rate > 0 then level - given else 0 end,
+        filled_at = greatest(filled_at, moment)
+    where credential = p_credential and bucket = p_bucket;
+end $$;
+
 create table newel.api_key (
     id            text primary key,
     name          text not null,

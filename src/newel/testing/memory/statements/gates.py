@@ -1,0 +1,78 @@
+"""The statements of `gates.sql`, and the function that takes tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import floor as whole
+from typing import Any
+
+from newel.testing.memory.named import statement
+from newel.testing.memory.tables import Row
+from newel.testing.memory.transaction import CHANGE, Transaction
+
+
+def _level(at: Transaction, key: tuple[str, str], rate: float, capacity: float) -> float:
+    row = _row(at, key, capacity)
+    passed = (at.now() - row["filled_at"]).total_seconds()
+    level: float = row["tokens"] + rate * max(passed, 0.0)
+    return min(capacity, level)
+
+
+def _row(at: Transaction, key: tuple[str, str], capacity: float) -> Row:
+    names = dict(zip(("credential", "bucket"), key, strict=True))
+    made = {**names, "tokens": capacity, "filled_at": at.now()}
+    return at.get("gate", key) or at.insert("gate", made)
+
+
+@statement("gates.take")
+def take(
+    at: Transaction, credential: str, bucket: str, rate: float, capacity: float, floor: float,
+    cost: float, want: float, patience: float, may_jump: bool,  # noqa: FBT001 - as above
+) -> list[Row]:  # fmt: skip
+    """Takes tokens, at least the cost or none."""
+    key, now = (credential, bucket), at.now()
+    level = _level(at, key, rate, capacity)
+    row = _row(at, key, capacity)
+    at.lock("gate", key, CHANGE)
+    blocked = row["blocked_until"]
+    wait = 0.0 if blocked is None else max((blocked - now).total_seconds(), 0.0)
+    if rate > 0:
+        wait = max(wait, (floor + cost - level) / rate)
+    turn = now + timedelta(seconds=wait)
+    queued = row["queued_until"]
+    if queued is not None and queued > turn and (not may_jump or wait > patience):
+        turn = queued
+    filled: dict[str, Any] = {"filled_at": max(row["filled_at"], now)}  # Any: columns' values
+    if (turn - now).total_seconds() > patience:
+        if rate > 0:
+            turn += timedelta(seconds=cost / rate)
+        at.update("gate", key, tokens=level, queued_until=turn, **filled)
+        return [{"given": 0.0, "wait": (turn - now).total_seconds()}]
+    given = cost
+    if wait <= 0:
+        given = max(cost, min(want, whole(level - floor))) if rate > 0 else want
+    at.update("gate", key, tokens=level - given if rate > 0 else 0.0, **filled)
+    return [{"given": float(given), "wait": wait}]
+
+
+@statement("gates.lower")
+def lower(at: Transaction, credential: str, bucket: str, remaining: int) -> int:
+    """The system says that fewer are left than we thought."""
+    key = (credential, bucket)
+    row = at.get("gate", key)
+    if row is None:
+        return 0
+    at.lock("gate", key, CHANGE)
+    at.update("gate", key, tokens=min(float(row["tokens"]), float(remaining)))
+    return 1
+
+
+@statement("gates.block")
+def block(at: Transaction, credential: str, bucket: str, until: datetime) -> int:
+    """Lets nothing pass before a moment."""
+    key = (credential, bucket)
+    row = _row(at, key, 0.0)
+    at.lock("gate", key, CHANGE)
+    later = until if row["blocked_until"] is None else max(row["blocked_until"], until)
+    at.update("gate", key, blocked_until=later, tokens=min(float(row["tokens"]), 0.0))
+    return 1
