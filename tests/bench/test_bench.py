@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 def test_a_quick_bench_leaves_figures_a_table_and_a_picture(tmp_path: Path) -> None:
     """It starts a server, seven workers and pgbench, which is why it takes some seconds."""
-    command = [ROOT / "bench" / "run.py", "--quick", "--without-peers", "--into", tmp_path]
+    command = [str(ROOT / "bench/run.py"), "--quick", "--without-peers", "--into", str(tmp_path)]
     subprocess.run([sys.executable, *command], check=True, timeout=300, capture_output=True)
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["steps_per_s"] > 0
