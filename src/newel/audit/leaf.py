@@ -165,11 +165,16 @@ def _needed(value: T | None, event: Event, name: str) -> T:
     return value
 
 
+_LENGTH: Final = len('"2026-01-05T07:00:04.118203Z"')
+
+
 def instant(moment: datetime) -> str:
     """Write an aware moment as leaves have it: UTC, six digits of a second, `Z`."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
+    text = orjson.dumps(moment, option=orjson.OPT_UTC_Z).decode()
+    # orjson, three times as fast as isoformat, leaves the fraction out where it is nothing.
+    return text[1:-1] if len(text) == _LENGTH else f"{text[1:20]}.000000Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

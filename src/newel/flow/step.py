@@ -31,15 +31,15 @@ from typing import (
 
 import orjson
 
-from newel.base.codec import Codec, codec_of
+from newel.base.codec import Codec
 from newel.base.errors import DefinitionError, OutsideRun
 from newel.domain.keys import Subscript, checked_name, encoded, former, former_with_item
 from newel.domain.retry import Retry
 from newel.domain.values import Absent, Found, InDoubt, Unclear
 from newel.flow import refusals
 from newel.flow.act import Act, Place, StepAct
+from newel.flow.code import Code
 from newel.flow.database import Connection
-from newel.flow.signature import hints_of
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -95,6 +95,7 @@ class Step(Generic[P, R]):
         verify: Callable[..., Awaitable[Verdict[R]]] | None = None,
         owner: object = None,
         subscript: str | None = None,
+        code: Code | None = None,
     ) -> None:
         self.function = function
         self.name = name
@@ -105,6 +106,7 @@ class Step(Generic[P, R]):
         self.formerly = former_with_item(options.formerly, subscript)
         self.__doc__ = function.__doc__
         self._bound: dict[int, tuple[object, Step[..., Any]]] = {}  # Any: whatever P is left
+        self._code = code or Code(function, skips=1 if options.transactional else 0)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Act[R]:
         """Make the act; nothing runs before it is awaited."""
@@ -119,6 +121,7 @@ class Step(Generic[P, R]):
             verify=self.verify,
             owner=self.owner,
             subscript=encoded(item),
+            code=self._code,
         )
 
     @overload
@@ -170,19 +173,15 @@ class Step(Generic[P, R]):
 
     plain = called
 
-    @cached_property
+    @property
     def is_async(self) -> bool:
         """Whether the code is a coroutine function; a plain one runs in a thread."""
-        return inspect.iscoroutinefunction(self.function)
+        return self._code.is_async
 
-    @cached_property
+    @property
     def result(self) -> Codec[R]:
         """How outcomes of this step are written and read; raises NotJournalable (F701, F702)."""
-        return cast("Codec[R]", codec_of(self._hints["return"]))
-
-    @cached_property
-    def _hints(self) -> dict[str, object]:
-        return hints_of(self.function)
+        return cast("Codec[R]", self._code.result)
 
     @cached_property
     def title(self) -> str:
@@ -193,20 +192,16 @@ class Step(Generic[P, R]):
     @property
     def skips(self) -> int:
         """How many parameters of the code are not the caller's: the connection, if there is one."""
-        return 1 if self.options.transactional else 0
+        return self._code.skips
 
-    @cached_property
+    @property
     def signature(self) -> inspect.Signature:
         """The parameters as whoever calls the step sees them."""
-        found = inspect.signature(self.function)
-        return found.replace(parameters=list(found.parameters.values())[self.skips :])
+        return self._code.signature
 
-    @cached_property
+    @property
     def _parameters(self) -> list[tuple[str, inspect.Parameter, Codec[object]]]:
-        return [
-            (name, parameter, codec_of(self._hints[name]))
-            for name, parameter in self.signature.parameters.items()
-        ]
+        return self._code.parameters
 
     def arguments(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bytes:
         """The call's arguments as canonical JSON, without those that equal their default.
