@@ -112,7 +112,7 @@ class TestTheSameRequest:
                 raise ConnectionResetError("the server of the API dies here")
 
             with pytest.MonkeyPatch.context() as patched:
-                patched.setattr("newel.engine.engine.apply", dying)
+                patched.setattr("newel.engine.beginning.apply", dying)
                 with pytest.raises(ConnectionResetError):
                     await house.engine.start(
                         "waiting", document(), actor=OPERATOR, idempotency_key="k"

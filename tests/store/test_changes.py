@@ -74,7 +74,11 @@ class Door:
         assert await self.apply(*changes, as_worker=False) == {}
         async with self.database.transaction() as connection:
             await runs.claim_ready(
-                connection, worker=self.worker, epoch=self.epoch, how_many=99, processes={"short": 1}
+                connection,
+                worker=self.worker,
+                epoch=self.epoch,
+                how_many=99,
+                processes={"short": 1},
             )
         return [change.run for change in changes]
 

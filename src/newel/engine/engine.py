@@ -28,6 +28,7 @@ from newel.domain.change import Beside, Change
 from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.people import Person
 from newel.engine import bulk, commands, ticketing
+from newel.engine.beginning import begin
 from newel.engine.builtin import PREFIX, BuiltIn
 from newel.engine.bulk import BulkReport, Item, Verb
 from newel.engine.commands import Amendment
@@ -41,7 +42,8 @@ from newel.engine.messages import Message, Messages, Sent
 from newel.engine.operating import Operating, with_streams
 from newel.engine.places import Places, registered
 from newel.engine.schedules import Schedules
-from newel.engine.starting import FIRST_CAME_ANOTHER, Source, Start, Wanted, born
+from newel.engine.spawning import Offspring
+from newel.engine.starting import FIRST_CAME_ANOTHER, Source, Wanted
 from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
@@ -235,6 +237,7 @@ class Engine:
             known=self.versions,
             places=Places(self.database, self._limited),
             companions=(self.schedules,),
+            offspring=Offspring(self._operating, self.versions, self._ids),
         )
 
     # --- starting ---------------------------------------------------------------------------
@@ -306,42 +309,7 @@ class Engine:
         return Started(run=known["run_id"], is_new=False, person=person)
 
     async def _begin(self, connection: Connection, wanted: Wanted) -> tuple[Change, UUID | None]:
-        at = await registry.now(connection)
-        people = Change(run=wanted.run, from_seq=0, last_at=at)
-        intake = Intake(connection, self.vault, wanted.actor, self._ids.event_id)
-        process = wanted.process
-        filled = await intake.resolve(wanted.arguments, people)
-        subject = process.subject_of(filled)
-        person = None if subject is None else parse_reference(subject.ref)[1]
-        if person is not None:
-            for name in (process.name, *process.formerly):
-                open_run = await runs.open_of_subject(connection, name, person)
-                if open_run is not None:
-                    raise AlreadyStarted(run=reference("run", open_run))
-        key = None if person is None else await registry.key_of(connection, person)
-        n, wrapped = key or (None, None)
-        change, _, _, _ = born(
-            Start(
-                run=wanted.run,
-                process=process,
-                version=self.versions[process.name],
-                arguments=filled,
-                subject=person,
-                actor=wanted.actor,
-                source=wanted.source,
-                source_ref=wanted.source_ref,
-                at=at,
-                sealer=self.vault.sealer(wanted.run, person, n, wrapped),
-                idempotency_key=wanted.idempotency_key,
-                priority=wanted.priority,
-            ),
-            self._ids.event_id,
-        )
-        change.beside = people.beside
-        await with_streams(connection, change, self._ids.event_id)
-        if await apply(connection, [change]):
-            raise asyncpg.UniqueViolationError  # undone, and looked at again: it is there now
-        return change, person
+        return await begin(connection, self.vault, self.versions, self._ids.event_id, wanted)
 
     # --- verbs on what is there -------------------------------------------------------------
 

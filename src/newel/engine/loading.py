@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from newel.audit.leaf import ProcessVersion
 from newel.base.errors import DefinitionError, NewelError
-from newel.base.ids import reference
+from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Head
+from newel.engine.children import ChildEnd, Relatives
 from newel.engine.history import History
 from newel.engine.runner import Loaded
 from newel.engine.starting import Start
@@ -44,6 +47,7 @@ async def load(
     acts_of: dict[UUID, dict[str, OpenAct]] = defaultdict(dict)
     for act in acts:
         acts_of[act["run_id"]][act["key"]] = OpenAct.of(act)
+    ends, free = await _ends(connection, acts, vault), await _free(connection, acts)
     loaded: list[Loaded] = []
     for row in rows:
         run, process = row["id"], processes.get(row["process"])
@@ -52,13 +56,51 @@ async def load(
         current = _current(process, versions or {})
         try:
             loaded.append(
-                loaded_from(row, past_of[run], acts_of[run], process, vault, current=current)
+                loaded_from(
+                    row,
+                    past_of[run],
+                    acts_of[run],
+                    process,
+                    vault,
+                    current=current,
+                    relatives=Relatives(ends, free.get(run, frozenset())),
+                )
             )
         except NewelError as error:
             if unreadable is None:
                 raise
             unreadable(run, error)
     return loaded
+
+
+async def _ends(connection: Connection, acts: Sequence[Row], vault: Vault) -> dict[str, ChildEnd]:
+    """How the runs that acts wait for have ended, as far as they have; by reference."""
+    awaited = {
+        parse_reference(act["match"])[1]
+        for act in acts
+        if act["kind"] == "child" and act["match"] is not None
+    }
+    if not awaited:
+        return {}
+    ends: dict[str, ChildEnd] = {}
+    for row in await runs.ends(connection, sorted(awaited)):
+        sealer = vault.sealer(row["id"], row["subject"], row["key_n"], row["wrapped"])
+        text = b"cancelled" if row["payload"] is None else sealer.open(row["payload"])
+        if row["state"] == "failed":
+            text = orjson.loads(text)["message"].encode()
+        ends[reference("run", row["id"])] = ChildEnd(state=row["state"], text=text)
+    return ends
+
+
+async def _free(connection: Connection, acts: Sequence[Row]) -> dict[UUID, frozenset[str]]:
+    """Keys by run that may have the lock they wait for."""
+    waiting = {act["run_id"] for act in acts if (act["kind"], act["state"]) == ("lock", "open")}
+    if not waiting:
+        return {}
+    found: dict[UUID, set[str]] = defaultdict(set)
+    for row in await journal.free_locks(connection, sorted(waiting)):
+        found[row["run_id"]].add(row["key"])
+    return {run: frozenset(keys) for run, keys in found.items()}
 
 
 def _current(process: Process[..., Any], versions: Mapping[str, int]) -> ProcessVersion | None:
@@ -107,6 +149,7 @@ def loaded_from(
     vault: Vault,
     *,
     current: ProcessVersion | None = None,
+    relatives: Relatives | None = None,
 ) -> Loaded:
     """Put one run together; current: the version of the code at hand."""
     run: UUID = row["id"]
@@ -138,6 +181,8 @@ def loaded_from(
         is_paused=row["paused_at"] is not None,
         limit_at=row["limit_at"],
         is_overdue=row["is_overdue"],
+        parent=row["parent_run"],
+        relatives=relatives or Relatives(),
     )
 
 

@@ -17,8 +17,11 @@ from newel.base.errors import (
     Rejected,
     StepFailed,
 )
+from newel.engine.children import ended
 from newel.engine.history import Recorded
 from newel.flow.act import Act, StepAct, WaitAct
+from newel.flow.children import Child, ChildAct, ResultAct, SpawnAct
+from newel.flow.locks import Acquiring
 
 _DECLARED = (Rejected, Overdue, StepFailed, ChildFailed)
 
@@ -45,6 +48,17 @@ def decoded(
             return act.spec.result.load(opened(recorded.payload or b""), key=key), None
         case "wait.closed" if isinstance(act, WaitAct):
             return _closed(key, act, recorded, opened)
+        case "wait.closed" if isinstance(act, Acquiring):
+            return None, None if recorded.leaf()["data"]["by"] == "lock" else Cancelled()
+        case "wait.closed" if isinstance(act, (ChildAct, ResultAct)):
+            if recorded.payload is None:
+                return None, Cancelled()
+            return ended(act, key, opened(recorded.payload))
+        case "act.recorded" if isinstance(act, SpawnAct):
+            child = recorded.leaf()["data"].get("run")
+            if child is None:
+                return None, Cancelled()
+            return Child(child, act.base, act.process), None
         case _:
             raise OutcomeUnreadable(
                 key=key, found=f"an outcome of kind {recorded.type}", expected=type(act).__name__

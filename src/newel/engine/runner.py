@@ -15,7 +15,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from newel.audit import catalogue as facts
@@ -27,9 +27,10 @@ from newel.domain.acts import OpenAct
 from newel.domain.change import Beside, Change, Entries, Head, Said
 from newel.domain.retry import Retry
 from newel.domain.values import RunInfo
-from newel.engine import children, drifting, overdue, resting
+from newel.engine import children, deciding, drifting, overdue, resting
 from newel.engine.body import Body, Decided
 from newel.engine.branches import CancelledBy, Ready
+from newel.engine.children import Errand, Relatives
 from newel.engine.foreign import refused
 from newel.engine.history import History, Recorded
 from newel.engine.judging import Judge, never_awaited, other_kind
@@ -37,25 +38,7 @@ from newel.engine.outcomes import decoded, failure_of, is_declared
 from newel.engine.turns import Turns
 from newel.engine.vault import Sealer
 from newel.flow.act import Act, StepAct, WaitAct
-from newel.flow.children import SpawnAct
-from newel.flow.groups import Ending, Joining
-from newel.flow.locks import Acquiring
-from newel.flow.milestones import Marking
 from newel.flow.process import Process
-from newel.flow.races import Race
-from newel.flow.scopes import Clearing
-
-CANCELLED: Final = "cancelled"
-ANSWERS: Final = frozenset({"holds", "lacks"})
-_KINDS: Final[dict[type, str]] = {
-    Race: "race",
-    Joining: "group",
-    Ending: "group",
-    Clearing: "scope",
-    Acquiring: "lock",
-    Marking: "milestone",
-    SpawnAct: "spawn",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +119,8 @@ class Loaded:
     is_paused: bool = False
     limit_at: datetime | None = None
     is_overdue: bool = False
+    parent: UUID | None = None
+    relatives: Relatives = field(default_factory=Relatives)
 
 
 @dataclass(slots=True)
@@ -143,7 +128,8 @@ class Settled:
     """What an Runner decided: the Change to commit, or that the run only rests again.
 
     starting: keys whose attempts begin when the Change is committed. said: log lines of the body,
-    told when that is so, or when the run is put back.
+    told when that is so, or when the run is put back. errands: what is to be done about other
+    runs then.
     """
 
     change: Change | None
@@ -151,6 +137,7 @@ class Settled:
     rests: bool
     starting: list[str] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+    errands: list[Errand] = field(default_factory=list[Errand])
 
 
 Arrive = Callable[["Runner", str, Act[Any]], None]  # Any: each act has its own result
@@ -182,6 +169,8 @@ class Runner:
         self.acts: dict[str, Act[Any]] = {}  # Any: each act has its own result
         self.attempting: set[str] = set()
         self.starting: list[str] = []
+        self.errands: list[Errand] = []
+        self._has_told_children = False
         self.blocked: tuple[str, str] | None = None
         self.on_outcome: Callable[[Runner, str, object], None] | None = None
         self.has_ended = False
@@ -295,36 +284,11 @@ class Runner:
     def cancelled_at(self, key: str) -> tuple[int, Ready] | None:
         """Where the journal says that a branch was cancelled at an act of the body's own."""
         self.judge.unvisited.discard(key)
-        recorded = self.history.outcomes.get(key)
-        if recorded is None or recorded.type != "act.recorded" or recorded.verb() != CANCELLED:
-            return None
-        return recorded.seq, Ready(None, Cancelled(), recorded.at)
+        return deciding.cancelled_at(self, key)
 
     def decide(self, key: str, kind: str, verb: str, keys: tuple[str, ...]) -> Decided | None:
-        """Record what the body has decided, or give what the journal holds of it.
-
-        None, and the run parks, where the code now decides otherwise than it did.
-        """
-        recorded = self.history.outcomes.get(key)
-        if recorded is None:
-            fact = facts.ActRecorded(kind=cast("Any", kind), verb=verb, keys=keys or None)
-            seq = self.record(fact, key=key)
-            at = self.entries.latest
-            self.history.outcomes[key] = Recorded(seq, "act.recorded", at, b"", None)
-            return Decided(seq, at, verb)
-        if recorded.type != "act.recorded" or not recorded.entry:
-            self.blocked = ("blocked", f"`{key}` was recorded as {recorded.type} by other code.")
-            return None
-        data = recorded.leaf()["data"]
-        is_answer = verb in ANSWERS and data["verb"] in ANSWERS
-        if (data["kind"], tuple(data.get("keys") or ())) != (kind, keys) or not (
-            is_answer or data["verb"] == verb
-        ):
-            went = ", ".join(data.get("keys") or ()) or data["verb"]
-            now = ", ".join(keys) or verb
-            self.blocked = ("blocked", f"`{key}` was decided by {went}; the code now says {now}.")
-            return None
-        return Decided(recorded.seq, recorded.at, data["verb"])
+        """Record what the body has decided, or give what the journal holds of it."""
+        return deciding.decide(self, key, kind, verb, keys)
 
     def is_declared(self, error: BaseException) -> bool:
         """Whether an exception is a business end of the process."""
@@ -337,6 +301,7 @@ class Runner:
                 del self.open[key]
                 self.change.closed.append(key)
                 self.change.forget("open_act", key)
+                self.change.also("unlock", {"key": lock})
 
     def _has_drifted(self, key: str, act: Act[Any], recorded: Recorded) -> bool:
         return drifting.has_drifted(self, key, act, recorded)
@@ -413,14 +378,16 @@ class Runner:
         known = self.open.get(key)
         if known is None:
             return True
-        if known.kind == "child":
-            children.cancel(self, known)
+        if known.kind == "child" and children.cancel(self, known):
             return False
         return known.state != "attempting" and known.trouble.doubt is None
 
     def _stop_cancelled(self) -> None:
         """Cancel what has come to rest since the request: it waits for nothing any more."""
         assert self._body is not None, "a run is begun before it settles"
+        if not self._has_told_children:
+            self._has_told_children = True
+            self.errands.append(Errand())
         for key in list(self._body.resting):
             if key in self.open and key in self._body.resting and self._is_cancelled_at(key):
                 self._cancel(key, self.acts[key])
@@ -442,12 +409,7 @@ class Runner:
         return self._withdrawn(key, act, by), self.entries.latest
 
     def _withdrawn(self, key: str, act: Act[Any], by: CancelledBy) -> int:
-        kind: Any = _KINDS.get(type(act))
-        if isinstance(act, StepAct):
-            return self.close(key, facts.StepCancelled(by=by))
-        if kind is None:
-            return self.close(key, facts.WaitClosed(by="cancel"))
-        return self.close(key, facts.ActRecorded(kind=kind, verb=CANCELLED))
+        return self.close(key, deciding.withdrawal(act, by))
 
     def close(self, key: str, fact: Any) -> int:  # Any: an outcome without a value
         """Close what is open of an act, and give its key the outcome that it was withdrawn."""
@@ -555,18 +517,22 @@ class Runner:
         if body is not None and not self.has_ended:
             resting.judge(self, body)
         self.note_moved()
-        rests = self.has_ended or not (self.attempting or self.starting)
+        begins = any(errand.process is not None for errand in self.errands)
+        rests = self.has_ended or not (self.attempting or self.starting or begins)
         state, wake_at = resting.state_of(self, rests=rests)
         starting, self.starting = self.starting, []
         self.attempting.update(starting)
         self.note_moved()
+        errands, self.errands = self.errands, []
         said: list[Said] = []
         if body is not None:
             said, body.driven.log_lines = body.driven.log_lines, []
         if len(self.entries) == 0:
-            return Settled(None, wake_at, rests, starting, said)
+            return Settled(None, wake_at, rests, starting, said, errands)
         change = self.change
         change.said = said
+        if self.has_ended and self.loaded.parent is not None:
+            change.also("wake", {"id": str(self.loaded.parent), "key": ""})
         change.release = rests
         change.state, change.wake_at = state, wake_at
         if state == "parked":
@@ -574,7 +540,7 @@ class Runner:
         change.seal(self.entries, run_state=state if state != self.state else None)
         self.state = state
         self.change = Change(run=self.id, from_seq=change.to_seq)
-        return Settled(change, wake_at, rests, starting)
+        return Settled(change, wake_at, rests, starting, errands=errands)
 
     def note_moved(self, *, ends: bool = False) -> None:
         """Say that the run goes on under other code, or cannot, and move it to that version."""

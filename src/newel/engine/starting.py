@@ -28,10 +28,19 @@ Source = Literal["api", "console", "webhook", "schedule", "cli", "run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChildOf:
+    """Whose child a run is; with_parent: whether it is cancelled with that run."""
+
+    run: UUID
+    key: str
+    with_parent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """A start as somebody asks for it; the arguments are checked already.
 
-    priority: None for the process's own.
+    priority: None for the process's own. child_of: the run that starts it.
     """
 
     run: UUID
@@ -42,6 +51,7 @@ class Wanted:
     source_ref: str | None = None
     idempotency_key: str | None = None
     priority: Priority | None = None
+    child_of: ChildOf | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +78,7 @@ class Start:
     priority: Priority | None = None
     secret: bytes | None = None
     inherited: Sequence[Mapping[str, Any]] = ()  # Any: JSON
+    child_of: ChildOf | None = None
 
     @property
     def definition(self) -> ProcessVersion:
@@ -99,6 +110,8 @@ def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, b
     parent = None
     if start.parent is not None:
         parent = facts.ParentRun(run=start.parent[0], key=start.parent[1])
+    if start.child_of is not None:
+        parent = facts.ParentRun(run=reference("run", start.child_of.run), key=start.child_of.key)
     entries.add(
         facts.RunStarted(
             source=facts.Source(type=start.source, ref=start.source_ref),
@@ -123,7 +136,15 @@ def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, b
 def _row(start: Start) -> dict[str, Any]:
     worker, epoch = start.owner or (None, None)
     limits = start.process.limits
+    family: dict[str, Any] = {}
+    if (parent := start.child_of) is not None:
+        family = {
+            "parent_run": str(parent.run),
+            "parent_key": parent.key,
+            "with_parent": parent.with_parent,
+        }
     return {
+        **family,
         "id": str(start.run),
         "process": start.process.name,
         "version": start.version,

@@ -22,9 +22,11 @@ from newel.base.clock import DEPLOYMENT
 from newel.base.errors import LeaseLost, NewelError, NotWaiting, StepError
 from newel.base.ids import reference
 from newel.domain.change import Change
-from newel.engine import steps, waiting
+from newel.engine import children, steps, waiting
+from newel.engine.after_commit import AfterCommit
 from newel.engine.attempts import Begun, attempt, begun_of, let_ride
 from newel.engine.calls import Caller
+from newel.engine.children import Errand
 from newel.engine.claiming import claimed_due
 from newel.engine.code_versions import CodeVersions
 from newel.engine.committer import Committer
@@ -38,12 +40,13 @@ from newel.engine.notices import Notices
 from newel.engine.pace import monotonic
 from newel.engine.places import Companion, Places
 from newel.engine.runner import Circuit, Loaded, Runner, Settled
+from newel.engine.spawning import Offspring
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished
 from newel.engine.told import Teller, say
 from newel.engine.vault import Vault
 from newel.engine.worker_settings import WorkerSettings as WorkerSettings
-from newel.flow.act import Act, StepAct
+from newel.flow.act import Act, StepAct, WaitAct
 from newel.flow.process import Process
 from newel.store import runs
 from newel.store.changes import Refusal
@@ -72,11 +75,12 @@ class Worker:
         *,
         known: Mapping[str, int] | None = None,
         places: Places,
+        offspring: Offspring,
         companions: Sequence[Companion] = (),
     ) -> None:
         """Prepare; `run` registers the worker and drives runs until it is cancelled.
 
-        known: the version number of each process.
+        known: the version number of each process. offspring: sees to child runs.
         """
         self.settings = settings or WorkerSettings()
         self.database = database
@@ -85,6 +89,7 @@ class Worker:
         self.vault = vault
         self.incidents = incidents
         self.messages = messages
+        self.offspring = offspring
         self.teller = teller
         self.places = places
         self.companions = (places, *companions)
@@ -99,7 +104,7 @@ class Worker:
         self._runs: dict[UUID, Runner] = {}
         self._attempts: dict[tuple[UUID, str], asyncio.Task[None]] = {}
         self._unsaved: dict[UUID, list[Finished]] = {}
-        self._starting: dict[UUID, list[tuple[int, list[str]]]] = {}
+        self._starting = AfterCommit()
         self._rebuilding: set[UUID] = set()
         self._background: set[asyncio.Task[Any]] = set()
         self._clock = (datetime.min.replace(tzinfo=UTC), 0.0)
@@ -315,11 +320,12 @@ class Worker:
 
     def _settled(self, run: Runner, settled: Settled) -> None:
         if settled.change is None:
+            for errand in settled.errands:
+                self._care(run.id, self._run_errand(run.id, errand))
             if settled.rests:
                 self._put_back(run, settled)
             return
-        if settled.starting:
-            self._starting.setdefault(run.id, []).append((settled.change.to_seq, settled.starting))
+        self._starting.put(run.id, settled)
         if settled.rests and settled.wake_at is not None:
             self._note_due(settled.wake_at)
         self.committer.submit(settled.change)
@@ -368,8 +374,11 @@ class Worker:
             self._saved(change)
             if change.said:
                 say(run, change.said)
-            for key in self._due_to_start(change):
-                self._attempt(run, key)
+            for settled in self._starting.due(change):
+                for key in settled.starting:
+                    self._attempt(run, key)
+                for errand in settled.errands:
+                    self._care(run.id, self._run_errand(run.id, errand))
             if change.release:
                 del self._runs[change.run]
                 self._unsaved.pop(change.run, None)
@@ -393,14 +402,14 @@ class Worker:
         with contextlib.suppress(*LOST):  # who looks for overlooked messages finds it
             await self.messages.deliver_to(run, key, event, self.actor)
 
-    def _due_to_start(self, change: Change) -> list[str]:
-        waiting_here = self._starting.get(change.run)
-        keys: list[str] = []
-        while waiting_here and waiting_here[0][0] <= change.to_seq:
-            keys += waiting_here.pop(0)[1]
-        if waiting_here == []:
-            del self._starting[change.run]
-        return keys
+    async def _run_errand(self, run: UUID, errand: Errand) -> None:
+        try:
+            await insisting(lambda: self.offspring.run(run, errand, self.actor))
+        except NewelError as error:
+            await self._poisoned(run, error)
+            return
+        if errand.process is not None:
+            self._rebuild(run)  # the child is there: the run goes on from what is known now
 
     def _saved(self, change: Change) -> None:
         unsaved = self._unsaved.get(change.run)
@@ -415,7 +424,7 @@ class Worker:
     def refused(self, run: UUID, why: Refusal | Exception) -> None:
         """Go back to what the database says, and apply again what it has not seen."""
         self.committer.forget(run)
-        self._starting.pop(run, None)
+        self._starting.forget(run)
         if why == "full":
             self.places.refused(run, self._runs.get(run))
         if why in {"owner", "exists"}:
@@ -437,7 +446,7 @@ class Worker:
     def _drop(self, run: UUID) -> None:
         runner = self._runs.pop(run, None)
         self._unsaved.pop(run, None)
-        self._starting.pop(run, None)
+        self._starting.forget(run)
         if runner is not None:
             runner.dismiss()
 
@@ -589,5 +598,7 @@ class Worker:
 def _arrive(run: Runner, key: str, act: Act[Any]) -> None:
     if isinstance(act, StepAct):
         steps.arrive(run, key, act)
+    elif isinstance(act, WaitAct):
+        waiting.arrive(run, key, act)
     else:
-        waiting.arrive(run, key, act)  # type: ignore[arg-type]  # an act is a step or a wait
+        children.arrive(run, key, act)

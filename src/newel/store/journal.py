@@ -22,6 +22,11 @@ async def open_acts(connection: Connection, runs: Sequence[UUID]) -> list[Row]:
     return await connection.fetch(_SQL.open_acts, list(runs))
 
 
+async def free_locks(connection: Connection, runs: Sequence[UUID]) -> list[Row]:
+    """Run and key of acts that may have the lock they wait for."""
+    return await connection.fetch(_SQL.free_locks, list(runs))
+
+
 async def events(
     database: Database, stream: UUID, *, after: int = 0, how_many: int = 500
 ) -> list[Row]:

@@ -76,6 +76,16 @@ async def load(connection: Connection, runs: Sequence[UUID]) -> list[Row]:
     return await connection.fetch(_SQL.load, list(runs))
 
 
+async def ends(connection: Connection, runs: Sequence[UUID]) -> list[Row]:
+    """How the given runs have ended, those that have, with their subjects' newest living key."""
+    return await connection.fetch(_SQL.ends, list(runs))
+
+
+async def children(database: Database, run: UUID) -> list[UUID]:
+    """The open children of a run that are cancelled with it."""
+    return [row["id"] for row in await database.fetch(_SQL.children, run)]
+
+
 async def locked(connection: Connection, run: UUID) -> Row | None:
     """One run under its row lock, held until the transaction ends."""
     return await connection.fetchrow(_SQL.locked, run)

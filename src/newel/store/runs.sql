@@ -89,7 +89,7 @@ select id from newel.claim_in_rooms($1, $2, $3, $4, $5) as c(id)
 -- What a worker needs of each run to drive it.
 select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
        r.paused_at, r.paused_by, r.acknowledged_at,
-       r.worker_id, r.worker_epoch, r.started_at, r.seen, r.limit_at, r.is_overdue,
+       r.worker_id, r.worker_epoch, r.started_at, r.seen, r.limit_at, r.is_overdue, r.parent_run,
        newel.now() as as_of, d.sha256,
        k.n as key_n, k.wrapped, k.kek_id
 from newel.run r
@@ -99,14 +99,36 @@ left join lateral (select n, wrapped, kek_id from newel.person_key p
                    order by n desc limit 1) k on true
 where r.id = any($1)
 
+-- name: ends
+-- params: runs
+-- How runs have ended, those that have: what their last event but an acknowledgement says.
+select r.id, r.state, r.subject, e.payload, k.n as key_n, k.wrapped, k.kek_id
+from newel.run r
+left join lateral (select n, wrapped, kek_id from newel.person_key p
+                   where p.person = r.subject and p.wrapped is not null
+                   order by n desc limit 1) k on true
+left join lateral (select payload from newel.event v
+                   where v.stream_id = r.id
+                     and v.type in ('run.completed', 'run.failed', 'run.cancelled')
+                   order by v.seq desc limit 1) e on true
+where r.id = any($1) and r.finished_at is not null
+
+-- name: children
+-- params: run
+-- The open children of a run that are cancelled with it.
+select id from newel.run
+where parent_run = $1 and with_parent and finished_at is null order by id
+
 -- name: locked
 -- params: run
--- One run under its row lock, for an operator's command.
+-- One run under its row lock, for an operator's command. Whoever falls asleep with it must not
+-- keep it: the server ends a transaction that has been idle for ten seconds.
 select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
        r.paused_at, r.paused_by, r.acknowledged_at,
        r.worker_id, r.worker_epoch, r.started_at, r.seen, newel.now() as as_of,
        r.parked_reason, r.parked_with, d.sha256,
-       k.n as key_n, k.wrapped, k.kek_id
+       k.n as key_n, k.wrapped, k.kek_id,
+       set_config('idle_in_transaction_session_timeout', '10s', true) as idle
 from newel.run r
 join newel.definition d on d.process = r.process and d.version = r.version
 left join lateral (select n, wrapped, kek_id from newel.person_key p

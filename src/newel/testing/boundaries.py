@@ -21,6 +21,7 @@ _COMMIT: Final = queries("changes").commit_batch
 _TYPES: Final = slice(25, 27)
 """Where the types and the keys of events stand among the parameters of `commit_batch`."""
 
+_VERB: Final = "a verb: "
 _TELLING: Final = {
     "run.started": "start",
     "run.completed": "end",
@@ -46,7 +47,12 @@ class Point:
 
     @property
     def is_freezable(self) -> bool:
-        """Whether a sleeper who wakes here still has something to write."""
+        """Whether a sleeper who wakes here still has something to write.
+
+        A transaction of a verb holds the run's row: the server ends it when it is idle.
+        """
+        if self.what.startswith(_VERB):
+            return False
         return self.when in {"before the commit of", "after the effect of"}
 
     def __str__(self) -> str:
@@ -95,6 +101,6 @@ def told(statement: str, values: tuple[Any, ...]) -> str | None:
     for kind, key in zip(types, keys, strict=True):
         if kind in _TELLING:
             words.setdefault(_TELLING[kind], []).append(key or "the run")
-    if not words:
-        return "what was found out"
-    return "; ".join(f"{name} {', '.join(dict.fromkeys(of))}" for name, of in words.items())
+    text = "; ".join(f"{name} {', '.join(dict.fromkeys(of))}" for name, of in words.items())
+    text = text or "what was found out"
+    return text if values[0] is not None else f"{_VERB}{text}"

@@ -97,6 +97,12 @@ create table newel.run (
     is_overdue     boolean not null default false,
     started_at     timestamptz not null,
     finished_at    timestamptz,
+    parent_run     uuid,
+    parent_key     text collate "C",
+    with_parent    boolean,
+    constraint a_child_has_its_parents_key
+        check ((parent_run is null) = (parent_key is null)
+               and (parent_run is null) = (with_parent is null)),
     constraint finished_iff_final
         check ((finished_at is not null) = (state in ('completed', 'failed', 'cancelled'))),
     constraint owned_only_while_open
@@ -124,7 +130,10 @@ create index run_blocked on newel.run (process)
     where state = 'parked' and parked_reason in ('bug', 'blocked', 'drifted');
 -- The business key: one open run per process, subject and period of employment.
 create unique index run_one_open_per_subject on newel.run (process, subject, coalesce(stint, 1))
-    where finished_at is null and subject is not null;
+    where finished_at is null and subject is not null and parent_run is null;
+-- A child run has its parent and the key in it: a crash starts it once.
+create unique index run_of_parent on newel.run (parent_run, parent_key)
+    where parent_run is not null;
 
 -- Where only so many may be active at once: `process/<name>` for runs, `system/<name>` for
 -- attempts. A place is not kept anywhere: a run holds one while a worker owns it, an attempt

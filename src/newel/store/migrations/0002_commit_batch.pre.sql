@@ -44,6 +44,21 @@ begin
         where r.id in (select (value ->> 'id')::uuid
                        from jsonb_array_elements(rest -> 'unlimited'));
     end if;
+    if rest ? 'wake' then
+        -- Parents of children that end here. One that is held is not waited for: the Change comes
+        -- again.
+        perform 1 from newel.run r
+        where r.id in (select (value ->> 'id')::uuid from jsonb_array_elements(rest -> 'wake'))
+        order by r.id for update skip locked;
+        get diagnostics moved = row_count;
+        if moved < (select count(distinct value ->> 'id')
+                    from jsonb_array_elements(rest -> 'wake')) then
+            raise exception 'a parent is held' using errcode = 'NW003';
+        end if;
+        update newel.run r set wake_at = least(r.wake_at, newel.now())
+        where r.finished_at is null
+          and r.id in (select (value ->> 'id')::uuid from jsonb_array_elements(rest -> 'wake'));
+    end if;
     if rest ? 'open_act' then
         insert into newel.open_act
         select * from jsonb_populate_recordset(null::newel.open_act, rest -> 'open_act')
@@ -56,6 +71,21 @@ begin
             credential = excluded.credential, incident_id = excluded.incident_id,
             reason = excluded.reason, owner = excluded.owner, task_id = excluded.task_id,
             event = excluded.event, match = excluded.match, detail = excluded.detail;
+    end if;
+    if rest ? 'unlock' then
+        -- The next in order may have the lock; whoever is held right now looks again by itself.
+        update newel.run set wake_at = least(wake_at, newel.now())
+        where id in (
+            select r.id from newel.run r
+            join lateral (
+                select a.run_id
+                from jsonb_array_elements(rest -> 'unlock') u
+                cross join lateral (
+                    select q.run_id from newel.open_act q
+                    where q.kind = 'lock' and q.state = 'open' and q.match = u.value ->> 'key'
+                    order by q.opened_at, q.run_id limit 2) a) w on w.run_id = r.id
+            where r.finished_at is null
+            for update of r skip locked);
     end if;
     if rest ? 'task' then
         insert into newel.task
@@ -328,7 +358,11 @@ begin
 
     if cardinality(r_id) > 0 then
         update newel.run r
-        set seq = u.seq, head = u.head, last_at = u.last_at, state = u.state, wake_at = u.wake_at,
+        set seq = u.seq, head = u.head, last_at = u.last_at, state = u.state,
+            -- An owned run is due only where somebody has nudged its owner: that must not be lost.
+            wake_at = case when u.state in ('completed', 'failed', 'cancelled') then null
+                           when r.worker_id is null then u.wake_at
+                           else least(u.wake_at, r.wake_at) end,
             seen = case when p_worker is null then r.seen else u.seq end,
             worker_id = case when u.release then null else r.worker_id end,
             worker_epoch = case when u.release then null else r.worker_epoch end,

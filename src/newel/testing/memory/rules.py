@@ -22,16 +22,26 @@ def _effect(row: Row) -> Any:  # Any: a value, or None
 
 
 def _one_open_per_subject(row: Row) -> Any:  # Any: as above
-    if row["finished_at"] is not None or row["subject"] is None:
+    if row["finished_at"] is not None or row["subject"] is None or row["parent_run"] is not None:
         return None
     return row["process"], row["subject"], row["stint"] or 1
 
 
 UNIQUE: Final[dict[str, dict[str, Unique]]] = {
-    "run": {"run_one_open_per_subject": _one_open_per_subject},
+    "run": {
+        "run_one_open_per_subject": _one_open_per_subject,
+        "run_of_parent": lambda row: (
+            None if row["parent_run"] is None else (row["parent_run"], row["parent_key"])
+        ),
+    },
     "definition": {"definition_process_version_key": lambda row: (row["process"], row["version"])},
     "audit_stream": {"audit_stream_name_key": lambda row: row["name"]},
-    "open_act": {"open_act_effect": _effect},
+    "open_act": {
+        "open_act_effect": _effect,
+        "open_act_lock": lambda row: (
+            row["match"] if (row["kind"], row["state"]) == ("lock", "held") else None
+        ),
+    },
     "task": {
         "task_one_open_per_key": lambda row: (
             (row["run_id"], row["key"]) if row["state"] == "open" else None
@@ -64,12 +74,17 @@ def _is_one_of_timer_task_event(row: Row) -> bool:
             return row["task_id"] is not None
         case "event":
             return row["task_id"] is None and row["event"] is not None
+        case "child" | "lock":
+            return row["task_id"] is None
         case _:
             return True
 
 
 CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
     "run": {
+        "a_child_has_its_parents_key": lambda row: (
+            len({row[name] is None for name in ("parent_run", "parent_key", "with_parent")}) == 1
+        ),
         "finished_iff_final": lambda row: (
             (row["finished_at"] is not None) == (row["state"] in _FINAL)
         ),
@@ -97,6 +112,9 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
         ),
         "steps_are_not_waits": lambda row: (
             (row["kind"] == "step") == (row["state"] in {"attempting", "retrying", "parked"})
+        ),
+        "only_a_lock_is_held": lambda row: (
+            row["state"] != "held" or (row["kind"] == "lock" and row["match"] is not None)
         ),
         "a_wait_has_one_of_timer_task_event": _is_one_of_timer_task_event,
     },

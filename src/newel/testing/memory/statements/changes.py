@@ -110,6 +110,11 @@ def _move(at: Transaction, worker: int | None, runs: list[Any], refused: dict[UU
         if old["state"] != state and seq <= old["seq"]:
             raise failed("23514", f"run {run} changed from {old['state']} to {state}")
         owner = {"worker_id": None, "worker_epoch": None} if release else {}
+        due = [moment for moment in (wake_at, old["wake_at"]) if moment is not None]
+        if state in _FINAL:
+            due = []
+        elif old["worker_id"] is None:
+            due = [] if wake_at is None else [wake_at]
         at.update(
             "run",
             run,
@@ -118,7 +123,7 @@ def _move(at: Transaction, worker: int | None, runs: list[Any], refused: dict[UU
             head=head,
             last_at=last_at,
             state=state,
-            wake_at=wake_at,
+            wake_at=min(due, default=None),  # a nudge of its owner must not be lost
             parked_reason=reason,
             parked_with=addressee,
             finished_at=(old["finished_at"] or last_at) if state in _FINAL else None,
@@ -217,6 +222,35 @@ def _overdue(at: Transaction, rows: list[Any]) -> None:
 def _unlimited(at: Transaction, rows: list[Any]) -> None:
     for row in rows:
         at.update("run", UUID(row["id"]), limit_at=None, is_overdue=False)
+
+
+def _wake(at: Transaction, rows: list[Any]) -> None:
+    for row in rows:
+        parent = at.get("run", UUID(row["id"]))
+        if parent is None or not at.lock_free("run", UUID(row["id"])):
+            raise failed("NW003", "a parent is held")
+        _nudge(at, parent)
+
+
+def _nudge(at: Transaction, run: Row) -> None:
+    if run["finished_at"] is None:
+        now = at.now()
+        at.update(
+            "run", run["id"], wake_at=now if run["wake_at"] is None else min(run["wake_at"], now)
+        )
+
+
+def _unlock(at: Transaction, rows: list[Any]) -> None:
+    for row in rows:
+        queue = sorted(
+            (act["opened_at"], act["run_id"])
+            for act in at.rows("open_act")
+            if (act["kind"], act["state"], act["match"]) == ("lock", "open", row["key"])
+        )
+        for _, run in queue[:2]:
+            waiting = at.get("run", run)
+            if waiting is not None and at.lock_free("run", run):
+                _nudge(at, waiting)
 
 
 def _upserted(
@@ -327,7 +361,9 @@ RARE: Final[dict[str, Callable[[Transaction, list[Any]], None]]] = {
     "mark": _mark,
     "overdue": _overdue,
     "unlimited": _unlimited,
+    "wake": _wake,
     "open_act": _upserted("open_act", _open_act),
+    "unlock": _unlock,
     "task": _upserted("task", _task),
     "task_moved": _task_moved,
     "access_grant": _access_grant,

@@ -38,3 +38,19 @@ def events(at: Transaction, stream: UUID, after: int, how_many: int) -> list[Row
         {name: value for name, value in row.items() if name != "stream_id"}
         for row in found[:how_many]
     ]
+
+
+@statement("journal.free_locks")
+def free_locks(at: Transaction, runs: list[UUID]) -> list[Row]:
+    """Acts of these runs that may have the lock they wait for."""
+    locks = [act for act in at.rows("open_act") if act["kind"] == "lock"]
+    held = {act["match"] for act in locks if act["state"] == "held"}
+    first: dict[str, Row] = {}
+    for act in sorted(locks, key=lambda each: (each["opened_at"], each["run_id"], each["key"])):
+        if act["state"] == "open":
+            first.setdefault(act["match"], act)
+    return [
+        {"run_id": act["run_id"], "key": act["key"]}
+        for match, act in first.items()
+        if match not in held and act["run_id"] in runs
+    ]

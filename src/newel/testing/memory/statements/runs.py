@@ -183,7 +183,7 @@ _LOADED = (
 )  # fmt: skip
 
 
-_LIMITS = ("limit_at", "is_overdue")
+_LIMITS = ("limit_at", "is_overdue", "parent_run")
 
 
 @statement("runs.load")
@@ -192,13 +192,42 @@ def load(at: Transaction, runs: list[UUID]) -> list[Row]:
     return [row for run in dict.fromkeys(runs) for row in _loaded(at, run, *_LIMITS)]
 
 
+@statement("runs.ends")
+def ends(at: Transaction, runs: list[UUID]) -> list[Row]:
+    """How runs have ended, those that have."""
+    found: list[Row] = []
+    for run in runs:
+        row = at.get("run", run)
+        if row is None or row["finished_at"] is None:
+            continue
+        last = [
+            event["payload"]
+            for event in at.of("event", run)
+            if event["type"] in {"run.completed", "run.failed", "run.cancelled"}
+        ]
+        shown = {name: row[name] for name in ("id", "state", "subject")}
+        payload = last[-1] if last else None
+        found.append(shown | {"payload": payload} | _newest_key(at, row["subject"]))
+    return found
+
+
+@statement("runs.children")
+def children(at: Transaction, run: UUID) -> list[Row]:
+    """The open children of a run that are cancelled with it."""
+    return [
+        {"id": row["id"]}
+        for row in at.rows("run")
+        if row["parent_run"] == run and row["with_parent"] and row["finished_at"] is None
+    ]
+
+
 @statement("runs.locked")
 def locked(at: Transaction, run: UUID) -> list[Row]:
     """One run under its row lock."""
     if at.get("run", run) is None:
         return []
     at.lock("run", run)
-    return _loaded(at, run, "parked_reason", "parked_with")
+    return [row | {"idle": "10s"} for row in _loaded(at, run, "parked_reason", "parked_with")]
 
 
 @statement("runs.exists")
@@ -342,7 +371,7 @@ def read(at: Transaction, run: UUID) -> list[Row]:
     definition: Any = definition_of(at, row) or {}
     person: Any = at.get("person", row["subject"]) or {}
     hidden = {"stint", "priority", "head", "last_at", "seen", "seen_version"}
-    hidden |= {"room", "limit_at", "is_overdue"}
+    hidden |= {"room", "limit_at", "is_overdue", "parent_run", "parent_key", "with_parent"}
     found = {name: value for name, value in row.items() if name not in hidden}
     found |= {name: definition.get(name) for name in ("title", "owner", "sha256")}
     found["display_name"] = person.get("display_name")

@@ -1,0 +1,228 @@
+"""Child runs and shared locks: started once, ended with their parent, woken by one another."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from newel import (
+    ChildFailed,
+    approval,
+    compensation,
+    first_of,
+    lock,
+    parallel,
+    process,
+    spawn,
+    step,
+    team,
+    timer,
+)
+from newel.base.errors import Rejected
+from newel.testing import crashes, running
+
+done: list[str] = []
+
+
+@step(in_doubt="repeat")
+async def note(what: str) -> str:
+    """Write down that something was done."""
+    done.append(what)
+    return what
+
+
+@process(subject=None, owner="it")
+async def errand(what: str) -> str:
+    """A child: asks, then does."""
+    async with compensation() as undo:
+        undo(note["undo"], f"undo {what}")
+        decision = await approval("may", by=team("it"))
+        if not decision.approved:
+            raise Rejected(decision)
+        return await note["do"](what)
+
+
+@process(subject=None, owner="it")
+async def parent(what: str) -> str:
+    """Waits for a child."""
+    try:
+        return await errand(what)
+    except ChildFailed:
+        return "the child failed"
+
+
+@process(subject=None, owner="it")
+async def starter(names: tuple[str, ...]) -> int:
+    """Starts children, and does not wait."""
+    for name in names:
+        await spawn(errand[name], name)
+    return len(names)
+
+
+@process(subject=None, owner="it")
+async def collector(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Starts two children, and waits for both."""
+    first = await spawn(errand[names[0]], names[0])
+    second = await spawn(errand[names[1]].request(names[1]), with_parent=True)
+    return await parallel(first.result(), second.result())
+
+
+@process(subject=None, owner="it")
+async def impatient(what: str) -> str:
+    """Waits for a child for two days."""
+    won = await first_of("which", child=errand(what), late=timer("late", after=timedelta(days=2)))
+    return won.name
+
+
+@pytest.fixture(autouse=True)
+def _nothing_done():
+    done.clear()
+
+
+async def test_a_child_awaited_gives_its_value():
+    """The parent rests while the child asks somebody, and goes on with what it came to."""
+    async with running(parent.request("tea"), processes=[errand]) as run:
+        assert run.waiting() == {"errand"}
+        (child,) = run.runs("errand")
+        await child.decide("may", approved=True)
+        assert await run.result() == "tea"
+        assert await child.result() == "tea"
+
+
+async def test_a_child_that_fails_is_told_to_its_parent():
+    """A declared end of the child is ChildFailed in the parent."""
+    async with running(parent.request("tea"), processes=[errand]) as run:
+        (child,) = run.runs("errand")
+        await child.decide("may", approved=False)
+        assert await run.result() == "the child failed"
+        assert child.state == "failed"
+
+
+async def test_children_that_are_spawned_outlive_their_parent():
+    """Each exists once; the parent completes while they wait."""
+    async with running(starter.request(("a", "b", "c")), processes=[errand]) as run:
+        assert await run.result() == 3
+        assert [child.state for child in run.runs("errand")] == ["waiting"] * 3
+
+
+async def test_results_of_spawned_children_are_waits():
+    """Both are waited for at once, and come in the order of the calls."""
+    async with running(collector.request(("a", "b")), processes=[errand]) as run:
+        assert run.waiting() == {"errand.result[a]", "errand.result[b]"}
+        first, second = run.runs("errand")
+        await second.decide("may", approved=True)
+        assert run.state == "waiting"
+        await first.decide("may", approved=True)
+        assert await run.result() == ("a", "b")
+
+
+async def test_cancelling_a_parent_cancels_the_child_it_waits_for_first():
+    """The child keeps its promises, then the parent ends; both are cancelled."""
+    async with running(parent.request("tea"), processes=[errand]) as run:
+        await run.cancel()
+        (child,) = run.runs("errand")
+        assert (run.state, child.state) == ("cancelled", "cancelled")
+        assert done == ["undo tea"]
+
+
+async def test_cancelling_a_parent_leaves_children_with_a_life_of_their_own():
+    """Only the one that was started `with_parent` is cancelled with it."""
+    async with running(collector.request(("a", "b")), processes=[errand]) as run:
+        await run.cancel()
+        assert run.state == "cancelled"
+        assert [child.state for child in run.runs("errand")] == ["waiting", "cancelled"]
+
+
+async def test_a_race_that_a_child_loses_ends_the_child():
+    """The timer decides; the child undoes its work; the parent has gone on meanwhile."""
+    async with running(impatient.request("tea"), processes=[errand]) as run:
+        run.clock.advance(timedelta(days=3))
+        assert await run.result() == "late"
+        (child,) = run.runs("errand")
+        assert child.state == "cancelled"
+
+
+async def test_a_crash_anywhere_starts_each_child_once():
+    """Killed at every boundary, three children exist, each once, and each is done once."""
+
+    async def play(crash=None):
+        done.clear()
+        async with running(
+            starter.request(("a", "b", "c")), processes=[errand], crash=crash
+        ) as run:
+            assert await run.result() == 3
+            children = run.runs("errand")
+            assert len(children) == 3
+            for child in children:
+                await child.decide("may", approved=True)
+            assert sorted([await child.result() for child in children]) == ["a", "b", "c"]
+
+    await play()
+    for crash in await crashes(play):
+        await play(crash)
+
+
+async def test_a_crash_anywhere_leaves_one_child_for_a_parent_that_waits():
+    """Killed at every boundary, the parent waits for one child and gets its value."""
+
+    async def play(crash=None):
+        done.clear()
+        async with running(parent.request("tea"), processes=[errand], crash=crash) as run:
+            (child,) = run.runs("errand")
+            await child.decide("may", approved=True)
+            assert await run.result() == "tea"
+            assert len(run.runs("errand")) == 1
+
+    for crash in await crashes(play):
+        await play(crash)
+
+
+# --- locks that all runs share ----------------------------------------------------------------
+
+printer = lock("printer", shared=True)
+
+
+@process(subject=None, owner="it")
+async def printing(what: str) -> str:
+    """Prints and laminates, which no other run may come between."""
+    async with printer:
+        await note["print"](f"print {what}")
+        await timer("dry", after=timedelta(hours=1))
+        await note["laminate"](f"laminate {what}")
+    return what
+
+
+@process(subject=None, owner="it")
+async def office(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Prints for several at once."""
+    return await parallel(*[printing[name](name) for name in names])
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_a_shared_lock_has_one_holder_across_all_runs(workers):
+    """Nothing is printed between print and lamination, and everyone gets a turn."""
+    names = tuple("abcdef")
+    async with running(office.request(names), processes=[printing], workers=workers) as run:
+        while run.state != "completed":
+            assert run.clock.move_to_next(), run.told()
+        assert await run.result() == names
+    pairs = [done[place : place + 2] for place in range(0, len(done), 2)]
+    assert sorted(pairs) == [[f"print {name}", f"laminate {name}"] for name in names]
+
+
+async def test_a_crash_while_holding_keeps_the_holder():
+    """Killed at every boundary, the lock is never held twice and never lost."""
+
+    async def play(crash=None):
+        done.clear()
+        async with running(office.request(("a", "b")), processes=[printing], crash=crash) as run:
+            while run.state != "completed":
+                assert run.clock.move_to_next(), run.told()
+        seen = list(dict.fromkeys(done))
+        assert len(seen) == 4
+        assert {seen[0][-1], seen[2][-1]} == {"a", "b"}
+        assert seen[0][-1] == seen[1][-1]
+
+    for crash in await crashes(play):
+        await play(crash)
