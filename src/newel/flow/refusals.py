@@ -71,9 +71,7 @@ def declared_step(
         yield from _transactional(function, name, options, verify)
     if options.pool == "process":
         yield from _poolable(function, name)
-    yield from _unfit_types(
-        function, skips=1 if options.transactional or _in_class(function) else 0
-    )
+    yield from _unfit_types(function, skips=options.transactional + _in_class(function))
 
 
 def declared_process(
