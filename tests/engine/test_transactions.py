@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import re
+import shutil
+import socket
+import tempfile
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -16,8 +24,9 @@ from newel.engine.worker import WorkerSettings
 from newel.flow.parallel import parallel
 from newel.flow.process import process
 from newel.flow.step import step
+from newel.store.database import Database
 from newel.store.riding import Ride
-from tests.engine.house import OPERATOR
+from tests.engine.house import OPERATOR, opened
 
 TAKE = "update company.desk set taken = true where number = $1 and not taken returning number"
 
@@ -283,3 +292,58 @@ async def test_a_transient_fault_of_the_steps_own_is_tried_again(build, company)
         await house.move_to_next(run)
         assert await house.ended(run) == "completed"
         assert await company.fetchval("select count(*) from company.note") == 1
+
+
+@pytest.fixture
+async def pooled_url(database_url, tmp_path_factory):
+    """Give the address of the test's database behind a pooler that lends per transaction."""
+    program = shutil.which("pgbouncer")
+    if program is None:
+        pytest.skip("no pgbouncer on this machine: apt-get install pgbouncer")
+    own = urlsplit(database_url)
+    directory = Path(tempfile.mkdtemp(prefix="newel-pooler-"))
+    directory.chmod(0o777)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = directory / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n* = host={own.hostname} port={own.port} user={own.username} "
+        f"password={own.password}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+        "auth_type = any\npool_mode = transaction\ndefault_pool_size = 4\nunix_socket_dir =\n"
+        "ignore_startup_parameters = extra_float_digits\n"
+    )
+    settings.chmod(0o644)
+    as_nobody = ["-u", "nobody"] if os.geteuid() == 0 else []
+    pooler = await asyncio.create_subprocess_exec(
+        program, *as_nobody, "-q", str(settings), stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        address = urlunsplit(own._replace(netloc=f"{own.username}:x@127.0.0.1:{port}"))
+        for _ in range(500):
+            with contextlib.suppress(OSError):
+                (await asyncio.open_connection("127.0.0.1", port))[1].close()
+                break
+            await asyncio.sleep(0.01)
+        yield address
+    finally:
+        pooler.terminate()
+        await pooler.wait()
+        shutil.rmtree(directory)
+
+
+async def test_it_works_through_a_pooler_that_lends_per_transaction(
+    company, pooled_url, tmp_path, monkeypatch
+):
+    """No statement is prepared by name, no state of the session is left behind."""
+    monkeypatch.setattr(Database, "open", partial(Database.open, is_pooled=True))
+    house = await opened(pooled_url, tmp_path / "kek", [desks])
+    try:
+        async with house.worker():
+            runs = [await house.start("desks", {"first": n, "second": n + 1}) for n in (1, 3, 5, 1)]
+            for run in runs:
+                assert await house.ended(run) == "completed"
+        assert await _taken(company) == [1, 2, 3, 4, 5, 6]
+        assert await company.fetchval("select count(*) from company.note") == 6
+    finally:
+        await house.database.close()

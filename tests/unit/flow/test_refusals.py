@@ -63,8 +63,8 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
         _bare,
         {},
         (
-            "`account` of `_bare` has no annotation: newel must know the type to read it back. Fix: "
-            "annotate every parameter and the result (`-> None` too)."
+            "`account` of `_bare` has no annotation: newel must know the type to read it back. "
+            "Fix: annotate every parameter and the result (`-> None` too)."
         ),
     ),
     "F702": (
@@ -79,8 +79,8 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
         _anything,
         {},
         (
-            "`Any` (the result) cannot be kept in the journal: what it is cannot be known when it is "
-            "read back. Fix: name the type."
+            "`Any` (the result) cannot be kept in the journal: what it is cannot be known when it "
+            "is read back. Fix: name the type."
         ),
     ),
     "F703 verify": (
@@ -95,8 +95,8 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
         Desks.reserve,
         {"transactional": True},
         (
-            "`transactional=True` on the method `Desks.reserve`. Fix: a module-level function; read "
-            "the connector's data in another step."
+            "`transactional=True` on the method `Desks.reserve`. Fix: a module-level function; "
+            "read the connector's data in another step."
         ),
     ),
     "F704 connection": (
@@ -127,8 +127,8 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
         _count,
         {"pool": "process"},
         (
-            "`_count` is an `async def` and asks for a process of its own. Fix: a plain `def`; what "
-            "waits needs no second processor."
+            "`_count` is an `async def` and asks for a process of its own. Fix: a plain `def`; "
+            "what waits needs no second processor."
         ),
     ),
     "F708": (
