@@ -1,0 +1,215 @@
+"""A finished act whose input has changed: what is said, and the three ways out of it."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from newel.base.errors import NotFound, NotWaiting, ReasonMissing
+from newel.domain.fingerprint import differences, said
+from newel.testing.running import OPERATOR, running
+from tests.changes.versions import World, version
+
+GRANTING = """
+@dataclass(frozen=True)
+class Access:
+    team: str
+    level: str = "read"
+
+@step(in_doubt="repeat")
+async def grant(access: Access, note: str = "") -> str:
+    return f"granted {access.team}"
+
+@step(in_doubt="repeat")
+async def tell(text: str) -> None: ...
+
+@process(subject=None, owner="it")
+async def granting() -> str:
+    result = await grant["api"](Access("core"))
+    await approval("checked", by=team("it"))
+    await tell(result)
+    return result
+"""
+INFRA = GRANTING.replace('Access("core")', 'Access("infra")')
+SENTENCE = (
+    "The input of the finished step `grant[api]` has changed since it ran: "
+    "access.team `core` → `infra`. Keep the result, or run it again."
+)
+
+
+def sentences(run):
+    """What was said of drifts, oldest first."""
+    return [
+        orjson.loads(run._opened(row["payload"]))["why"]
+        for row in run.events()
+        if row["type"] == "run.drifted"
+    ]
+
+
+async def test_what_has_changed_is_said_field_by_field():
+    """The sentence names step, field, old and new value; no leaf holds a value."""
+    world = World()
+    async with running(version(GRANTING, world).request()) as run:
+        run.deploy(version(INFRA, world))
+        assert {key: each.reason for key, each in run.parked().items()} == {"grant[api]": "drifted"}
+        assert sentences(run) == [SENTENCE]
+        assert run.row["parked_reason"] == "drifted"
+        leaves = orjson.dumps(run.audit())
+        assert b"infra" not in leaves
+        assert b"core" not in leaves
+        run.deploy(version(GRANTING, world))
+        assert (run.state, run.waiting(), run.parked()) == ("waiting", {"checked"}, {})
+        assert sum(world.effects.values()) == 1
+
+
+async def test_the_recorded_outcome_is_kept():
+    """Keep: the recorded outcome stands for the new input; its reason is in the log."""
+    world = World()
+    async with running(version(GRANTING, world).request()) as run:
+        run.deploy(version(INFRA, world))
+        with pytest.raises(ReasonMissing):
+            await run.do(run.engine.keep(run.id, "grant[api]", actor=OPERATOR, reason=" "))
+        with pytest.raises(NotFound):
+            await run.do(run.engine.keep(run.id, "nothing", actor=OPERATOR, reason="so"))
+        await run.do(run.engine.keep(run.id, "grant[api]", actor=OPERATOR, reason="it is the same"))
+        await run.decide("checked", approved=True)
+        assert await run.result() == "granted core"
+        assert sum(world.effects.values()) == 2
+        (kept,) = [leaf for leaf in run.audit() if leaf["type"] == "step.kept"]
+        assert (kept["data"]["by"], kept["reason"]["code"]) == ("person", "keep")
+        run.deploy(version(INFRA + "\n# again", world))
+        assert run.state == "completed"
+
+
+async def test_a_kept_outcome_drifts_again_only_for_another_input():
+    """What was accepted stays accepted; a third input is asked about anew."""
+    world = World()
+    async with running(version(GRANTING, world).request()) as run:
+        run.deploy(version(INFRA, world))
+        await run.do(run.engine.keep(run.id, "grant[api]", actor=OPERATOR, reason="so"))
+        run.deploy(version(INFRA + "\n# the same", world))
+        assert run.parked() == {}
+        run.deploy(version(INFRA.replace('"infra"', '"sales"'), world))
+        assert sentences(run)[-1].count("access.team `infra` → `sales`") == 1
+        with pytest.raises(NotWaiting):
+            await run.do(run.engine.keep(run.id, "checked", actor=OPERATOR, reason="so"))
+
+
+async def test_the_step_is_run_again_when_it_is_named():
+    """Retry by name: the step runs with the new input, under a new idempotency key."""
+    world = World()
+    async with running(version(GRANTING, world).request()) as run:
+        run.deploy(version(INFRA, world))
+        await run.retry()
+        assert sum(world.effects.values()) == 1, "without a name nothing finished is done again"
+        await run.retry("grant[api]")
+        assert sum(world.effects.values()) == 2
+        assert run.waiting() == {"checked"}
+        await run.decide("checked", approved=True)
+        assert await run.result() == "granted infra"
+        started = [
+            leaf
+            for leaf in run.audit()
+            if leaf["type"] == "step.started" and leaf["step"]["key"] == "grant[api]"
+        ]
+        assert [leaf["step"]["attempt"] for leaf in started] == [1, 2]
+        assert len({leaf["data"]["idempotency_key"] for leaf in started}) == 2
+        outcomes = [key for kind, key in run.trace() if kind == "step.succeeded"]
+        assert outcomes == ["grant[api]", "grant[api]", "tell"], "the first stays in the log"
+
+
+async def test_another_result_can_be_given_by_hand():
+    """Complete by hand: the given result replaces the recorded one, for the new input."""
+    world = World()
+    async with running(version(GRANTING, world).request()) as run:
+        run.deploy(version(INFRA, world))
+        await run.complete_by_hand("grant[api]", "granted by hand")
+        run.deploy(version(INFRA + "\n# the same", world))
+        assert run.waiting() == {"checked"}
+        await run.decide("checked", approved=True)
+        assert await run.result() == "granted by hand"
+        assert world.effects["tell(granted by hand)"] == 1
+
+
+async def test_a_drifted_run_can_be_cancelled():
+    """Cancel: the run ends, and nothing of it stays open."""
+    async with running(version(GRANTING).request()) as run:
+        run.deploy(version(INFRA))
+        await run.cancel()
+        assert run.state == "cancelled"
+        assert run.acts() == []
+        assert [row["state"] for row in run._stage.rows("task")] == ["withdrawn"]
+
+
+async def test_other_branches_go_on_while_one_has_drifted():
+    """A drift stops its branch; a timer in another branch still fires, and its step runs."""
+    text = """
+    @step(in_doubt="repeat")
+    async def grant(team: str) -> str:
+        return team
+
+    @step(in_doubt="repeat")
+    async def remind() -> None: ...
+
+    async def granted() -> None:
+        await grant("core")
+        await approval("checked", by=team("it"))
+
+    async def reminded() -> None:
+        await timer("later", after=days(1))
+        await remind()
+
+    @process(subject=None, owner="it")
+    async def both() -> None:
+        await parallel(granted(), reminded())
+    """
+    world = World()
+    async with running(version(text, world).request()) as run:
+        run.deploy(version(text.replace('grant("core")', 'grant("infra")'), world))
+        assert run.state == "waiting", "the run still has something to do"
+        assert run.parked()["grant"].reason == "drifted"
+        assert run.clock.move_to_next()
+        assert world.effects == {"grant(core)": 1, "remind()": 1}
+        assert run.state == "parked"
+        await run.do(run.engine.keep(run.id, "grant", actor=OPERATOR, reason="so"))
+        await run.decide("checked", approved=True)
+        assert run.state == "completed"
+
+
+async def test_an_outcome_without_a_place_can_be_kept():
+    """An operator lets a finished act stand that the code no longer asks for."""
+    world = World()
+    removed = GRANTING.replace(
+        '    result = await grant["api"](Access("core"))\n', '    result = "no"\n'
+    )
+    async with running(version(GRANTING, world).request()) as run:
+        run.deploy(version(removed, world))
+        assert run.row["parked_reason"] == "blocked"
+        await run.do(run.engine.keep(run.id, "grant[api]", actor=OPERATOR, reason="it may stay"))
+        assert run.waiting() == {"checked"}
+        await run.decide("checked", approved=True)
+        assert await run.result() == "no"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        ({"team": "core"}, {"team": "infra"}, "team `core` → `infra`"),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, "a.b `1` → `2`"),
+        ({}, {"level": "admin"}, "level is new: `admin`"),
+        ({"level": None}, {}, "level is gone, it was `nothing`"),
+        ({"on": True}, {"on": False}, "on `yes` → `no`"),
+        ({"all": ["a"]}, {"all": []}, "all `a` → `nothing`"),
+        ({"at": {"x": 1}}, {"at": 7}, "at `x 1` → `7`"),
+        ({"t": "x" * 80}, {"t": "y"}, f"t `{'x' * 59}…` → `y`"),
+        (
+            {str(n): 0 for n in range(6)},
+            {str(n): 1 for n in range(6)},
+            "0 `0` → `1`, 1 `0` → `1`, 2 `0` → `1`, 3 `0` → `1` and 2 more",
+        ),
+        ({"a": 1}, {"a": 1}, ""),
+    ],
+)
+def test_a_difference_is_readable(before, after, text):
+    """Each kind of difference has its words; long values are cut, many are counted."""
+    assert said(differences(before, after)) == text
