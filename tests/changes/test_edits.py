@@ -130,8 +130,7 @@ FORMERLY = [
     ),
     (
         "with section('s'):\n    await a()\nGATE",
-        "with section('o', formerly=''):\n    with section('t', formerly='s'):\n"
-        "        await b()\nGATE",
+        "with section('o', formerly=''), section('t', formerly='s'):\n    await b()\nGATE",
         {"b": '("z", "a")'},
     ),
     ("await a()\nGATE", "await c()\nawait b()\nGATE", {"b": '"a"'}),

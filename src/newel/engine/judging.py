@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from newel.audit import catalogue as facts
 from newel.base.errors import Cancelled, DefinitionError
@@ -40,11 +40,12 @@ class Judge:
     be visited any more (what lost a race and was let go); whoever lets them go puts them here.
     """
 
-    def __init__(self, runner: Runner, *, is_changed: bool) -> None:
-        """Judge a run; is_changed: whether code or input are others than when it was driven."""
+    def __init__(self, runner: Runner) -> None:
+        """Judge a run that was loaded."""
         self._runner = runner
-        self._is_changed = is_changed
-        history = runner.history
+        before, now, history = runner.loaded.version, runner.version, runner.history
+        self._is_moved = (before.name, before.version) != (now.name, now.version)
+        self._is_changed = self._is_moved or history.changed_at > 0
         self.unvisited: set[str] = {*history.outcomes, *runner.open}
         self.excused: set[str] = set(history.kept)
         self._former: dict[str, str] = {}
@@ -110,6 +111,23 @@ class Judge:
             return None  # a bug is told as one
         left = self._left()
         return ("blocked", self._gone(sorted(left))) if left else None
+
+    def note_moved(self, *, ends: bool = False) -> None:
+        """Say that the run goes on under other code, or cannot, and move it to that version."""
+        run = self._runner
+        is_said = ends or bool(run.entries or run.drifted) or run.blocked is not None
+        if not self._is_moved or not is_said:
+            return
+        before, now, self._is_moved = run.loaded.version, run.version, False
+        check: Literal["unchanged", "runs_now", "blocked"] = "unchanged"
+        if run.blocked is not None or run.drifted:
+            check, run.is_judged_anew = "blocked", True
+        elif self.runs_now:
+            check = "runs_now"
+        fact = facts.RunVersionChanged(from_=before.version, to=now.version, check=check)
+        run.record(fact, process=now)
+        moved = {"id": str(run.id), "process": now.name, "version": now.version}
+        run.change.also("moved", moved)
 
     def leave(self) -> None:
         """Close what a cancelled run leaves open, because its code does not come to it any more."""

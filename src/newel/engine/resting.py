@@ -123,7 +123,7 @@ def _end(run: Runner, body: Body) -> None:
     if error is None:
         _complete(run, body.value)
     elif isinstance(error, Cancelled) and overdue.ends_failed(run):
-        run.note_moved(ends=True)
+        run.judge.note_moved(ends=True)
         run.has_ended, run.state_at_end = True, "failed"
         run.record(
             facts.RunFailed(error="Overdue"),
@@ -131,12 +131,12 @@ def _end(run: Runner, body: Body) -> None:
             payload=run.sealer.seal(orjson.dumps({"message": overdue.said(run)})),
         )
     elif isinstance(error, Cancelled):
-        run.note_moved(ends=True)
+        run.judge.note_moved(ends=True)
         run.has_ended, run.state_at_end = True, "cancelled"
         run.judge.leave()
         run.record(facts.RunCancelled(**_undone(run)))
     elif is_declared(error, run.process.raises):
-        run.note_moved(ends=True)
+        run.judge.note_moved(ends=True)
         run.has_ended, run.state_at_end = True, "failed"
         key = error.key if isinstance(error, Overdue) else None
         run.record(
@@ -169,7 +169,7 @@ def _complete(run: Runner, value: object) -> None:
     except NewelError as error:
         run.blocked = ("bug", str(error))
         return
-    run.note_moved(ends=True)
+    run.judge.note_moved(ends=True)
     payload = run.sealer.seal(text)
     elapsed = run.moment - run.loaded.started_at
     run.has_ended, run.state_at_end = True, "completed"

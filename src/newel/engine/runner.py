@@ -15,7 +15,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from newel.audit import catalogue as facts
@@ -177,14 +177,10 @@ class Runner:
         self.state_at_end = "completed"
         self._arrived: list[tuple[str, Act[Any]]] = []  # Any: as above
         self.version = loaded.current or loaded.version
-        self._is_moved = (self.version.name, self.version.version) != (
-            loaded.version.name,
-            loaded.version.version,
-        )
         self.drifted: dict[str, str] = {}
         self.is_judged_anew = False
         self._inputs: dict[bytes, bytes] = {}
-        self.judge = Judge(self, is_changed=self._is_moved or self.history.changed_at > 0)
+        self.judge = Judge(self)
         self._body: Body | None = None
 
     # --- the ways in -----------------------------------------------------------------------
@@ -516,13 +512,13 @@ class Runner:
             self._stop_cancelled()
         if body is not None and not self.has_ended:
             resting.judge(self, body)
-        self.note_moved()
+        self.judge.note_moved()
         begins = any(errand.process is not None for errand in self.errands)
         rests = self.has_ended or not (self.attempting or self.starting or begins)
         state, wake_at = resting.state_of(self, rests=rests)
         starting, self.starting = self.starting, []
         self.attempting.update(starting)
-        self.note_moved()
+        self.judge.note_moved()
         errands, self.errands = self.errands, []
         said: list[Said] = []
         if body is not None:
@@ -541,27 +537,3 @@ class Runner:
         self.state = state
         self.change = Change(run=self.id, from_seq=change.to_seq)
         return Settled(change, wake_at, rests, starting, errands=errands)
-
-    def note_moved(self, *, ends: bool = False) -> None:
-        """Say that the run goes on under other code, or cannot, and move it to that version."""
-        is_said = ends or bool(self.entries or self.drifted) or self.blocked is not None
-        if not self._is_moved or not is_said:
-            return
-        before, self._is_moved = self.loaded.version, False
-        check: Literal["unchanged", "runs_now", "blocked"] = "unchanged"
-        if self.blocked is not None or self.drifted:
-            check, self.is_judged_anew = "blocked", True
-        elif self.judge.runs_now:
-            check = "runs_now"
-        self.record(
-            facts.RunVersionChanged(from_=before.version, to=self.version.version, check=check),
-            process=self.version,
-        )
-        self.change.also(
-            "moved",
-            {
-                "id": str(self.id),
-                "process": self.version.name,
-                "version": self.version.version,
-            },
-        )
