@@ -13,7 +13,17 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from newel.base.errors import NewelError
-from newel.cli import demonstration, doctor, keys, reading, scaffold, schedules, serving, verbs
+from newel.cli import (
+    course,
+    demonstration,
+    doctor,
+    keys,
+    reading,
+    scaffold,
+    schedules,
+    serving,
+    verbs,
+)
 
 __all__ = ["answered", "application"]
 
@@ -42,8 +52,12 @@ def application() -> App:
     app.command(reading.runs)
     app.command(reading.status)
     app.command(reading.tasks)
-    for verb in (verbs.start, verbs.decide, verbs.retry, verbs.skip, verbs.cancel):
+    for verb in (verbs.start, verbs.decide, verbs.fill, verbs.retry, verbs.skip, verbs.cancel):
         app.command(verb)
+    for change in (course.pause, course.resume, course.reschedule, course.amend, course.fork):
+        app.command(change)
+    for more in (course.keep, course.acknowledge, course.bulk, course.send, course.events):
+        app.command(more)
     app.command(verbs.complete_by_hand, name="complete-by-hand")
     app.command(schedules.schedules)
     app.command(doctor.doctor)

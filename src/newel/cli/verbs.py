@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from newel.audit.leaf import Actor
     from newel.engine import Engine, Started
 
-__all__ = ["cancel", "complete_by_hand", "decide", "retry", "skip", "start"]
+__all__ = [
+    "acted",
+    "cancel",
+    "complete_by_hand",
+    "decide",
+    "document_in",
+    "fill",
+    "json_in",
+    "retry",
+    "skip",
+    "start",
+    "told",
+]
 
 _Answer = TypeVar("_Answer")
 
@@ -48,14 +60,14 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Start a run of a process; nothing is made if the input is wrong."""
-    given = _document(document)
+    given = document_in(document)
 
     async def started(engine: Engine, acting: Actor) -> Started:
         return await engine.start(
             process, given, actor=acting, idempotency_key=key, source="cli", priority=priority
         )
 
-    made = _acted(actor, started, new=True)
+    made = acted(actor, started, new=True)
     run = reference("run", made.run)
     person = None if made.person is None else reference("per", made.person)
     if as_json:
@@ -74,14 +86,36 @@ def decide(
 ) -> None:
     """Decide a task, once."""
     named = task_named(task)
-    _acted(
+    acted(
         actor,
         lambda engine, acting: engine.decide(
             named, approved=approved, actor=acting, comment=comment
         ),
     )
     decision = "approve" if approved else "reject"
-    _said({"task": task, "decision": decision}, f"Decided {task}: {decision}.", as_json=as_json)
+    told({"task": task, "decision": decision}, f"Decided {task}: {decision}.", as_json=as_json)
+
+
+def fill(
+    task: Annotated[str, Parameter(help="Reference of a form: tsk_….")],
+    /,
+    *,
+    value: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="What it asks for: a JSON file, - for standard input, or JSON.",
+        ),
+    ] = None,
+    actor: NamedActor,
+    note: Annotated[str, Parameter(help="Kept with it; some forms need one.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Fill in a form, or say that what it asks for by hand is done."""
+    named = task_named(task)
+    given = None if value is None else document_in(value)
+    acted(actor, lambda engine, acting: engine.fill(named, given, actor=acting, note=note))
+    told({"task": task}, f"{task} is done.", as_json=as_json)
 
 
 def retry(
@@ -94,8 +128,8 @@ def retry(
 ) -> None:
     """Try a parked or waiting step again, with a fresh series of rounds."""
     named = run_named(run)
-    _acted(actor, lambda engine, acting: engine.retry(named, key, actor=acting))
-    _said({"run": run, "key": key}, f"{key or 'What waits'} is tried again.", as_json=as_json)
+    acted(actor, lambda engine, acting: engine.retry(named, key, actor=acting))
+    told({"run": run, "key": key}, f"{key or 'What waits'} is tried again.", as_json=as_json)
 
 
 def skip(
@@ -103,8 +137,8 @@ def skip(
 ) -> None:
     """Let a run go on without a step whose result it does not need."""
     named = run_named(run)
-    _acted(actor, lambda engine, acting: engine.skip(named, key, actor=acting, reason=reason))
-    _said({"run": run, "key": key}, f"{key} is skipped.", as_json=as_json)
+    acted(actor, lambda engine, acting: engine.skip(named, key, actor=acting, reason=reason))
+    told({"run": run, "key": key}, f"{key} is skipped.", as_json=as_json)
 
 
 def complete_by_hand(
@@ -119,26 +153,27 @@ def complete_by_hand(
     as_json: AsJson = False,
 ) -> None:
     """Give the result of a step that a person has done."""
-    named, result = run_named(run), _json("value", value)
-    _acted(
+    named, result = run_named(run), json_in("value", value)
+    acted(
         actor,
         lambda engine, acting: engine.complete_by_hand(
             named, key, result, evidence=evidence, actor=acting, reason=reason
         ),
     )
-    _said({"run": run, "key": key}, f"{key} is completed by hand.", as_json=as_json)
+    told({"run": run, "key": key}, f"{key} is completed by hand.", as_json=as_json)
 
 
 def cancel(run: Run, /, *, actor: NamedActor, reason: Reason, as_json: AsJson = False) -> None:
     """Ask for the end of a run; it ends at its next act."""
     named = run_named(run)
-    _acted(actor, lambda engine, acting: engine.cancel(named, actor=acting, reason=reason))
-    _said({"run": run}, f"{run} is being cancelled.", as_json=as_json)
+    acted(actor, lambda engine, acting: engine.cancel(named, actor=acting, reason=reason))
+    told({"run": run}, f"{run} is being cancelled.", as_json=as_json)
 
 
-def _acted(
+def acted(
     actor: str, verb: Callable[[Engine, Actor], Awaitable[_Answer]], *, new: bool = False
 ) -> _Answer:
+    """Carry out a verb as whoever was named, and give its answer."""
     from newel.cli.deployment import carried_out, found_engine
 
     async def done() -> _Answer:
@@ -148,21 +183,22 @@ def _acted(
     return carried_out(done())
 
 
-def _said(document: dict[str, object], sentence: str, *, as_json: bool) -> None:
+def told(document: dict[str, object], sentence: str, *, as_json: bool) -> None:
+    """Say what was done, in a sentence or as JSON."""
     if as_json:
         say_json(document)
     else:
         say(sentence)
 
 
-def _document(given: str) -> object:
+def document_in(given: str) -> object:
     """Read an input where it lies: JSON itself, a file, or standard input."""
     if given == "-":
-        return _json("--input", sys.stdin.read())
+        return json_in("--input", sys.stdin.read())
     if given.lstrip()[:1] in {"{", "[", '"'}:
-        return _json("--input", given)
+        return json_in("--input", given)
     try:
-        return _json(given, Path(given).read_text(encoding="utf-8"))
+        return json_in(given, Path(given).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as cause:
         raise InvalidInput({given: f"cannot be read as a file ({_why(cause)})"}) from cause
 
@@ -171,7 +207,8 @@ def _why(cause: Exception) -> str:
     return cause.strerror or "" if isinstance(cause, OSError) else "it is no UTF-8 text"
 
 
-def _json(name: str, text: str) -> object:
+def json_in(name: str, text: str) -> object:
+    """Read JSON that was given under a name; raises InvalidInput."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as cause:

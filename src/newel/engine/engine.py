@@ -369,6 +369,10 @@ class Engine:
             self._operating, run, document, actor=actor, reason=reason, dry=dry
         )
 
+    async def input_of(self, run: UUID) -> object:
+        """The input that a run goes by, as a caller would send it. Raises NotFound."""
+        return await commands.input_of(self._operating, run)
+
     async def fork(self, run: UUID, key: str, *, actor: Actor) -> UUID:
         """Start a run from another's journal up to a key; errors as in `commands.fork`."""
         return await commands.fork(self._operating, run, key, actor=actor)

@@ -33,11 +33,12 @@ from newel.store.changes import apply
 from newel.store.database import LOST, Connection, Database, Row
 from newel.store.queries import queries
 
-__all__ = ["Message", "Messages", "Sent"]
+__all__ = ["Message", "Messages", "Sent", "State"]
 
 _SQL: Final = queries("messages")
 
 Fate = Literal["delivered", "kept", "lost"]
+State = Literal["kept", "lost", "taken", "all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,10 @@ class Messages:
             is_lost,
         )
         return kept is not None
+
+    async def listed(self, state: State, how_many: int) -> list[Row]:
+        """Messages as they lie, the latest first: those that nobody has waited for, and others."""
+        return await self.database.fetch(_SQL.listed, state, how_many)
 
     async def deliver(
         self, name: str, match: str | None, actor: Actor, *, to: UUID | None = None

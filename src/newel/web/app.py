@@ -10,12 +10,12 @@ from fastapi import APIRouter, Depends, FastAPI
 from newel.base.settings import Settings
 from newel.base.version import VERSION
 from newel.engine.engine import Engine
-from newel.web.api import health, people, processes, runs, tasks
+from newel.web.api import bulk, course, events, health, people, processes, runs, tasks
 from newel.web.auth import local_only
 from newel.web.console import assets
 from newel.web.console.pages import ConsoleErrors
+from newel.web.console.routes import amend, run_verbs, start
 from newel.web.console.routes import people as people_pages
-from newel.web.console.routes import run_verbs, start
 from newel.web.console.routes import runs as run_pages
 from newel.web.console.routes import tasks as task_pages
 from newel.web.problems import add_error_answers
@@ -59,13 +59,13 @@ def create_app(engine: Engine, *, settings: Settings, zone: tzinfo = UTC) -> Fas
 
 def _api() -> APIRouter:
     router = APIRouter(prefix="/api/v1")
-    for module in (processes, runs, people, tasks, health):
+    for module in (processes, runs, course, bulk, people, tasks, events, health):
         router.include_router(module.router)
     return router
 
 
 def _console() -> APIRouter:
     router = APIRouter(dependencies=[Depends(local_only)], include_in_schema=False)
-    for module in (run_pages, run_verbs, people_pages, task_pages, start):
+    for module in (run_pages, amend, run_verbs, people_pages, task_pages, start):
         router.include_router(module.router)
     return router

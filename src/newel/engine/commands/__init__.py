@@ -4,7 +4,7 @@ Actor always; a reason where the course of the run changes. Every verb is one Ch
 run's row lock: whoever comes second is told so.
 """
 
-from newel.engine.commands.amend import Amendment, amend
+from newel.engine.commands.amend import Amendment, amend, input_of
 from newel.engine.commands.course import acknowledge, cancel, pause, reschedule, resume
 from newel.engine.commands.fork import fork
 from newel.engine.commands.steps import complete_by_hand, retry, skip
@@ -20,6 +20,7 @@ __all__ = [
     "decide",
     "fill",
     "fork",
+    "input_of",
     "keep",
     "pause",
     "reschedule",

@@ -25,7 +25,7 @@ from newel.engine.rehearsal import Rehearsal, rehearsed
 from newel.flow.act import Act, StepAct, WaitAct
 from newel.store.queries import queries
 
-__all__ = ["Amendment", "MovedWait", "amend"]
+__all__ = ["Amendment", "MovedWait", "amend", "input_of"]
 
 _SQL: Final = queries("commands")
 _ASK: Final = "ask"
@@ -90,6 +90,17 @@ async def amend(
     except _Seen as seen:
         return seen.amendment
     return amendment
+
+
+async def input_of(operating: Operating, run: UUID) -> object:
+    """The input that a run goes by, as JSON data in the form that a start takes.
+
+    Raises NotFound, also where this code has no such process.
+    """
+    async with operating.database.transaction() as connection:
+        found = await rehearsed(connection, run, operating.processes, operating.vault)
+    given: dict[str, object] = orjson.loads(found.history.arguments)
+    return next(iter(given.values())) if len(found.process.parameters) == 1 else given
 
 
 def _undo(amendment: Amendment) -> NoReturn:

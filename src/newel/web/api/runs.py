@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 
 from newel.web.auth import KnownCaller, acting
 from newel.web.console.views.run import RunView, run_view
 from newel.web.console.views.runs import RunsView, runs_view
-from newel.web.documents import read_members, text_of
+from newel.web.documents import described, read_members, text_of
 from newel.web.site import named, reader_of, site_of
 
 __all__ = ["router"]
@@ -17,14 +17,6 @@ __all__ = ["router"]
 router = APIRouter(tags=["runs"])
 
 Zone = Annotated[str | None, Query(description="Zone of moments in sentences: Europe/Berlin.")]
-
-
-def _body(**members: str) -> dict[str, Any]:  # Any: OpenAPI
-    """Describe a body of text members; one without a `?` behind it is required."""
-    properties = {name: {"type": "string", "description": told} for name, told in members.items()}
-    needed = [name for name, told in members.items() if not told.startswith("Optional")]
-    schema = {"type": "object", "properties": properties, "required": needed}
-    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
 
 _ACTOR: Final = "Optional: who acts, by address, reference or exact name; else `Newel-Actor`."
@@ -59,7 +51,7 @@ async def read_run(request: Request, run: str, caller: KnownCaller, zone: Zone =
     return await run_view(await reader_of(request, zone), named("run", run))
 
 
-@router.post("/runs/{run}/retry", openapi_extra=_body(key="Optional: one step.", actor=_ACTOR))
+@router.post("/runs/{run}/retry", openapi_extra=described(key="Optional: one step.", actor=_ACTOR))
 async def retry(request: Request, run: str, caller: KnownCaller) -> RunView:
     """Try a parked or waiting step again; without a key all parked ones."""
     members = await read_members(request, "key", "actor")
@@ -69,7 +61,9 @@ async def retry(request: Request, run: str, caller: KnownCaller) -> RunView:
     return await run_view(await reader_of(request), named("run", run))
 
 
-@router.post("/runs/{run}/skip", openapi_extra=_body(key="The step.", reason=_REASON, actor=_ACTOR))
+@router.post(
+    "/runs/{run}/skip", openapi_extra=described(key="The step.", reason=_REASON, actor=_ACTOR)
+)
 async def skip(request: Request, run: str, caller: KnownCaller) -> RunView:
     """Let the process go on without a step whose result it does not need."""
     members = await read_members(request, "key", "actor", "reason")
@@ -85,7 +79,7 @@ async def skip(request: Request, run: str, caller: KnownCaller) -> RunView:
 
 @router.post(
     "/runs/{run}/complete-by-hand",
-    openapi_extra=_body(
+    openapi_extra=described(
         key="The step.",
         value="Optional: its result as JSON, of the step's type.",
         evidence="What shows that it was done.",
@@ -108,7 +102,7 @@ async def complete_by_hand(request: Request, run: str, caller: KnownCaller) -> R
     return await run_view(await reader_of(request), named("run", run))
 
 
-@router.post("/runs/{run}/cancel", openapi_extra=_body(reason=_REASON, actor=_ACTOR))
+@router.post("/runs/{run}/cancel", openapi_extra=described(reason=_REASON, actor=_ACTOR))
 async def cancel(request: Request, run: str, caller: KnownCaller) -> RunView:
     """Ask for a run's end."""
     members = await read_members(request, "actor", "reason")

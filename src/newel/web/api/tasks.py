@@ -1,4 +1,4 @@
-"""Human work over HTTP: the inbox, one task, and deciding it."""
+"""Human work over HTTP: the inbox, one task, and deciding it or filling it in."""
 
 from __future__ import annotations
 
@@ -38,6 +38,24 @@ _DECISION: Final[dict[str, Any]] = {  # Any: OpenAPI
     }
 }
 
+_FORM: Final[dict[str, Any]] = {  # Any: OpenAPI
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "value": {"description": "JSON by the task's `form`; none for manual work"},
+                        "note": {"type": "string", "description": "Kept with it."},
+                        "actor": {"type": "string", "description": "Who fills it in."},
+                    },
+                }
+            }
+        },
+    }
+}
+
 
 @router.get("/tasks")
 async def list_tasks(
@@ -52,6 +70,20 @@ async def list_tasks(
 async def read_task(request: Request, task: str, caller: KnownCaller) -> TaskView:
     """Read one task."""
     del caller
+    return await task_view(await reader_of(request), named("tsk", task))
+
+
+@router.post("/tasks/{task}/fill", openapi_extra=_FORM)
+async def fill(request: Request, task: str, caller: KnownCaller) -> TaskView:
+    """Fill in a form, or say that what it asks for by hand is done; once."""
+    members = await read_members(request, "value", "note", "actor")
+    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    await site_of(request).engine.fill(
+        named("tsk", task),
+        members.get("value"),
+        actor=actor,
+        note=text_of(members, "note", otherwise=""),
+    )
     return await task_view(await reader_of(request), named("tsk", task))
 
 

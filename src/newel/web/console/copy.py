@@ -22,7 +22,6 @@ __all__ = [
     "ALREADY_SENT",
     "CHIPS",
     "CLOSED_BY",
-    "CONSEQUENCE",
     "ERROR_HEADINGS",
     "RESOLVED_HOW",
     "RETRIED_BY",
@@ -32,6 +31,7 @@ __all__ = [
     "actor_name",
     "because",
     "chip_word",
+    "consequence",
     "failure_text",
     "failures",
     "next_line",
@@ -55,6 +55,7 @@ CHIPS: Final[dict[str, tuple[str, str, str]]] = {
     "completed": ("done", "tick", "Completed"),
     "failed": ("failed", "cross", "Failed"),
     "cancelled": ("pend", "slash", "Cancelled"),
+    "paused": ("wait", "pause", "Paused"),
     "parked": ("park", "triangle", "Parked"),
     "task": ("task", "person", "Waiting for a person"),
     "retrying": ("retry", "again", "Retrying"),
@@ -362,6 +363,40 @@ def verb_words(verb: str, key: str, person: str | None) -> VerbWords:
                 "You have done it yourself. The run goes on with the result you give here.",
                 "Complete by hand",
             )
+        case "pause":
+            return VerbWords(
+                f"Pause {step}{subject}",
+                "Nothing new is begun until it is resumed. What is in flight ends; dates count on.",
+                "Pause",
+            )
+        case "resume":
+            return VerbWords(
+                f"Resume {step}{subject}", "The run goes on from where it stands.", "Resume"
+            )
+        case "reschedule":
+            return VerbWords(
+                f"Reschedule {step}{subject}",
+                "It is due at the new moment; one that has passed is due at once.",
+                "Reschedule",
+            )
+        case "fork":
+            return VerbWords(
+                f"Begin anew from {step}{subject}",
+                "A new run takes over what was finished before it, and does the rest again.",
+                "Start a new run",
+            )
+        case "acknowledge":
+            return VerbWords(
+                f"Acknowledge {step}{subject}",
+                "You have seen that it failed. It needs attention no more.",
+                "Acknowledge",
+            )
+        case "amend":
+            return VerbWords(
+                f"Change the input of {step}{subject}",
+                "First see what that means for the run; then confirm it.",
+                "See what changes",
+            )
         case _:
             return VerbWords(
                 f"Cancel {step}{subject}",
@@ -377,28 +412,33 @@ ALREADY_SENT: Final = (
 )
 ALREADY_RUNS: Final = "This person has such a run already."
 
-CONSEQUENCE: Final = (
-    "On approve the run goes on. On reject the process is told, and a reason is needed."
-)
+
+def consequence(kind: str, *, has_fields: bool) -> str:
+    """Say what follows from the answer to a task."""
+    if kind == "approval":
+        return "On approve the run goes on. On reject the process is told, and a reason is needed."
+    return "The run goes on with what you enter." if has_fields else "Then the run goes on."
 
 
-def question(title: str, subject: str | None) -> str:
-    """Write a task as a question: `Confirm the hire: Jane Doe?`."""
-    return f"{title}: {subject}?" if subject else f"{title}?"
+def question(title: str, subject: str | None, kind: str = "approval") -> str:
+    """Write a task as its heading: an approval asks, a form tells what to do."""
+    mark = "?" if kind == "approval" else ""
+    return f"{title}: {subject}{mark}" if subject else f"{title}{mark}"
 
 
-def because(assignee: str | None, team: str) -> str:
-    """Say whose decision a task is."""
+def because(assignee: str | None, team: str, kind: str = "approval") -> str:
+    """Say whose a task is."""
+    act = "decide" if kind == "approval" else "do it"
     if assignee is not None:
-        return f"{assignee} is asked, and nobody else may decide."
-    return f"Any member of {team} may decide."
+        return f"{assignee} is asked, and nobody else may {act}."
+    return f"Any member of {team} may {act}."
 
 
 def outcome(state: str, decision: str | None, by: str | None) -> str:
     """Say how a task ended; empty while it is open."""
     match state:
         case "decided":
-            verb = "approved" if decision == "approve" else "rejected"
+            verb = {"approve": "approved", "reject": "rejected"}.get(decision or "", "did")
             return f"{by or 'Somebody'} {verb} this."
         case "expired":
             return "This task was closed by its deadline."

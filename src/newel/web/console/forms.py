@@ -8,9 +8,9 @@ Source: console document, §6.9.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -23,10 +23,14 @@ __all__ = [
     "Choice",
     "Field",
     "document_of",
+    "fields_for",
     "fields_of",
     "filled",
     "labels_of",
+    "name_in_form",
+    "posted_from",
     "rest_of_errors",
+    "value_of",
 ]
 
 Kind = Literal[
@@ -86,6 +90,42 @@ class Field:
 def fields_of(schema: Schema) -> tuple[Field, ...]:
     """Make the fields of an object's schema, in its order."""
     return _members(schema, schema.get("$defs", {}), prefix="", depth=0)
+
+
+def fields_for(schema: Schema | None) -> tuple[Field, ...]:
+    """Make the fields of any value's schema: those of an object, or one that is the value."""
+    if schema is None:
+        return ()
+    if not _is_wrapped(schema):
+        return fields_of(schema)
+    return fields_of({"properties": {VALUE: schema}, "required": [VALUE]})
+
+
+def value_of(
+    schema: Schema | None, fields: Sequence[Field], posted: FormData, zone: ZoneInfo
+) -> object:
+    """Make the value of what was posted under `fields_for`; None where nothing is asked."""
+    if schema is None:
+        return None
+    document = document_of(fields, posted, zone)
+    return document.get(VALUE) if _is_wrapped(schema) else document
+
+
+def name_in_form(schema: Schema | None, name: str) -> str:
+    """The field that an error is told at, by the place in the value that it names."""
+    if schema is None or name in _OWN or not _is_wrapped(schema):
+        return name
+    return f"{VALUE}.{name}".rstrip(".")
+
+
+def _is_wrapped(schema: Schema) -> bool:
+    members: Schema = schema.get("properties", {})
+    return not members or not _OWN.isdisjoint(members)
+
+
+VALUE: Final = "value"
+_OWN: Final = frozenset({"", "actor", "note", "comment", "zone", "more", "answer"})
+"""Names of what a page of newel's own asks for beside the value."""
 
 
 def _members(schema: Schema, known: Schema, *, prefix: str, depth: int) -> tuple[Field, ...]:
@@ -232,6 +272,39 @@ def _filled(
     if posted is None:
         return field
     return replace(field, value=str(posted.get(field.name, "")), error=error)
+
+
+def posted_from(fields: Sequence[Field], document: object, zone: tzinfo) -> FormData:
+    """Make what would have been posted for a document, so that a form can show it.
+
+    zone: in which moments are shown.
+    """
+    given = document if isinstance(document, dict) else {VALUE: document}
+    return FormData(list(_posted(fields, given, zone)))
+
+
+def _posted(
+    fields: Sequence[Field], document: Mapping[str, Any], zone: tzinfo
+) -> Iterator[tuple[str, str]]:
+    for field in fields:
+        value = document.get(field.name.rpartition(".")[2])
+        if value is None:
+            continue
+        match field.kind:
+            case "group":
+                yield from _posted(field.fields, value, zone)
+            case "list":
+                yield from ((field.name, str(each)) for each in value)
+            case "datetime":
+                moment = datetime.fromisoformat(value).astimezone(zone)
+                yield field.name, f"{moment:%Y-%m-%dT%H:%M:%S}"
+            case "checkbox":
+                if value:
+                    yield field.name, "on"
+            case "json":
+                yield field.name, orjson.dumps(value).decode()
+            case _:
+                yield field.name, str(value)
 
 
 def rest_of_errors(fields: Sequence[Field], errors: Mapping[str, str]) -> dict[str, str]:

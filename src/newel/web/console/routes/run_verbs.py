@@ -1,4 +1,4 @@
-"""The operator's verbs as forms: retry, complete by hand, skip, cancel.
+"""The operator's verbs as forms, but for amending, which has a page of its own.
 
 GET shows what follows and asks; POST acts and leads back to the run, where the result stands.
 What changes the course asks for a reason, cancel also for the person's name.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -32,7 +33,22 @@ __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 
-VERBS: Final = ("retry", "complete-by-hand", "skip", "cancel")
+VERBS: Final = (
+    "retry",
+    "complete-by-hand",
+    "skip",
+    "cancel",
+    "pause",
+    "resume",
+    "reschedule",
+    "fork",
+    "acknowledge",
+)
+_NEEDS_REASON: Final = frozenset({"complete-by-hand", "skip", "cancel", "pause", "reschedule"})
+_MOMENT: Final = {
+    "properties": {"at": {"type": "string", "format": "date-time", "title": "New moment"}},
+    "required": ["at"],
+}
 _SHORTEST, _LONGEST = 8, 500
 
 
@@ -74,7 +90,7 @@ async def act(request: Request, run: str, verb: str, key: str = "") -> Response:
     asked = await _asked(read, run, verb, key)
     async with request.form() as posted:
         try:
-            await _carry_out(request, asked, posted)
+            forked = await _carry_out(request, asked, posted)
         except RequestError as error:
             fields = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
             fields = {_in_form(name, asked): why for name, why in fields.items()}
@@ -83,7 +99,7 @@ async def act(request: Request, run: str, verb: str, key: str = "") -> Response:
                 request, read, asked, filled(asked.fields, posted, fields), fields,
                 status_of(error), typed,
             )  # fmt: skip
-        return remembered(seen_at(asked.address), address_in(posted))
+        return remembered(seen_at(asked.address if forked is None else forked), address_in(posted))
 
 
 async def _asked(read: Reader, run: str, verb: str, key: str) -> _Asked:
@@ -102,13 +118,16 @@ async def _asked(read: Reader, run: str, verb: str, key: str) -> _Asked:
         has_value = schema.get("type") != "null"
         if has_value:
             fields = fields_of({"properties": {"value": schema}, "required": ["value"]})
+    elif verb == "reschedule":
+        fields = fields_of(_MOMENT)
     return _Asked(identity, row, verb, key, fields, has_value)
 
 
-async def _carry_out(request: Request, asked: _Asked, posted: FormData) -> None:
+async def _carry_out(request: Request, asked: _Asked, posted: FormData) -> str | None:
+    """Carry out the verb; gives the address of the new run, where there is one."""
     wrong: dict[str, str] = {}
     reason = str(posted.get("reason", "")).strip()
-    if asked.verb != "retry" and not _SHORTEST <= len(reason) <= _LONGEST:
+    if asked.verb in _NEEDS_REASON and not _SHORTEST <= len(reason) <= _LONGEST:
         wrong["reason"] = f"needs {_SHORTEST} to {_LONGEST} characters: others will read it"
     evidence = str(posted.get("evidence", "")).strip()
     if asked.verb == "complete-by-hand" and not evidence:
@@ -129,10 +148,30 @@ async def _carry_out(request: Request, asked: _Asked, posted: FormData) -> None:
             await engine.skip(asked.run, asked.key, actor=actor, reason=reason)
         case "cancel":
             await engine.cancel(asked.run, actor=actor, reason=reason)
+        case "pause":
+            await engine.pause(asked.run, actor=actor, reason=reason)
+        case "resume":
+            await engine.resume(asked.run, actor=actor)
+        case "reschedule":
+            at = _moment(asked, posted)
+            await engine.reschedule(asked.run, asked.key, at=at, actor=actor, reason=reason)
+        case "acknowledge":
+            await engine.acknowledge(asked.run, actor=actor, reason=reason)
+        case "fork":
+            forked = await engine.fork(asked.run, asked.key, actor=actor)
+            return f"/runs/{reference('run', forked)}"
         case _:
             await engine.complete_by_hand(
                 asked.run, asked.key, value, evidence=evidence, actor=actor, reason=reason
             )
+    return None
+
+
+def _moment(asked: _Asked, posted: FormData) -> datetime:
+    given = document_of(asked.fields, posted, zone_info(posted)).get("at")
+    if given is None:
+        raise InvalidInput({"at": "is missing"})
+    return datetime.fromisoformat(str(given))
 
 
 def _value(asked: _Asked, posted: FormData) -> object:

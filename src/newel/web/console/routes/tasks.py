@@ -1,19 +1,29 @@
-"""The inbox and one task; deciding it."""
+"""The inbox and one task; deciding it or filling it in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
+from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from newel.base.errors import InvalidInput, RequestError
 from newel.web.console.acting import acting_person, address_in
+from newel.web.console.forms import (
+    Field,
+    fields_for,
+    filled,
+    labels_of,
+    name_in_form,
+    rest_of_errors,
+    value_of,
+)
 from newel.web.console.pages import page, remembered, seen_at
 from newel.web.console.views.tasks import task_view, tasks_view
 from newel.web.problems import status_of
-from newel.web.site import Reader, named, reader_of, site_of
+from newel.web.site import Reader, named, reader_of, site_of, zone_info
 
 __all__ = ["router"]
 
@@ -30,6 +40,7 @@ async def list_tasks(request: Request, tab: Literal["open", "done"] = "open") ->
     return await page(
         request, "tasks", read=read, section="tasks", twin=f"/api/v1/tasks?tab={tab}", view=view,
         task=task, is_chosen=False, errors={}, typed={},
+        **_controls(filled(fields_for(None if task is None else task.form)), {}),
     )  # fmt: skip
 
 
@@ -62,6 +73,37 @@ async def decide(request: Request, task: str) -> Response:
         return remembered(seen_at(f"/tasks/{task}"), address_in(posted))
 
 
+@router.post("/tasks/{task}/fill")
+async def fill(request: Request, task: str) -> Response:
+    """Take what was entered into a form, or show it again with what is wrong."""
+    read = await reader_of(request)
+    asked = await task_view(read, named("tsk", task))
+    fields = fields_for(asked.form)
+    async with request.form(max_fields=2_000) as posted:
+        if more := str(posted.get("more", "")):
+            shown = filled(fields, posted, more_of=more)
+            return await _shown(request, read, task, 200, {}, _typed(posted), shown)
+        try:
+            actor = await acting_person(request, posted)
+            await site_of(request).engine.fill(
+                named("tsk", task),
+                value_of(asked.form, fields, posted, zone_info(posted)),
+                actor=actor,
+                note=str(posted.get("note", "")).strip(),
+            )
+        except RequestError as error:
+            told = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
+            told = {name_in_form(asked.form, name): why for name, why in told.items()}
+            shown = filled(fields, posted, told)
+            status = status_of(error)
+            return await _shown(request, read, task, status, told, _typed(posted), shown)
+        return remembered(seen_at(f"/tasks/{task}"), address_in(posted))
+
+
+def _typed(posted: FormData) -> dict[str, str]:
+    return {name: str(posted.get(name, "")) for name in ("actor", "comment", "note")}
+
+
 async def _shown(
     request: Request,
     read: Reader,
@@ -69,12 +111,22 @@ async def _shown(
     status: int,
     errors: Mapping[str, str],
     typed: Mapping[str, str],
+    fields: tuple[Field, ...] | None = None,
 ) -> Response:
     chosen = await task_view(read, named("tsk", task))
     tab: Literal["open", "done"] = "open" if chosen.task.state == "open" else "done"
     view = await tasks_view(read, "open")
+    controls = filled(fields_for(chosen.form)) if fields is None else fields
     return await page(
         request, "tasks", read=read, status=status, section="tasks",
-        twin=f"/api/v1/tasks/{chosen.task.task}", is_live=not errors, view=view, task=chosen,
-        is_chosen=True, chosen_tab=tab, errors=errors, typed=typed,
+        twin=f"/api/v1/tasks/{chosen.task.task}", is_live=not errors and chosen.form is None,
+        view=view, task=chosen, is_chosen=True, chosen_tab=tab, errors=errors, typed=typed,
+        **_controls(controls, errors),
     )  # fmt: skip
+
+
+def _controls(fields: tuple[Field, ...], errors: Mapping[str, str]) -> dict[str, Any]:
+    own = {"actor", "note", "comment"}
+    others = {n: why for n, why in rest_of_errors(fields, errors).items() if n not in own}
+    labels = {**labels_of(fields), "actor": "Your work e-mail", "note": "Note"}
+    return {"fields": fields, "others": others, "labels": labels}

@@ -100,7 +100,11 @@ def _task_card(act: OpenFact, now: datetime) -> ActCard:
         ticket_url=None,
         actions=(
             ActionView(
-                verb="decide", label="Decide…", href=f"/tasks/{task}", is_primary=True, asks=True
+                verb="decide" if act.kind == "approval" else "fill",
+                label="Decide…" if act.kind == "approval" else "Fill in…",
+                href=f"/tasks/{task}",
+                is_primary=True,
+                asks=True,
             ),
         ),
     )
@@ -108,7 +112,13 @@ def _task_card(act: OpenFact, now: datetime) -> ActCard:
 
 def actions_of(run: str, act: OpenFact, *, primary: str = "retry") -> tuple[ActionView, ...]:
     """List what can be done with an open step, the one that helps most first."""
-    if act.kind != "step" or act.state not in {"parked", "retrying"}:
+    if act.kind != "step":
+        href = f"/runs/{run}/reschedule?key={copy.quoted(act.key)}"
+        is_movable = act.due_at is not None
+        return (
+            (ActionView(verb="reschedule", label="Reschedule…", href=href),) if is_movable else ()
+        )
+    if act.state not in {"parked", "retrying"}:
         return ()
     found = [
         ActionView(

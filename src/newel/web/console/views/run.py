@@ -107,6 +107,7 @@ class RunView(View):
     started_by: str
     ended_at: datetime | None
     cancelling: bool
+    paused: str
     line: str
     attention: tuple[ActCard, ...]
     bar: BarView
@@ -179,6 +180,7 @@ def _view(
         started_by="" if story.started is None else copy.actor_name(story.started.actor, names),
         ended_at=row["finished_at"],
         cancelling=row["cancelling"] and row["finished_at"] is None,
+        paused=_paused(row, names, read),
         line=copy.run_parked_text(row["parked_reason"], row["parked_with"])
         if is_parked_itself
         else "",
@@ -196,17 +198,36 @@ def _view(
     )
 
 
+def _paused(row: Row, names: Mapping[str, str], read: Reader) -> str:
+    if row["paused_at"] is None or row["finished_at"] is not None:
+        return ""
+    by = names.get(row["paused_by"], "an operator")
+    at = f"{row['paused_at'].astimezone(read.zone):%d %b, %H:%M}"
+    return f"Paused by {by} since {at}. Nothing new is begun; due dates count on."
+
+
 def _actions(run: str, row: Row, *, is_parked_itself: bool) -> tuple[ActionView, ...]:
-    if row["finished_at"] is not None or row["cancelling"]:
+    def action(verb: str, label: str, **more: bool) -> ActionView:
+        return ActionView(verb=verb, label=label, href=f"/runs/{run}/{verb}", **more)
+
+    if row["finished_at"] is not None:
+        is_seen = row["state"] != "failed" or row["acknowledged_at"] is not None
+        return () if is_seen else (action("acknowledge", "Acknowledge", is_primary=True),)
+    if row["cancelling"]:
         return ()
     found: list[ActionView] = []
+    if row["paused_at"] is not None:
+        found.append(action("resume", "Resume", is_primary=True, asks=False))
     if is_parked_itself:
         found.append(
             ActionView(
                 verb="retry", label="Retry", href=f"/runs/{run}/retry", is_primary=True, asks=False
             )
         )
-    found.append(ActionView(verb="cancel", label="Cancel…", href=f"/runs/{run}/cancel"))
+    found.append(action("amend", "Change input…"))
+    if row["paused_at"] is None:
+        found.append(action("pause", "Pause…"))
+    found.append(action("cancel", "Cancel…"))
     return tuple(found)
 
 

@@ -31,7 +31,7 @@ from newel.web.site import Reader
 
 __all__ = ["OPEN_STANDINGS", "STANDINGS", "RunLine", "RunsView", "lines_of", "runs_view"]
 
-OPEN_STANDINGS: Final = ("parked", "task", "retrying", "running", "waiting")
+OPEN_STANDINGS: Final = ("paused", "parked", "task", "retrying", "running", "waiting")
 ENDED: Final = ("completed", "failed", "cancelled")
 STANDINGS: Final = ("open", *OPEN_STANDINGS, "ended", *ENDED)
 
@@ -169,6 +169,8 @@ def _why(read: Reader, row: Row, acts: Sequence[Opened]) -> tuple[str, str]:
         return "", ""
     if row["cancelling"]:
         return "The run is being cancelled.", ""
+    if row["paused_at"] is not None:
+        return "The run is paused; nothing new is begun.", ""
     if not acts:
         if row["state"] == "parked":
             return copy.run_parked_text(row["parked_reason"], row["parked_with"]), ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
@@ -20,6 +20,7 @@ from newel.web.site import Reader
 __all__ = ["TaskLine", "TaskView", "TasksView", "task_view", "tasks_view"]
 
 Tab = Literal["open", "done"]
+Schema = dict[str, Any]  # Any: JSON Schema
 _GROUPS: Final = ("Overdue", "Today", "This week", "Later", "No date")
 
 
@@ -40,6 +41,8 @@ class TaskLine(View):
     due_at: datetime | None
     decided_at: datetime | None
     decided_by: str | None
+    reminders: int
+    reminded_at: datetime | None
 
 
 class TaskGroup(View):
@@ -60,7 +63,8 @@ class TasksView(View):
 
 class TaskView(View):
     """One task: the question, why it is asked of whom, and what follows. suggested: the
-    address of the one person who is asked, where it is one.
+    address of the one person who is asked, where it is one. form: the JSON Schema of what is
+    asked for; None for an approval, and for work that is done by hand.
     """
 
     task: TaskLine
@@ -70,6 +74,8 @@ class TaskView(View):
     consequence: str
     asked_by: str
     suggested: str | None
+    form: Schema | None
+    evidence: str
     outcome: str
     version: int
     as_of: datetime
@@ -107,12 +113,14 @@ async def task_view(read: Reader, task: UUID) -> TaskView:
     line = _line(read, row)
     return TaskView(
         task=line,
-        question=copy.question(line.title, row["subject_name"]),
+        question=copy.question(line.title, row["subject_name"], row["kind"]),
         instructions=row["instructions"] or "",
-        because=copy.because(row["assignee_name"], team_name(row["owner"])),
-        consequence=copy.CONSEQUENCE,
+        because=copy.because(row["assignee_name"], team_name(row["owner"]), row["kind"]),
+        consequence=copy.consequence(row["kind"], has_fields=row["form"] is not None),
         asked_by=copy.actor_name(leaf["actor"], names),
         suggested=row["assignee_address"],
+        form=row["form"],
+        evidence=row["evidence"] or "none",
         outcome=copy.outcome(row["state"], row["decision"], row["decided_by_name"]),
         version=row["version"],
         as_of=read.now,
@@ -136,13 +144,15 @@ def _line(read: Reader, row: Row) -> TaskLine:
         due_at=row["due_at"],
         decided_at=row["decided_at"],
         decided_by=row["decided_by_name"],
+        reminders=row["reminders"] or 0,
+        reminded_at=row["reminded_at"],
     )
 
 
 def _state(read: Reader, row: Row) -> str:
     match row["state"]:
         case "decided":
-            return "approved" if row["decision"] == "approve" else "rejected"
+            return {"approve": "approved", "reject": "rejected"}.get(row["decision"], "done")
         case "open":
             due = row["due_at"]
             return "overdue" if due is not None and due < read.now else "task"
