@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 
@@ -189,6 +191,58 @@ async def test_an_outcome_without_a_place_can_be_kept():
         assert run.waiting() == {"checked"}
         await run.decide("checked", approved=True)
         assert await run.result() == "no"
+
+
+ASKING = """
+@step(in_doubt="repeat")
+async def tell() -> None: ...
+
+@process(subject=None, owner="it")
+async def asking() -> None:
+    await approval("allowed", by=team("hr"), within=days(2))
+    await timer("begins", at=datetime(2026, 1, 9, tzinfo=UTC))
+    await tell()
+    await approval("checked", by=team("it"))
+"""
+
+
+async def test_a_closed_wait_drifts_by_what_its_outcome_rests_on():
+    """Who was asked matters after the answer, the deadline does not; it can be asked again."""
+    world = World()
+    async with running(version(ASKING, world).request()) as run:
+        await run.decide("allowed", approved=True)
+        run.deploy(version(ASKING.replace("within=days(2)", "within=days(5)"), world))
+        assert (run.state, run.waiting()) == ("waiting", {"begins"})
+        run.deploy(version(ASKING.replace('team("hr")', 'team("board")'), world))
+        assert run.row["parked_reason"] == "drifted"
+        assert sentences(run)[-1].startswith(
+            "The input of the finished wait `allowed` has changed since it ran: by `hr` → `board`."
+        )
+        await run.retry("allowed")
+        assert "allowed" in run.waiting(), run.waits_for()
+        await run.decide("allowed", approved=True)
+        assert run.waiting() == {"begins"}
+
+
+async def test_a_timer_that_has_fired_drifts_when_its_moment_moves():
+    """B20: moved while it is open the timer follows; after it has fired it is drift, kept here."""
+    world = World()
+    moved = ASKING.replace("2026, 1, 9", "2026, 1, 12")
+    async with running(version(ASKING, world).request()) as run:
+        await run.decide("allowed", approved=True)
+        run.deploy(version(moved, world))
+        (due,) = [act["due_at"] for act in run.acts() if act["key"] == "begins"]
+        assert due == datetime(2026, 1, 12, tzinfo=UTC)
+        run.clock.move_to("2026-01-12")
+        assert world.effects == {"tell()": 1}
+        run.deploy(version(f"{ASKING}\n# as it was", world))
+        assert run.row["parked_reason"] == "drifted"
+        assert "at `2026-01-12T00:00:00+00:00` → `2026-01-09T00:00:00+00:00`" in sentences(run)[-1]
+        await run.do(run.engine.keep(run.id, "begins", actor=OPERATOR, reason="it was right"))
+        assert run.waiting() == {"checked"}
+        await run.decide("checked", approved=True)
+        assert run.state == "completed"
+        assert world.effects == {"tell()": 1}
 
 
 @pytest.mark.parametrize(
