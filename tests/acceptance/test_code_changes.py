@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
+import signal
+import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +28,7 @@ from tests.changes.versions import World, version
 from tests.engine.house import OPERATOR, House, opened
 from tests.engine.test_crashes import assert_unbroken
 
+ROOT = Path(__file__).parents[2]
 SETTINGS = WorkerSettings(look=timedelta(milliseconds=20), heartbeat=timedelta(milliseconds=100))
 ONE = """
 @step(in_doubt="repeat")
@@ -207,6 +214,122 @@ async def test_an_older_worker_blocks_what_it_cannot_know_only_when_it_is_alone(
         await _all(new, [run], states={"completed"})
     assert set(world.effects.values()) == {1}
     await assert_unbroken(new, run)
+
+
+WRITING = """
+import os
+from newel import Absent, Found
+
+def written(line: str) -> bool:
+    with open(os.environ["EFFECTS"]) as file:
+        return line + "\\n" in file.readlines()
+
+def write(line: str) -> None:
+    with open(os.environ["EFFECTS"], "a") as file:
+        file.write(line + "\\n")
+
+async def look_account(name: str) -> Found[None] | Absent:
+    return Found(None) if written(f"account {name}") else Absent()
+
+@step(verify=look_account)
+async def account(name: str) -> None:
+    write(f"account {name}")
+
+async def look_welcome(name: str) -> Found[None] | Absent:
+    return Found(None) if written(f"welcome {name}") else Absent()
+
+@step(verify=look_welcome)
+async def welcome(name: str) -> None:
+    write(f"welcome {name}")
+
+async def look_chat(name: str) -> Found[None] | Absent:
+    return Found(None) if written(f"chat {name}") else Absent()
+
+@step(verify=look_chat)
+async def chat(name: str) -> None:
+    write(f"chat {name}")
+
+@process(subject=None, owner="it")
+async def joining(name: str) -> None:
+    await account(name)
+    await approval("confirmed", by=team("hr"))
+    await welcome(name)
+"""
+
+
+class Program:
+    """A worker process, and what it says."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def until(self, state: str, how_many: int) -> None:
+        """Read what it says until so many runs are in a state."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(90):
+            while True:
+                line = await self.process.stdout.readline()
+                assert line, "the worker has died"
+                if json.loads(line).get(state, 0) >= how_many:
+                    return
+
+    async def end(self, how: signal.Signals) -> None:
+        """End it, and wait until it has ended."""
+        self.process.send_signal(how)
+        await asyncio.wait_for(self.process.wait(), 60)
+
+
+async def test_a_deploy_with_real_processes(deploy, database_url, tmp_path):
+    """B24: old and new worker processes, the old one killed with -9: nothing lost or twice."""
+    effects = tmp_path / "effects"
+    effects.touch()
+    newer = WRITING.replace(
+        "    await welcome(name)", "    await chat(name)\n    await welcome(name)"
+    )
+
+    async def program(text: str, name: str) -> Program:
+        source = tmp_path / f"{name}.py"
+        source.write_text(text)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.acceptance.versioned_worker"),
+            *(database_url, str(tmp_path / "kek"), str(source)),
+            stdout=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
+                "EFFECTS": str(effects),
+            },
+        )
+        return Program(process)
+
+    names = [f"p{number}" for number in range(10)]
+    house = await deploy(WRITING)
+    programs = [await program(WRITING, "old")]
+    try:
+        runs = [await house.start("joining", name) for name in names]
+        await programs[0].until("waiting", len(runs))
+        programs.append(await program(newer, "new"))
+        await programs[1].until("waiting", 1)
+        for run in runs[:5]:
+            await _decide(house, run)
+        await programs[0].end(signal.SIGKILL)
+        await house.database.execute(
+            "update newel.worker set lease_until = clock_timestamp() where id = 1"
+        )
+        for run in runs[5:]:
+            await _decide(house, run)
+        await programs[1].until("completed", len(runs))
+    finally:
+        for each in programs:
+            if each.process.returncode is None:
+                await each.end(signal.SIGTERM)
+    done = Counter(effects.read_text().splitlines())
+    assert max(done.values()) == 1, done
+    assert {f"account {name}" for name in names} <= set(done)
+    assert {f"welcome {name}" for name in names} <= set(done)
+    for run in runs:
+        await assert_unbroken(house, run)
 
 
 async def _has_task(house: House, run: UUID, key: str) -> bool:
