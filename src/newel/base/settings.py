@@ -39,6 +39,15 @@ def _reference(value: object) -> object:
     return SecretRef(value) if isinstance(value, str) else value
 
 
+def _days(value: object) -> object:
+    """Read a length of time from days, also where they are written as text."""
+    try:
+        return timedelta(days=float(value)) if isinstance(value, str | int | float) else value
+    except ValueError:
+        return value
+
+
+Days = Annotated[timedelta, BeforeValidator(_days)]
 Seconds = Annotated[timedelta, BeforeValidator(_duration)]
 Reference = Annotated[SecretRef, BeforeValidator(_reference)]
 
@@ -79,6 +88,10 @@ class Settings(BaseSettings):
     )
     at_most: dict[str, int] = Field(
         default={}, description="How often systems are called at once, over all workers, by name."
+    )
+    keep_payloads: Days = Field(
+        default=timedelta(days=90),
+        description="Days for which inputs and outcomes of ended runs are kept; leaves stay.",
     )
     company_name: str = Field(default="", description="Name shown in the console.")
     host: str = Field(default="127.0.0.1", description="Address the web server listens on.")

@@ -19,6 +19,7 @@ from newel.cli import (
     doctor,
     keys,
     reading,
+    retention,
     scaffold,
     schedules,
     serving,
@@ -61,6 +62,7 @@ def application() -> App:
     app.command(verbs.complete_by_hand, name="complete-by-hand")
     app.command(schedules.schedules)
     app.command(doctor.doctor)
+    app.command(retention.retention)
     app.command(keys.key)
     app.command("newel.cli.bench:bench", name="bench", help=_BENCH)
     return app

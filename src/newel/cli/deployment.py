@@ -146,6 +146,7 @@ async def engine_of(deployment: Deployment) -> Engine:
         ),
         schedules=project.schedules,
         at_most=settings.at_most,
+        keep_payloads=settings.keep_payloads,
     )
     await engine.register()
     return engine

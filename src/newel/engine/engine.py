@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, Literal, TypeVar, cast
 from uuid import UUID
@@ -41,6 +41,7 @@ from newel.engine.loading import with_former
 from newel.engine.messages import Message, Messages, Sent
 from newel.engine.operating import Operating, with_streams
 from newel.engine.places import Places, registered
+from newel.engine.retention import Retention
 from newel.engine.schedules import Schedules
 from newel.engine.spawning import Offspring
 from newel.engine.starting import FIRST_CAME_ANOTHER, Source, Wanted
@@ -84,12 +85,14 @@ class Engine:
         worker: WorkerSettings | None = None,
         schedules: Sequence[Schedule] = (),
         at_most: Mapping[str, int] | None = None,
+        keep_payloads: timedelta | None = None,
     ) -> None:
         """Put a deployment together; `register` must run once before anything starts.
 
         channels: where people are told of incidents, the first asked first; newel's own inbox
         comes last by itself. A process named `newel.incident` replaces the built-in one.
         at_most: how many attempts a system gets at once, over all workers, by its name.
+        keep_payloads: how long after a run's end its inputs and outcomes are kept; None: for ever.
         """
         self.database = database
         self.vault = vault
@@ -131,6 +134,9 @@ class Engine:
             new_run=self._ids.run_id,
             new_event_id=self._ids.event_id,
             tell=self._tell,
+        )
+        self.retention = Retention(
+            database, keep_payloads, new_event_id=self._ids.event_id, tell=self._tell
         )
         self._at_most = checked_places(at_most or {})
         self._limited: frozenset[str] = frozenset()
@@ -236,7 +242,7 @@ class Engine:
             self.worker_settings,
             known=self.versions,
             places=Places(self.database, self._limited),
-            companions=(self.schedules,),
+            companions=(self.schedules, self.retention),
             offspring=Offspring(self._operating, self.versions, self._ids),
         )
 

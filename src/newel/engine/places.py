@@ -109,8 +109,10 @@ class Places:
         """Note that a refused run has been driven again: its steps wait for their turn now."""
         self._refused.discard(run)
 
-    def committed(self, change: Change) -> None:
-        """See which places have become free."""
+    def committed(self, change: Change, run: Runner | None, poke: asyncio.Event) -> None:
+        """See which places have become free; poke: set where runs may have waited for one."""
+        if run is not None and change.release and run.process.limits.at_most is not None:
+            poke.set()
         if not self._limited:
             return
         freed = {event.system for event in change.events if event.type in _ENDS}

@@ -163,9 +163,8 @@ class Worker:
             self.registered.set()
             self._keep(self.heart.beat())
             self._keep(self.committer.run())
-            self._keep(self.incidents.watch(self))
             self._keep(self.messages.watch(self, self.settings.heartbeat))
-            for companion in self.companions:
+            for companion in (self.incidents, *self.companions):
                 self._keep(companion.watch(self))
             await self._poll()
         finally:
@@ -231,7 +230,7 @@ class Worker:
         if not self.heart.holds():
             return _BUSY_POLL_S
         found = await runs.next_due(connection)
-        as_of, due = found.as_of, found.at
+        as_of, due = found.as_of, found.first
         self._clock, DEPLOYMENT.offset = (as_of, monotonic()), found.moved
         self._due_locally = None
         if monotonic() < self._unsure_until:
@@ -243,7 +242,6 @@ class Worker:
         if self._stopping:
             return _BUSY_POLL_S
         room = self.settings.concurrency - len(self._runs)
-        due = min((at for at in (due, found.in_room) if at is not None), default=None)
         if (
             room > 0
             and (due is None or due > as_of)
@@ -368,7 +366,7 @@ class Worker:
             if self.teller is not None and change.events:
                 self.teller.tell(change.events, None if run is None else run.process.name)
             self._hand_over_kept(change)
-            self.places.committed(change)
+            self.places.committed(change, run, self._poke)
             if run is None:
                 continue
             self._saved(change)
@@ -383,8 +381,6 @@ class Worker:
                 del self._runs[change.run]
                 self._unsaved.pop(change.run, None)
                 run.dismiss()
-                if run.process.limits.at_most is not None:
-                    self._poke.set()  # its place is free
             for other in change.together:
                 if other.born is not None:
                     self._poke.set()

@@ -32,3 +32,14 @@ async def events(
 ) -> list[Row]:
     """The events of one stream from `after` on, in order."""
     return await database.fetch(_SQL.events, stream, after, how_many)
+
+
+async def payload_digests(connection: Connection, streams: Sequence[UUID]) -> dict[UUID, list[str]]:
+    """The digests of the payloads that runs still have, by run, in the order of their events."""
+    rows = await connection.fetch(_SQL.payload_digests, list(streams))
+    return {row["stream_id"]: row["digests"] for row in rows}
+
+
+async def empty_payloads(connection: Connection, streams: Sequence[UUID]) -> None:
+    """Empty the payloads of runs that are marked as expired in this transaction."""
+    await connection.execute(_SQL.empty_payloads, list(streams))

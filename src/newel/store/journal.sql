@@ -38,3 +38,14 @@ where a.run_id = any($1) and a.kind = 'lock' and a.state = 'open'
   and not exists (select from newel.open_act q
                   where q.kind = 'lock' and q.state = 'open' and q.match = a.match
                     and (q.opened_at, q.run_id, q.key) < (a.opened_at, a.run_id, a.key))
+
+-- name: payload_digests
+-- params: streams
+-- The digests of the payloads that runs still have, in the order of their events.
+select stream_id, array_agg(encode(sha256(payload), 'hex') order by seq) as digests
+from newel.event where stream_id = any($1) and payload is not null group by stream_id
+
+-- name: empty_payloads
+-- params: streams
+-- Empties the payloads of runs that are marked; the trigger refuses it for all others.
+update newel.event set payload = null where stream_id = any($1) and payload is not null

@@ -63,6 +63,11 @@ class Due:
     at: datetime | None
     in_room: datetime | None
 
+    @property
+    def first(self) -> datetime | None:
+        """When the first of all is due."""
+        return min((at for at in (self.at, self.in_room) if at is not None), default=None)
+
 
 async def next_due(connection: Connection) -> Due:
     """The database's time, and when the next run that nobody owns is due."""
@@ -170,3 +175,13 @@ async def wake(connection: Connection, run: UUID) -> None:
 async def enter_room(connection: Connection, process: str, room: str) -> None:
     """Count the open runs of a process that has a limit from now on."""
     await connection.execute(_SQL.enter_room, process, room)
+
+
+async def expiring(connection: Connection, before: datetime, how_many: int) -> list[Row]:
+    """Runs that ended before a moment and still have their payloads; locked."""
+    return await connection.fetch(_SQL.expiring, before, how_many)
+
+
+async def mark_expired(connection: Connection, expired: Sequence[UUID]) -> None:
+    """Mark runs whose payloads are emptied in this transaction."""
+    await connection.execute(_SQL.mark_expired, list(expired))

@@ -266,3 +266,15 @@ where process = $1 and finished_at is null and room is distinct from $2
 -- Lets go of a run that nothing can be done with now; it is due again after a pause.
 update newel.run set worker_id = null, worker_epoch = null, wake_at = newel.now() + $3
 where id = $1 and worker_id = $2 and finished_at is null
+
+-- name: expiring
+-- params: before, how_many
+-- Runs that ended before a moment and still have their payloads, the oldest first; locked.
+select id, seq, head, last_at, state, subject from newel.run
+where finished_at < $1 and payload_expired_at is null
+order by finished_at limit $2 for update skip locked
+
+-- name: mark_expired
+-- params: runs
+-- Marks runs whose payloads are emptied in this transaction.
+update newel.run set payload_expired_at = newel.now() where id = any($1)

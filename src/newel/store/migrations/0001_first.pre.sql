@@ -97,6 +97,7 @@ create table newel.run (
     is_overdue     boolean not null default false,
     started_at     timestamptz not null,
     finished_at    timestamptz,
+    payload_expired_at timestamptz,
     parent_run     uuid,
     parent_key     text collate "C",
     with_parent    boolean,
@@ -125,6 +126,9 @@ create index run_active_in_room on newel.run (room)
     where worker_id is not null and room is not null;
 create index run_owned on newel.run (worker_id) where worker_id is not null;
 create index run_open on newel.run (started_at) where finished_at is null;
+-- What ended and still has its payloads, for retention.
+create index run_with_payload on newel.run (finished_at)
+    where finished_at is not null and payload_expired_at is null;
 create index run_of_subject on newel.run (subject, started_at) where subject is not null;
 create index run_blocked on newel.run (process)
     where state = 'parked' and parked_reason in ('bug', 'blocked', 'drifted');
@@ -526,6 +530,17 @@ create table newel.api_key (
 create function newel.refuse_change() returns trigger
     language plpgsql set search_path = '' as $$
 begin
+    -- Retention empties a payload, whose digest stays in the leaf, of a run that says so itself.
+    if tg_op = 'UPDATE' then
+        if old.payload is not null and new.payload is null
+           and (new.stream_id, new.seq, new.type, new.key, new.occurred_at, new.entry)
+               is not distinct from
+               (old.stream_id, old.seq, old.type, old.key, old.occurred_at, old.entry)
+           and exists (select 1 from newel.run r
+                       where r.id = old.stream_id and r.payload_expired_at is not null) then
+            return new;
+        end if;
+    end if;
     raise exception 'newel.event is append-only: % refused', tg_op using errcode = '42501';
 end $$;
 create trigger event_is_append_only before update or delete on newel.event
