@@ -370,8 +370,7 @@ class Worker:
             if run is None:
                 continue
             self._saved(change)
-            if change.said:
-                say(run, change.said)
+            say(run, change.said)
             for settled in self._starting.due(change):
                 for key in settled.starting:
                     self._attempt(run, key)
@@ -381,9 +380,8 @@ class Worker:
                 del self._runs[change.run]
                 self._unsaved.pop(change.run, None)
                 run.dismiss()
-            for other in change.together:
-                if other.born is not None:
-                    self._poke.set()
+            if any(other.born is not None for other in change.together):
+                self._poke.set()
         if self.teller is not None:
             self.teller.flush()
         self.notices.tell()
@@ -519,18 +517,16 @@ class Worker:
             await self._take(run, done)
 
     async def _take(self, run: UUID, done: Finished) -> None:
-        view = None
-        runner = self._runs.get(run)
+        runner, view = self._runs.get(run), None
+        if runner is not None and isinstance(done.error, StepError):
+            view = await self._view(runner, done)
+            runner = self._runs.get(run)
         if runner is None:
             done.leave()
             return
-        if isinstance(done.error, StepError):
-            view = await self._view(runner, done)
-            runner = self._runs.get(run)
-            if runner is None:
-                return
         self._unsaved.setdefault(run, []).append(done)
         if run in self._rebuilding:
+            done.leave()  # a transaction is made again
             return
         with self._parking(run):
             steps.finish(runner, done, view)
