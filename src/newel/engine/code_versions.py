@@ -46,7 +46,9 @@ class CodeVersions:
         return bool(await versions.wake_blocked(connection, self.numbers))
 
     async def has_older(self, connection: Connection, room: int) -> bool:
-        """Whether open runs are due now that this version has not seen; when nothing else is."""
+        """Whether open runs are due now that this version has not seen; looks if there is room."""
+        if room <= 0:
+            return False
         if self._has_older:
             woken = await versions.look_over(connection, self.numbers, min(room, _AT_ONCE))
             self._has_older = bool(woken)

@@ -242,11 +242,8 @@ class Worker:
         if self._stopping:
             return _BUSY_POLL_S
         room = self.settings.concurrency - len(self._runs)
-        if (
-            room > 0
-            and (due is None or due > as_of)
-            and await self.code.has_older(connection, room)
-        ):
+        spare = room if due is None or due > as_of else 0
+        if await self.code.has_older(connection, spare):
             return 0.0
         if room <= 0 or due is None:
             return _IDLE_POLL_S if self._runs == {} else _BUSY_POLL_S * 4
