@@ -43,7 +43,8 @@ class Driving:
         """Replay: a new body with all outcomes of an earlier one."""
         replay = cls(process, *args)
         replay.answered = dict(earlier.answered)
-        replay.body.driven.seen, replay.body.driven.is_live = len(earlier.answered), False
+        replay._seq = replay.body.driven.seen = earlier._seq
+        replay.body.driven.is_live = False
         replay.decided = dict(earlier.decided)
         replay.start()
         return replay
