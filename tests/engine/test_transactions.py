@@ -209,6 +209,27 @@ async def test_a_statement_that_takes_too_long_is_tried_again(build, company):
         assert await company.fetchval("select count(*) from company.note") == 0
 
 
+async def test_steps_that_run_out_of_time_leave_nothing_open(build, company):
+    """Their transactions are undone at once, their places are free, and nothing is in doubt."""
+
+    @step(transactional=True, timeout=timedelta(milliseconds=60))
+    async def dawdle(db: Connection, number: int) -> None:
+        await db.execute("update company.desk set taken = true where number = $1", number)
+        await asyncio.Event().wait()
+
+    @process(subject=None, owner="it")
+    async def dawdling() -> None:
+        await parallel(*[dawdle[number](number) for number in range(1, 6)])
+
+    async with build([dawdling]) as house, house.worker() as worker:
+        run = await house.start("dawdling")
+        assert await house.rested(run) == "waiting"
+        assert {act["state"] for act in (await house.acts(run)).values()} == {"retrying"}
+        assert worker._caller._turns._value == CallSettings().transactions
+        await company.execute("update company.desk set taken = taken", timeout=10)
+        assert await _taken(company) == []
+
+
 async def test_a_role_bounds_what_a_step_may_touch(build, company):
     """Where a role is named, its rights hold: the company's schema, and nothing of newel's."""
     number = await company.fetchval(

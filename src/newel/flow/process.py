@@ -197,13 +197,8 @@ def written(value: object) -> bytes:
 def _person_in(process: str, value: object) -> Person:
     if isinstance(value, Person):
         return value
-    people: list[Person] = []
-    if is_dataclass(value):
-        people = [
-            found
-            for entry in fields(value)
-            if isinstance(found := getattr(value, entry.name), Person)
-        ]
+    names = _field_names(value)
+    people = [found for name in names if isinstance(found := getattr(value, name), Person)]
     if len(people) != 1:
         raise DefinitionError(
             f"Cannot tell whom `{process}` is about: its input has no field or more than one of "
@@ -212,6 +207,14 @@ def _person_in(process: str, value: object) -> Person:
             code="F705",
         )
     return people[0]
+
+
+def _field_names(value: object) -> list[str]:
+    """The fields of a record of any kind: dataclass, pydantic model, named tuple."""
+    if is_dataclass(value):
+        return [each.name for each in fields(value)]
+    names: Mapping[str, object] | tuple[str, ...] = getattr(type(value), "model_fields", ())
+    return list(names or getattr(type(value), "_fields", ()))
 
 
 def _first_sentence(text: str | None) -> str | None:

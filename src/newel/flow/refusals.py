@@ -203,7 +203,7 @@ def _subjectless(function: Code, name: str) -> Iterator[Finding]:
     except NotJournalable:
         return  # told as F701
     about = hints[0] if len(hints) > 1 else None
-    if isinstance(about, type) and issubclass(about, Person):
+    if _is_person(about):
         return
     people = [] if about is None else [kind for kind in _field_types(about) if _is_person(kind)]
     if len(people) != 1:
@@ -218,7 +218,7 @@ def _subjectless(function: Code, name: str) -> Iterator[Finding]:
 
 
 def _field_types(about: object) -> list[object]:
-    if not isinstance(about, type):
+    if not inspect.isclass(about):
         return []
     try:
         return list(typing.get_type_hints(about).values())
