@@ -40,6 +40,7 @@ class Desk:
     links: dict[str, list[str]] = field(default_factory=dict)
     cases: list[Case] = field(default_factory=list)
     swept: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
     async def find(self, case: Case) -> Issue | None:
         """Give the issue of an incident."""
@@ -57,6 +58,7 @@ class Desk:
     async def comment(self, issue: Issue, key: str, text: str) -> None:
         """Note the comment."""
         self.comments.append(f"{issue.key}/{key.partition('/')[0]}")
+        self.texts.append(text)
 
     async def close(self, issue: Issue) -> None:
         """Note that it was closed."""
@@ -222,6 +224,10 @@ class House:
             "select entry from newel.event where stream_id = $1 order by seq", run
         )
         return [orjson.loads(row["entry"]) for row in rows]
+
+    def reference(self, run: UUID) -> str:
+        """A run's reference."""
+        return reference("run", run)
 
     async def task(self, run: UUID) -> UUID:
         """The open task of a run."""

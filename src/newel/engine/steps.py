@@ -295,6 +295,8 @@ def _answer(
         payload=payload,
     )
     _closed(run, opened, "step.failed", seq)
+    if run.on_outcome is not None:
+        run.on_outcome(run, done.key, error)
     given = answer(opened.key, act, text)
     run.resume(done.key, Ready(None, given, run.entries.latest), seq)
 

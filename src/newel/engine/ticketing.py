@@ -33,7 +33,7 @@ from newel.domain.values import Absent, Found, Unclear
 from newel.engine.runner import Runner
 from newel.engine.wording import Case, Issue, News, case_of
 from newel.flow.act import Act
-from newel.flow.ambient import this_attempt
+from newel.flow.ambient import now, this_attempt
 from newel.flow.process import Process, process
 from newel.flow.step import step
 from newel.flow.waits import Event, timer
@@ -58,6 +58,7 @@ _SWEEP: Final = timedelta(minutes=10)
 _QUIET: Final = timedelta(minutes=10)
 _AGAIN: Final = (timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=2))
 _GOES_ON: Final = USES_ROUNDS | {"throttled", "outcome-unknown", "already-done"}
+_SOON: Final = timedelta(seconds=1)
 _REMEMBERED: Final = timedelta(hours=24)
 
 
@@ -218,10 +219,10 @@ class Ticketing:
         self.chain = Chain(channels, None if database is None else busy)
         self.process: Process[..., Any] = own or telling(self.chain)  # Any: as above
 
-    async def before(self, fingerprint: str, now: datetime) -> Issue | None:
+    async def before(self, fingerprint: str, moment: datetime) -> Issue | None:
         """The ticket of the same cause, if it was closed within the last day."""
         assert self._database is not None, "only a deployment has incidents"
-        row = await rows.ticket_before(self._database, fingerprint, now - _REMEMBERED)
+        row = await rows.ticket_before(self._database, fingerprint, moment - _REMEMBERED)
         if row is None or row["channel"] not in self.chain.trackers:
             return None
         return Issue(channel=row["channel"], key=row["external_key"], url=row["url"] or "")
@@ -301,14 +302,16 @@ def telling(chain: Chain) -> Process[[Case], Issue]:
         first = issue
         linked: set[str] = set()
         told, quiet_until, turn = 0, case.at, 0  # told of: those that are linked at first
+        due = now() + _AGAIN[0]
         while True:
             wants_tracker = issue.channel not in chain.trackers and bool(chain.trackers)
             try:
-                within = _AGAIN[min(turn, len(_AGAIN) - 1)] if wants_tracker else None
+                within = max(due - now(), _SOON) if wants_tracker else None
                 news = await NEWS.wait(match=case.incident, within=within)
             except Overdue:
                 turn += 1
                 issue = await promoted(case, issue)
+                due = now() + _AGAIN[min(turn, len(_AGAIN) - 1)]
                 if issue != first and linked:
                     await _quietly(chain.attach(issue, tuple(sorted(linked))))
                 continue
