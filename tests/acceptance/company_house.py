@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -117,15 +117,24 @@ async def _tell(what: str, document: dict[str, Any]) -> None:
 
 @contextlib.asynccontextmanager
 async def company(
-    url: str, kek: Path, base_port: int, world: World, settings: WorkerSettings | None = None
+    url: str,
+    kek: Path,
+    base_port: int,
+    world: World,
+    settings: WorkerSettings | None = None,
+    processes: Callable[[Any], Sequence[Any]] = lambda _: (),
 ) -> AsyncIterator[CompanyHouse]:
-    """Serve the world on fixed ports and open the company's house over it."""
+    """Serve the world on fixed ports and open the company's house over it.
+
+    processes: what the deployment has beside onboarding, made of the company's systems.
+    """
     served = list(world.simulators.values())
     before = dict(os.environ)
     async with serve(served, base_port=base_port, token=TOKEN) as addresses:
         module = bound(world, addresses)
         try:
-            async with house_over(url, kek, module, world, settings) as house:
+            more = processes(module)
+            async with house_over(url, kek, module, world, settings, more) as house:
                 yield house
         finally:
             os.environ.clear()  # other tests must not find systems configured
@@ -136,7 +145,12 @@ async def company(
 
 @contextlib.asynccontextmanager
 async def house_over(
-    url: str, kek: Path, module: Any, world: World | None, settings: WorkerSettings | None = None
+    url: str,
+    kek: Path,
+    module: Any,
+    world: World | None,
+    settings: WorkerSettings | None = None,
+    processes: Sequence[Any] = (),
 ) -> AsyncIterator[CompanyHouse]:
     """Open the company's house over systems that are served already."""
     from company.onboarding import onboarding
@@ -146,7 +160,7 @@ async def house_over(
     engine = Engine(
         database,
         Vault.at(kek),
-        [onboarding],
+        [onboarding, *processes],
         connectors=connectors_of(module),
         channels=[TrackerDesk(each, console_url=CONSOLE) for each in module.tickets],
         worker=settings or WorkerSettings(look=timedelta(milliseconds=20)),

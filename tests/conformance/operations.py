@@ -408,6 +408,7 @@ class Operations:
         await self.ask("incidents.open_incidents", is_ordered=False)
         await self.ask("incidents.members", each, is_ordered=False)
         await self.ask("incidents.last_outcome", run, "a")
+        await self.ask("incidents.stranded", is_ordered=False)
         await self.ask("incidents.last_retried_by", run, "a")
         await self.ask("incidents.changed_since", run, None, NOON)
         await self.ask("incidents.busy", ["x", "y"], is_ordered=False)

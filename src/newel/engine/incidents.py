@@ -100,6 +100,7 @@ class Incidents:
         self._ids = operating.vault.ids()
         self._secrets: dict[UUID, str] = {}
         self.circuits: dict[str, Circuit] = {}
+        self._answered: dict[str, UUID] = {}
         self.on_outcome: dict[str, Callable[[Runner, str, object], None]] = {
             tickets.process.name: tickets.on_outcome
         }
@@ -186,7 +187,15 @@ class Incidents:
             await self._move(row, actor)
         for row in await rows.take_due_probes(self._database, _SOON, _URGENT):
             await self._probe(row, actor)
+        for each in await rows.stranded(self._database):
+            await self._again(each["run_id"], each["key"], actor, is_let_go=True)
         self._read_circuits(await rows.open_incidents(self._database))
+
+    def answered(self, credential: str) -> None:
+        """The step that went first has succeeded: nothing is held back any more."""
+        circuit = self.circuits.pop(credential, None)
+        if circuit is not None:
+            self._answered[credential] = circuit.incident
 
     def _read_circuits(self, open_now: list[Row]) -> None:
         self.circuits = {
@@ -200,7 +209,10 @@ class Incidents:
             )
             for row in open_now
             if row["credential"] is not None and row["fingerprint"].endswith("/outage")
+            if row["state"] != "healing" or self._answered.get(row["credential"]) != row["id"]
         }
+        known = {row["id"] for row in open_now if row["state"] in {"healing", "healed"}}
+        self._answered = {name: each for name, each in self._answered.items() if each in known}
 
     async def _move(self, row: Row, actor: Actor) -> None:
         members = await rows.members(self._database, row["id"])
@@ -342,10 +354,12 @@ class Incidents:
         for member in await self._healing.next_of(row, members):
             await self._again(member["run_id"], member["key"], actor)
 
-    async def _again(self, run: UUID, key: str, actor: Actor) -> bool:
+    async def _again(self, run: UUID, key: str, actor: Actor, *, is_let_go: bool = False) -> bool:
         """Let a step try once more, uncounted; False if somebody else has moved it meanwhile."""
         try:
-            await commands.retry(self._operating, run, key, actor=actor, by="probe")
+            await commands.retry(
+                self._operating, run, key, actor=actor, by="probe", is_let_go=is_let_go
+            )
         except (NotWaiting, NotFound):
             return False
         return True

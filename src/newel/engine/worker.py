@@ -150,7 +150,7 @@ class Worker:
     def answered(self, credential: str | None) -> None:
         """A step of an incident has succeeded: its circuit holds back nothing more."""
         if credential is not None:
-            self.incidents.circuits.pop(credential, None)
+            self.incidents.answered(credential)
 
     # --- life -------------------------------------------------------------------------------
 

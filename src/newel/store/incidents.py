@@ -101,6 +101,11 @@ async def members_in(connection: Connection, incident: UUID) -> list[Row]:
     return await connection.fetch(_SQL.members, incident)
 
 
+async def stranded(database: Database) -> list[Row]:
+    """Steps that wait for an incident that is closed."""
+    return await database.fetch(_SQL.stranded)
+
+
 async def last_outcome(source: Database | Connection, run: UUID, key: str) -> str | None:
     """How a step ended; None if it has not."""
     found: str | None = await source.fetchval(_SQL.last_outcome, run, key)

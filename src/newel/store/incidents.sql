@@ -132,6 +132,14 @@ select a.run_id, a.key, a.state, a.next_at, a.detail, r.subject, r.state as run_
 from newel.open_act a join newel.run r on r.id = a.run_id
 where a.incident_id = $1 order by r.priority, a.opened_at, a.run_id
 
+-- name: stranded
+-- params: none
+-- Steps that joined an incident in the moment in which it ended: nobody else would wake them.
+select a.run_id, a.key
+from newel.open_act a join newel.incident i on i.id = a.incident_id
+where a.incident_id is not null and i.state = 'closed' and a.state in ('retrying', 'parked')
+limit 100
+
 -- name: last_outcome
 -- params: run, key
 -- How a step ended: the type of its last outcome; null if it has none.

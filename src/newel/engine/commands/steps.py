@@ -34,9 +34,11 @@ async def retry(
     *,
     actor: Actor,
     by: Literal["person", "probe"] = "person",
+    is_let_go: bool = False,
 ) -> None:
     """Try a step again, in a fresh series of rounds; all parked ones without a key.
 
+    is_let_go: whether it waits for an incident no more, as one that is over long since.
     On a run that parked by itself (bug, blocked, drifted) it means: replay with today's code. A
     finished step whose input has changed is run again only if it is named.
     Raises NotFound, NotWaiting.
@@ -55,6 +57,8 @@ async def retry(
             act = made.act(each, verb="retry")
             if act.kind != "step":
                 raise NotWaiting(verb="retry", what=f"`{each}`", state="a wait, not a step")
+            if is_let_go:
+                act.incident_id = None
             _again(made, act, by=by)
 
 

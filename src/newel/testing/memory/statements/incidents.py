@@ -265,6 +265,17 @@ def members(at: Transaction, incident: UUID) -> list[Row]:
     ]
 
 
+@statement("incidents.stranded")
+def stranded(at: Transaction) -> list[Row]:
+    """Steps that joined an incident in the moment in which it ended."""
+    over = {row["id"] for row in at.rows("incident") if row["state"] == "closed"}
+    return [
+        {"run_id": row["run_id"], "key": row["key"]}
+        for row in at.rows("open_act")
+        if row["incident_id"] in over and row["state"] in {"retrying", "parked"}
+    ][:100]
+
+
 @statement("incidents.last_outcome")
 def last_outcome(at: Transaction, run: UUID, key: str) -> list[Row]:
     """How a step ended."""

@@ -1,0 +1,24 @@
+"""R06: must not "halt at step 4"."""
+
+from __future__ import annotations
+
+from tests.acceptance.outage import GITHUB, to_github, until_parked
+
+
+async def test_no_halt(acme, world):
+    """R06, B2: GitHub down for ever: the other systems are done, only GitHub is parked."""
+    async with acme() as house, house.worker():
+        world.github.down()
+        run = await house.onboard()
+        await to_github(house, run)
+        done = {key for kind, key in await house.events(run) if kind == "step.succeeded"}
+        assert done >= {
+            "google.ensure_account",
+            "slack.ensure_account",
+            "jira.ensure_account",
+            "gusto.ensure_employee",
+        }
+        await until_parked(house, run)
+        assert list(await house.acts(run)) == [GITHUB]
+        held = await house.database.fetch("select distinct system from newel.access_grant")
+        assert {row["system"] for row in held} == {"google", "slack", "jira", "gusto"}
