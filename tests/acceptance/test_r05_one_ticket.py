@@ -64,21 +64,21 @@ async def test_twelve_runs_of_one_outage_are_one_issue_with_twelve_links(acme, w
 
     def more(systems):
         @process(subject=None, owner="it")
-        async def looked(name: str) -> bool:
-            """Look whether somebody has accepted an invitation."""
+        async def invited(name: str) -> None:
+            """Invite somebody."""
             person = Person(name=name, email=f"{name}@acme.example", hr_key=name)
-            return await systems.github.accepted(person, name)
+            await systems.github.ensure_member(person, name)
 
-        return [looked]
+        return [invited]
 
     async with acme(processes=more) as house, house.worker():
         world.github.down()
-        first = await house.start("looked", "jane-doe")
+        first = await house.start("invited", "jane-doe")
         await until_parked(house, first)
         issue = await ticketed(house, world)
         runs = [first]
         for number in range(11):
-            runs.append(await house.start("looked", f"p{number}"))
+            runs.append(await house.start("invited", f"p{number}"))
             await house.rested(runs[-1])
         await house.move(timedelta(minutes=2))
 

@@ -1,0 +1,90 @@
+"""Rows of the authoring document's table B about cutting access while a system is down."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from newel import Person, parallel, process
+from newel.domain.retry import urgent
+from newel.simulators.faults import LoseResponse
+from tests.acceptance.outage import payloads, until_parked
+from tests.engine.house import OPERATOR
+
+LEO = {"name": "Leo Leaver", "email": "leo.leaver@acme.example", "hr_key": "E77"}
+
+
+def leaving(systems):
+    """Processes of somebody who comes and goes."""
+
+    @process(owner="it")
+    async def arrival(person: Person) -> None:
+        """Give somebody their accounts."""
+        await systems.google.ensure_account(person)
+        await systems.github.ensure_member(person, "leo-leaver")
+
+    @process(owner="it", retry=urgent)
+    async def offboarding(person: Person) -> None:
+        """Cut all access at once."""
+        await parallel(
+            systems.google.suspend(person), systems.github.remove_member(person, "leo-leaver")
+        )
+
+    return [arrival, offboarding]
+
+
+async def _arrived(house) -> None:
+    run = await house.start("arrival", LEO)
+    assert await house.ended(run) == "completed"
+
+
+async def test_b13_what_can_be_cut_is_cut_while_google_is_down(acme, world):
+    """B13: GitHub is cut at once, Google parks within five minutes; healed, it is suspended."""
+    async with acme(processes=leaving) as house, house.worker():
+        await _arrived(house)
+        world.google.down()
+        began = await house.now()
+        run = await house.start("offboarding", LEO)
+        await house.rested(run)
+        assert list(await house.acts(run)) == ["google.suspend"]
+        assert world.github.accounts() == [] or all(
+            "leo" not in str(each) for each in world.github.accounts()
+        )
+        await until_parked(house, run)
+        assert await house.now() - began <= timedelta(minutes=5, seconds=30)
+        parked = [leaf for leaf in await house.leaves(run) if leaf["type"] == "step.parked"]
+        assert [each["data"]["rounds"] for each in parked] == [3]
+        world.google.heal()
+        await house.move(timedelta(minutes=1))
+        assert await house.ended(run) == "completed"
+        (account,) = [each for each in world.google.accounts() if "leo" in str(each)]
+        assert account["state"] == "suspended"
+        kinds = [kind for kind, _ in await house.events(run)]
+        assert not any(kind.startswith("run.cancel") for kind in kinds)
+        causes = [each["cause"] for each in await payloads(house, run, "step.attempt_failed")]
+        assert set(causes) == {"schedule"}
+
+
+async def test_b14_a_doubt_is_settled_before_the_run_is_cancelled(acme, world):
+    """B14: the answer of `suspend` is lost, then cancel: it is looked up, and only then it ends."""
+    async with acme(processes=leaving) as house, house.worker():
+        await _arrived(house)
+        world.google.fail("directory.users.update", LoseResponse(), times=1)
+        run = await house.start("offboarding", LEO)
+        while "step.in_doubt" not in [kind for kind, _ in await house.events(run)]:
+            await house.rested(run)
+        await house.engine.cancel(run, actor=OPERATOR, reason="a mistake")
+        house.poke()
+        for _ in range(6):
+            await house.rested(run)
+            row = await house.row(run)
+            if row["finished_at"] is not None or row["wake_at"] is None:
+                break
+            await house.move_to_next(run)
+        kinds = [kind for kind, key in await house.events(run) if key == "google.suspend"]
+        assert kinds.count("step.started") >= 1
+        resolved = kinds.index("step.resolved") if "step.resolved" in kinds else None
+        ends = {"step.succeeded", "step.cancelled"} & set(kinds)
+        assert ends
+        assert resolved is None or resolved < max(kinds.index(end) for end in ends)
+        (account,) = [each for each in world.google.accounts() if "leo" in str(each)]
+        assert account["state"] == "suspended"
