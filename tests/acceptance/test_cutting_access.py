@@ -7,7 +7,7 @@ from datetime import timedelta
 from newel import Person, parallel, process
 from newel.domain.retry import urgent
 from newel.simulators.faults import LoseResponse
-from tests.acceptance.outage import payloads, until_parked
+from tests.acceptance.outage import until_parked
 from tests.engine.house import OPERATOR
 
 LEO = {"name": "Leo Leaver", "email": "leo.leaver@acme.example", "hr_key": "E77"}
@@ -60,12 +60,10 @@ async def test_b13_what_can_be_cut_is_cut_while_google_is_down(acme, world):
         assert account["state"] == "suspended"
         kinds = [kind for kind, _ in await house.events(run)]
         assert not any(kind.startswith("run.cancel") for kind in kinds)
-        causes = [each["cause"] for each in await payloads(house, run, "step.attempt_failed")]
-        assert set(causes) == {"schedule"}
 
 
 async def test_b14_a_doubt_is_settled_before_the_run_is_cancelled(acme, world):
-    """B14: the answer of `suspend` is lost, then cancel: it is looked up, and only then it ends."""
+    """B14: the answer of `suspend` is lost, then cancel: it is looked up before the run ends."""
     async with acme(processes=leaving) as house, house.worker():
         await _arrived(house)
         world.google.fail("directory.users.update", LoseResponse(), times=1)
@@ -81,10 +79,16 @@ async def test_b14_a_doubt_is_settled_before_the_run_is_cancelled(acme, world):
                 break
             await house.move_to_next(run)
         kinds = [kind for kind, key in await house.events(run) if key == "google.suspend"]
-        assert kinds.count("step.started") >= 1
-        resolved = kinds.index("step.resolved") if "step.resolved" in kinds else None
-        ends = {"step.succeeded", "step.cancelled"} & set(kinds)
-        assert ends
-        assert resolved is None or resolved < max(kinds.index(end) for end in ends)
+        assert kinds[:6] == [
+            "step.started",
+            "step.attempt_failed",
+            "step.in_doubt",
+            "step.started",  # it looks, and finds
+            "step.resolved",
+            "step.succeeded",
+        ]
+        assert (await house.row(run))["finished_at"] is not None
+        puts = world.google.calls("directory.users.update", committed=True)
+        assert len(puts) == 1
         (account,) = [each for each in world.google.accounts() if "leo" in str(each)]
         assert account["state"] == "suspended"
