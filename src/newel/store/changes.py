@@ -67,10 +67,10 @@ def _arrays(changes: Sequence[Change]) -> list[object]:
         [change.head for change in runs],
         [change.last_at for change in runs],
         [change.state for change in runs],
-        [change.wake_at for change in runs],
+        _given([change.wake_at for change in runs]),
         [change.release for change in runs],
-        [change.reason for change in runs],
-        [change.addressee for change in runs],
+        _given([change.reason for change in runs]),
+        _given([change.addressee for change in runs]),
         [run for run, _ in closed],
         [key for _, key in closed],
         [run for run, _ in intents],
@@ -78,10 +78,10 @@ def _arrays(changes: Sequence[Change]) -> list[object]:
         [intent.attempt for _, intent in intents],
         [intent.at for _, intent in intents],
         [intent.fingerprint for _, intent in intents],
-        [intent.effect_key for _, intent in intents],
-        [intent.system for _, intent in intents],
-        [intent.credential for _, intent in intents],
-        [intent.detail for _, intent in intents],
+        _given([intent.effect_key for _, intent in intents]),
+        _given([intent.system for _, intent in intents]),
+        _given([intent.credential for _, intent in intents]),
+        _given([intent.detail for _, intent in intents]),
         [event.stream_id for event in events],
         [event.seq for event in events],
         [event.type for event in events],
@@ -91,6 +91,11 @@ def _arrays(changes: Sequence[Change]) -> list[object]:
         [event.payload for event in events],
         _rest(merged),
     ]
+
+
+def _given(column: list[object]) -> list[object] | None:
+    """Leave out a column in which nothing stands: `unnest` fills it up, and nothing is encoded."""
+    return None if column.count(None) == len(column) else column
 
 
 def _merged(changes: Sequence[Change]) -> list[Change]:
