@@ -122,7 +122,7 @@ def _open_task(
             "kind": kind,
             "title": spec.title or act.key.rpartition("/")[2].replace("-", " "),
             "instructions": spec.instructions,
-            "form": schema,
+            "form": None if schema is None else orjson.dumps(schema).decode(),
             "evidence": spec.evidence if kind == "form" else None,
             "subject": subject,
             "owner": owner,

@@ -246,7 +246,7 @@ create table newel.task (
     kind           text not null check (kind in ('approval', 'form')),
     title          text not null,
     instructions   text,
-    form           jsonb,
+    form           text,  -- a JSON Schema; jsonb would lose the order of its fields
     evidence       text check (evidence in ('none', 'note')),
     subject        uuid,
     owner          text not null,

@@ -119,7 +119,7 @@ async def task_view(read: Reader, task: UUID) -> TaskView:
         consequence=copy.consequence(row["kind"], has_fields=row["form"] is not None),
         asked_by=copy.actor_name(leaf["actor"], names),
         suggested=row["assignee_address"],
-        form=row["form"],
+        form=None if row["form"] is None else orjson.loads(row["form"]),
         evidence=row["evidence"] or "none",
         outcome=copy.outcome(row["state"], row["decision"], row["decided_by_name"]),
         version=row["version"],
