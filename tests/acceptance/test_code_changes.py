@@ -22,8 +22,8 @@ from uuid import UUID
 import pytest
 
 from newel.base.errors import Refused
+from newel.engine.doctor import examined
 from newel.engine.worker import WorkerSettings
-from newel.store import versions
 from tests.changes.versions import World, version
 from tests.engine.house import OPERATOR, House, opened
 from tests.engine.test_crashes import assert_unbroken
@@ -358,17 +358,16 @@ async def test_a_run_that_no_worker_knows_is_left_alone_and_named(deploy):
     async with old.worker():
         run = await old.start("joining", "jane")
         await _all(old, [run], states={"waiting"})
-        assert await versions.unserved(old.database) == []
+        assert "unknown-process" not in {each.code for each in await examined(old.database)}
     before = dict(await old.row(run))
     other = await deploy(ONE.replace("async def joining", "async def entering"))
     async with other.worker():
         await _decide(other, run)
         probe = await other.start("entering", "joe")
         await _all(other, [probe], states={"waiting"})
-        (found,) = await versions.unserved(other.database)
-        assert (found.process, found.how_many) == ("joining", 1)
-        assert str(found).startswith("No worker knows the process `joining`: 1 run waits")
-        assert '`@process(formerly="joining")`' in str(found)
+        found = {each.code: each for each in await examined(other.database)}
+        assert found["unknown-process"].where == ("joining",)
+        assert "formerly=" in found["unknown-process"].fix
     after = dict(await other.row(run))
     assert (after["state"], after["version"]) == (before["state"], before["version"])
     renamed = ONE.replace("async def joining", "async def entering").replace(

@@ -193,6 +193,61 @@ async def test_an_outcome_without_a_place_can_be_kept():
         assert await run.result() == "no"
 
 
+AMENDED = """
+@step(in_doubt="repeat", on_amend="{policy}")
+async def grant(team: str) -> str:
+    return f"granted {{team}}"
+
+@step(in_doubt="repeat", on_amend="redo")
+async def tell(text: str) -> None: ...
+
+@process(subject=None, owner="it")
+async def granting(unit: str) -> str:
+    result = await grant(unit)
+    await tell(result)
+    await approval("checked", by=team("it"))
+    return result
+"""
+
+
+@pytest.mark.parametrize(
+    ("policy", "effects", "result"),
+    [
+        (
+            "redo",
+            {"grant(core)", "tell(granted core)", "grant(infra)", "tell(granted infra)"},
+            "infra",
+        ),
+        ("keep", {"grant(core)", "tell(granted core)"}, "core"),
+        ("ask", {"grant(core)", "tell(granted core)"}, None),
+    ],
+)
+async def test_a_step_says_beforehand_what_an_amended_input_means(policy, effects, result):
+    """`on_amend=`: run again, with what follows from it; kept; or asked about (the default)."""
+    world = World()
+    async with running(version(AMENDED.format(policy=policy), world).request("core")) as run:
+        await run.do(run.engine.amend(run.id, "infra", actor=OPERATOR, reason="moved"))
+        assert dict(world.effects) == dict.fromkeys(effects, 1)
+        if result is None:
+            assert run.parked()["grant"].reason == "drifted"
+            return
+        assert run.waiting() == {"checked"}
+        run.deploy(version(AMENDED.format(policy=policy) + "\n# again", world))
+        assert (run.waiting(), sum(world.effects.values())) == ({"checked"}, len(effects))
+        await run.decide("checked", approved=True)
+        assert await run.result() == f"granted {result}"
+
+
+async def test_code_alone_never_runs_a_finished_step_again():
+    """`on_amend="redo"` is for amended inputs: after a change of code a person is asked."""
+    world = World()
+    text = GRANTING.replace('in_doubt="repeat"', 'in_doubt="repeat", on_amend="redo"')
+    async with running(version(text, world).request()) as run:
+        run.deploy(version(text.replace('"core"', '"infra"'), world))
+        assert run.parked()["grant[api]"].reason == "drifted"
+        assert sum(world.effects.values()) == 1
+
+
 ASKING = """
 @step(in_doubt="repeat")
 async def tell() -> None: ...

@@ -321,7 +321,7 @@ async def _workers(database: Database) -> list[Finding]:
                 "unknown-process",
                 f"{count} open runs are of processes that no worker knows.",
                 "They wait until one does.",
-                "Deploy a worker with these processes, or cancel the runs.",
+                "Deploy their code; if renamed, with `@process(formerly=…)`. Or cancel the runs.",
                 strangers,
             )
         )

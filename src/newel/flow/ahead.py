@@ -340,10 +340,10 @@ def _read_call(call: ast.Call, labels: _Labels, scope: _Scope, asked: Asked) -> 
         item, function = _literal(function.slice), function.value
     found = _resolved(function, scope)
     if isinstance(found, Step | Process):
-        _note_module(found, asked)
+        _note_module(cast("object", found), asked)
         name = cast("Step[..., Any] | Process[..., Any]", found).name
         asked.acts.add((labels, name, item))
-        for key in _former_of(found):
+        for key in _former_of(cast("object", found)):
             _add_key(key, labels, asked)
             if item is not None:
                 asked.acts.add((labels, key, item))
@@ -442,7 +442,7 @@ def _resolved(node: ast.expr, scope: _Scope) -> object:
 def _mention(value: object, labels: _Labels, asked: Asked, *, deep: bool = True) -> None:
     """Something stands in the code, or in a variable: it may be used in any way."""
     if isinstance(value, Step | Process):
-        _note_module(value, asked)
+        _note_module(cast("object", value), asked)
         asked.loose.add(cast("Step[..., Any] | Process[..., Any]", value).name)
     elif isinstance(value, FunctionType):
         _read_function(inspect.unwrap(value), labels, asked)

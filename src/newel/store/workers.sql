@@ -59,15 +59,3 @@ select count(*) from newel.worker where lease_until > clock_timestamp() and stop
 -- params: worker, definitions
 -- Says which processes a worker knows, with their versions.
 update newel.worker set definitions = $2 where id = $1
-
--- name: unserved
--- params: none
--- Processes of open runs that no living worker knows, with how many runs wait and since when.
-select r.process, count(*) as how_many, min(r.last_at) as since
-from newel.run r
-where r.finished_at is null
-  and not exists (
-      select 1 from newel.worker w
-      where w.stopped_at is null and w.lease_until > clock_timestamp()
-        and w.definitions ? r.process)
-group by r.process order by r.process

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
 
 from newel.testing.memory.named import statement
@@ -116,26 +115,3 @@ def announce(at: Transaction, worker: int, definitions: dict[str, int]) -> list[
     if at.get("worker", worker) is not None:
         at.update("worker", worker, definitions=definitions)
     return []
-
-
-@statement("workers.unserved")
-def unserved(at: Transaction) -> list[Row]:
-    """Processes of open runs that no living worker knows."""
-    served = {
-        name
-        for row in at.rows("worker")
-        if row["stopped_at"] is None and row["lease_until"] > at.server_now()
-        for name in row["definitions"]
-    }
-    left = [
-        row for row in at.rows("run") if row["finished_at"] is None and row["process"] not in served
-    ]
-    counts = Counter(row["process"] for row in left)
-    return [
-        {
-            "process": name,
-            "how_many": counts[name],
-            "since": min(row["last_at"] for row in left if row["process"] == name),
-        }
-        for name in sorted(counts)
-    ]
