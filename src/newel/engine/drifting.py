@@ -6,7 +6,7 @@ recorded outcome (`keep`), has the step run again (`retry`), or cancels the run.
 was amended, the step itself may have said before what is to happen (`on_amend=`).
 
 The input is kept sealed beside the fingerprint in the event of the attempt: it can be erased with
-the run's payloads, and no leaf holds it. Decision 0012 says what that costs.
+the run's payloads, and no leaf holds it. Decision 0015 says what that costs.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A replay meets the run's journal under whatever code there is now. Each key that the journal holds
 is either visited, or it lies ahead of where the body stands, or it is gone: then the run is not
 driven on, because the code would do under another name what has been done, or do what it has
-been decided against. Decision 0011 tells when an outcome counts as gone, and why.
+been decided against. Decision 0014 tells when an outcome counts as gone, and why.
 """
 
 from __future__ import annotations
