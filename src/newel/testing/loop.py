@@ -56,6 +56,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Begin at second nought; chance: who goes on first is drawn from it."""
         self.chance = chance
         self.turns = 0
+        self.is_closing = False
         self.faults: list[dict[str, Any]] = []  # Any: what asyncio tells handlers
         self._time = 0.0
         self._queue: deque[asyncio.Handle] = deque()
@@ -156,6 +157,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def close_down(self) -> None:
         """End all tasks, those of dead and frozen places too; for the end of a test."""
+        self.is_closing = True
         with self._in_charge():
             for task in list(self._tasks):
                 task.cancel()  # first, so that nothing of it goes on when its place wakes

@@ -134,14 +134,14 @@ class Server:
         writes = transaction.writes
         if writes:
             self._journalled(transaction)
+            for listener in self.listeners:
+                listener(transaction)  # before: it sees also what is replaced
             for name, rows in writes.items():
                 table = self.tables[name]
                 for key, row in rows.items():
                     table.write(key, row)
             if not _QUIET.issuperset(writes):
                 self.changes += 1
-            for listener in self.listeners:
-                listener(transaction)
         self._over(transaction)
 
     def rollback(self, transaction: Transaction) -> None:

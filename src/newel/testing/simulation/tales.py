@@ -1,0 +1,152 @@
+"""Processes whose bodies are drawn: a tale is told by a tree that is the run's own input.
+
+A leaf does something that can be waited for; a node puts its parts one after another, beside each
+other, into a section, a loop, or in front of a `finally`. What the body sees at each place is
+noted, so that every replay can be held to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Final
+
+from newel.base.errors import Overdue
+from newel.domain.people import team
+from newel.domain.values import Absent, Found
+from newel.flow.ambient import new_id, now, this_attempt, this_run
+from newel.flow.parallel import parallel
+from newel.flow.process import process
+from newel.flow.regions import section
+from newel.flow.step import step
+from newel.flow.waits import Event, approval, timer
+from newel.testing.simulation.outside import Answered, Outside
+
+__all__ = ["NEWS", "OUTSIDE", "SIGHT", "Node", "drawn", "tale"]
+
+OUTSIDE: ContextVar[Outside] = ContextVar("newel_simulated_outside")
+SIGHT: ContextVar[Callable[[str, str, object], None]] = ContextVar("newel_simulated_sight")
+NEWS: Final = Event("news", str)
+
+LEAVES: Final = (
+    "work", "work", "work", "repeated", "answer", "timer", "approval", "deadline", "event",
+    "late-event",
+)  # fmt: skip
+NODES: Final = ("sequence", "parallel", "parallel", "parallel", "section", "loop", "finally")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A part of a body: what it does, and what stands inside."""
+
+    kind: str
+    parts: tuple[Node, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many parts there are."""
+        return 1 + sum(part.size for part in self.parts)
+
+
+def drawn(chance: Random, *, leaves: int) -> Node:
+    """Draw a tree of at most so many leaves."""
+    if leaves <= 1 or chance.random() < 0.15:
+        return Node(chance.choice(LEAVES))
+    width = min(leaves, chance.choice([1, 2, 2, 3]))
+    shares = [leaves // width] * width
+    return Node(chance.choice(NODES), tuple(drawn(chance, leaves=share) for share in shares))
+
+
+async def _look(place: str) -> Found[str] | Absent:
+    there = await OUTSIDE.get().look(f"{this_attempt().run}/{place}")
+    return Found(place) if there else Absent()
+
+
+@step(verify=_look, raises=Answered, system="outside")
+async def work(place: str) -> str:
+    """Have an effect exactly once."""
+    await OUTSIDE.get().call(f"{this_attempt().run}/{place}", answers=place.endswith("!"))
+    return place
+
+
+@step(in_doubt="repeat", system="outside")
+async def repeated(place: str) -> str:
+    """Have an effect that is harmless twice."""
+    await OUTSIDE.get().call(f"{this_attempt().run}/{place}", answers=False)
+    return place
+
+
+@process(subject=None, owner="it")
+async def tale(plan: Node) -> str:
+    """Do what a tree says."""
+    return await _told(plan, "b")
+
+
+def _note(place: str, value: object) -> str:
+    SIGHT.get()(this_run().id, place, (repr(value), now(), new_id("sight")))
+    return repr(value)
+
+
+async def _told(node: Node, at: str) -> str:
+    match node.kind:
+        case "work":
+            return _note(at, await work[at](at))
+        case "repeated":
+            return _note(at, await repeated[at](at))
+        case "answer":
+            try:
+                return _note(at, await work[at](f"{at}!"))
+            except Answered as answer:
+                return _note(at, (str(answer), answer.what))
+        case "timer":
+            await timer(f"pause[{at}]", after=timedelta(minutes=90))
+            return _note(at, None)
+        case "approval":
+            decision = await approval(f"yes[{at}]", by=team("hr"))
+            return _note(at, decision.approved)
+        case "deadline":
+            return await _deadline(at)
+        case "event":
+            return _note(at, await NEWS.wait(match=at))
+        case "late-event":
+            try:
+                return _note(at, await NEWS.wait(match=at, within=timedelta(hours=2)))
+            except Overdue as late:
+                return _note(at, (late.key, late.due))
+        case "parallel":
+            parts = enumerate(node.parts)
+            return str(await parallel(*[_told(part, f"{at}.{number}") for number, part in parts]))
+        case _:
+            return await _framed(node, at)
+
+
+async def _deadline(at: str) -> str:
+    try:
+        decision = await approval(f"late[{at}]", by=team("hr"), within=timedelta(hours=3))
+        return _note(at, decision.approved)
+    except Overdue as late:
+        return _note(at, (late.key, late.due))
+
+
+async def _framed(node: Node, at: str) -> str:
+    match node.kind:
+        case "section":
+            with section(at):
+                return await _in_turn(node, at)
+        case "loop":
+            return str([await _in_turn(node, f"{at}/{turn}") for turn in range(2)])
+        case "finally":
+            try:
+                return await _in_turn(node, at)
+            finally:
+                await work[f"{at}.last"](f"{at}.last")
+        case _:
+            return await _in_turn(node, at)
+
+
+async def _in_turn(node: Node, at: str) -> str:
+    return str([await _told(part, f"{at}.{number}") for number, part in enumerate(node.parts)])
+
