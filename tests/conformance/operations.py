@@ -17,7 +17,7 @@ from tests.conformance.pairs import NOON, Pair, in_transaction
 
 MINUTE: Final = timedelta(minutes=1)
 STATES: Final = ("running", "waiting", "parked", "completed", "failed", "cancelled")
-KEYS: Final = ("a", "b", "c", "paid", "paid#2")
+KEYS: Final = ("a", "b", "c", "paid", "paid#2", "s/paid[x1]#3")
 
 
 class Operations:

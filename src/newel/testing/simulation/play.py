@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
+from urllib.parse import unquote
 from uuid import UUID
 
 from newel.audit.leaf import Actor
@@ -25,6 +26,7 @@ from newel.engine.engine import Engine
 from newel.engine.steps import Finished
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
+from newel.flow.reading import name_of
 from newel.store.database import LOST
 from newel.testing.loop import Place, VirtualLoop
 from newel.testing.memory import MemoryDatabase, Server, Transaction
@@ -372,7 +374,7 @@ class Simulation:
                 self.loop.run(_asked(self._decided(task)))
                 return True
         for act in self._rows("open_act"):
-            if act["kind"] == "event" and act["due_at"] is None and act["key"].startswith("news"):
+            if act["kind"] == "event" and act["due_at"] is None and name_of(act["key"]) == "news":
                 if self._is_kept(act["match"]):
                     continue
                 fresh = f"last-{self.server.changes}"
@@ -410,12 +412,12 @@ class Simulation:
         made = {
             (row["stream_id"], row["key"])
             for row in self._rows("event")
-            if row["type"] == "step.succeeded" and row["key"].startswith(("work", "repeated"))
+            if row["type"] == "step.succeeded" and name_of(row["key"]) in {"work", "repeated"}
         }
         for run, key in sorted(made, key=str):
-            place = key[key.index("[") + 1 : key.rindex("]")]
+            place = unquote(key[key.index("[") + 1 : key.rindex("]")])
             count = self.outside.effects[f"{run}/{place}"]
-            if count == 0 or (count > 1 and key.startswith("work")):
+            if count == 0 or (count > 1 and name_of(key) == "work"):
                 self.watch.broken.append(f"{key} has had its effect {count} times")
 
     def _check(self) -> None:

@@ -110,10 +110,10 @@ async def _told(node: Node, at: str) -> str:
         case "deadline":
             return await _deadline(at)
         case "event":
-            return _note(at, await NEWS.wait(match=at))
+            return _note(at, await NEWS[at].wait(match=at))
         case "late-event":
             try:
-                return _note(at, await NEWS.wait(match=at, within=timedelta(hours=2)))
+                return _note(at, await NEWS[at].wait(match=at, within=timedelta(hours=2)))
             except Overdue as late:
                 return _note(at, (late.key, late.due))
         case "parallel":
