@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from newel import Event, parallel, process, section
-from newel.base.codec import codec_of
 from tests.engine.house import OPERATOR, House
 
 paid = Event("paid", str)
@@ -23,14 +22,7 @@ async def in_section() -> str:
 
 
 async def _sent(house: House, match: str, payload: str) -> None:
-    await house.engine.messages.send(
-        paid.name,
-        match=match,
-        payload=codec_of(str).dump(payload),
-        source="test",
-        event_id=f"{match}/{payload}",
-        actor=OPERATOR,
-    )
+    await house.engine.send(paid, payload, match=match, actor=OPERATOR)
     house.poke()
 
 

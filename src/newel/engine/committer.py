@@ -111,7 +111,7 @@ class Committer:
                 if not self._waiting or any(written.refused for written in self._untold):
                     self._tell()  # what builds on a refused Change is taken back first
                     self._in_flight = set()
-                if not self._waiting:
+                while not self._waiting:  # what was submitted may have been taken back since
                     await self._more()
                 batch = self._next_batch()
                 self._in_flight.update(change.run for change in batch)

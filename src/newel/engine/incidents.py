@@ -386,17 +386,7 @@ class Incidents:
         await rows.told(self._database, row["id"], who)
 
     async def _send(self, row: Row, news: ticketing.News, what: str, actor: Actor) -> None:
-        incident = reference("inc", row["id"])
-        await self._messages.send(
-            Message(
-                name=ticketing.NEWS.name,
-                match=incident,
-                payload=ticketing.as_message(news),
-                source="newel",
-                event_id=f"{incident}/{what}",
-            ),
-            actor,
-        )
+        await self._messages.send(_told(row, news, what), actor)
 
     async def _close(self, row: Row, actor: Actor) -> None:
         async with self._database.transaction() as connection:
@@ -404,8 +394,6 @@ class Incidents:
             if current is None or await rows.members_in(connection, row["id"]):
                 return
             by, held_up = await self._closed(connection, current, actor)
-        self._secrets.pop(row["id"], None)
-        if row["run_id"] is not None:
             news = ticketing.News(
                 kind="over",
                 at=row["as_of"],
@@ -413,7 +401,12 @@ class Incidents:
                 minutes=int((row["as_of"] - row["opened_at"]).total_seconds() // 60),
                 held_up=held_up,
             )
-            await self._send(row, news, "over", actor)
+            message = _told(row, news, "over")
+            if current["run_id"] is not None:
+                # With the closing: after a crash in between nobody would ever send it.
+                await self._messages.keep(connection, message)
+        self._secrets.pop(row["id"], None)
+        await self._messages.deliver(message.name, message.match, actor)
 
     async def _closed(self, connection: Connection, row: Row, actor: Actor) -> tuple[str, int]:
         attached = await rows.attached(connection, row["id"], row["system"])
@@ -481,3 +474,15 @@ def _gap(row: Row) -> timedelta:
     if escalated is None or row["as_of"] - escalated < timedelta(hours=1):
         return _URGENT if row["is_urgent"] else _SOON
     return _LATER if row["as_of"] - escalated < timedelta(hours=24) else _SELDOM
+
+
+def _told(row: Row, news: ticketing.News, what: str) -> Message:
+    """What an incident's run is told, once for each `what`."""
+    incident = reference("inc", row["id"])
+    return Message(
+        name=ticketing.NEWS.name,
+        match=incident,
+        payload=ticketing.as_message(news),
+        source="newel",
+        event_id=f"{incident}/{what}",
+    )

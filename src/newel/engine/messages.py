@@ -95,7 +95,7 @@ class Messages:
         if known is not None:
             return _as_before(known, message)
         if message.is_buffered:
-            is_new = await self._keep(self.database, message)
+            is_new = await self.keep(self.database, message)
             if is_new:
                 await self.deliver(message.name, message.match, actor, to=message.to)
             known = await self.database.fetchrow(_SQL.kept_before, message.source, message.event_id)
@@ -104,9 +104,10 @@ class Messages:
             return Sent(fate=sent.fate, is_new=is_new, run=sent.run)
         return await self._send_unkept(message, actor)
 
-    async def _keep(
+    async def keep(
         self, where: Database | Connection, message: Message, *, is_lost: bool = False
     ) -> bool:
+        """Write a message down; False if it is there. Whoever keeps it delivers it, too."""
         kept = await where.fetchval(
             _SQL.keep,
             message.source,
@@ -163,7 +164,7 @@ class Messages:
                 async with self._command(row["run_id"], actor) as made:
                     if row["key"] not in made.acts:
                         continue
-                    if not await self._keep(made.connection, message):
+                    if not await self.keep(made.connection, message):
                         break  # the same message came twice at once
                     await _take(made, row["key"], message.name)
             except NotWaiting:
@@ -174,7 +175,7 @@ class Messages:
     async def _lose(self, message: Message, actor: Actor) -> Sent:
         change = Change(run=self.vault.ids().new(), from_seq=0, is_aside=True)
         async with self.database.transaction() as connection:
-            is_new = await self._keep(connection, message, is_lost=True)
+            is_new = await self.keep(connection, message, is_lost=True)
             if is_new:
                 at = await registry.now(connection)
                 fact = facts.EventRefused(

@@ -220,6 +220,11 @@ class MemoryDatabase(Database):
         self._carrier = carrier or PlainCarrier()
         self.connections: list[MemoryConnection] = []
 
+    def move_to(self, server: Server, carrier: Carrier) -> None:
+        """Be another database from now on."""
+        self.server, self._carrier = server, carrier
+        self.connections = []
+
     async def close(self) -> None:
         """Cut all connections."""
         for connection in self.connections:

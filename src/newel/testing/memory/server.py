@@ -55,6 +55,16 @@ class Server:
         opening.insert("deployment", {"kind": "test"})
         self.commit(opening)
 
+    def kept(self) -> dict[str, dict[Key, Row]]:
+        """All committed rows by table, for `put_back`."""
+        return {name: dict(table.rows) for name, table in self.tables.items()}
+
+    def put_back(self, kept: dict[str, dict[Key, Row]]) -> None:
+        """Write rows that another server had."""
+        for name, rows in kept.items():
+            for key, row in rows.items():
+                self.tables[name].write(key, row)
+
     # --- time and chance ----------------------------------------------------------------------
 
     def server_now(self) -> datetime:

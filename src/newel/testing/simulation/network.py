@@ -17,10 +17,14 @@ import asyncpg
 
 from newel.testing.loop import VirtualLoop
 from newel.testing.memory import MemoryConnection, Waits
+from newel.testing.simulation.weather import Weather
 
 __all__ = ["Network"]
 
 T = TypeVar("T")
+
+_AT_ONCE: Final = 0.6
+"""How likely an answer is there as soon as it is given; each way takes time to simulate."""
 
 _NOTICED: Final = 0.05
 """So many seconds after the end of a program the server knows that its connections are gone."""
@@ -29,13 +33,14 @@ _NOTICED: Final = 0.05
 class Network:
     """Carries statements; is_rough: whether things are lost and late."""
 
-    def __init__(self, loop: VirtualLoop, chance: Random, *, slowness: float, lost: float) -> None:
+    def __init__(
+        self, loop: VirtualLoop, chance: Random, weather: Callable[[], Weather]
+    ) -> None:
         """Begin rough."""
         self.is_rough = True
         self._loop = loop
         self._chance = chance
-        self._slowness = slowness
-        self._lost = lost
+        self._weather = weather
         self._outside: Context = copy_context()  # of nobody's place: the server is no worker's
 
     def here(self) -> object:
@@ -69,7 +74,7 @@ class Network:
 
     def _way(self) -> float:
         # Most ways are short, a few are as long as ways can be.
-        return self._slowness * self._chance.random() ** 4
+        return self._weather().slowness * self._chance.random() ** 4
 
     def _arrived(
         self,
@@ -78,7 +83,7 @@ class Network:
         answer: asyncio.Future[T],
         fate: float,
     ) -> None:
-        if fate < self._lost / 2:
+        if fate < self._weather().lost / 2:
             self._lose(connection, answer)
             return
         try:
@@ -88,7 +93,7 @@ class Network:
         except BaseException as error:  # noqa: BLE001 - it is the caller's
             self._back(answer, partial(answer.set_exception, error))
         else:
-            if fate < self._lost:
+            if fate < self._weather().lost:
                 self._lose(connection, answer)
             else:
                 self._back(answer, partial(answer.set_result, found))
@@ -98,7 +103,10 @@ class Network:
             if not answer.done():
                 tell()
 
-        self._loop.call_later(self._way(), told, context=self._outside)
+        if self._chance.random() < _AT_ONCE:
+            told()
+        else:
+            self._loop.call_later(self._way(), told, context=self._outside)
 
     def _lose(self, connection: MemoryConnection, answer: asyncio.Future[Any]) -> None:
         connection.terminate()

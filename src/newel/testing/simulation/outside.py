@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextvars import Context, copy_context
 from datetime import timedelta
 from random import Random
@@ -15,7 +16,9 @@ from typing import Final
 
 from newel.base.errors import OutcomeUnknown, Throttled, Transient
 from newel.engine.ticketing import Case, Issue
+from newel.testing.desk import TicketDesk
 from newel.testing.loop import Place, VirtualLoop
+from newel.testing.simulation.weather import Weather
 
 __all__ = ["Answered", "Outside", "Tracker"]
 
@@ -34,7 +37,9 @@ class Answered(Exception):
 class Outside:
     """The systems that steps call. effects: by run and place of the body."""
 
-    def __init__(self, loop: VirtualLoop, chance: Random, *, failing: float, unheard: float) -> None:
+    def __init__(
+        self, loop: VirtualLoop, chance: Random, weather: Callable[[], Weather]
+    ) -> None:
         """Begin with everything up."""
         self.effects: Counter[str] = Counter()
         self.looking: Counter[Place | None] = Counter()
@@ -42,31 +47,37 @@ class Outside:
         self.is_rough = True
         self._loop = loop
         self._chance = chance
-        self._failing = failing
-        self._unheard = unheard
+        self._weather = weather
         self._own: Context = copy_context()  # no worker's place: it outlives all of them
 
     async def call(self, what: str, *, answers: bool) -> str:
         """Have an effect, or be told why not; answers: whether it says no."""
-        await self._passed()
-        if self.is_down:
-            raise Transient("nobody answers")
-        if self.is_rough and self._chance.random() < self._failing:
-            if self._chance.random() < 0.3:
-                raise Throttled("too many", retry_after=timedelta(seconds=20))
-            raise Transient("not now")
-        if answers:
-            raise Answered(what)
+        # Nothing is awaited before the call is on its way: who falls asleep has sent it already.
+        failure = self._failure()
+        if failure is None and answers:
+            failure = Answered(what)
+        if failure is not None:
+            await self._passed()
+            raise failure
         made: asyncio.Future[None] = self._loop.create_future()
         self._loop.call_later(
             self._chance.random() * _LATENCY, self._make, what, made, context=self._own
         )
         await made
-        if self.is_rough and self._chance.random() < self._unheard:
+        if self.is_rough and self._chance.random() < self._weather().unheard:
             if self._chance.random() < 0.5:
                 await asyncio.sleep(_LOST_ANSWER)
             raise OutcomeUnknown("the answer was lost")
         return what
+
+    def _failure(self) -> Exception | None:
+        if self.is_down:
+            return Transient("nobody answers")
+        if self.is_rough and self._chance.random() < self._weather().failing:
+            if self._chance.random() < 0.3:
+                return Throttled("too many", retry_after=timedelta(seconds=20))
+            return Transient("not now")
+        return None
 
     def _make(self, what: str, made: asyncio.Future[None]) -> None:
         self.effects[what] += 1
@@ -102,31 +113,16 @@ class Outside:
             raise Transient("nobody answers")
 
 
-class Tracker:
-    """A tracker that opens what it is asked to, twice if asked twice."""
-
-    credential = "tracker:1"
-    channel = "tracker"
+class Tracker(TicketDesk):
+    """A tracker that opens what it is asked to, twice if asked twice; incidents: as asked for."""
 
     def __init__(self) -> None:
         """Begin without tickets."""
-        self.opened: list[str] = []
-
-    async def find(self, case: Case) -> Issue | None:
-        """Give the first ticket of an incident."""
-        return self._issue(case) if case.incident in self.opened else None
+        super().__init__("tracker")
+        self.incidents: list[str] = []
 
     async def open(self, case: Case) -> Issue:
         """Open a ticket."""
         await asyncio.sleep(0)
-        self.opened.append(case.incident)
-        return self._issue(case)
-
-    async def comment(self, issue: Issue, key: str, text: str) -> None:
-        """Take a comment."""
-
-    async def close(self, issue: Issue) -> None:
-        """Close a ticket."""
-
-    def _issue(self, case: Case) -> Issue:
-        return Issue(channel=self.channel, key=f"OPS-{self.opened.index(case.incident)}", url="")
+        self.incidents.append(case.incident)
+        return await super().open(case)

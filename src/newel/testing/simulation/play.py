@@ -19,19 +19,17 @@ from uuid import UUID
 
 from newel.audit.leaf import Actor
 from newel.base.clock import DEPLOYMENT
-from newel.base.codec import codec_of
 from newel.base.errors import NewelError, RequestError, StoreError
 from newel.engine.attempts import Begun, attempt
-from newel.engine.engine import Engine
 from newel.engine.steps import Finished
-from newel.engine.vault import Vault
-from newel.engine.worker import Worker, WorkerSettings
+from newel.engine.worker import Worker
 from newel.flow.reading import name_of
 from newel.store.database import LOST
 from newel.testing.loop import Place, VirtualLoop
-from newel.testing.memory import MemoryDatabase, Server, Transaction
+from newel.testing.memory import Server, Transaction
 from newel.testing.memory.tables import Row
 from newel.testing.simulation import tales
+from newel.testing.simulation.deployment import deployment
 from newel.testing.simulation.invariants import FINAL, Broken, Watch, chained, ended
 from newel.testing.simulation.network import Network
 from newel.testing.simulation.outside import Outside, Tracker
@@ -41,17 +39,10 @@ from newel.testing.stage import StageClock
 __all__ = ["Report", "Simulation", "play"]
 
 _MONDAY: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
-_SETTINGS: Final = WorkerSettings(
-    lease=timedelta(seconds=3),
-    heartbeat=timedelta(seconds=1),
-    grace=timedelta(seconds=1),
-    look=timedelta(seconds=1),
-)
-_STORM: Final = 12.0
-_QUIET: Final = 400
+_STORM: Final = 9.0
+_QUIET: Final = 120
 _HIRE: Final = Actor(type="service", id="svc_hr", via="api")
 _MARY: Final = Actor(type="service", id="svc_ops", via="api")
-_CODEC: Final = codec_of(str)
 
 
 @dataclass(slots=True)
@@ -93,30 +84,17 @@ class Simulation:
         """Draw the weather and what is to be done."""
         self.seed = seed
         self.chance = Random(seed)  # noqa: S311 - a seed's chance, no secret
-        self.weather = Weather.drawn(self.chance)
+        self.take(Weather.drawn(self.chance))
         self.loop = VirtualLoop(self.chance)
         self.clock = StageClock(self.loop, _MONDAY)
         self.server = Server(clock=self.clock.now, entropy=self.chance.randbytes)
         self.watch = Watch(self.server)
-        self.network = Network(
-            self.loop, self.chance, slowness=self.weather.slowness, lost=self.weather.lost
-        )
-        self.database = MemoryDatabase(self.server, self.network)
-        self.outside = Outside(
-            self.loop, self.chance, failing=self.weather.failing, unheard=self.weather.unheard
-        )
+        self.network = Network(self.loop, self.chance, lambda: self.weather)
+        self.outside = Outside(self.loop, self.chance, lambda: self.weather)
         self.tracker = Tracker()
-        self.vault = Vault(
-            self.chance.randbytes(32), "test", entropy=self.chance.randbytes, clock=self.clock
-        )
-        self.engine = Engine(
-            self.database,
-            self.vault,
-            [tales.tale],
-            connectors=[self.outside],
-            desk=self.tracker,
-            worker=_SETTINGS,
-        )
+        house = deployment()
+        house.move_into(self)
+        self.database, self.engine = house.database, house.engine
         self.staff: list[_Staff] = []
         self.kills = self.sleeps = 0
         self.sights: dict[tuple[str, str], object] = {}
@@ -124,6 +102,10 @@ class Simulation:
             _Order(f"order-{number}", _written(tales.drawn(self.chance, leaves=6)))
             for number in range(self.chance.choice([1, 2, 3]))
         ]
+
+    def take(self, weather: Weather) -> None:
+        """Play in another weather than the seed has drawn."""
+        self.weather = weather
 
     def run(self) -> Report:
         """Play, and judge; what breaks stands in the report."""
@@ -139,16 +121,12 @@ class Simulation:
             tales.OUTSIDE.reset(outside)
             tales.SIGHT.reset(sight)
             report = self._report([*self.watch.broken, *broken])
-            for connection in self.database.connections:
-                connection.terminate()
+            self.loop.run(self.database.close())
             self.loop.close_down()
             DEPLOYMENT.source, DEPLOYMENT.offset = before
         return report
 
     def _play(self) -> None:
-        self.network.is_rough = False
-        self.loop.run(self.engine.register())
-        self.network.is_rough = True
         for _ in range(self.weather.workers):
             self._hire()
         self._storm()
@@ -169,11 +147,19 @@ class Simulation:
             self._often(self.weather.outage, self._turn_outage),
         ]
         tasks = [self.loop.begin_at(None, chore) for chore in chores]
-        self.loop.drive(lambda: bool(self.watch.broken), deadline=_STORM)
+        self.loop.drive(self._is_over, deadline=_STORM)
         for task in tasks:
             task.cancel()
         self.loop.drive(lambda: all(task.done() for task in tasks))
         self._check()
+
+    def _is_over(self) -> bool:
+        """Whether nothing is left to be disturbed."""
+        if self.watch.broken:
+            return True
+        if self.loop.turns % 16 or any(order.run is None for order in self.orders):
+            return False
+        return all(row["state"] in FINAL for row in self.server.tables["run"].rows.values())
 
     async def _often(self, seconds: float, act: Callable[[], None]) -> None:
         while seconds:
@@ -210,7 +196,7 @@ class Simulation:
         if len(awake) > 1:
             each = self.chance.choice(awake)
             each.place.is_alive = False
-            each.sleeps_until = now + self.chance.choice([0.5, 5.0, 9.0])
+            each.sleeps_until = now + self.chance.choice([0.5, 3.0, 6.0])
             self.sleeps += 1
 
     def _leap(self) -> None:
@@ -237,8 +223,8 @@ class Simulation:
     async def _client(self) -> None:
         """A program that starts runs and sends messages, and asks again until it is answered."""
         while True:
-            await asyncio.sleep(self.chance.random() * 0.8)
             waiting = [order for order in self.orders if order.run is None]
+            await asyncio.sleep(self.chance.random() * (0.5 if waiting else 2))
             if waiting:
                 await self._start(self.chance.choice(waiting))
             else:
@@ -259,11 +245,11 @@ class Simulation:
         match = self.chance.choice([*waits, f"b.{self.chance.randrange(3)}"])
         await _asked(self._sent(match, str(self.chance.randrange(30))))
 
-    async def _sent(self, match: str, event_id: str) -> bool:
-        return await self.engine.messages.send(
-            tales.NEWS.name,
+    async def _sent(self, match: str, event_id: str) -> object:
+        return await self.engine.send(
+            tales.NEWS,
+            event_id,
             match=match,
-            payload=_CODEC.dump(event_id),
             source="news",
             event_id=f"{match}/{event_id}",
             actor=_HIRE,
@@ -346,7 +332,7 @@ class Simulation:
                 raise Broken(f"stuck:\n{self.told()}")
         raise Broken(f"it goes on and on:\n{self.told()}")
 
-    def _settle(self) -> None:
+    def _settle(self, tries: int = 20) -> None:
         """Drive until nobody works and nothing is due."""
         for each in self.staff:
             each.worker.poke()
@@ -355,8 +341,8 @@ class Simulation:
         before = self.server.changes
         self.loop.drive(lambda: False, deadline=self.loop.time() + 1.1)
         self._check()
-        if self.server.changes != before:
-            self._settle()
+        if self.server.changes != before and tries:
+            self._settle(tries - 1)
 
     def _is_calm(self) -> bool:
         if not self.loop.is_idle:
@@ -374,7 +360,7 @@ class Simulation:
                 self.loop.run(_asked(self._decided(task)))
                 return True
         for act in self._rows("open_act"):
-            if act["kind"] == "event" and act["due_at"] is None and name_of(act["key"]) == "news":
+            if act["kind"] == "event" and act["event"] == tales.NEWS.name:
                 if self._is_kept(act["match"]):
                     continue
                 fresh = f"last-{self.server.changes}"
@@ -402,8 +388,8 @@ class Simulation:
         for each in self._awake():
             if not each.worker.is_idle:
                 self.watch.broken.append(f"I9: {each.place.name} still holds runs")
-        for incident in set(self.tracker.opened):
-            if self.tracker.opened.count(incident) > 1:
+        for incident in set(self.tracker.incidents):
+            if self.tracker.incidents.count(incident) > 1:
                 self.watch.broken.append(f"I8: {incident} has two tickets in the tracker")
         self._count_effects()
 
@@ -423,10 +409,14 @@ class Simulation:
     def _check(self) -> None:
         if self.watch.broken:
             raise Broken(self.watch.broken[0])
-        for each in self.staff:
+        for each in list(self.staff):
             if each.worker.failure is not None:
                 raise Broken(f"{each.place.name} has ended: {each.worker.failure!r}")
-            if each.life.done() and not each.life.cancelled() and each.place.is_alive:
+            if each.life.done() and each.place.is_alive:
+                if isinstance(each.life.exception(), LOST) and not each.worker.registered.is_set():
+                    each.place.is_alive = False  # it never began; whoever started it does so again
+                    self._hire()
+                    continue
                 raise Broken(f"{each.place.name} has ended: {each.life.exception()!r}")
         if self.loop.faults:
             fault = self.loop.faults[0]

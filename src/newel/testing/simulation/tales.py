@@ -12,14 +12,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
-from typing import Final
+from typing import Final, Literal
 
 from newel.base.errors import Overdue
 from newel.domain.people import team
 from newel.domain.values import Absent, Found
 from newel.flow.ambient import new_id, now, this_attempt, this_run
+from newel.flow.compensation import compensation
+from newel.flow.locks import lock
 from newel.flow.parallel import parallel
 from newel.flow.process import process
+from newel.flow.races import Won, first_of
 from newel.flow.regions import section
 from newel.flow.step import step
 from newel.flow.waits import Event, approval, timer
@@ -35,7 +38,11 @@ LEAVES: Final = (
     "work", "work", "work", "repeated", "answer", "timer", "approval", "deadline", "event",
     "late-event",
 )  # fmt: skip
-NODES: Final = ("sequence", "parallel", "parallel", "parallel", "section", "loop", "finally")
+NODES: Final = (
+    "sequence", "parallel", "parallel", "parallel", "section", "loop", "finally", "race", "race",
+    "stragglers", "guarded", "guarded", "promise", "promise",
+)  # fmt: skip
+DESK: Final = lock("desk")
 
 
 @dataclass(frozen=True)
@@ -51,13 +58,17 @@ class Node:
         return 1 + sum(part.size for part in self.parts)
 
 
-def drawn(chance: Random, *, leaves: int) -> Node:
-    """Draw a tree of at most so many leaves."""
+def drawn(chance: Random, *, leaves: int, holds: bool = False) -> Node:
+    """Draw a tree of at most so many leaves; holds: it stands inside a lock, which is no other."""
     if leaves <= 1 or chance.random() < 0.15:
         return Node(chance.choice(LEAVES))
     width = min(leaves, chance.choice([1, 2, 2, 3]))
     shares = [leaves // width] * width
-    return Node(chance.choice(NODES), tuple(drawn(chance, leaves=share) for share in shares))
+    kind = chance.choice(NODES)
+    if kind == "guarded" and holds:
+        kind = "sequence"  # whoever waits for what he holds himself waits for ever
+    holds = holds or kind == "guarded"
+    return Node(kind, tuple(drawn(chance, leaves=share, holds=holds) for share in shares))
 
 
 async def _look(place: str) -> Found[str] | Absent:
@@ -119,6 +130,8 @@ async def _told(node: Node, at: str) -> str:
         case "parallel":
             parts = enumerate(node.parts)
             return str(await parallel(*[_told(part, f"{at}.{number}") for number, part in parts]))
+        case "race" | "stragglers":
+            return await _raced(node, at)
         case _:
             return await _framed(node, at)
 
@@ -131,11 +144,38 @@ async def _deadline(at: str) -> str:
         return _note(at, (late.key, late.due))
 
 
+async def _raced(node: Node, at: str) -> str:
+    branches = {
+        f"b{number}": _told(part, f"{at}.{number}") for number, part in enumerate(node.parts)
+    }
+    losers: Literal["cancel", "finish"] = "finish" if node.kind == "stragglers" else "cancel"
+    won: Won[str] = await first_of(f"race[{at}]", losers=losers, **branches)
+    said = _note(at, (won.name, won.value))
+    if node.kind == "stragglers":
+        await won.rest()
+    return said
+
+
+async def _promised(node: Node, at: str) -> str:
+    try:
+        async with compensation() as undo:
+            undo(work[f"{at}.undo"], f"{at}.undo")
+            await _in_turn(node, at)
+            return await work[f"{at}.no"](f"{at}.no!")
+    except Answered as answer:
+        return _note(at, answer.what)
+
+
 async def _framed(node: Node, at: str) -> str:
     match node.kind:
         case "section":
             with section(at):
                 return await _in_turn(node, at)
+        case "guarded":
+            async with DESK[at]:
+                return await _in_turn(node, at)
+        case "promise":
+            return await _promised(node, at)
         case "loop":
             return str([await _in_turn(node, f"{at}/{turn}") for turn in range(2)])
         case "finally":
