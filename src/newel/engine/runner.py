@@ -165,6 +165,7 @@ class Runner:
         self._idempotency_keys: dict[str, str] = {}
         self.subject = None if loaded.subject is None else reference("per", loaded.subject)
         self.entries = Entries(loaded.head, host.event_id)
+        self.loaded_at = loaded.head.seq
         self.change = Change(run=self.id, from_seq=loaded.head.seq)
         self.acts: dict[str, Act[Any]] = {}  # Any: each act has its own result
         self.attempting: set[str] = set()

@@ -280,6 +280,9 @@ class Worker:
         for each in loaded:
             run = Runner(each, self, _arrive)
             run.on_outcome = self.incidents.on_outcome.get(each.process.name)
+            before = self._runs.get(each.id)
+            if before is not None:  # it was let go of, and claimed before that was told
+                before.dismiss()
             self._runs[each.id] = run
             with self._parking(each.id):
                 self._settled(run, run.begin(attempting=self._in_flight(each)))
@@ -373,7 +376,7 @@ class Worker:
                     self._attempt(run, key)
                 for errand in settled.errands:
                     self._care(run.id, self._run_errand(run.id, errand))
-            if change.release:
+            if change.release and run.loaded_at < change.to_seq:  # else it was claimed again since
                 del self._runs[change.run]
                 self._unsaved.pop(change.run, None)
                 run.dismiss()
