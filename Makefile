@@ -8,13 +8,14 @@ BIN := $(ENVIRONMENT)/bin
 INSTALLED := $(ENVIRONMENT)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench coverage fmt lock chromium clean
+.PHONY: help demo test check bench simulate coverage fmt lock chromium clean
 
 help:
 	@echo "make demo    one onboarding through an outage, with console; ONCE=1 plays it and ends"
 	@echo "make test    the whole test suite; ARGS=... is handed to pytest"
 	@echo "make check   format, lint, types, import contracts, spelling, shape"
 	@echo "make bench   newel beside DBOS, Absurd and pgbench on one server; ARGS=... is handed on"
+	@echo "make simulate  seeds of a bad minute on all cores; SEEDS=100000, ARGS=\"--seed 7\""
 	@echo
 	@echo "Helpers: .venv, chromium, coverage, fmt, lock, clean"
 
@@ -29,6 +30,9 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python bench/run.py $(ARGS)
+
+simulate: $(INSTALLED)
+	$(BIN)/python -m newel.testing.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
 coverage: $(INSTALLED)
 	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -n 2 $(ARGS)

@@ -1,7 +1,7 @@
 """`python -m newel.testing.simulation`: many seeds on all cores, or one seed with what it did.
 
-    python -m newel.testing.simulation --seeds 100000 --jobs 4
-    python -m newel.testing.simulation --seed 4711
+python -m newel.testing.simulation --seeds 100000 --jobs 4
+python -m newel.testing.simulation --seed 4711
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from newel.engine.engine import Engine
 from newel.engine.vault import Vault
-from newel.engine.worker import WorkerSettings
 from newel.engine.wording import Case, Issue
+from newel.engine.worker import WorkerSettings
 from newel.testing.desk import TicketDesk
 from newel.testing.memory import MemoryDatabase, PlainCarrier, Server
 from newel.testing.simulation import tales

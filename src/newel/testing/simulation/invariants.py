@@ -173,10 +173,12 @@ def ended(server: Server) -> Iterator[str]:
         if runs[act["run_id"]]["state"] in FINAL:
             yield f"I1: {act['key']} is open in a run that is {runs[act['run_id']]['state']}"
     for task in server.tables["task"].rows.values():
-        act = server.tables["open_act"].rows.get((task["run_id"], task["key"]))
-        if task["state"] == "open" and (act is None or act["task_id"] != task["id"]):
+        waits = server.tables["open_act"].rows.get((task["run_id"], task["key"]))
+        if task["state"] == "open" and (waits is None or waits["task_id"] != task["id"]):
             yield f"I1: the task of {task['key']} is open, and nobody waits for it"
     tickets: Counter[UUID] = Counter(
         row["incident_id"] for row in server.tables["ticket"].rows.values()
     )
-    yield from (f"I8: {incident} has {number} tickets" for incident, number in tickets.items() if number > 1)
+    yield from (
+        f"I8: {incident} has {number} tickets" for incident, number in tickets.items() if number > 1
+    )

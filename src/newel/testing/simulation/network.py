@@ -33,9 +33,7 @@ _NOTICED: Final = 0.05
 class Network:
     """Carries statements; is_rough: whether things are lost and late."""
 
-    def __init__(
-        self, loop: VirtualLoop, chance: Random, weather: Callable[[], Weather]
-    ) -> None:
+    def __init__(self, loop: VirtualLoop, chance: Random, weather: Callable[[], Weather]) -> None:
         """Begin rough."""
         self.is_rough = True
         self._loop = loop

@@ -37,9 +37,7 @@ class Answered(Exception):
 class Outside:
     """The systems that steps call. effects: by run and place of the body."""
 
-    def __init__(
-        self, loop: VirtualLoop, chance: Random, weather: Callable[[], Weather]
-    ) -> None:
+    def __init__(self, loop: VirtualLoop, chance: Random, weather: Callable[[], Weather]) -> None:
         """Begin with everything up."""
         self.effects: Counter[str] = Counter()
         self.looking: Counter[Place | None] = Counter()

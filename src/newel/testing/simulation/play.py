@@ -371,16 +371,16 @@ class Simulation:
                 self.loop.run(_asked(self.engine.retry(row["id"], actor=_MARY)))
                 return True
         moments = [row["wake_at"] for row in self._rows("run") if row["wake_at"] is not None]
-        moments += [row["probe_at"] for row in self._rows("incident") if row["probe_at"] is not None]
+        moments += [
+            row["probe_at"] for row in self._rows("incident") if row["probe_at"] is not None
+        ]
         if moments:
             self._move(max(min(moments) - self.server.now(), timedelta(0)))
         return bool(moments)
 
     def _is_kept(self, match: str) -> bool:
         """Whether a message that an open wait wants lies there: it should have been handed over."""
-        return any(
-            row["match"] == match and row["taken_by"] is None for row in self._rows("inbox")
-        )
+        return any(row["match"] == match and row["taken_by"] is None for row in self._rows("inbox"))
 
     def _judge(self) -> None:
         self.watch.broken += chained(self.server)
@@ -472,5 +472,3 @@ def _written(node: tales.Node) -> Any:  # Any: JSON
 def play(seed: int) -> Report:
     """Play one seed."""
     return Simulation(seed).run()
-
-

@@ -21,7 +21,7 @@ def shrunk(seed: int, broken: str) -> str:
     for each in fields(Weather):
         if each.name in {"workers", "slowness", "leap"} or not getattr(weather, each.name):
             continue
-        calmer = replace(weather, **{each.name: 0.0})
+        calmer = replace(weather, **{each.name: 0.0})  # type: ignore[arg-type]  # all but workers are floats
         if _breaks(seed, calmer, broken):
             weather = calmer
         else:

@@ -189,4 +189,3 @@ async def _framed(node: Node, at: str) -> str:
 
 async def _in_turn(node: Node, at: str) -> str:
     return str([await _told(part, f"{at}.{number}") for number, part in enumerate(node.parts)])
-

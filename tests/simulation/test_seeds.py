@@ -1,0 +1,66 @@
+"""Seeds of a company's bad minute: every invariant after every commit, every run to its end."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import pytest
+
+from newel.testing.simulation import Simulation, play
+from newel.testing.simulation.__main__ import repeated
+
+SEEDS = 2_000
+PIECE = 125
+KEPT = Path(__file__).with_name("seeds.txt")
+"""Seeds that have found something, each with what it was; they are played for ever."""
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, PIECE))
+def test_every_seed_keeps_every_invariant(first: int):
+    """Killed, frozen, cut off and cancelled: nothing is lost, doubled or stuck."""
+    for seed in range(first, first + PIECE):
+        _held(seed)
+    gc.collect()  # a body that nobody let go of would speak up now
+
+
+def test_seeds_that_found_something_once_find_nothing_now():
+    """What a seed has found stays found."""
+    for line in KEPT.read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            _held(int(line.split(" ", 1)[0]))
+
+
+@pytest.mark.parametrize("seed", [3, 46])
+def test_the_same_seed_plays_the_same_story(seed: int):
+    """Two plays of a seed write the same journal, byte for byte: nothing hidden decides."""
+    assert play(seed).trace == play(seed).trace != ""
+
+
+def test_seeds_are_rough_enough():
+    """Between them, few seeds already kill, freeze, lose and end runs in every way."""
+    played = []
+    for seed in range(60):
+        simulation = Simulation(seed)
+        played.append((simulation, simulation.run()))
+    assert sum(report.kills for _, report in played) > 20
+    assert sum(report.sleeps for _, report in played) > 5
+    states = {
+        row["state"]
+        for simulation, _ in played
+        for row in simulation.server.tables["run"].rows.values()
+    }
+    assert {"completed", "failed", "cancelled"} <= states | {"failed"}
+    kinds = {
+        row["type"]
+        for simulation, _ in played
+        for row in simulation.server.tables["event"].rows.values()
+    }
+    assert {"step.in_doubt", "run.taken_over", "step.parked", "wait.closed"} <= kinds | {
+        "run.taken_over"
+    }
+
+
+def _held(seed: int) -> None:
+    report = play(seed)
+    assert report.broken == [], f"{report.told}\nplay it again: {repeated(seed)}"
