@@ -133,9 +133,12 @@ class Body:
 
     def start(self) -> None:
         """Run the body until every branch rests or the body has ended."""
-        with self.loop.instead():
+        before = self.loop.enter()
+        try:
             self._advance(self._root, None)
             self._drain()
+        finally:
+            self.loop.leave(before)
 
     def resume(self, key: str, seq: int, outcome: Ready) -> None:
         """Hand an outcome to the branch that rests at `key`, and run on."""
@@ -207,9 +210,12 @@ class Body:
         None is left to the collector of garbage: that would close it outside its context, where
         an act of a `finally` looks like a plain call.
         """
-        with self.loop.instead():
+        before = self.loop.enter()
+        try:
             for branch in reversed(self._live):
                 _dismiss(branch)
+        finally:
+            self.loop.leave(before)
         self._live.clear()
         self.resting.clear()
         self._idle.clear()
@@ -227,8 +233,11 @@ class Body:
         self.enqueue(branch, 0, Ready(value, None, branch.moment.at))
 
     def _drain(self) -> None:
-        with self.loop.instead():
+        before = self.loop.enter()
+        try:
             self._run_ahead()
+        finally:
+            self.loop.leave(before)
 
     def _run_ahead(self) -> None:
         while self._ready:

@@ -8,11 +8,9 @@ would own, and none of the worker's own can be cancelled by a `TaskGroup` of an 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import site
 import sys
 import sysconfig
-from collections.abc import Generator
 from inspect import iscoroutine
 from pathlib import Path
 from types import CodeType, FrameType
@@ -68,6 +66,10 @@ _KNOWN_AS: Final = {
 }
 
 
+_playing: Final = asyncio._get_running_loop  # noqa: SLF001 - made for those who play the loop
+_play: Final[Any] = asyncio._set_running_loop  # noqa: SLF001 - as above; Any: we are none
+
+
 class StandIn:
     """Plays the event loop while a body is driven; refused: what the body tried, if anything."""
 
@@ -78,15 +80,15 @@ class StandIn:
         """Take the module of the process: its package is the author's, wherever it lies."""
         self.__dict__.update(author=module.partition(".")[0], refused=None)
 
-    @contextlib.contextmanager
-    def instead(self) -> Generator[None]:
-        """Stand in for the loop while the block runs."""
-        before = asyncio._get_running_loop()  # noqa: SLF001 - made for those who play the loop
-        asyncio._set_running_loop(self)  # type: ignore[arg-type]  # noqa: SLF001 - as above
-        try:
-            yield
-        finally:
-            asyncio._set_running_loop(before)  # noqa: SLF001 - as above
+    def enter(self) -> asyncio.AbstractEventLoop | None:
+        """Stand in for the loop; gives what `leave` takes. Once or twice for each step of a run."""
+        before = _playing()
+        _play(self)
+        return before
+
+    def leave(self, before: asyncio.AbstractEventLoop | None) -> None:
+        """Give the place back."""
+        _play(before)
 
     def refuse(self, error: NotDurable) -> NotDurable:
         """Keep the first refusal: a body that swallows it is stopped nevertheless."""
