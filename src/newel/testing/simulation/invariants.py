@@ -46,6 +46,7 @@ class Watch:
         self.server = server
         self.intents: set[tuple[UUID, str, int]] = set()
         self.outcomes: dict[tuple[UUID, str], str] = {}
+        self.dues: dict[tuple[UUID, str], datetime] = {}
         self.broken: list[str] = []
         self.commits = 0
         server.listeners.append(self._seen)
@@ -59,7 +60,7 @@ class Watch:
             if row is not None:
                 self._fenced(row)
         for event in events:
-            self._happened(transaction, event)
+            self._happened(event)
         for key, row in writes.get("run", {}).items():
             if row is not None:
                 self._moved(key, row, [each for each in events if each["stream_id"] == key])
@@ -73,7 +74,7 @@ class Watch:
         if worker["epoch"] != batch["worker_epoch"]:
             self._break("I5", f"worker {worker['id']} wrote with epoch {batch['worker_epoch']}")
 
-    def _happened(self, transaction: Transaction, event: Row) -> None:
+    def _happened(self, event: Row) -> None:
         run, key, kind = event["stream_id"], event["key"], event["type"]
         if kind == "step.started":
             attempt = orjson.loads(event["entry"])["step"]["attempt"]
@@ -87,8 +88,10 @@ class Watch:
             if earlier is not None and not pair:
                 self._break("I3", f"{key} has {earlier} and then {kind}")
             self.outcomes.setdefault((run, key), kind)
+        if kind == "wait.opened":
+            self._opened(event)
         if kind == "wait.closed":
-            self._not_overdue(transaction, event)
+            self._not_overdue(event)
 
     def _not_early(self, run: UUID, key: str) -> None:
         """I6: no attempt before its moment, unless a person or a probe asked for it."""
@@ -98,13 +101,17 @@ class Watch:
         if row["next_at"] > self.server.now() and not (row["detail"] or {}).get("early"):
             self._break("I6", f"{key} is tried before {row['next_at']}")
 
-    def _not_overdue(self, transaction: Transaction, event: Row) -> None:
+    def _opened(self, event: Row) -> None:
+        due = orjson.loads(event["entry"])["data"].get("due_at")
+        if due is not None:
+            self.dues[event["stream_id"], event["key"]] = datetime.fromisoformat(due)
+
+    def _not_overdue(self, event: Row) -> None:
         """I6: no timer before its moment."""
-        del transaction
-        row = self.server.tables["open_act"].rows.get((event["stream_id"], event["key"]))
         by = orjson.loads(event["entry"])["data"]["by"]
-        if by == "timer" and row is not None and row["due_at"] > self.server.now():
-            self._break("I6", f"{event['key']} is due at {row['due_at']} only")
+        due = self.dues.get((event["stream_id"], event["key"]))
+        if by == "timer" and due is not None and due > self.server.now():
+            self._break("I6", f"{event['key']} is due at {due} only")
 
     def _moved(self, run: UUID, row: Row, events: list[Row]) -> None:
         """I4: state and events move together."""

@@ -143,6 +143,7 @@ class Simulation:
             self._people(),
             self._often(self.weather.kill, self._kill),
             self._often(self.weather.freeze, self._freeze),
+            self._often(0.7, self._wake),
             self._often(self.weather.leap, self._leap),
             self._often(self.weather.outage, self._turn_outage),
         ]
@@ -187,17 +188,19 @@ class Simulation:
         self._hire()
 
     def _freeze(self) -> None:
-        now = self.loop.time()
-        for each in self.staff:
-            if each.sleeps_until is not None and each.sleeps_until <= now:
-                each.sleeps_until = None
-                self.loop.thaw(each.place)
         awake = [each for each in self._awake() if not self.outside.looking[each.place]]
         if len(awake) > 1:
             each = self.chance.choice(awake)
             each.place.is_alive = False
-            each.sleeps_until = now + self.chance.choice([0.5, 3.0, 6.0])
+            each.sleeps_until = self.loop.time() + self.chance.choice([0.5, 3.0, 6.0])
             self.sleeps += 1
+
+    def _wake(self) -> None:
+        """Sleepers whose time has come wake, and know nothing of it."""
+        for each in self.staff:
+            if each.sleeps_until is not None and each.sleeps_until <= self.loop.time():
+                each.sleeps_until = None
+                self.loop.thaw(each.place)
 
     def _leap(self) -> None:
         """Somebody moves the clock of the deployment: to what is due next, or by some minutes."""

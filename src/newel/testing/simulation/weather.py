@@ -42,7 +42,7 @@ class Weather:
             slowness=chance.choice([0.002, 0.02, 0.2, 0.5]),
             lost=maybe(chance.choice([0.003, 0.02, 0.06])),
             kill=maybe(chance.choice([3.0, 8.0])),
-            freeze=maybe(chance.choice([4.0, 10.0]), likely=0.4),
+            freeze=maybe(chance.choice([2.0, 5.0]), likely=0.5),
             leap=chance.choice([0.5, 1.0, 2.0]),
             outage=maybe(6.0, likely=0.3),
             failing=maybe(chance.choice([0.05, 0.2])),

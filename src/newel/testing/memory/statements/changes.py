@@ -17,14 +17,14 @@ from newel.testing.memory.transaction import KEY_SHARE, Transaction, failed
 __all__ = ["RARE"]
 
 _FINAL: Final = frozenset({"completed", "failed", "cancelled"})
-Arrays = tuple[list[Any], ...]  # Any: columns' values
+Arrays = tuple[list[Any] | None, ...]  # Any: columns' values
 
 
 @statement("changes.commit_batch")
 def commit_batch(at: Transaction, worker: int | None, epoch: int | None, *arrays: Any) -> list[Row]:
     """Writes many runs' Changes; answers with the runs it refused, each with its reason."""
     runs, closed, intents, events = (
-        list(zip(*arrays[start:end], strict=True))
+        _together(arrays[start:end])
         for start, end in ((0, 10), (10, 12), (12, 21), (21, 28))
     )
     rest: dict[str, list[Any]] | None = arrays[28]
@@ -51,6 +51,13 @@ def commit_batch(at: Transaction, worker: int | None, epoch: int | None, *arrays
         for run in refused
         for why in [_why(at, run, worker, epoch, expected.get(run), locked)]
     ]
+
+
+def _together(columns: Arrays) -> list[Any]:
+    """Rows out of columns (`unnest`); a column that is left out is null in every row."""
+    longest = max(len(column) for column in columns if column is not None)
+    empty = [None] * longest
+    return list(zip(*(empty if each is None else each for each in columns), strict=True))
 
 
 def _fence(at: Transaction, worker: int | None, epoch: int | None) -> None:
