@@ -104,6 +104,7 @@ class Contest:
             await self._open(peers)
             turns = ["pgbench", *self._sides]
             for number in range(self._size.warm_up + self._size.rounds):
+                _progress(f"{self._disk} disk, round {number + 1 - self._size.warm_up}")
                 if number == self._size.warm_up:
                     self.found.rounds.clear()  # what warmed everyone up does not count
                 for place in range(len(turns)):
@@ -270,8 +271,10 @@ async def measured(size: Size, *, peers: Path | None) -> Figures:
         async with running_server(place / "postgres", remove=True) as server:
             ground = Ground(server.dsn, server.bin_directory)
             disks = [await Contest(ground, disk, place, size).play(peers=peers) for disk in DISKS]
+            _progress("several workers")
             found = summary(*disks) | await scaling(ground, place, size)
             if size.hires:
+                _progress("onboarding against slow systems")
                 dsn = await ground.database("rehearsal", "fast")
                 found |= await _rehearsed(dsn, place, size.hires)
     found |= startup.times(size.rounds)
@@ -283,6 +286,10 @@ async def measured(size: Size, *, peers: Path | None) -> Figures:
         "system": platform.system(),
     }
     return found
+
+
+def _progress(says: str) -> None:
+    print(f"bench: {says}", file=sys.stderr, flush=True)
 
 
 async def _rehearsed(dsn: str, place: Path, hires: int) -> Figures:
