@@ -189,6 +189,11 @@ async def _anything(house: House, chance: Random, runs: list[UUID]) -> None:
         ),
         lambda: _decided(house, run, approved=chance.random() < 0.7),
         lambda: engine.cancel(run, actor=OPERATOR, reason=reason),
+        lambda: engine.pause(run, actor=OPERATOR, reason=reason),
+        lambda: engine.resume(run, actor=OPERATOR),
+        lambda: _rescheduled(house, run, key, timedelta(hours=chance.randrange(-9, 9))),
+        lambda: engine.fork(run, key, actor=OPERATOR),
+        lambda: engine.acknowledge(run, actor=OPERATOR),
         lambda: house.move(timedelta(seconds=chance.randrange(4000))),
         lambda: house.move(timedelta(days=chance.randrange(3))),
         lambda: house.rested(run),
@@ -197,6 +202,11 @@ async def _anything(house: House, chance: Random, runs: list[UUID]) -> None:
     with contextlib.suppress(RequestError):
         await chance.choice(verbs)()
     house.poke()
+
+
+async def _rescheduled(house: House, run: UUID, key: str, by: timedelta) -> None:
+    at = await house.now() + by
+    await house.engine.reschedule(run, key, at=at, actor=OPERATOR, reason="because")
 
 
 async def _decided(house: House, run: UUID, *, approved: bool) -> None:
