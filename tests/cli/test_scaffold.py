@@ -27,7 +27,7 @@ def test_the_project_has_a_process_with_six_systems_and_a_tracker(project):
         "salesforce",
         "slack",
     ]
-    assert [each.channel for each in found.trackers] == ["jira"]
+    assert [each.channel for each in found.trackers] == ["jira:OPS"]
 
 
 def test_the_written_input_is_accepted(project):
