@@ -8,11 +8,12 @@ BIN := $(ENVIRONMENT)/bin
 INSTALLED := $(ENVIRONMENT)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench simulate coverage fmt lock chromium clean
+.PHONY: help demo test faults poolers check bench simulate coverage fmt lock chromium clean
 
 help:
 	@echo "make demo    one onboarding through an outage, with console; ONCE=1 plays it and ends"
 	@echo "make test    the whole test suite; ARGS=... is handed to pytest"
+	@echo "make faults  real faults on real processes; SCHEDULES=200 SEED=1 ARGS=... for more"
 	@echo "make check   format, lint, types, import contracts, spelling, shape"
 	@echo "make bench   newel beside DBOS, Absurd and pgbench on one server; ARGS=... is handed on"
 	@echo "make simulate  seeds of a bad minute on all cores; SEEDS=100000, ARGS=\"--seed 7\""
@@ -22,7 +23,7 @@ help:
 demo: $(INSTALLED)
 	$(BIN)/newel demo $(if $(ONCE),--once) $(ARGS)
 
-test: $(INSTALLED) chromium
+test: $(INSTALLED) chromium poolers
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(INSTALLED)
@@ -33,6 +34,15 @@ bench: $(INSTALLED)
 
 simulate: $(INSTALLED)
 	$(BIN)/python -m newel.testing.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
+
+SCHEDULES ?= 3
+SEED ?= 1
+faults: $(INSTALLED) poolers
+	$(BIN)/python scripts/faults.py --schedules $(SCHEDULES) --seed $(SEED) $(ARGS)
+
+# Only tests of poolers and of clocks need Debian packages; without them they say so.
+poolers: $(INSTALLED)
+	@$(BIN)/python scripts/faults.py --install
 
 coverage: $(INSTALLED)
 	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -n 2 $(ARGS)

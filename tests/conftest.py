@@ -28,6 +28,8 @@ from newel.embedded.errors import EmbeddedServerError
 from newel.embedded.server import Server, removed, used
 
 _PREFIX = "newel-tests-"
+_POOLED = os.environ.get("NEWEL_TEST_POOLER") == "1"
+"""Whether every test reaches its database through PgBouncer in transaction mode."""
 _ROOM = 2 * 1024**3  # bytes; a session keeps far below that
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -72,7 +74,19 @@ def postgres(session_directory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres, worker_id) -> NewDatabase:
+def database_dsn(postgres) -> Iterator[str]:
+    """Give the address through which tests reach the server: its own, or that of a pooler."""
+    if not _POOLED:
+        yield postgres.dsn
+        return
+    from tests.faults.pooler import pooled
+
+    with pooled(postgres.dsn, size=20) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres, database_dsn, worker_id) -> NewDatabase:
     """Give a maker of migrated databases, for fixtures that live longer than one test.
 
     async with new_database() as url: ...
@@ -90,7 +104,7 @@ def new_database(postgres, worker_id) -> NewDatabase:
         async with _connected(postgres.dsn) as connection:
             await connection.execute(create)
         try:
-            yield _named(postgres.dsn, name)
+            yield _named(database_dsn, name)
         finally:
             async with _connected(postgres.dsn) as connection:
                 await connection.execute(f'drop database "{name}" with (force)')

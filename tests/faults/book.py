@@ -12,6 +12,7 @@ import contextlib
 import random
 from collections import Counter
 from types import TracebackType
+from typing import Self
 
 
 class Book:
@@ -28,7 +29,7 @@ class Book:
         self._chance = random.Random(seed)
         self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> Book:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._served, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -50,7 +51,9 @@ class Book:
             answer = await self._answer(method, target)
             if answer is not None:
                 said = "here" if answer == 200 else "no"
-                writer.write(f"HTTP/1.1 {answer} .\r\nContent-Length: {len(said)}\r\n\r\n{said}".encode())
+                writer.write(
+                    f"HTTP/1.1 {answer} .\r\nContent-Length: {len(said)}\r\n\r\n{said}".encode()
+                )
                 await writer.drain()
         writer.close()
 

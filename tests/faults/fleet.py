@@ -23,7 +23,9 @@ ROOT = Path(__file__).parents[2]
 class Fleet:
     """Workers and servers of one deployment; each reaches the database through its own proxy."""
 
-    def __init__(self, zygote: asyncio.subprocess.Process, place: Path, dsn: str, book: Book) -> None:
+    def __init__(
+        self, zygote: asyncio.subprocess.Process, place: Path, dsn: str, book: Book
+    ) -> None:
         self._zygote = zygote
         self._place = place
         self._dsn = dsn
@@ -153,5 +155,3 @@ async def fleet(place: Path, dsn: str, book: Book) -> AsyncIterator[Fleet]:
         await made._said
         for proxy in made.proxies.values():
             await proxy.__aexit__()
-
-

@@ -101,4 +101,3 @@ EFFECTS = {
     "sleeping": ("woken",),
 }
 """What each process must have made of a name, once."""
-

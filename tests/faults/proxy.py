@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 from dataclasses import dataclass, field
+from typing import Self
 
 _READY = b"Z\x00\x00\x00\x05I"  # ReadyForQuery outside a transaction: what was sent is committed
 _BIG = 600  # bytes; a batch of Changes is longer, a heartbeat or a look is shorter
@@ -38,6 +39,7 @@ class Proxy:
         self.port = 0
         self.delay_s = 0.0
         self.resets = 0
+        self.most = 0
         self._swallows: set[str] = set()
         self._open = asyncio.Event()
         self._open.set()
@@ -45,7 +47,7 @@ class Proxy:
         self._to_reset = 0
         self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> Proxy:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -86,6 +88,7 @@ class Proxy:
             return
         line = _Line(client, server)
         self._lines.add(line)
+        self.most = max(self.most, len(self._lines))
         sent = [0]
         line.tasks = [
             asyncio.create_task(self._carry(reader, line, server, "up", sent)),
@@ -119,5 +122,5 @@ class Proxy:
                     sent[0] = 0
                 writer.write(data)
                 await writer.drain()
-            line.cut(reset=direction == "down")
         self._lines.discard(line)
+        line.cut(reset=direction == "down")

@@ -94,7 +94,7 @@ class Schedule:
     # --- faults -----------------------------------------------------------------------------
 
     async def kill_worker(self) -> None:
-        """kill -9, and another is started in its place."""
+        """Kill -9, and another is started in its place."""
         name = self._name()
         self.ships.signal(name, signal.SIGKILL)
         await self.ships.gone(name)
@@ -117,7 +117,7 @@ class Schedule:
         await self.ships.worker(name)
 
     async def kill_api(self) -> None:
-        """kill -9 of the server of the API, and another on the same port."""
+        """Kill -9 of the server of the API, and another on the same port."""
         self.ships.signal("api", signal.SIGKILL)
         await self.ships.gone("api")
         await self.ships.run("api", "serve", "--port", str(self.api_port))
@@ -147,7 +147,7 @@ class Schedule:
         proxy.delay_s = 0.0
 
     async def kill_server(self) -> None:
-        """kill -9 of PostgreSQL; it recovers when it is started again."""
+        """Kill -9 of PostgreSQL; it recovers when it is started again."""
         pid = await asyncio.to_thread(lambda: started(self.server_at).pid)
         os.kill(pid, signal.SIGKILL)
         await asyncio.sleep(self.chance.uniform(0.0, 1.5))
@@ -271,8 +271,11 @@ class Schedule:
             await connection.close()
         wrong += at_rest(seen)
         wrong += [f"stuck: {dict(row)}" for row in open_now[:5]]
-        wrong += [f"not completed: {run['id']}" for run in seen.runs
-                  if run["finished_at"] is not None and run["state"] != "completed"]
+        wrong += [
+            f"not completed: {run['id']}"
+            for run in seen.runs
+            if run["finished_at"] is not None and run["state"] != "completed"
+        ]
         if made != len(names):
             wrong.append(f"{len(names)} starts made {made} runs")
         wrong += [f"{name} was made {n} times" for name, n in self.book.doubled().items()]
@@ -297,8 +300,12 @@ async def played(plan: Plan) -> Found:
                 schedule = Schedule(plan, ships, book, server.dsn, place / "server")
                 found = await schedule.play()
                 if found.wrong and os.environ.get("KEEP"):
-                    shutil.copytree(place, "/tmp/newel-faults-kept", dirs_exist_ok=True,
-                                    ignore=shutil.ignore_patterns("server"))
+                    shutil.copytree(
+                        place,
+                        "/tmp/newel-faults-kept",
+                        dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("server"),
+                    )
                 return found
     finally:
         await asyncio.to_thread(removed, place / "server")

@@ -17,7 +17,7 @@ import newel.cli.app
 import newel.cli.deployment
 import newel.cli.programs
 import newel.cli.serving
-import newel.web.app  # noqa: F401 - what its children need is imported before the fork
+import newel.web.app
 from newel.engine import tuning  # noqa: F401 - as above
 
 

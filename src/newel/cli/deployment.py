@@ -74,17 +74,20 @@ def carried_out(work: Coroutine[Any, Any, _Answer]) -> _Answer:
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, *, new: bool = True) -> AsyncIterator[Deployment]:
+async def opened(
+    settings: Settings, *, new: bool = True, connections: int = 6
+) -> AsyncIterator[Deployment]:
     """Open the database, with all migrations where the server is newel's own.
 
-    new: make a deployment where there is none. Raises StoreError if there is none or the server
-    does not answer, SchemaOutdated where somebody else's server lacks migrations.
+    new: make a deployment where there is none. connections: of the pool, at most.
+    Raises StoreError if there is none or the server does not answer, SchemaOutdated where
+    somebody else's server lacks migrations.
     """
     async with database_server(settings, new=new) as dsn:
         with _explained(settings):
             if settings.database_url is None:
                 await migrate(dsn)
-            database = await Database.open(dsn)
+            database = await Database.open(dsn, size=connections)
         try:
             with _explained(settings):
                 await check(database.fetch)

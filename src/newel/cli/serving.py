@@ -6,7 +6,7 @@ the grace period, runs are given back, connections are closed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dev", "migrate", "serve", "worker"]
 
+_WORKERS_POOL: Final = 2
 Host = Annotated[str | None, Parameter(help="Address to listen on; default: the setting `host`.")]
 Port = Annotated[int | None, Parameter(help="Port; 0 takes a free one; default: the setting.")]
 
@@ -56,7 +57,11 @@ def worker() -> None:
     async def worked() -> None:
         log_lines("worker", settings)
         collect_rarely()
-        async with opened(settings) as deployment, working(deployment, tells=True) as driving:
+        pool = _WORKERS_POOL  # three more are its own: for claims, for commits, for the heartbeat
+        async with (
+            opened(settings, connections=pool) as deployment,
+            working(deployment, tells=True) as driving,
+        ):
             await asked_to_stop(driving)
 
     carried_out(worked())

@@ -1,0 +1,74 @@
+"""Everything that is done to newel's processes on purpose: `make faults`.
+
+    the tests of faults, with 10,000 waiting runs and 20 restarts
+    the engine's tests through PgBouncer in transaction mode
+    seeded schedules: 4 workers and 500 runs each, direct and pooled in turn
+
+With --install it only brings the Debian packages that tests need, where this user may install;
+it never fails: without them those tests are skipped with a line that names the package.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+POOLER = ("/usr/sbin/pgbouncer", "/usr/bin/pgbouncer")
+
+
+def main() -> int:
+    """Install, or run all of it; the status of the first part that failed."""
+    given = argparse.ArgumentParser(description=__doc__)
+    given.add_argument("--install", action="store_true")
+    given.add_argument("--schedules", type=int, default=3)
+    given.add_argument("--seed", type=int, default=1)
+    given.add_argument("--runs", type=int, default=500)
+    told = given.parse_args()
+    if told.install:
+        _install()
+        return 0
+    tests = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
+    far_more = {"NEWEL_FAULTS_WAITING": "10000", "NEWEL_FAULTS_RESTARTS": "20"}
+    status = _run([*tests, "tests/faults"], **far_more)
+    pooled = ("tests/engine", "tests/store", "tests/acceptance")
+    status = _run([*tests, *pooled], NEWEL_TEST_POOLER="1") or status
+    play = [sys.executable, "-m", "tests.faults.schedule", "--runs", str(told.runs)]
+    for seed in range(told.seed, told.seed + told.schedules):
+        manner = ["--pooled"] if seed % 4 == 0 and _pooler() else []
+        status = _run([*play, "--seed", str(seed), *manner]) or status
+    return status
+
+
+def _run(command: list[str], **more: str) -> int:
+    path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **path, **more}, check=False
+    ).returncode
+
+
+def _pooler() -> bool:
+    return shutil.which("pgbouncer") is not None or any(Path(p).exists() for p in POOLER)
+
+
+def _install() -> None:
+    if _pooler():
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print("No PgBouncer found: its tests will be skipped. (apt-get install pgbouncer)")
+        return
+    print("Installing PgBouncer for the tests of poolers", flush=True)
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (("update", "-qq"), ("install", "-qq", "--no-install-recommends", "pgbouncer")):
+        done = subprocess.run(
+            ["apt-get", "-y", *command], env=quiet, check=False, stdout=subprocess.DEVNULL
+        )
+        if done.returncode != 0:
+            print("PgBouncer could not be installed: its tests will be skipped.")
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())
