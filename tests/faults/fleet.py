@@ -70,8 +70,8 @@ class Fleet:
             "env": {
                 "NEWEL_DATABASE_URL": self.address(proxy),
                 "NEWEL_PROCESSES": json.dumps(["tests.faults.processes"]),
-                "NEWEL_LEASE": "3",
-                "NEWEL_HEARTBEAT": "1",
+                "NEWEL_LEASE": "6",
+                "NEWEL_HEARTBEAT": "1.5",
                 "NEWEL_GRACE": "5",
                 "NEWEL_TEST_KEK": self._key,
                 "NEWEL_KEY_ENCRYPTION_KEY": "env:NEWEL_TEST_KEK",

@@ -104,7 +104,7 @@ class Schedule:
         """SIGSTOP beyond the lease, then SIGCONT."""
         name = self._name()
         self.ships.signal(name, signal.SIGSTOP)
-        await asyncio.sleep(self.chance.uniform(3.2, 5.0))
+        await asyncio.sleep(self.chance.uniform(6.2, 8.0))
         self.ships.signal(name, signal.SIGCONT)
 
     async def stop_worker(self) -> None:
@@ -130,7 +130,7 @@ class Schedule:
         """Bytes vanish without a word, in one direction or both, for longer than the lease."""
         proxy = await self.ships.proxy(self._name())
         proxy.swallow(*self.chance.choice((("up",), ("down",), ("up", "down"))))
-        await asyncio.sleep(self.chance.uniform(0.5, 5.0))
+        await asyncio.sleep(self.chance.uniform(0.5, 7.0))
         if self.chance.random() < 0.5:
             proxy.cut(reset=True)
         proxy.heal()

@@ -114,6 +114,8 @@ class Committer:
                 while not self._waiting:  # what was submitted may have been taken back since
                     await self._more()
                 batch = self._next_batch()
+                if not batch:  # what there was has been taken back meanwhile
+                    continue
                 self._in_flight.update(change.run for change in batch)
                 writing = asyncio.create_task(self._written(batch))
                 await asyncio.sleep(0)  # the batch is on its way; meanwhile:

@@ -184,7 +184,8 @@ def _after_crash(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
         progress=trouble.progress or begun(opened.intended_at or run.moment),
         doubt="crash",
         doubted_at=trouble.doubted_at or opened.intended_at,
-        crashes=trouble.crashes + 1,
+        # Whoever finds an attempt of its own has lost its lease in it, and has not died of it.
+        crashes=trouble.crashes + (opened.worker_id != run.host.worker),
     )
     if act.step.options.transactional:  # its rows and its outcome are not there, both of them
         opened.trouble = trouble = replace(trouble, doubt=None, doubted_at=None)

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -568,15 +569,10 @@ class Worker:
         async def watched() -> None:
             if not await cared("run", work, run=reference("run", run)):
                 self._drop(run)
-                await self._put_off(run)
+                off = partial(runs.put_off, worker=self.worker, pause=_PUT_OFF)
+                await insisting(lambda: off(self.database, run))
 
         self._keep(watched())
-
-    async def _put_off(self, run: UUID) -> None:
-        try:
-            await runs.put_off(self.database, run, worker=self.worker, pause=_PUT_OFF)
-        except LOST:
-            self.unsure()
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)
