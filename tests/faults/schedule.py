@@ -247,8 +247,11 @@ class Schedule:
                     return
                 for number in range(self.plan.workers):
                     if not self.ships.is_alive(f"w{number}"):
-                        said = self.ships.log(f"w{number}")[-1500:]
-                        self.found.wrong.append(f"w{number} has ended: {said}")
+                        said = self.ships.log(f"w{number}")[-1500:].strip()
+                        status = await self.ships.gone(f"w{number}")
+                        # The database was away when it was started: it said so, and ended.
+                        if status != 1 or not said.splitlines()[-1].startswith("newel: "):
+                            self.found.wrong.append(f"w{number} has ended: {said}")
                         await self.ships.worker(f"w{number}")
                 await asyncio.sleep(0.2)
         finally:

@@ -157,10 +157,8 @@ class Worker:
 
     async def run(self) -> None:
         """Register, then claim and drive runs until cancelled or asked to stop."""
-        self._connection = await self.database.dedicated()
+        await insisting(self._arrive)
         try:
-            await self.heart.register(self._connection)
-            await self.code.begin(self._connection, self.worker)
             self.registered.set()
             self._keep(self.heart.beat())
             self._keep(self.committer.run())
@@ -176,6 +174,11 @@ class Worker:
             self._caller.close()
             await self.heart.leave(self._connection)
             self._connection.terminate()
+
+    async def _arrive(self) -> None:
+        self._connection = await self.database.dedicated()
+        await self.heart.register(self._connection)
+        await self.code.begin(self._connection, self.worker)
 
     async def stop(self) -> None:
         """Stop claiming, let attempts end within the grace period, give runs back."""
