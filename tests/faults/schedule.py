@@ -112,7 +112,7 @@ class Schedule:
         name = self._name()
         self.ships.signal(name, signal.SIGTERM)
         status = await self.ships.gone(name)
-        if status not in {0, 1, -signal.SIGKILL}:
+        if status not in {0, 1, 130, -signal.SIGKILL}:  # 130: asked while it was starting
             self.found.wrong.append(f"{name} ended with {status}: {self.ships.log(name)[-1500:]}")
         await self.ships.worker(name)
 

@@ -34,6 +34,8 @@ def _child(order: dict) -> None:  # type: ignore[type-arg]  # JSON
     os.dup2(log, 2)
     try:
         status = newel.cli.app.answered(order["argv"])
+    except SystemExit as left:
+        status = left.code if isinstance(left.code, int) else 1
     except BaseException:  # noqa: BLE001 - told in its log, as Python would
         import traceback
 
