@@ -168,6 +168,26 @@ class TestLimits:
             kinds = [kind for kind, _ in await house.events(run)]
             assert kinds.count("step.succeeded") == 3
 
+    async def test_a_step_that_says_nothing_of_its_time_has_the_engines(self, build):
+        """After it the outcome is unknown, and a person is asked."""
+
+        @step
+        async def endless() -> None:
+            await asyncio.Event().wait()
+
+        @process(subject=None, owner="it")
+        async def waiting() -> None:
+            await endless()
+
+        limits = Limits(attempt_timeout=timedelta(milliseconds=50))
+        async with (
+            build([waiting], settings=WorkerSettings(limits=limits)) as house,
+            house.worker(),
+        ):
+            run = await house.start("waiting")
+            assert await house.rested(run) == "parked"
+            assert (await house.acts(run))["endless"]["reason"] == "unknown"
+
 
 class TestRegistration:
     """F701 to F708, each with a twin that is accepted."""

@@ -145,7 +145,11 @@ async def engine_of(deployment: Deployment) -> Engine:
                 statement_timeout=settings.transaction_timeout,
                 role=settings.transaction_role,
             ),
-            limits=Limits(outcome_bytes=settings.outcome_bytes, outcomes=settings.outcomes_per_run),
+            limits=Limits(
+                outcome_bytes=settings.outcome_bytes,
+                outcomes=settings.outcomes_per_run,
+                attempt_timeout=settings.attempt_timeout,
+            ),
         ),
         schedules=project.schedules,
         at_most=settings.at_most,

@@ -231,7 +231,7 @@ def _findings(facts: Declared, options: StepOptions, *, has_verify: bool) -> lis
         found.append(("settle times do not ascend from 0", "`settle=(0, …)`"))
     if facts.moves_money and facts.approval is None:
         found.append(("it moves money without an approval", "`approval=`"))
-    if not timedelta(0) < options.timeout <= _LONGEST:
+    if options.timeout is None or not timedelta(0) < options.timeout <= _LONGEST:
         found.append(("its time-out is not within 60 seconds", "`timeout=seconds(20)`"))
     return found
 

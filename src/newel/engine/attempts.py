@@ -81,7 +81,8 @@ def begun_of(
     may_send: Callable[[], bool] = lambda: True,
 ) -> Begun:
     """Make an attempt of an open step whose intent is durable."""
-    trouble, timeout = opened.trouble, act.step.options.timeout
+    trouble = opened.trouble
+    timeout = act.step.options.timeout or run.host.limits.attempt_timeout
     began_at = opened.intended_at or run.host.now()
     if trouble.progress is not None and trouble.early is None:
         timeout = time_left(trouble.progress, policy_of(run, act), began_at, timeout)

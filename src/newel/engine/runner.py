@@ -14,7 +14,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -39,6 +39,7 @@ from newel.engine.turns import Turns
 from newel.engine.vault import Sealer
 from newel.flow.act import Act, StepAct, WaitAct
 from newel.flow.process import Process
+from newel.flow.step import DEFAULT_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +55,14 @@ class Circuit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much one run may keep: bytes of one outcome, and how many outcomes."""
+    """How much one run may keep: bytes of one outcome, and how many outcomes.
+
+    attempt_timeout: of steps that say nothing of it.
+    """
 
     outcome_bytes: int = OUTCOME_LIMIT
     outcomes: int = 10_000
+    attempt_timeout: timedelta = DEFAULT_TIMEOUT
 
 
 class Host(Protocol):

@@ -57,14 +57,15 @@ Pool = Literal["thread", "process"]
 class StepOptions:
     """What an author may say of a step (authoring document, §4).
 
-    pool: where a plain function runs. transactional: its SQL rides in the outcome's transaction.
+    timeout: of one attempt; None: the engine's. pool: where a plain function runs.
+    transactional: its SQL rides in the outcome's transaction.
     runbook, reversible, sends_email: facts for people and checks.
     """
 
     title: str | None = None
     in_doubt: InDoubt = "ask"
     retry: Retry | None = None
-    timeout: timedelta = DEFAULT_TIMEOUT
+    timeout: timedelta | None = None
     raises: tuple[type[Exception], ...] = ()
     exhausted: Literal["park", "fail"] = "park"
     on_amend: OnAmend = "ask"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -101,10 +100,10 @@ class TestOptions:
     """What an author says of a step, and what is refused."""
 
     def test_defaults_are_the_careful_ones(self):
-        """In doubt a person is asked, the schedule is the process's, an attempt has 20 seconds."""
+        """In doubt a person is asked; schedule and time are the process's and the engine's."""
         options = buy.options
         assert (options.in_doubt, options.exhausted, options.on_heal) == ("ask", "park", "resume")
-        assert (options.retry, options.raises, options.timeout) == (None, (), timedelta(seconds=20))
+        assert (options.retry, options.raises, options.timeout) == (None, (), None)
 
     @pytest.mark.parametrize("wrong", [Exception, BaseException, (ValueError, Exception)])
     def test_every_fault_cannot_be_an_answer(self, wrong):
