@@ -9,7 +9,14 @@ from datetime import timedelta
 
 import pytest
 
-from newel.base.errors import AlreadyDecided, InvalidInput, NotAllowed, NotWaiting, Overdue
+from newel.base.errors import (
+    AlreadyDecided,
+    DefinitionError,
+    InvalidInput,
+    NotAllowed,
+    NotWaiting,
+    Overdue,
+)
 from newel.base.ids import reference
 from newel.domain.people import Person, manager_of, team
 from newel.flow.forms import form
@@ -162,3 +169,21 @@ async def reminded(house, run, times) -> None:
 
     await house.until(has)
     await house.rested(run)
+
+
+async def test_who_cannot_be_asked_parks_the_run_with_what_to_write(build):
+    """A person without a reference and a bare address are a fault of the code, told as one."""
+
+    @process(owner="it", subject=None)
+    async def unknown(name: str) -> str:
+        """Ask somebody whom newel does not know."""
+        whom = Person(name=name, email="x@example.com") if name == "person" else "x@example.com"
+        return (await form("ask", by=whom)).note  # type: ignore[call-overload]  # what is tested
+
+    async with build([unknown]) as house, house.worker():
+        for name in ("person", "address"):
+            run = await house.start("unknown", name)
+            assert await house.rested(run) == "parked"
+            assert (await house.row(run))["parked_reason"] == "bug"
+    with pytest.raises(DefinitionError, match="evidence"):
+        form("x", by=team("hr"), evidence="file")  # type: ignore[call-overload]  # as above

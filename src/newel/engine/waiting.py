@@ -13,7 +13,7 @@ from newel.audit import catalogue as facts
 from newel.base.errors import DefinitionError, Overdue
 from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
-from newel.domain.people import Team
+from newel.domain.people import Person, Team
 from newel.engine import drifting
 from newel.engine.branches import Ready
 from newel.engine.history import Recorded
@@ -146,8 +146,7 @@ def _addressee(key: str, spec: WaitSpec) -> tuple[UUID | None, str]:
     by = spec.by
     if isinstance(by, Team):
         return None, by.name
-    assert by is not None, "a task has somebody to ask"
-    if not by.ref:
+    if not isinstance(by, Person) or not by.ref:
         raise DefinitionError(
             f"{spec.kind}({key!r}) asks somebody whom newel does not know.",
             fix="ask a person of the process's input, their manager, or a team.",

@@ -7,9 +7,10 @@ anything is recorded, and the body gets that value; without one the body gets a 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, get_args, overload
 
 from newel.base.codec import codec_of
+from newel.base.errors import DefinitionError
 from newel.domain.people import Person, Team
 from newel.domain.values import Done
 from newel.flow.act import Act
@@ -59,8 +60,14 @@ def form(
 
     schema: a frozen dataclass or another type that the journal keeps; its JSON Schema makes the
     page and validates API and CLI alike. within, remind: as in `approval`. evidence: `"note"`
-    asks for at least ten characters on what shows that it is true or done.
+    asks for at least ten characters on what shows that it is true or done. Raises DefinitionError
+    for another kind of evidence.
     """
+    if evidence not in get_args(Evidence):
+        raise DefinitionError(
+            f"form({key!r}) asks for evidence {evidence!r}, which there is not.",
+            fix='`evidence="note"`, and a link to the file in the note.',
+        )
     spec = WaitSpec(
         kind="form",
         result=DONE if schema is None else codec_of(schema),
