@@ -357,6 +357,33 @@ async def test_a_refused_credential_is_asked_about_every_ten_minutes_and_when_it
         await closed(house)
 
 
+async def test_nothing_is_sent_with_a_refused_credential(build):
+    """Who comes after the 401 parks without a call; a person may try; all go on when it works."""
+    github = GitHub()
+    github.down(AuthFailed("401"))
+    async with build([inviting(github)], systems=[github]) as house, house.worker():
+        first = await house.start("invite", "ann")
+        assert await house.rested(first) == "parked"
+        await opened_circuit(house)
+        later = await house.start("invite", "bob")
+        assert await house.rested(later) == "parked"
+        assert (await house.acts(later))["github.invite"]["reason"] == "auth-failed"
+        assert Counter(github.calls) == {"ann": 1}
+        await house.engine.retry(later, "github.invite", actor=OPERATOR)
+        house.poke()
+
+        async def called() -> bool:
+            return github.calls.count("bob") == 1
+
+        await house.until(called)
+        assert await rested(house, [first, later]) == ["parked", "parked"]
+        await healed(house, github, timedelta(minutes=11))
+        for run in (first, later):
+            assert await house.ended(run) == "completed"
+        await closed(house)
+        assert len(house.desk.opened) == 1
+
+
 async def test_fifty_waiting_steps_cost_one_probe_a_minute(build):
     """Ten minutes of an outage that holds up fifty runs: at most one probe for each minute."""
     github = GitHub()

@@ -211,6 +211,17 @@ class Incidents:
             if row["credential"] is not None and row["fingerprint"].endswith("/outage")
             if row["state"] != "healing" or self._answered.get(row["credential"]) != row["id"]
         }
+        for row in open_now:
+            is_refused = row["fingerprint"] == f"{row['credential']}/auth"
+            if is_refused and row["state"] in {"watching", "escalated"}:
+                self.circuits[row["credential"]] = Circuit(
+                    incident=row["id"],
+                    lead_run=row["lead_run"],
+                    lead_key=row["lead_key"],
+                    is_open=True,
+                    last_error=row["last_error"],
+                    is_refused=True,
+                )
         known = {row["id"] for row in open_now if row["state"] in {"healing", "healed"}}
         self._answered = {name: each for name, each in self._answered.items() if each in known}
 

@@ -44,13 +44,17 @@ from newel.flow.step import DEFAULT_TIMEOUT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circuit:
-    """An open incident of a credential, as far as steps must know of it."""
+    """An open incident of a credential, as far as steps must know of it.
+
+    is_refused: the credential itself is refused, so nothing is sent with it at all.
+    """
 
     incident: UUID
     lead_run: UUID
     lead_key: str
     is_open: bool
     last_error: str | None = None
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, cast
 import orjson
 
 from newel.audit import catalogue as facts
-from newel.base.errors import OutcomeUnknown, StepError
+from newel.base.errors import AuthFailed, OutcomeUnknown, StepError
 from newel.base.errors import StepFailed as GivenUp
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
@@ -22,7 +22,7 @@ from newel.domain.failures import (
     PARKING,
     USES_ROUNDS,
 )
-from newel.domain.retry import begun, next_round
+from newel.domain.retry import Progress, begun, next_round
 from newel.domain.transitions import MAX_CRASHES, Park, Repeat, after_error, after_unclear
 from newel.domain.values import Call, Effect
 from newel.engine import granting
@@ -30,7 +30,7 @@ from newel.engine.branches import Ready
 from newel.engine.history import Recorded
 from newel.engine.joining import IncidentView, doubt_policy, escalate, join, policy_of, watch
 from newel.engine.outcomes import answer, answer_payload
-from newel.engine.runner import Runner
+from newel.engine.runner import Circuit, Runner
 from newel.flow.act import StepAct
 from newel.store.riding import Ride
 
@@ -507,7 +507,11 @@ def _owner(run: Runner, opened: OpenAct, view: IncidentView | None) -> str:
 
 def _is_held_back(run: Runner, opened: OpenAct, act: StepAct[Any]) -> bool:
     circuit = run.host.circuit(opened.credential)
-    if circuit is None or not circuit.is_open or policy_of(run, act).is_urgent:
+    if circuit is None or not circuit.is_open:
+        return False
+    if circuit.is_refused:
+        return _cause(opened) != "operator"
+    if policy_of(run, act).is_urgent:
         return False
     return (circuit.lead_run, circuit.lead_key) != (run.id, opened.key)
 
@@ -517,6 +521,9 @@ def _withhold(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     circuit = run.host.circuit(opened.credential)
     assert circuit is not None, "only an open circuit withholds"
     progress = opened.trouble.progress or begun(run.moment)
+    if circuit.is_refused:
+        _wait_for_credential(run, opened, circuit, progress)
+        return
     opened.trouble = replace(
         opened.trouble,
         progress=progress,
@@ -537,6 +544,22 @@ def _withhold(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     else:
         opened.trouble = replace(opened.trouble, progress=following.progress)
         _rest(run, opened, at)
+
+
+def _wait_for_credential(
+    run: Runner, opened: OpenAct, circuit: Circuit, progress: Progress
+) -> None:
+    """Park without a call: asking with a refused credential is how accounts get locked."""
+    opened.trouble = replace(
+        opened.trouble,
+        progress=progress,
+        failure_class=AuthFailed.failure_class,
+        message=circuit.last_error or "the credential is refused",
+        failed_at=run.moment,
+    )
+    if opened.incident_id is None:
+        join(run, opened, circuit.incident)
+    _park(run, opened, PARKING[AuthFailed.failure_class].reason, None, stays=True)
 
 
 # --- writing --------------------------------------------------------------------------------
