@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -104,9 +105,17 @@ async def test_what_runs_all_the_time_scans_no_history(filled):
         ("workers", "lapsed", ()),
         ("workers", "let_go", (1,)),
         ("incidents", "members", (uuid4(),)),
-        ("incidents", "lead_succeeded", (run, "x")),
         ("commands", "starter", (run,)),
         ("people", "runs_of", (uuid4(), 50)),
+        ("runs", "expiring", (datetime.now(UTC), 50)),
+        ("runs", "claim_in_rooms", (1, 1, 200, ["onboarding"], [1])),
+        ("run_list", "open_ids", (None, None, None, 50)),
+        ("run_list", "all_ids", (None, None, None, 50)),
+        ("run_list", "ended_ids", (None, None, None, 50)),
+        ("run_list", "stopped_ids", (None, None, None, 50, "failed")),
+        ("run_list", "moving_ids", (None, None, None, 50, "parked")),
+        ("run_list", "moving_ids", (None, None, None, 50, "retrying")),
+        ("run_list", "listed", ([run],)),
     ]
     found = {name: await scans(filled, module, name, *values) for module, name, values in blocks}
     assert {name: tables for name, tables in found.items() if tables} == {}

@@ -34,12 +34,30 @@ async def listed(
     database: Database, wanted: Narrowed, *, before: UUID | None = None, how_many: int = 50
 ) -> list[Row]:
     """Runs, newest first, from the one before `before` on."""
-    return await database.fetch(
-        _SQL.listed, wanted.standing, wanted.process, wanted.subject, before, how_many
-    )
+    values: list[object] = [wanted.process, wanted.subject, before, how_many]
+    match wanted.standing:
+        case None:
+            statement = _SQL.all_ids
+        case "open":
+            statement = _SQL.open_ids
+        case "ended":
+            statement = _SQL.ended_ids
+        case "completed":
+            statement = _SQL.completed_ids
+        case "waiting":
+            statement = _SQL.waiting_ids
+        case "failed" | "cancelled":
+            statement = _SQL.stopped_ids
+            values.append(wanted.standing)
+        case _:
+            statement = _SQL.moving_ids
+            values.append(wanted.standing)
+    rows = await database.fetch(statement, *values)
+    return await database.fetch(_SQL.listed, [row["id"] for row in rows])
 
 
 async def counts(database: Database, wanted: Narrowed) -> dict[str, int]:
     """How many runs there are of each standing; the standing wanted does not narrow this."""
-    rows = await database.fetch(_SQL.counts, wanted.process, wanted.subject)
-    return {row["standing"]: row["how_many"] for row in rows}
+    rows = await database.fetch(_SQL.open_counts, wanted.process, wanted.subject)
+    rows += await database.fetch(_SQL.ended_counts, wanted.process, wanted.subject)
+    return {row["standing"]: int(row["how_many"]) for row in rows if row["how_many"]}

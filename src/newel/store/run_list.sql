@@ -1,8 +1,12 @@
 -- The list of runs for people. The rows are written by changes.sql alone.
+--
+-- A page is found in two steps, ids first: what is open by a partial index, what is of one rare
+-- standing by the few rows that can have it, so that neither reads what is over or what only
+-- waits. Then the rows of the page are read.
 
 -- name: listed
--- params: standing, process, subject, before, how_many
--- Runs, newest first, with what they have done; newel's own only where they are asked for.
+-- params: runs
+-- The given runs, newest first, with what they have done.
 select r.id, r.process, r.version, r.state, r.subject, r.parked_reason, r.parked_with, r.wake_at,
        r.started_at, r.finished_at, r.cancelling, r.paused_at, r.paused_by,
        r.acknowledged_at, d.title, d.owner, p.display_name,
@@ -14,19 +18,120 @@ from newel.run r
 join newel.run_standing s on s.id = r.id
 left join newel.definition d on d.process = r.process and d.version = r.version
 left join newel.person p on p.ref = r.subject
-where ($1::text is null or s.standing = $1
-       or ($1 = 'open' and r.finished_at is null)
-       or ($1 = 'ended' and r.finished_at is not null))
-  and (r.process = $2 or ($2::text is null and r.process not like 'newel.%'))
-  and ($3::uuid is null or r.subject = $3)
-  and ($4::uuid is null or r.id < $4)
-order by r.id desc limit $5
+where r.id = any($1)
+order by r.id desc
 
--- name: counts
--- params: process, subject
--- How many runs there are of each standing.
-select s.standing, count(*) as how_many
-from newel.run r join newel.run_standing s on s.id = r.id
+-- name: all_ids
+-- params: process, subject, before, how_many
+-- Runs, newest first; newel's own only where they are asked for.
+select r.id from newel.run r
 where (r.process = $1 or ($1::text is null and r.process not like 'newel.%'))
+  and ($2::uuid is null or r.subject = $2) and ($3::uuid is null or r.id < $3)
+order by r.id desc limit $4
+
+-- name: open_ids
+-- params: process, subject, before, how_many
+-- Open runs, newest first.
+select r.id from newel.run r
+where r.finished_at is null
+  and (r.process = $1 or ($1::text is null and r.process not like 'newel.%'))
+  and ($2::uuid is null or r.subject = $2) and ($3::uuid is null or r.id < $3)
+order by r.id desc limit $4
+
+-- name: ended_ids
+-- params: process, subject, before, how_many
+-- Runs that have ended, newest first.
+select r.id from newel.run r
+where r.finished_at is not null
+  and (r.process = $1 or ($1::text is null and r.process not like 'newel.%'))
+  and ($2::uuid is null or r.subject = $2) and ($3::uuid is null or r.id < $3)
+order by r.id desc limit $4
+
+-- name: completed_ids
+-- params: process, subject, before, how_many
+-- Runs that were completed, newest first.
+select r.id from newel.run r
+where r.state = 'completed'
+  and (r.process = $1 or ($1::text is null and r.process not like 'newel.%'))
+  and ($2::uuid is null or r.subject = $2) and ($3::uuid is null or r.id < $3)
+order by r.id desc limit $4
+
+-- name: stopped_ids
+-- params: process, subject, before, how_many, state
+-- Runs that failed or were cancelled, newest first.
+select r.id from newel.run r
+where r.state in ('failed', 'cancelled') and r.state = $5
+  and (r.process = $1 or ($1::text is null and r.process not like 'newel.%'))
+  and ($2::uuid is null or r.subject = $2) and ($3::uuid is null or r.id < $3)
+order by r.id desc limit $4
+
+-- name: waiting_ids
+-- params: process, subject, before, how_many
+-- Open runs that only wait, newest first; nearly all that are open do.
+select r.id from newel.run r join newel.run_standing s on s.id = r.id
+where r.finished_at is null and s.standing = 'waiting'
+  and (r.process = $1 or ($1::text is null and r.process not like 'newel.%'))
+  and ($2::uuid is null or r.subject = $2) and ($3::uuid is null or r.id < $3)
+order by r.id desc limit $4
+
+-- name: moving_ids
+-- params: process, subject, before, how_many, standing
+-- Open runs of a standing other than waiting, newest first, among the few that can have it.
+with likely as (
+    select id from newel.run where $5 = 'parked' and state = 'parked'
+    union select run_id from newel.open_act where $5 = 'parked' and state = 'parked'
+    union select run_id from newel.task where $5 = 'task' and state = 'open'
+    union select run_id from newel.open_act where $5 = 'retrying' and state = 'retrying'
+    union select run_id from newel.open_act
+          where $5 in ('running', 'retrying') and state = 'attempting'
+    union select id from newel.run where $5 = 'running' and worker_id is not null
+    union select id from newel.run
+          where $5 = 'running' and worker_id is null and room is null and wake_at <= newel.now()
+    union select id from newel.run
+          where $5 = 'running' and worker_id is null and room is not null
+            and wake_at <= newel.now())
+select r.id
+from likely join newel.run r on r.id = likely.id join newel.run_standing s on s.id = r.id
+where s.standing = $5
+  and (r.process = $1 or ($1::text is null and r.process not like 'newel.%'))
+  and ($2::uuid is null or r.subject = $2) and ($3::uuid is null or r.id < $3)
+order by r.id desc limit $4
+
+-- name: open_counts
+-- params: process, subject
+-- How many open runs there are of each standing: those that do more than wait are judged one by
+-- one, and all others wait.
+with likely as (
+    select id from newel.run where state = 'parked'
+    union select run_id from newel.open_act where state in ('parked', 'retrying', 'attempting')
+    union select run_id from newel.task where state = 'open'
+    union select id from newel.run where worker_id is not null
+    union select id from newel.run
+          where worker_id is null and room is null and wake_at <= newel.now()
+    union select id from newel.run
+          where worker_id is null and room is not null and wake_at <= newel.now()),
+judged as (
+    select s.standing, count(*) as how_many
+    from likely join newel.run r on r.id = likely.id join newel.run_standing s on s.id = r.id
+    where r.finished_at is null and s.standing <> 'waiting'
+      and (r.process = $1 or ($1::text is null and r.process not like 'newel.%'))
+      and ($2::uuid is null or r.subject = $2)
+    group by s.standing)
+select standing, how_many from judged
+union all
+select 'waiting',
+       (select count(*) from newel.run r
+        where r.finished_at is null
+          and (r.process = $1 or ($1::text is null and r.process not like 'newel.%'))
+          and ($2::uuid is null or r.subject = $2))
+       - (select coalesce(sum(how_many), 0) from judged)
+
+-- name: ended_counts
+-- params: process, subject
+-- How many runs there are of each end.
+select r.state as standing, count(*) as how_many
+from newel.run r
+where r.finished_at is not null
+  and (r.process = $1 or ($1::text is null and r.process not like 'newel.%'))
   and ($2::uuid is null or r.subject = $2)
-group by s.standing
+group by r.state

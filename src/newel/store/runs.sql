@@ -251,7 +251,7 @@ where id in (
       and r.process = any($1)
       and greatest(r.version, r.seen_version)
           < ($2::integer[])[array_position($1, r.process)]
-    order by r.started_at limit $3
+    order by r.id limit $3
     for update of r skip locked)
 returning id
 

@@ -125,7 +125,10 @@ create index run_ready_in_room on newel.run (room, priority, wake_at)
 create index run_active_in_room on newel.run (room)
     where worker_id is not null and room is not null;
 create index run_owned on newel.run (worker_id) where worker_id is not null;
-create index run_open on newel.run (started_at) where finished_at is null;
+create index run_open on newel.run (id) include (process, subject) where finished_at is null;
+create index run_parked on newel.run (id) where state = 'parked';
+-- Those that are looked for among many that were completed.
+create index run_stopped on newel.run (state, id) where state in ('failed', 'cancelled');
 -- What ended and still has its payloads, for retention.
 create index run_with_payload on newel.run (finished_at)
     where finished_at is not null and payload_expired_at is null;
@@ -229,6 +232,8 @@ create unique index open_act_effect on newel.open_act (effect_key)
     where effect_key is not null and state = 'attempting';
 create index open_act_incident on newel.open_act (incident_id) where incident_id is not null;
 create index open_act_at_system on newel.open_act (system) where state = 'attempting';
+create index open_act_parked on newel.open_act (run_id) where state = 'parked';
+create index open_act_retrying on newel.open_act (run_id) where state = 'retrying';
 create index open_act_queued on newel.open_act (system, opened_at)
     where state = 'retrying' and reason = 'place';
 create index open_act_event on newel.open_act (event, match) where kind = 'event';
