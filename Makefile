@@ -8,7 +8,7 @@ BIN := $(ENVIRONMENT)/bin
 INSTALLED := $(ENVIRONMENT)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults poolers check bench simulate coverage fmt lock chromium clean
+.PHONY: help demo test faults poolers check bench scale simulate coverage fmt lock chromium clean
 
 help:
 	@echo "make demo    one onboarding through an outage, with console; ONCE=1 plays it and ends"
@@ -17,6 +17,7 @@ help:
 	@echo "make check   format, lint, types, import contracts, spelling, shape"
 	@echo "make bench   newel beside DBOS, Absurd and pgbench on one server; ARGS=... is handed on"
 	@echo "make simulate  seeds of a bad minute on all cores; SEEDS=100000, ARGS=\"--seed 7\""
+	@echo "make scale   what runs all the time, with RUNS=100000 finished and WAITING=10000 waiting runs"
 	@echo
 	@echo "Helpers: .venv, chromium, coverage, fmt, lock, clean"
 
@@ -43,6 +44,9 @@ faults: $(INSTALLED) poolers
 # Only tests of poolers and of clocks need Debian packages; without them they say so.
 poolers: $(INSTALLED)
 	@$(BIN)/python scripts/faults.py --install
+
+scale: $(INSTALLED)
+	$(BIN)/python bench/scale/run.py $(if $(RUNS),--runs $(RUNS)) $(if $(WAITING),--waiting $(WAITING)) $(ARGS)
 
 coverage: $(INSTALLED)
 	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -n 2 $(ARGS)

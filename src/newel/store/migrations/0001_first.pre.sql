@@ -126,6 +126,8 @@ create index run_active_in_room on newel.run (room)
     where worker_id is not null and room is not null;
 create index run_owned on newel.run (worker_id) where worker_id is not null;
 create index run_open on newel.run (id) include (process, subject) where finished_at is null;
+create index run_ended on newel.run (id) include (process, subject, state)
+    where finished_at is not null;
 create index run_parked on newel.run (id) where state = 'parked';
 -- Those that are looked for among many that were completed.
 create index run_stopped on newel.run (state, id) where state in ('failed', 'cancelled');
