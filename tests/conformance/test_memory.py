@@ -22,7 +22,7 @@ from tests.conformance.pairs import Pair, in_transaction
 
 PAGES = {
     "access", "doctor", "invariants", "ledger", "measured", "open_acts", "overview", "people",
-    "run_list",
+    "run_list", "snapshot",
 }  # fmt: skip
 """Files whose statements only pages, tools and people read: runs in memory need none of them."""
 ONLY_REAL = {
