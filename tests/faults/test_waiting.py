@@ -22,8 +22,8 @@ from tests.faults.book import Book
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.processes import sleeping
 
-RUNS = int(os.environ.get("NEWEL_FAULTS_WAITING", "300"))
-RESTARTS = int(os.environ.get("NEWEL_FAULTS_RESTARTS", "4"))
+RUNS = int(os.environ.get("NEWEL_FAULTS_WAITING", "150"))
+RESTARTS = int(os.environ.get("NEWEL_FAULTS_RESTARTS", "2"))
 CALLER = Actor(type="service", id="svc_test", via="api")
 
 
