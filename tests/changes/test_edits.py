@@ -235,3 +235,24 @@ async def test_each_run_is_looked_at_once_by_a_new_version():
         await run.decide("gate", approved=True)
         assert run.state == "completed"
         assert run.row["version"] == 2
+
+
+async def test_a_renamed_race_is_not_decided_again():
+    """What the body decides on a way that it must not go leaves nothing in the journal."""
+    before = process_of(
+        "await first_of('race', quick=a(), slow=approval('slow', by=team('it')))\n" + GATE,
+        helpers="from newel import first_of",
+    )
+    after = before.replace("'race'", "'chase'")
+    world = World()
+    async with running(version(before, world).request()) as run:
+        assert run.waiting() == {"gate"}
+        run.deploy(version(after, world))
+        assert run.state == "parked"
+        assert "no longer asks for `race`" in run.waits_for()
+        assert "chase" not in {key for _, key in run.trace()}
+        run.deploy(version(before, world))
+        assert (run.state, run.waiting()) == ("waiting", {"gate"})
+        await run.decide("gate", approved=True)
+        assert run.state == "completed"
+        assert world.effects == {"a()": 1}

@@ -137,6 +137,10 @@ class Entries:
         """The moment of the fact that was added last, as its leaf will have it."""
         return self._pending[-1].at
 
+    def drop(self) -> None:
+        """Forget the facts that were added since the last were sealed."""
+        self._pending.clear()
+
     def new_id(self) -> str:
         """Make the id of an event before it is added, for what must be sealed to it."""
         return self._new_id()

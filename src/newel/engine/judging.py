@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from newel.audit import catalogue as facts
 from newel.base.errors import Cancelled, DefinitionError
+from newel.domain.change import Change
 from newel.domain.keys import base_of
 from newel.engine.history import Recorded
 from newel.engine.outcomes import is_declared
@@ -50,6 +51,7 @@ class Judge:
         self.excused: set[str] = set(history.kept)
         self._former: dict[str, str] = {}
         self.runs_now = False
+        self.has_opened = False
 
     # --- keys that were renamed -------------------------------------------------------------
 
@@ -96,7 +98,7 @@ class Judge:
         asked = ahead(body.standing())
         gone = sorted(key for key in left if not asked.has(key))
         if gone:
-            return "blocked", self._gone(gone)
+            return self._stopped("blocked", self._gone(gone))
         self.runs_now = True
         return None
 
@@ -110,7 +112,15 @@ class Judge:
         if error is not None and not is_declared(error, self._runner.process.raises):
             return None  # a bug is told as one
         left = self._left()
-        return ("blocked", self._gone(sorted(left))) if left else None
+        return self._stopped("blocked", self._gone(sorted(left))) if left else None
+
+    def _stopped(self, reason: str, why: str) -> Why:
+        """Take back what the body has decided by itself on a way that it must not go."""
+        run = self._runner
+        if not self.has_opened:
+            run.entries.drop()
+            run.change = Change(run=run.id, from_seq=run.change.from_seq)
+        return reason, why
 
     def note_moved(self, *, ends: bool = False) -> None:
         """Say that the run goes on under other code, or cannot, and move it to that version."""

@@ -315,6 +315,7 @@ class Runner:
     def _open_arrived(self) -> None:
         while self._arrived and not self._is_stopped():
             arrived, self._arrived = self._arrived, []
+            self.judge.has_opened = True
             for key, act in arrived:
                 if key in self.history.outcomes or self.has_ended or self._has_broken():
                     continue
