@@ -298,3 +298,30 @@ async def test_a_worker_that_comes_back_owns_nothing(door):
         "select count(*) from newel.run where worker_id is not null"
     )
     assert (set(strays) >= {mine[0]}, owned) == (True, 0)
+
+
+_READ = """
+select coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::bigint from pg_stat_xact_user_tables
+where schemaname = 'newel' and relname in ('run', 'open_act')
+"""
+
+
+async def test_a_batch_reads_only_the_rows_that_it_names(door):
+    """A session that planned its batches on empty tables still looks rows up when they are full."""
+    many = await door.owned(90)
+    async with door.database.transaction() as connection:
+
+        async def written(some: list[UUID], number: int) -> int:
+            """Write a batch; answers with how many rows were read for it."""
+            batch = [door.intent(run, run.bytes + bytes([number]), f"s{number}") for run in some]
+            for change in batch:
+                change.closed.append(f"s{number - 1}")
+            before = await connection.fetchval(_READ)
+            refused = await apply(connection, batch, worker=door.worker, epoch=door.epoch)
+            assert refused == {}
+            read: int = await connection.fetchval(_READ) - before
+            return read
+
+        for number in range(8):
+            await written(many, number)
+        assert await written(many[:5], 8) <= 5 * 8

@@ -233,7 +233,8 @@ create table newel.open_act (
 create unique index open_act_effect on newel.open_act (effect_key)
     where effect_key is not null and state = 'attempting';
 create index open_act_incident on newel.open_act (incident_id) where incident_id is not null;
-create index open_act_at_system on newel.open_act (system) where state = 'attempting';
+create index open_act_at_system on newel.open_act (system)
+    where state = 'attempting' and system is not null;
 create index open_act_parked on newel.open_act (run_id) where state = 'parked';
 create index open_act_retrying on newel.open_act (run_id) where state = 'retrying';
 create index open_act_queued on newel.open_act (system, opened_at)

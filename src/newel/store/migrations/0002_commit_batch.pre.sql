@@ -328,7 +328,9 @@ begin
             from unnest(r_id, r_from) as u(id, seq)
             join newel.run r on r.id = u.id
             where r.seq = u.seq
-              and (p_worker is null or (r.worker_id = p_worker and r.worker_epoch = p_epoch))
+              -- Not by the index of a worker's runs: that would read all that it owns.
+              and (p_worker is null
+                   or (coalesce(r.worker_id, 0) = p_worker and r.worker_epoch = p_epoch))
             order by r.id
             for update of r skip locked) l;
         if coalesce(cardinality(locked), 0) < cardinality(r_id) then
@@ -339,11 +341,12 @@ begin
     if exists (select 1 from unnest(i_effect) as u(effect) where u.effect is not null) then
         refused := refused || array(
             select distinct u.run
-            from unnest(i_run, i_key, i_effect) as u(run, key, effect)
-            join newel.open_act a
-              on a.effect_key = u.effect and a.state = 'attempting'
-             and (a.run_id, a.key) <> (u.run, u.key)
-            where a.run_id <> u.run and u.run <> all(refused));
+            from unnest(i_run, i_key, i_effect) as u(run, key, effect),
+                 lateral (select from newel.open_act a
+                          where a.effect_key = u.effect and a.state = 'attempting'
+                            and a.run_id <> u.run
+                          offset 0) a  -- looked up one by one, never all that is attempted
+            where u.run <> all(refused));
     end if;
     if exists (select 1 from newel.room where name like 'system/%')
        and cardinality(i_run) > 0 then
