@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard, cast
 
 from newel.base.errors import DefinitionError
 from newel.domain.keys import checked_name
@@ -33,15 +33,20 @@ class Schedule:
 
     def starts(self, process: str) -> bool:
         """Whether it always starts the process of this name; unknown of a function's requests."""
-        return isinstance(self.starting, Request) and self.starting.process.name == process
+        return _is_request(self.starting) and self.starting.process.name == process
 
     def request(self, planned: datetime) -> Request[Any]:  # Any: as above
         """Give what is started for the occurrence that was planned at a moment (UTC).
 
         Raises DefinitionError where the function of the declaration makes no request.
         """
-        found = self.starting if isinstance(self.starting, Request) else self.starting(planned)
-        if not isinstance(found, Request):
+        starting = self.starting
+        found: object = (
+            starting
+            if _is_request(starting)
+            else cast("Callable[[datetime], object]", starting)(planned)
+        )
+        if not _is_request(found):
             raise DefinitionError(
                 f"The schedule `{self.name}` starts no process: it was given "
                 f"`{type(found).__name__}`.",
@@ -50,6 +55,10 @@ class Schedule:
                 code="F710",
             )
         return found
+
+
+def _is_request(value: object) -> TypeGuard[Request[Any]]:  # Any: of any process
+    return isinstance(value, Request)
 
 
 def every(
@@ -74,14 +83,14 @@ def every(
             fix='`"once"` (the latest), `"each"` or `"skip"`.',
             code="F710",
         )
-    if name is None and not isinstance(starting, Request):
+    if name is None and not _is_request(starting):
         raise DefinitionError(
             "A schedule whose request is made by a function needs a name.",
             fix='`every(…, name="weekly-review")`.',
             code="F710",
         )
     if name is None:
-        assert isinstance(starting, Request), "checked just above"
+        assert _is_request(starting), "checked just above"
         name = starting.process.name
     return Schedule(
         name=checked_name(name),
