@@ -155,7 +155,12 @@ async def engine_of(deployment: Deployment) -> Engine:
         at_most=settings.at_most,
         keep_payloads=settings.keep_payloads,
     )
-    await engine.register()
+    try:
+        await engine.register()
+    except LOST as cause:
+        raise StoreError(
+            f"The PostgreSQL went away while newel started ({type(cause).__name__}). Start it again."
+        ) from cause
     return engine
 
 
