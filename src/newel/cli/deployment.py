@@ -159,7 +159,7 @@ async def engine_of(deployment: Deployment) -> Engine:
         await engine.register()
     except LOST as cause:
         raise StoreError(
-            f"The PostgreSQL went away while newel started ({type(cause).__name__}). Start it again."
+            f"The PostgreSQL went away while newel started ({type(cause).__name__}): start again."
         ) from cause
     return engine
 
