@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from newel.engine import steps, waiting
-from newel.engine.commands import tasks
 from newel.engine.worker import Worker
 from newel.testing.memory import named
 from newel.testing.memory.statements import changes
@@ -99,11 +98,6 @@ def early_timer(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("newel.engine.worker.waiting.arrive", ahead, raising=True)
 
 
-def decided_twice(patch: pytest.MonkeyPatch) -> None:
-    """A task may be decided after it was, and after its deadline."""
-    patch.setattr(tasks, "_check_open", lambda *_: None)
-
-
 def _answering(patch: pytest.MonkeyPatch, name: str, function: Any) -> None:
     """Let another function answer a statement, until the test ends."""
     patch.setattr(named, "_BY_TEXT", {})
@@ -120,7 +114,6 @@ def _answering(patch: pytest.MonkeyPatch, name: str, function: Any) -> None:
         refusals_ignored,
         blind_repetition,
         early_timer,
-        decided_twice,
     ],
     ids=lambda plant: plant.__name__,
 )

@@ -219,11 +219,15 @@ def is_due_again(run: Runner, done: Finished) -> bool:
 def finish(run: Runner, done: Finished, view: IncidentView | None) -> None:
     """Take the end of an attempt into the run, and let the body run ahead."""
     run.moment = run.host.now()  # one transition is one moment
-    run.attempting.discard(done.key)
     opened = run.open.get(done.key)
     act = run.acts.get(done.key)
+    if opened is not None and opened.attempt > done.attempt:
+        return  # what it came to was recorded, and the next attempt is under way
+    run.attempting.discard(done.key)
     if opened is None or not isinstance(act, StepAct) or opened.attempt != done.attempt:
         return  # an operator has resolved the key meanwhile; its outcome stands
+    if opened.state != "attempting":
+        return  # what it came to was recorded before the run was read again
     if done.absent:
         opened.trouble = replace(opened.trouble, doubt=None, doubted_at=None)
         _note(run, opened, facts.StepResolved(how="absent"))

@@ -12,6 +12,8 @@ from newel.testing.running import EndedOtherwise as EndedOtherwise
 from newel.testing.running import Run as Run
 from newel.testing.running import StillWaits as StillWaits
 from newel.testing.running import running as running
+from newel.testing.saas import Saas as Saas
+from newel.testing.saas import Scripted as Scripted
 from newel.testing.seeing import Failed as Failed
 from newel.testing.seeing import Parked as Parked
 from newel.testing.transport import SimulatorTransport as SimulatorTransport
@@ -23,6 +25,8 @@ __all__ = [
     "Order",
     "Parked",
     "Run",
+    "Saas",
+    "Scripted",
     "SimulatorTransport",
     "StillWaits",
     "crash_everywhere",

@@ -6,20 +6,19 @@
     for crash in await crashes(play):
         await play(crash)
 
-`crash_everywhere` does the same with a test that takes a `crash`; the plugin gives every pass
-fresh fixtures, and a failure names the point.
+`crash_everywhere` does the same with a test that takes a `crash`: fixtures with a `reset` are
+reset between the passes, and a failure names the point.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import cast
 
 from newel.testing.boundaries import Crash
+from newel.testing.repeating import Test, passes
 
 __all__ = ["crash_everywhere", "crashes"]
-
-Test = TypeVar("Test", bound=Callable[..., object])
 
 
 async def crashes(play: Callable[[Crash], Awaitable[object]]) -> list[Crash]:
@@ -31,5 +30,4 @@ async def crashes(play: Callable[[Crash], Awaitable[object]]) -> list[Crash]:
 
 def crash_everywhere(test: Test) -> Test:
     """Run a test without a crash, and then with each that could happen on its way."""
-    test.newel_crashes = True  # type: ignore[attr-defined]  # read by the plugin
-    return test
+    return passes(test, "crash", lambda plain: cast("Crash", plain).seen.crashes(), Crash)

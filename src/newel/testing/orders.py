@@ -8,13 +8,12 @@ As a decorator, `interleavings(200)` runs a test with each `order` in turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+
+from newel.testing.repeating import Test, passes
 
 __all__ = ["Interleavings", "Order", "interleavings"]
-
-Test = TypeVar("Test", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +40,9 @@ class Interleavings:
         return self.number
 
     def __call__(self, test: Test) -> Test:
-        """Run a test once for each order; the plugin repeats it, fixtures and all."""
-        test.newel_repeats = self  # type: ignore[attr-defined]  # read by the plugin
-        return test
+        """Run a test once for each order; fixtures with a `reset` are reset in between."""
+        orders = [*self]
+        return passes(test, "order", lambda _: orders[1:], lambda: orders[0])
 
 
 def interleavings(number: int, *, first: int = 1) -> Interleavings:

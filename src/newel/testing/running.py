@@ -32,6 +32,7 @@ import orjson
 from newel.audit.leaf import Actor
 from newel.base.errors import NotEnded, NotFound
 from newel.base.ids import parse_reference, reference
+from newel.connectors.base import Connector
 from newel.engine.incidents import Probed
 from newel.engine.messages import Sent
 from newel.engine.ticketing import Channel
@@ -42,6 +43,7 @@ from newel.flow.waits import Event
 from newel.testing.boundaries import Crash
 from newel.testing.desk import TicketDesk
 from newel.testing.orders import Order
+from newel.testing.saas import active
 from newel.testing.seeing import Failed, Seen
 from newel.testing.stage import Stage
 
@@ -309,6 +311,10 @@ async def running(
         desk=desk or tickets,
         settings=settings,
     )
+    systems = active()
+    if systems is not None:
+        systems.wire(*(each for each in stage.connectors if isinstance(each, Connector)))
+        systems.follow(stage.server.now)
     with stage.open():
         for _ in range(workers - 1):
             stage.hire()

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 from newel.base.clock import DEPLOYMENT
 from newel.base.errors import NewelError
+from newel.connectors.base import Connector
 from newel.engine.attempts import Begun, attempt
 from newel.engine.engine import Engine
 from newel.engine.incidents import Probed
@@ -99,7 +100,7 @@ class Stage:
         self.database = MemoryDatabase(self.server, self)
         self.staff: list[Staff] = []
         self._is_shuffled = is_shuffled
-        self._connectors, self._desk = connectors, desk
+        self.connectors, self._desk = connectors, desk
         self._settings = settings or _SETTINGS
         self._commits: dict[MemoryConnection, list[str]] = {}
         self._frozen: list[Place] = []
@@ -116,7 +117,7 @@ class Stage:
             self.database,
             self.vault,
             processes,
-            connectors=self._connectors,
+            connectors=self.connectors,
             channels=[] if self._desk is None else [self._desk],
             worker=self._settings,
         )
@@ -146,6 +147,9 @@ class Stage:
 
     def _replace(self) -> Staff:
         """Start one more worker; the lease of one that died runs out by itself."""
+        for each in self.connectors:
+            if isinstance(each, Connector):
+                each.http._client = None  # noqa: SLF001 - a new process has connections of its own
         place = Place(f"worker {len(self.staff) + 1}")
         worker = self.engine.new_worker()
         worker.attempt = lambda begun: self._attempted(place, begun)

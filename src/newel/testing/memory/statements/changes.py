@@ -24,8 +24,7 @@ Arrays = tuple[list[Any] | None, ...]  # Any: columns' values
 def commit_batch(at: Transaction, worker: int | None, epoch: int | None, *arrays: Any) -> list[Row]:
     """Writes many runs' Changes; answers with the runs it refused, each with its reason."""
     runs, closed, intents, events = (
-        _together(arrays[start:end])
-        for start, end in ((0, 10), (10, 12), (12, 21), (21, 28))
+        _together(arrays[start:end]) for start, end in ((0, 10), (10, 12), (12, 21), (21, 28))
     )
     rest: dict[str, list[Any]] | None = arrays[28]
     _fence(at, worker, epoch)

@@ -1,0 +1,190 @@
+"""All simulated systems in process, in the place of the real ones, with their faults scripted.
+
+    async def test_an_outage_heals(saas: Saas) -> None:
+        saas.github.down(minutes(57))
+        async with running(onboarding.request(jane)) as run: ...
+
+While it is open, every connector that a `running` process uses speaks to its simulator, whose
+time is the run's. A connector used on its own is wired by hand: `saas.wire(github)`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from newel.base.secrets import SecretRef
+from newel.connectors.base import Connector
+from newel.connectors.gate import MemoryGate
+from newel.simulators import (
+    Down,
+    DropField,
+    Fault,
+    LoseResponse,
+    Match,
+    RemoveScope,
+    SimulatedClock,
+    Simulator,
+    Status,
+    Throttle,
+    World,
+)
+from newel.testing.transport import SimulatorTransport
+
+__all__ = ["Saas", "Scripted", "active", "opened"]
+
+
+class Scripted:
+    """One simulated system: its own methods, and what goes wrong in it by plan."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        """Take the simulator; everything it can do itself can be asked for here."""
+        self.simulator = simulator
+
+    def __getattr__(self, name: str) -> Any:  # Any: whatever the simulator has
+        return getattr(self.simulator, name)
+
+    def down(self, span: timedelta | None = None) -> None:
+        """Answer nobody, for a while or until `heal`."""
+        self._script(Down(), ends=span)
+
+    def fail(self, status: int = 503, *, times: int | None = 1, operation: str = "*") -> None:
+        """Answer so many calls with a status."""
+        self._script(Status(status), times=times, operation=operation)
+
+    def lose_answer(self, operation: str = "*", *, times: int | None = 1) -> None:
+        """Do what is asked, and lose the answer."""
+        self._script(LoseResponse(), times=times, operation=operation)
+
+    def throttle(
+        self, *, retry_after: int = 30, times: int | None = 1, operation: str = "*"
+    ) -> None:
+        """Ask for fewer calls."""
+        self._script(Throttle(retry_after), times=times, operation=operation)
+
+    def drop_field(self, path: str, *, operation: str = "*", times: int | None = 1) -> None:
+        """Leave a field out of the answer; path: names and list positions, by dots."""
+        self._script(DropField(path), times=times, operation=operation)
+
+    def revoke_scope(self, scope: str) -> None:
+        """Take a permission away from the credential, until `heal`."""
+        self._script(RemoveScope(scope))
+
+    def heal(self) -> None:
+        """End all faults."""
+        self.simulator.heal()
+
+    def _script(
+        self,
+        effect: Any,  # Any: one of the simulators' effects
+        *,
+        times: int | None = None,
+        operation: str = "*",
+        ends: timedelta | None = None,
+    ) -> None:
+        now = self.simulator.clock.now()
+        book = self.simulator.faults
+        book.add(
+            Fault(
+                id=book.fresh_id(),
+                effect=effect,
+                match=Match(operation=operation),
+                times=times,
+                ends=None if ends is None else now + ends,
+            )
+        )
+
+
+class Saas:
+    """The six systems of the demo company: `saas.github`, `saas.google` and so on."""
+
+    def __init__(self) -> None:
+        """Make them all."""
+        self._now: Callable[[], datetime] | None = None
+        self.world = World(clock=SimulatedClock(source=self._time))
+        self._wired: list[tuple[Connector, Any, Any]] = []  # Any: transport and gate before
+        for name, simulator in self.world.simulators.items():
+            setattr(self, name, Scripted(simulator))
+
+    def __getattr__(self, name: str) -> Scripted:
+        raise AttributeError(f"there is no simulated system {name!r}")
+
+    def _time(self) -> datetime:
+        return datetime.now(UTC) if self._now is None else self._now()
+
+    def follow(self, now: Callable[[], datetime] | None) -> None:
+        """Go by a run's time from now on; None: by the host's. What was planned is moved along."""
+        before = self._time()
+        self._now = now
+        moved = self._time() - before
+        for simulator in self.world.simulators.values():
+            for fault in simulator.faults.rules():
+                if fault.ends is not None:
+                    simulator.faults.add(replace(fault, ends=fault.ends + moved))
+
+    def wire(self, *connectors: Connector) -> None:
+        """Let connectors speak to their simulators until the end of the test."""
+        for connector in connectors:
+            simulator = self.world.simulators.get(type(connector).__name__.lower())
+            if simulator is None or any(each[0] is connector for each in self._wired):
+                continue
+            http = connector.http
+            self._wired.append((connector, http._transport, http.gate))  # noqa: SLF001 - the kit's own house
+            _connect(connector, SimulatorTransport(simulator), self._gate(connector))
+
+    @staticmethod
+    def _gate(connector: Connector) -> MemoryGate:
+        return MemoryGate(connector.buckets, clock=connector.clock)
+
+    def reset(self) -> None:
+        """Make all systems new."""
+        self.world.reset()
+        for connector, _, _ in self._wired:
+            _connect(connector, connector.http._transport, self._gate(connector))  # noqa: SLF001 - as above
+
+    def close(self) -> None:
+        """Give the connectors back as they were."""
+        for connector, transport, gate in self._wired:
+            _connect(connector, transport, gate)
+        self._wired.clear()
+
+
+def _connect(connector: Connector, transport: Any, gate: Any) -> None:  # Any: as they were
+    http = connector.http
+    http._transport, http._client, http.gate = transport, None, gate  # noqa: SLF001 - as above
+    http._credential.renew()  # noqa: SLF001 - a token of another world opens nothing here
+
+
+_ACTIVE: list[Saas] = []
+
+
+def active() -> Saas | None:
+    """The systems of the test that is running, if it has any."""
+    return _ACTIVE[-1] if _ACTIVE else None
+
+
+@contextmanager
+def opened() -> Iterator[Saas]:
+    """Make the systems, with their secrets in the environment; both are gone afterwards."""
+    saas = Saas()
+    before = dict(os.environ)
+    secrets = saas.world.credentials()
+    os.environ.update(secrets)
+    _known(list(secrets))
+    _ACTIVE.append(saas)
+    try:
+        yield saas
+    finally:
+        _ACTIVE.remove(saas)
+        saas.close()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _known(names: Sequence[str]) -> None:
+    for name in names:
+        SecretRef(f"env:{name}").resolve(fresh=True)
