@@ -44,7 +44,7 @@ def test_seeds_are_rough_enough():
         simulation = Simulation(seed)
         played.append((simulation, simulation.run()))
     assert sum(report.kills for _, report in played) > 20
-    assert sum(report.sleeps for _, report in played) > 5
+    assert sum(report.freezes for _, report in played) > 5
     states = {
         row["state"]
         for simulation, _ in played

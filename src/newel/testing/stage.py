@@ -150,6 +150,7 @@ class Stage:
         for each in self.connectors:
             if isinstance(each, Connector):
                 each.http._client = None  # noqa: SLF001 - a new process has connections of its own
+                each.share(self.engine._gate)  # noqa: SLF001 - and turns of its own
         place = Place(f"worker {len(self.staff) + 1}")
         worker = self.engine.new_worker()
         worker.attempt = lambda begun: self._attempted(place, begun)

@@ -54,7 +54,7 @@ class Report:
     runs: int = 0
     commits: int = 0
     kills: int = 0
-    sleeps: int = 0
+    freezes: int = 0
     trace: str = ""
     told: str = ""
 
@@ -64,7 +64,7 @@ class _Staff:
     place: Place
     worker: Worker
     life: asyncio.Task[None]
-    sleeps_until: float | None = None
+    frozen_until: float | None = None
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class Simulation:
         house.move_into(self)
         self.database, self.engine = house.database, house.engine
         self.staff: list[_Staff] = []
-        self.kills = self.sleeps = 0
+        self.kills = self.freezes = 0
         self.sights: dict[tuple[str, str], object] = {}
         self.orders = [
             _Order(f"order-{number}", _written(tales.drawn(self.chance, leaves=6)))
@@ -192,14 +192,14 @@ class Simulation:
         if len(awake) > 1:
             each = self.chance.choice(awake)
             each.place.is_alive = False
-            each.sleeps_until = self.loop.time() + self.chance.choice([0.5, 3.0, 6.0])
-            self.sleeps += 1
+            each.frozen_until = self.loop.time() + self.chance.choice([0.5, 3.0, 6.0])
+            self.freezes += 1
 
     def _wake(self) -> None:
         """Sleepers whose time has come wake, and know nothing of it."""
         for each in self.staff:
-            if each.sleeps_until is not None and each.sleeps_until <= self.loop.time():
-                each.sleeps_until = None
+            if each.frozen_until is not None and each.frozen_until <= self.loop.time():
+                each.frozen_until = None
                 self.loop.thaw(each.place)
 
     def _leap(self) -> None:
@@ -317,8 +317,8 @@ class Simulation:
         self.network.is_rough = self.outside.is_rough = False
         self.outside.is_down = False
         for each in self.staff:
-            if each.sleeps_until is not None:
-                each.sleeps_until = None
+            if each.frozen_until is not None:
+                each.frozen_until = None
                 self.loop.thaw(each.place)
         if not self._awake():
             self._hire()
@@ -438,7 +438,7 @@ class Simulation:
             runs=len(self._rows("run")),
             commits=self.watch.commits,
             kills=self.kills,
-            sleeps=self.sleeps,
+            freezes=self.freezes,
             trace=trace,
             told=self.told() if broken else "",
         )
