@@ -28,7 +28,8 @@ PAGES = {
 ONLY_REAL = {
     "deployment.forget_all", "deployment.holder", "deployment.is_made", "deployment.lock_kind",
     "deployment.mark_demo", "journal.empty_payloads", "journal.payload_digests",
-    "runs.expiring", "runs.mark_expired", "riding.begin", "riding.check", "riding.settle", "runs.listed",
+    "runs.expiring", "runs.mark_expired", "riding.begin", "riding.check", "riding.settle",
+    "runs.listed",
 }  # fmt: skip
 """Statements about a server, a demo, SQL of a company, or for lists: memory has none of these."""
 
