@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LIBRARIES = ("/usr/lib", "/usr/local/lib")
 POOLER = ("/usr/sbin/pgbouncer", "/usr/bin/pgbouncer")
 
 
@@ -31,7 +32,11 @@ def main() -> int:
         _install()
         return 0
     tests = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
-    far_more = {"NEWEL_FAULTS_WAITING": "10000", "NEWEL_FAULTS_RESTARTS": "20"}
+    far_more = {
+        "NEWEL_FAULTS_WAITING": "10000",
+        "NEWEL_FAULTS_RESTARTS": "20",
+        "NEWEL_FAULTS_RUNS": "200",
+    }
     status = _run([*tests, "tests/faults"], **far_more)
     pooled = ("tests/engine", "tests/store", "tests/acceptance")
     status = _run([*tests, *pooled], NEWEL_TEST_POOLER="1") or status
@@ -53,20 +58,27 @@ def _pooler() -> bool:
     return shutil.which("pgbouncer") is not None or any(Path(p).exists() for p in POOLER)
 
 
+def _clocks() -> bool:
+    return any(found for at in LIBRARIES for found in Path(at).glob("**/libfaketimeMT.so.1"))
+
+
 def _install() -> None:
-    if _pooler():
+    there = {"pgbouncer": _pooler(), "libfaketime": _clocks()}
+    missing = [name for name, is_there in there.items() if not is_there]
+    if not missing:
         return
+    names = " ".join(missing)
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print("No PgBouncer found: its tests will be skipped. (apt-get install pgbouncer)")
+        print(f"Not found: {names}. Their tests will be skipped. (apt-get install {names})")
         return
-    print("Installing PgBouncer for the tests of poolers", flush=True)
+    print(f"Installing {names} for the tests of faults", flush=True)
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (("update", "-qq"), ("install", "-qq", "--no-install-recommends", "pgbouncer")):
+    for command in (("update", "-qq"), ("install", "-qq", "--no-install-recommends", *missing)):
         done = subprocess.run(
             ["apt-get", "-y", *command], env=quiet, check=False, stdout=subprocess.DEVNULL
         )
         if done.returncode != 0:
-            print("PgBouncer could not be installed: its tests will be skipped.")
+            print(f"{names} could not be installed: their tests will be skipped.")
             return
 
 

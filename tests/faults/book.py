@@ -2,7 +2,8 @@
 
 `PUT /name` makes an effect; `GET /name` says whether there is one. With `?key=…` a repeated
 request of the same key makes none, as systems do that take idempotency keys. It loses answers
-and refuses calls as often as it is told.
+and refuses calls as often as it is told; while `answers` is not set, it makes effects and says
+nothing of them yet.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class Book:
         self.calls = 0
         self.lost = 0
         self.lose, self.refuse, self.slow_s = 0.0, 0.0, 0.0
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.port = 0
         self._keys: set[str] = set()
         self._chance = random.Random(seed)
@@ -38,6 +41,7 @@ class Book:
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
         assert self._server is not None
+        self.answers.set()
         self._server.close()
 
     def doubled(self) -> dict[str, int]:
@@ -67,6 +71,7 @@ class Book:
         if not key or key not in self._keys:
             self._keys.add(key)
             self.effects[name] += 1
+        await self.answers.wait()
         if self.slow_s:
             await asyncio.sleep(self._chance.uniform(0, self.slow_s))
         if self._chance.random() < self.lose:

@@ -50,9 +50,15 @@ class Fleet:
     async def proxy(self, name: str) -> Proxy:
         """The proxy of a program; it lives as long as the fleet."""
         if name not in self.proxies:
-            port = int(self._dsn.rpartition(":")[2].partition("/")[0])
-            self.proxies[name] = await Proxy(port).__aenter__()
+            self.proxies[name] = await Proxy(_port(self._dsn)).__aenter__()
         return self.proxies[name]
+
+    def turn_to(self, dsn: str) -> None:
+        """Send everybody to another server from now on; the lines to the former one are cut."""
+        self._dsn = dsn
+        for proxy in self.proxies.values():
+            proxy.target = _port(dsn)
+            proxy.cut(reset=True)
 
     def address(self, proxy: Proxy) -> str:
         """The address of the database through a proxy."""
@@ -126,6 +132,10 @@ class Fleet:
                         return
                 await asyncio.sleep(0.05)
         raise AssertionError(f"the API does not take it: {said}; {self.log('api')[-2000:]}")
+
+
+def _port(dsn: str) -> int:
+    return int(dsn.rpartition(":")[2].partition("/")[0])
 
 
 @contextlib.asynccontextmanager

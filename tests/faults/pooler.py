@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 PROGRAMS = ("/usr/sbin/pgbouncer", "/usr/bin/pgbouncer")
 MISSING = "no PgBouncer on this machine: apt-get install pgbouncer"
@@ -31,17 +31,71 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Pooler:
+    """A pooler for all databases of the server of `dsn`, on a port that stays the same."""
+
+    def __init__(self, dsn: str, size: int) -> None:
+        """Write its files. Size: server connections for each database."""
+        found = program()
+        assert found is not None, MISSING
+        self._program = found
+        self._port = free_port()
+        self._place = Path(tempfile.mkdtemp(prefix="newel-pooler-"))
+        self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        parts = urlsplit(dsn)
+        self.url = urlunsplit(
+            parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{self._port}")
+        )
+        _written(self._place, parts, self._port, size)
+        if self._account is not None:
+            for each in (self._place, *self._place.iterdir()):
+                os.chown(each, self._account.pw_uid, self._account.pw_gid)
+
+    def start(self) -> None:
+        """Start it; it answers when this returns."""
+        account = self._account
+        self._running = subprocess.Popen(
+            [self._program, "-q", str(self._place / "pgbouncer.ini")],
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+            stderr=subprocess.DEVNULL,
+        )
+        _await_answer(self._port, self._running)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it with a signal; with SIGKILL every line through it is gone at once."""
+        self._running.send_signal(number)
+        self._running.wait(10)
+
+    def remove(self) -> None:
+        """Delete its files."""
+        shutil.rmtree(self._place, ignore_errors=True)
+
+
 @contextlib.contextmanager
-def pooled(dsn: str, *, size: int = 10) -> Iterator[str]:
-    """Put a pooler before the server of `dsn`, for all its databases; gives the new address.
+def pooler_of(dsn: str, *, size: int = 10) -> Iterator[Pooler]:
+    """Put a pooler before the server of `dsn`, which may be ended and started again.
 
     size: server connections for each database. All users come in with the password of `dsn`.
     """
-    found = program()
-    assert found is not None, MISSING
-    parts = urlsplit(dsn)
-    port = free_port()
-    place = Path(tempfile.mkdtemp(prefix="newel-pooler-"))
+    made = Pooler(dsn, size)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.end()
+        made.remove()
+
+
+@contextlib.contextmanager
+def pooled(dsn: str, *, size: int = 10) -> Iterator[str]:
+    """Put a pooler before the server of `dsn`, for all its databases; gives the new address."""
+    with pooler_of(dsn, size=size) as made:
+        yield made.url
+
+
+def _written(place: Path, parts: SplitResult, port: int, size: int) -> None:
     users = f'"{parts.username}" "{parts.password}"\n'
     (place / "users.txt").write_text(users, encoding="ascii")
     (place / "pgbouncer.ini").write_text(
@@ -63,26 +117,6 @@ logfile = {place}/pgbouncer.log
 """,
         encoding="ascii",
     )
-    account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-    if account is not None:
-        for each in (place, *place.iterdir()):
-            os.chown(each, account.pw_uid, account.pw_gid)
-    running = subprocess.Popen(
-        [found, "-q", str(place / "pgbouncer.ini")],
-        user=account.pw_uid if account else None,
-        group=account.pw_gid if account else None,
-        extra_groups=[] if account else None,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _await_answer(port, running)
-        yield urlunsplit(
-            parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}")
-        )
-    finally:
-        running.send_signal(signal.SIGTERM)
-        running.wait(10)
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _await_answer(port: int, running: subprocess.Popen[bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from datetime import timedelta
 
 from newel.base.errors import LeaseLost, OutcomeUnknown, Transient
@@ -16,6 +17,7 @@ from newel.flow.step import step
 from newel.flow.waits import Event, timer
 
 ARRIVED = Event("arrived", str)
+PAUSE = timedelta(seconds=1)
 
 
 async def _call(method: str, target: str) -> int:
@@ -62,6 +64,12 @@ async def keyed(name: str) -> str:
     return name
 
 
+@step(in_doubt="repeat", timeout=timedelta(seconds=8))
+async def telling(name: str) -> None:
+    """Make an effect that is named after the host's clock."""
+    await _make(f"{name}@{int(time.time())}?key={this_attempt().idempotency_key}")
+
+
 @process(subject=None, owner="it")
 async def journey(name: str) -> list[str]:
     """A sequence, a fan-out, a short wait, and a loop."""
@@ -93,6 +101,14 @@ async def sleeping(name: str) -> str:
     """A run that waits for days."""
     await timer("days", after=timedelta(days=6))
     return await keyed["woken"](f"{name}.woken")
+
+
+@process(subject=None, owner="it")
+async def clocked(name: str) -> None:
+    """A run whose steps tell what their host takes the time for, before and after a wait."""
+    await telling["before"](f"{name}.before")
+    await timer("pause", after=PAUSE)
+    await telling["after"](f"{name}.after")
 
 
 EFFECTS = {

@@ -86,7 +86,7 @@ class Schedule:
         self.chance = random.Random(plan.seed)
         self.found = Found(plan)
         self.api_port = 0
-        self._frozen: set[str] = set()
+        self._one_api = asyncio.Lock()
 
     def _name(self) -> str:
         return f"w{self.chance.randrange(self.plan.workers)}"
@@ -120,7 +120,28 @@ class Schedule:
         """Kill -9 of the server of the API, and another on the same port."""
         self.ships.signal("api", signal.SIGKILL)
         await self.ships.gone("api")
-        await self.ships.run("api", "serve", "--port", str(self.api_port))
+        await self._serving()
+
+    async def _serving(self) -> None:
+        """Start the API where it does not run."""
+        async with self._one_api:
+            if not self.ships.is_alive("api"):
+                await self.ships.run("api", "serve", "--port", str(self.api_port))
+
+    async def _kept_serving(self) -> None:
+        """Start the API again when it has ended by itself, as whoever runs it would.
+
+        It may: the database was away when it was started, and it said so.
+        """
+        while True:
+            await asyncio.sleep(0.1)
+            if self.ships.is_alive("api"):
+                continue
+            status = await self.ships.gone("api")
+            said = self.ships.log("api").strip().splitlines()[-1:]
+            if status != -signal.SIGKILL and not (said and said[0].startswith("newel: ")):
+                self.found.wrong.append(f"the API has ended with {status}: {said}")
+            await self._serving()
 
     async def cut(self) -> None:
         """All lines of one program are cut."""
@@ -177,7 +198,8 @@ class Schedule:
         from tests.faults.pooler import free_port
 
         self.api_port = free_port()
-        await self.ships.run("api", "serve", "--port", str(self.api_port))
+        await self._serving()
+        keeping = asyncio.create_task(self._kept_serving())
         for number in range(self.plan.workers):
             await self.ships.worker(f"w{number}")
         names = [f"r{self.plan.seed}x{number}" for number in range(self.plan.runs)]
@@ -189,6 +211,7 @@ class Schedule:
             await fault()
         self._heal()
         await asyncio.wait_for(starting, PATIENCE_S)
+        keeping.cancel()
         await self._rested()
         await self._judge(names)
         self.found.seconds = time.monotonic() - began

@@ -2,7 +2,8 @@
 
 Started once, it imports everything and forks for each order it reads: one JSON line `{"argv",
 "env", "cwd", "log"}`. The child is `newel ARGV` as the command line starts it. A line with the
-child's process number answers; when a child has ended, a line `{"pid", "status"}` tells how.
+child's process number answers (with LD_PRELOAD in `env` it is a program of its own, since a
+library cannot come in later); when a child has ended, a line `{"pid", "status"}` tells how.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def _child(order: dict) -> None:  # type: ignore[type-arg]  # JSON
     os.dup2(null, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    if "LD_PRELOAD" in order["env"]:
+        os.execv(sys.executable, [sys.executable, "-m", "newel", *order["argv"]])
     try:
         status = newel.cli.app.answered(order["argv"])
     except SystemExit as left:
