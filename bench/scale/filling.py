@@ -61,10 +61,14 @@ async def fill(
     *,
     finished: int,
     waiting: int,
+    people: int | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Write people, finished runs with ten events each, and waiting runs; then analyse."""
-    people = max(min(finished // 10, 100_000), 20)
+    """Write people, finished runs with ten events each, and waiting runs; then analyse.
+
+    people: how many; None is a tenth of the finished runs.
+    """
+    people = people or max(min(finished // 10, 100_000), 20)
     await connection.execute(_REFERENCE)
     await _people(connection, people)
     say(f"{people} people")

@@ -35,6 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--waiting", type=int, default=10_000)
+    parser.add_argument("--people", type=int, help="a tenth of the finished runs if not given")
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--directory", type=Path, default=ROOT / "bench" / "ground" / "scale")
     parser.add_argument("--only", nargs="*", default=list(HOT), help="measure these alone")
@@ -54,7 +55,13 @@ async def _carried_out(wanted: argparse.Namespace) -> int:
         await migrate(dsn)
         began = time.monotonic()
         connection = await asyncpg.connect(dsn)
-        await fill(connection, finished=wanted.runs, waiting=wanted.waiting, say=_say)
+        await fill(
+            connection,
+            finished=wanted.runs,
+            waiting=wanted.waiting,
+            people=wanted.people,
+            say=_say,
+        )
         await connection.close()
         return await _measure(wanted, dsn, time.monotonic() - began)
 

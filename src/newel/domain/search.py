@@ -12,7 +12,7 @@ import re
 import unicodedata
 from typing import Final
 
-__all__ = ["folded", "grams", "similarity"]
+__all__ = ["beginnings", "folded", "grams", "similarity"]
 
 _NO_DECOMPOSITION: Final = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "\u0131": "i"}
@@ -39,6 +39,15 @@ def grams(*texts: str) -> list[str]:
         for word in folded(text).split():
             padded = f"  {word} "
             found.update(padded[place : place + 3] for place in range(len(padded) - 2))
+    return sorted(found)
+
+
+def beginnings(text: str) -> list[str]:
+    """Give the trigrams that stand in every text whose words begin with the words of this one."""
+    found: set[str] = set()
+    for word in folded(text).split():
+        padded = f"  {word}"
+        found.update(padded[place : place + 3] for place in range(len(padded) - 2))
     return sorted(found)
 
 

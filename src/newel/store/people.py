@@ -13,7 +13,7 @@ from uuid import UUID
 from newel.store.database import Database, Row
 from newel.store.queries import queries
 
-__all__ = ["candidates", "latest", "listed", "names", "read", "runs_of"]
+__all__ = ["common", "fitting", "latest", "listed", "names", "read", "runs_of", "similar"]
 
 _SQL: Final = queries("people")
 
@@ -34,17 +34,40 @@ async def listed(
     return await database.fetch(_SQL.listed, chosen, after, how_many)
 
 
-async def candidates(
-    database: Database, *, text: str, grams: Sequence[str], how_many: int = 200
+async def fitting(
+    database: Database, *, text: str, whole: Sequence[str], begun: Sequence[str], how_many: int
 ) -> list[Row]:
-    """People whose name or address shares trigrams with what was typed, most shared first.
+    """People whose address or number is the text, or who have all trigrams of a set.
 
-    text: as typed; an address or an employee number is also compared whole. Trigrams that only
-    tell the first letter of a word would let everybody with that letter in: they count, but
-    nobody is found by them unless there are no others.
+    whole: those of the words; begun: those of words that go on. Of each kind at most how_many.
     """
-    telling = [gram for gram in grams if not gram.startswith("  ")] or list(grams)
-    return await database.fetch(_SQL.candidates, text.strip(), list(grams), telling, how_many)
+    return await database.fetch(_SQL.fitting, text.strip(), list(whole), list(begun), how_many)
+
+
+async def common(database: Database, grams: Sequence[str]) -> dict[str, float]:
+    """In about how many people each of some trigrams stands; one that is absent is rare."""
+    rows = await database.fetch(_SQL.common, list(grams))
+    return {row["gram"]: row["people"] for row in rows}
+
+
+async def similar(
+    database: Database,
+    *,
+    grams: Sequence[str],
+    telling: Sequence[str],
+    sets: Sequence[Sequence[str]] = (),
+    read: int = 1_000,
+    of_each: int = 60,
+    how_many: int = 60,
+) -> list[Row]:
+    """People who have a telling trigram or all of a set, those first who share most of `grams`.
+
+    read: how many with a telling trigram are looked at; of_each: how many of each set.
+    """
+    written = ["|".join(each) for each in sets]
+    return await database.fetch(
+        _SQL.similar, list(grams), list(telling), written, read, of_each, how_many
+    )
 
 
 async def names(database: Database, refs: Collection[UUID]) -> dict[UUID, str]:

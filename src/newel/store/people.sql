@@ -26,16 +26,56 @@ left join newel.definition d on d.process = r.process and d.version = r.version
 where ($1::uuid[] is null or p.ref = any($1)) and p.display_name > $2
 order by p.display_name, p.ref limit $3
 
--- name: candidates
--- params: text, grams, telling, how_many
--- People who share telling trigrams with what was typed, or whose address or number it is.
-select p.ref, p.display_name, p.work_email, p.hr_key, m.display_name as manager_name,
-       (lower(p.work_email) = lower($1) or p.hr_key = $1) as is_named,
-       (select count(*) from unnest(p.search_grams) g where g = any($2::text[])) as shared
-from newel.person p
+-- name: fitting
+-- params: text, whole, begun, how_many
+-- People whose address or number it is, then those who have all its words, then those with all
+-- its words as beginnings; each kind is read up to a bound, in the order in which they lie.
+with named as (
+    select ref from newel.person where work_email in ($1, lower($1)) or hr_key = $1),
+same as materialized (select ref from newel.person where search_grams @> $2::text[]),
+begun as materialized (select ref from newel.person where search_grams @> $3::text[]),
+fit as (
+    select ref from named
+    union (select ref from same limit $4)
+    union (select ref from begun limit $4))
+select p.ref, p.display_name, p.work_email, p.hr_key, m.display_name as manager_name
+from fit join newel.person p on p.ref = fit.ref
 left join newel.person m on m.ref = p.manager
-where p.search_grams && $3::text[] or p.work_email in ($1, lower($1)) or p.hr_key = $1
-order by is_named desc nulls last, shared desc, p.display_name, p.ref limit $4
+
+-- name: common
+-- params: grams
+-- In how many people each of some trigrams stands, by the statistics of the planner; one that is
+-- not in them is rare, and before the first analysis none is.
+select e.gram, (e.share * greatest(c.reltuples, 0))::float8 as people
+from pg_catalog.pg_stats s
+join pg_catalog.pg_class c on c.oid = 'newel.person'::regclass,
+     unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) as e (gram, share)
+where s.schemaname = 'newel' and s.tablename = 'person' and s.attname = 'search_grams'
+  and e.gram = any($1::text[])
+
+-- name: similar
+-- params: grams, telling, sets, read, of_each, how_many
+-- People with a telling trigram, or with all trigrams of a set (written with bars between), those
+-- first who share most of what was typed. What is looked at has a bound, of each set too, and is
+-- materialized because the bound would tempt the planner to read the table.
+with any_of as materialized (
+    select ref, search_grams from newel.person where search_grams && $2::text[]),
+near as (
+    (select ref, search_grams from any_of limit $4)
+    union
+    select of_set.ref, of_set.search_grams
+    from unnest($3::text[]) as wanted (text)
+    cross join lateral (
+        with all_of as materialized (
+            select ref, search_grams from newel.person
+            where search_grams @> string_to_array(wanted.text, '|'))
+        select ref, search_grams from all_of limit $5) of_set),
+nearest as (
+    select n.ref, (select count(*) from unnest(n.search_grams) g where g = any($1::text[])) as shared
+    from near n order by shared desc, n.ref limit $6)
+select p.ref, p.display_name, p.work_email, p.hr_key, m.display_name as manager_name
+from nearest join newel.person p on p.ref = nearest.ref
+left join newel.person m on m.ref = p.manager
 
 -- name: names
 -- params: refs

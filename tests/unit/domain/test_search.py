@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newel.domain.search import folded, grams, similarity
+from newel.domain.search import beginnings, folded, grams, similarity
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,10 @@ def test_similarity_is_a_share(asked, known):
     """It lies between 0 and 1, and is 1 for the text itself unless nothing is left of it."""
     assert 0 <= similarity(asked, known) <= 1
     assert similarity(asked, asked) == (1.0 if grams(asked) else 0.0)
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_beginnings_stand_in_whatever_goes_on(text, more):
+    """Whoever has a name that begins as was typed has all those trigrams."""
+    asked = folded(text)
+    assert set(beginnings(asked)) <= set(grams(asked + folded(more).replace(" ", "")))

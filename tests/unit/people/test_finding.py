@@ -3,8 +3,11 @@
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from newel.people.finding import Candidate, Tier, best, ranked
+from newel.domain.search import grams, similarity
+from newel.people.finding import ENOUGH, FEW, Candidate, Tier, best, chosen, ranked
 
 JANE = Candidate(ref=UUID(int=1), name="Jane Doe", email="jane.doe@acme.example", hr_key="E-17")
 JANA = Candidate(ref=UUID(int=2), name="Jana Dorn", email="jana.dorn@acme.example")
@@ -66,3 +69,28 @@ def test_a_shared_beginning_gives_everybody_who_has_it():
 def test_what_fits_nobody_finds_nobody(typed):
     """Nothing typed, or something else, has no hits."""
     assert best(ranked(typed, ALL)) == []
+
+
+@given(st.text(alphabet="abcdeö ", max_size=20), st.text(alphabet="abcdeö ", max_size=20))
+def test_where_trigrams_are_rare_nobody_who_is_a_hit_is_missed(typed, name):
+    """Whoever shares enough with what was typed has one of the trigrams that are asked for."""
+    telling = {gram for gram in grams(typed) if not gram.startswith("  ")}
+    shared = telling & set(grams(name))
+    if shared and similarity(typed, name) >= ENOUGH:
+        rare = dict.fromkeys(telling, 1.0)
+        assert set(chosen(typed, rare).telling) & set(grams(name))
+
+
+def test_what_everybody_has_is_not_asked_for_alone():
+    """The end of everybody's address finds nobody; what is rare beside it does."""
+    common = dict.fromkeys(grams("acme example"), 50_000.0)
+    by = chosen("jnae@acme.example", common)
+    assert not set(by.telling) & set(common)
+    assert {"jna", "nae"} <= set(by.telling)
+
+
+def test_common_trigrams_are_asked_for_together():
+    """Where each stands in too many people, pairs and words with first letters find."""
+    by = chosen("Jnae Doe", dict.fromkeys(grams("Jane Doe"), FEW + 1.0))
+    assert ("  d", "  j", " do", "doe") in by.sets
+    assert all(len(each) > 1 for each in by.sets)
