@@ -35,7 +35,7 @@ def places(tmp_path: Path):
 def _copied(primary: Server, place: Place) -> None:
     login, account = urlsplit(primary.dsn), place.account
     command = [
-        primary.bin_directory / "pg_basebackup", "--write-recovery-conf", "--no-sync",
+        str(primary.bin_directory / "pg_basebackup"), "--write-recovery-conf", "--no-sync",
         "--checkpoint=fast", "--wal-method=stream", f"--pgdata={place.cluster}",
         "--host=127.0.0.1", f"--port={primary.port}", f"--username={login.username}",
     ]  # fmt: skip
