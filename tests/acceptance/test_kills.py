@@ -1,4 +1,8 @@
-"""kill -9 of the worker process at every boundary of an onboarding; the boundaries are counted."""
+"""R08, kill_everywhere: kill -9 of the worker at every boundary of an onboarding.
+
+The boundaries are counted, not listed: each commit, and each answer of a system outside. The same
+faults by chance, on fleets of processes, are those of `make faults`.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +83,7 @@ async def _count(acme: Any, mortal: Any, tmp_path: Any) -> dict[str, int]:
 async def test_a_worker_killed_at_any_boundary_changes_nothing(
     acme, mortal, tmp_path, world, kind, shard
 ):
-    """Same end state and each effect once, wherever the process dies; boundaries are generated."""
+    """R08: same end state and each effect once, wherever the process dies; boundaries are generated."""
     total = (await _count(acme, mortal, tmp_path))[kind]
     assert total > 10
     sides = ("before", "after") if kind == "commit" else ("after",)  # unsent is like uncommitted

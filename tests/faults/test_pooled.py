@@ -1,42 +1,9 @@
-"""Everything works through a transaction-mode pooler, for a role that may do nothing else."""
+"""A transaction-mode pooler is noticed; what works through it is R43, among the acceptance tests."""
 
 from __future__ import annotations
 
-import asyncio
-from datetime import timedelta
-from urllib.parse import urlsplit
-
-import asyncpg
-import pytest
-
-from newel.engine.worker import WorkerSettings
 from newel.store.database import Database
-from newel.store.migrate import migrate
-from tests.engine.house import opened
-from tests.engine.test_crashes import ALL, _finish, assert_unbroken, journey, world
 from tests.faults.pooler import pooled
-
-QUICK = WorkerSettings(look=timedelta(milliseconds=20))
-
-
-@pytest.fixture
-async def restricted(database_url: str):
-    """Give the address of an empty database whose role owns it and is nothing else."""
-    parts = urlsplit(database_url)
-    name = f"plain_{parts.path.strip('/')}"
-    connection = await asyncpg.connect(database_url)
-    try:
-        await connection.execute(f"create role \"{name}\" login password 'plain'")
-        await connection.execute(f'create database "{name}" owner "{name}"')
-    finally:
-        await connection.close()
-    yield f"postgresql://{name}:plain@127.0.0.1:{parts.port}/{name}"
-    connection = await asyncpg.connect(database_url)
-    try:
-        await connection.execute(f'drop database "{name}" with (force)')
-        await connection.execute(f'drop role "{name}"')
-    finally:
-        await connection.close()
 
 
 async def test_a_pooler_is_noticed_and_a_server_is_not_taken_for_one(pgbouncer, database_url):
@@ -46,26 +13,3 @@ async def test_a_pooler_is_noticed_and_a_server_is_not_taken_for_one(pgbouncer, 
             database = await Database.open(address)
             assert database.is_pooled is expected
             await database.close()
-
-
-async def test_a_plain_role_behind_a_pooler_runs_a_journey(pgbouncer, restricted, tmp_path):
-    """R43: no superuser, transaction mode, migrations and two workers: each effect once."""
-    world.__init__()  # type: ignore[misc]  # every test has a world of its own
-    with pooled(restricted, size=3) as url:
-        await asyncio.gather(*(migrate(url) for _ in range(3)))
-        house = await opened(url, tmp_path / "kek", [journey], settings=QUICK)
-        try:
-            assert house.database.is_pooled
-            async with house.worker(), house.worker():
-                run = await house.start("journey")
-                assert await _finish(house, run) == "completed"
-            assert set(world.effects) == ALL
-            assert set(world.effects.values()) == {1}
-            await assert_unbroken(house, run)
-            is_super = await house.database.fetchval(
-                "select rolsuper or rolcreatedb or rolcreaterole from pg_roles "
-                "where rolname = current_user"
-            )
-            assert is_super is False
-        finally:
-            await house.database.close()

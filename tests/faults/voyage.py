@@ -19,7 +19,7 @@ from newel.store.snapshot import read
 from newel.testing.invariants import at_rest
 from tests.faults.book import Book
 from tests.faults.fleet import Fleet, fleet
-from tests.faults.processes import EFFECTS, clocked, journey
+from tests.faults.processes import EFFECTS, clocked, journey, sleeping
 
 CALLER = Actor(type="service", id="svc_test", via="api")
 PATIENCE_S = 240.0
@@ -35,7 +35,7 @@ class Voyage:
     async def begin(self, process: str, how_many: int) -> None:
         """Start runs of a process."""
         database = await Database.open(self.dsn)
-        engine = Engine(database, Vault(b"k" * 32, "env"), [journey, clocked])
+        engine = Engine(database, Vault(b"k" * 32, "env"), [journey, clocked, sleeping])
         await engine.register()
         for _ in range(how_many):
             self.names.append(f"n{len(self.names)}")
