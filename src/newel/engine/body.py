@@ -68,8 +68,8 @@ class Recorder(Protocol):
         """Where the journal says that a branch was cancelled at an act of the body's own."""
         ...
 
-    def released(self, lock: str) -> None:
-        """A lock that all runs share is given back."""
+    def released(self, key: str) -> None:
+        """The lock that was acquired under `key`, one that all runs share, is given back."""
         ...
 
     def is_declared(self, error: BaseException) -> bool:
@@ -245,7 +245,7 @@ class Body:
             if seq and branch.pending and (error := branch.struck(seq)) is not None:
                 outcome = Ready(None, error, outcome.at)
             if isinstance(outcome.error, Cancelled):
-                branch.unwinds(outcome.error)
+                outcome = Ready(None, branch.unwinds(outcome.error), outcome.at)
             branch.moment.at = max(branch.moment.at, outcome.at)
             if seq:
                 self.driven.goes_on(seq, branch.key)
@@ -409,7 +409,7 @@ class Body:
             context = context.copy()
             context.run(MOMENT.set, moment)
             coroutine = awaitable if isinstance(awaitable, Coroutine) else _awaiting(awaitable)
-        path = (*owner.path, (joint.id, number))
+        path = (*joint.base, (joint.id, number))
         branch = Branch(coroutine, context, path=path, moment=moment, joint=joint, number=number)
         branch.cancelled, branch.pending = owner.cancelled, owner.pending
         joint.live[branch] = None

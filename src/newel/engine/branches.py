@@ -49,10 +49,12 @@ class Cancellation:
 class Joint(Protocol):
     """What has opened branches, and is told when one of them has ended.
 
-    id: in the order in which joints were opened. live: branches that have not ended.
+    id: in the order in which joints were opened. base: the path that those of its branches
+    begin with. live: branches that have not ended.
     """
 
     id: int
+    base: BranchPath
     live: dict[Branch, None]
 
     def ended(self, branch: Branch, value: object, error: BaseException | None) -> None:
@@ -122,10 +124,16 @@ class Branch:
         first = next((each for each in self.pending if each.seq < seq), None)
         return None if first is None else first.error()
 
-    def unwinds(self, error: Cancelled) -> None:
-        """Note that the branch has been told: it is on its way out of all that was pending."""
-        self.cancelled |= {error.seq, *(each.seq for each in self.pending)}
+    def unwinds(self, error: Cancelled) -> Cancelled:
+        """Give what the branch is told: the outermost of all that is to end it.
+
+        It is on its way out of all that was pending. A join may bring a narrower one than is
+        pending: told that, the branch would go on inside of what has been cancelled.
+        """
+        told = self.pending[0].error() if self.pending and error.seq else error
+        self.cancelled |= {error.seq, told.seq, *(each.seq for each in self.pending)}
         self.pending = ()
+        return told
 
     def outlives(self, cancellation: Cancellation) -> None:
         """Note that the branch has left what was cancelled, and goes on."""

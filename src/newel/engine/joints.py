@@ -25,6 +25,7 @@ class OpenFork:
         self.open = len(fork.branches)
         self.values: list[object] = [None] * self.open
         self.errors: dict[int, BaseException] = {}
+        self.base = owner.path
         self.id = body.opened(self, owner)
         for number, awaitable in enumerate(fork.branches):
             body.begin(self, owner, number, awaitable, owner.context)
@@ -44,6 +45,9 @@ class OpenFork:
     def _join(self) -> None:
         self.body.closed(self)
         error = joined_error(self.errors[number] for number in sorted(self.errors))
+        if isinstance(error, Cancelled):
+            for hidden in self.errors.values():
+                self.body.heard_of(hidden)
         value = None if error is not None else tuple(self.values)
         self.body.enqueue(self.owner, 0, Ready(value, error, self.owner.moment.at))
 
@@ -64,6 +68,7 @@ class OpenRace:
         self.cancelled: Cancelled | None = None
         self.to_come = len(race.branches)
         self.waiting: list[Branch] = []
+        self.base = owner.path
         self.id = body.opened(self, owner)
         for number, (_, awaitable) in enumerate(race.branches):
             if self.is_decided and not race.losers_finish:
@@ -153,8 +158,10 @@ class OpenGroup:
         self.latest = owner.moment.at
         self.joining: dict[str, tuple[Branch, Joining[Any]]] = {}
         self.closing: tuple[Branch, bool] | None = None
+        self.is_left = False
+        self.base = owner.path
         self.id = body.opened(self, owner)
-        owner.path = (*owner.path, (self.id, 0))
+        owner.path = (*self.base, (self.id, 0))
 
     def ended(self, branch: Branch, value: object, error: BaseException | None) -> None:
         """A member has ended: what it gave counts, unless the group went on without it."""
@@ -185,7 +192,7 @@ class OpenGroup:
         if join.need is None:
             if open_:
                 return False
-        elif len(self.values) < join.need:
+        elif len(self.values) < join.need and (open_ or not self.failures):
             return False
         decided = self.body.decide(key, "group", "join", ())
         self.joining.pop(key, None)
@@ -193,7 +200,7 @@ class OpenGroup:
             return True
         error: BaseException | None = None
         values = tuple(self.values)
-        if join.need is not None:
+        if join.need is not None and len(values) >= join.need:
             values = values[: join.need]
         elif self.failures:
             self.is_seen = True
@@ -224,13 +231,26 @@ class OpenGroup:
         self.closing = (branch, is_orderly)
         self._try_close()
 
+    def leave(self, branch: Branch) -> None:
+        """Let the body go on at once with a fault; the members are on their own from here."""
+        self.is_left = True
+        self.owner.path = self.base
+        self.body.answer(branch)
+        if not self.live:
+            self.body.closed(self)
+
     def _try_close(self) -> None:
-        if self.live or self.closing is None:
+        if self.live:
+            return
+        if self.is_left:
+            self.body.closed(self)
+            return
+        if self.closing is None:
             return
         branch, is_orderly = self.closing
         self.closing = None
         self.body.closed(self)
-        self.owner.path = self.owner.path[:-1]
+        self.owner.path = self.base
         error: BaseException | None = None
         if is_orderly and self.cancelled is not None:
             error = self.cancelled

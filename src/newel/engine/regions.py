@@ -66,6 +66,8 @@ class Scopes:
         for block in list(self._inside.get(act.scope.name, ())):
             if block.cancellation is not None:
                 continue
+            if any(each.seq == decided.seq for each in block.branch.pending):
+                continue  # it ends with a block around it, behind which its branch goes on
             reach = (len(block.branch.path), block.order)
             block.cancellation = Cancellation(decided.seq, "scope", reach)
             self._body.cancel(block.branch, block.cancellation, since=block.since)
@@ -84,10 +86,14 @@ class Held:
 
 
 class Locks:
-    """Locks inside the run: one holder at a time, in order of request."""
+    """Locks inside the run: one holder at a time, in order of request.
+
+    shared: the key under which a branch has asked last for a lock of all runs.
+    """
 
     def __init__(self, body: Body) -> None:
         self._body = body
+        self.shared: dict[tuple[Branch, str], str] = {}
         self._locks: dict[str, Held] = {}
 
     def acquire(self, key: str, branch: Branch, act: Acquiring) -> None:

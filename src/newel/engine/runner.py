@@ -300,14 +300,14 @@ class Runner:
         """Whether an exception is a business end of the process."""
         return is_declared(error, self.process.raises)
 
-    def released(self, lock: str) -> None:
-        """Give back a lock that all runs share."""
-        for key, act in list(self.open.items()):
-            if act.kind == "lock" and act.state == "held" and act.match == lock:
-                del self.open[key]
-                self.change.closed.append(key)
-                self.change.forget("open_act", key)
-                self.change.also("unlock", {"key": lock})
+    def released(self, key: str) -> None:
+        """Give back a lock that all runs share; a replay passes it by where that has been done."""
+        act = self.open.get(key)
+        if act is not None and act.kind == "lock" and act.state == "held":
+            del self.open[key]
+            self.change.closed.append(key)
+            self.change.forget("open_act", key)
+            self.change.also("unlock", {"key": act.match})
 
     def _has_drifted(self, key: str, act: Act[Any], recorded: Recorded) -> bool:
         return drifting.has_drifted(self, key, act, recorded)

@@ -61,7 +61,11 @@ def _end_group(body: Body, branch: Branch, ending: Ending) -> None:
 
 
 def _close_group(body: Body, branch: Branch, closing: Closing) -> None:
-    body.groups[closing.group].close(branch, is_orderly=closing.is_orderly)
+    opened = body.groups[closing.group]
+    if closing.is_fault:
+        opened.leave(branch)
+    else:
+        opened.close(branch, is_orderly=closing.is_orderly)
 
 
 def _enter(body: Body, branch: Branch, entering: Entering) -> None:
@@ -81,6 +85,7 @@ def _clear(body: Body, branch: Branch, act: Clearing) -> None:
 def _acquire(body: Body, branch: Branch, act: Acquiring) -> None:
     if act.lock.is_shared:
         body.stand(branch, act)
+        body.locks.shared[branch, act.lock.name] = branch.key
         return
     key = body.decide_here(branch, act)
     if key is not None:
@@ -89,7 +94,7 @@ def _acquire(body: Body, branch: Branch, act: Acquiring) -> None:
 
 def _release(body: Body, branch: Branch, act: Releasing) -> None:
     if act.lock.is_shared:
-        body.recorder.released(act.lock.name)
+        body.recorder.released(body.locks.shared.pop((branch, act.lock.name)))
         body.answer(branch)
     else:
         body.locks.release(branch, act)

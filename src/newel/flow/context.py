@@ -27,7 +27,8 @@ class Driven:
     seen: up to which event of the run a worker has driven the body before. is_live: whether the
     body runs beyond that. key: of the outcome that it goes on with. log_lines: key, event, fields.
     is_declared: whether an exception is a business end of this process.
-    added: branches that groups were given since the body was driven last, with their contexts.
+    groups: those whose block is open. added: branches that groups were given since the body was
+    driven last, with their contexts.
     called: acts that were made and not yet seen to be awaited.
     """
 
@@ -38,6 +39,7 @@ class Driven:
     is_live: bool = True
     key: str = ""
     is_declared: Callable[[BaseException], bool] = bool
+    groups: set[object] = field(default_factory=set[object])
     added: list[tuple[Any, Awaitable[Any], Context]] = field(  # Any: a group of any results
         default_factory=list[tuple[Any, Awaitable[Any], Context]]
     )

@@ -8,7 +8,7 @@ of these acts is an outcome of its own, so a replay joins at the same point of t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, overload
@@ -34,15 +34,20 @@ class Opening(Ask[None]):
 
 
 class Closing(Ask[None]):
-    """Join what is left of a group; is_orderly: whether failures nobody has seen are raised."""
+    """Join what is left of a group, or leave it at once with a fault.
 
-    __slots__ = ("group", "is_orderly")
+    is_orderly: whether failures nobody has seen are raised. is_fault: whether a fault leaves the
+    block; its members go on beside whatever catches it.
+    """
+
+    __slots__ = ("group", "is_fault", "is_orderly")
 
     what = "group"
 
-    def __init__(self, group: Group[Any], *, is_orderly: bool) -> None:
+    def __init__(self, group: Group[Any], *, is_orderly: bool, is_fault: bool) -> None:
         self.group = group
         self.is_orderly = is_orderly
+        self.is_fault = is_fault
 
 
 class Joining(Act[tuple[T, ...]]):
@@ -79,19 +84,23 @@ class Group(Generic[T]):
     def add(self, call: Awaitable[T]) -> None:
         """Start one more branch; it goes as far as it can while the body goes on.
 
-        Raises OutsideRun outside a run.
+        Raises OutsideRun outside a run, and DefinitionError outside the group's block.
         """
         driven = DRIVEN.get()
         if driven is None:
             raise OutsideRun(act=f"{self.base}.add()")
+        if self not in driven.groups and isinstance(call, Coroutine):
+            call.close()
+        self._must_be_open("add()")
         driven.added.append((self, call, copy_context()))
 
     def join(self, need: int | None = None, *, losers: Losers = "cancel") -> Act[tuple[T, ...]]:
         """Wait for all members, or for `need` successes; values in order of arrival.
 
-        With `need` the rest is cancelled, or finishes (`losers="finish"`). Without it, failures
-        are raised as one ExceptionGroup when all have ended.
+        With `need` the rest is cancelled, or finishes (`losers="finish"`). Failures are raised as
+        one ExceptionGroup when all have ended and, with `need`, too few have succeeded.
         """
+        self._must_be_open("join()")
         if need is not None and need < 1:
             raise DefinitionError(
                 f"join(need={need}) of {self.base!r} waits for nothing.", fix="need=1 or more."
@@ -100,15 +109,27 @@ class Group(Generic[T]):
 
     def complete(self) -> Act[None]:
         """End the open members and keep what the finished ones gave for `join`."""
+        self._must_be_open("complete()")
         return Ending(self, "complete", Place.of_caller())
 
     def cancel(self) -> Act[None]:
         """End all members."""
+        self._must_be_open("cancel()")
         return Ending(self, "cancel", Place.of_caller())
 
     async def __aenter__(self) -> Group[T]:
         await Opening(self)
+        if (driven := DRIVEN.get()) is not None:
+            driven.groups.add(self)
         return self
+
+    def _must_be_open(self, what: str) -> None:
+        driven = DRIVEN.get()
+        if driven is not None and self not in driven.groups:
+            raise DefinitionError(
+                f"{what} of the group {self.base!r} stands outside its block.",
+                fix="`async with group(…) as members:`, and the call inside it.",
+            )
 
     async def __aexit__(
         self,
@@ -117,9 +138,15 @@ class Group(Generic[T]):
         trace: TracebackType | None,
     ) -> None:
         driven = DRIVEN.get()
-        ends = error is None or isinstance(error, Cancelled)
-        if ends or (driven is not None and error is not None and driven.is_declared(error)):
-            await Closing(self, is_orderly=error is None)
+        if error is None or isinstance(error, (Exception, Cancelled)):
+            is_fault = (
+                isinstance(error, Exception)
+                and driven is not None
+                and not driven.is_declared(error)
+            )
+            await Closing(self, is_orderly=error is None, is_fault=is_fault)
+            if driven is not None:
+                driven.groups.discard(self)
 
 
 @overload

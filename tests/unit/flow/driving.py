@@ -16,6 +16,8 @@ from newel.flow.process import Process
 
 RUN = UUID("01990a3c-5b1e-7c40-8f2a-6d1e0b7c9a11")
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+DRIVEN: list[Body] = []
+"""The bodies of the test that runs; they are let go of when it is over."""
 
 
 class Driving:
@@ -37,6 +39,7 @@ class Driving:
         self._declared = process.raises
         self._seq = len(self.answered)
         self.body = Body(process, arguments, run=RUN, info=info, recorder=self)
+        DRIVEN.append(self.body)
 
     @classmethod
     def again(cls, process: Process[..., Any], earlier: Driving, *args: object) -> Driving:
@@ -84,7 +87,7 @@ class Driving:
         """No key is known by another name here."""
         return key
 
-    def released(self, lock: str) -> None:
+    def released(self, key: str) -> None:
         """Locks of all runs are not played here."""
 
     def is_declared(self, error: BaseException) -> bool:
