@@ -8,11 +8,12 @@ BIN := $(ENVIRONMENT)/bin
 INSTALLED := $(ENVIRONMENT)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults poolers check bench scale simulate coverage fmt lock chromium clean
+.PHONY: help demo test patterns faults poolers check bench scale simulate coverage fmt lock chromium clean
 
 help:
 	@echo "make demo    one onboarding through an outage, with console; ONCE=1 plays it and ends"
 	@echo "make test    the whole test suite; ARGS=... is handed to pytest"
+	@echo "make patterns  the 43 control-flow patterns, each in 200 orders of resumption"
 	@echo "make faults  real faults on real processes; SCHEDULES=200 SEED=1 ARGS=... for more"
 	@echo "make check   format, lint, types, import contracts, spelling, shape"
 	@echo "make bench   newel beside DBOS, Absurd and pgbench on one server; ARGS=... is handed on"
@@ -26,6 +27,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED) chromium poolers
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+patterns: $(INSTALLED)
+	ORDERS=200 $(BIN)/python -m pytest -n 2 --dist worksteal tests/patterns $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/python scripts/check.py

@@ -438,13 +438,6 @@ class Body:
             opened.members += 1
             self.begin(opened, opened.owner, opened.members, awaitable, context)
 
-    def discard(self, awaitable: Awaitable[object] | None) -> None:
-        """Let go of a branch that never starts."""
-        if isinstance(awaitable, Coroutine):
-            awaitable.close()
-        elif isinstance(awaitable, Act):
-            awaitable.is_awaited = True
-
     # --- cancelling ------------------------------------------------------------------------
 
     def cancel(self, branch: Branch, cancellation: Cancellation, *, since: int = 0) -> None:

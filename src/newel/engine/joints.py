@@ -9,7 +9,7 @@ from newel.base.errors import Cancelled
 from newel.engine.branches import Branch, Cancellation, Ready
 from newel.flow.act import Fork
 from newel.flow.groups import Ending, Group, Joining
-from newel.flow.races import Race
+from newel.flow.races import Race, dropped
 
 if TYPE_CHECKING:
     from newel.engine.body import Body
@@ -72,7 +72,7 @@ class OpenRace:
         self.id = body.opened(self, owner)
         for number, (_, awaitable) in enumerate(race.branches):
             if self.is_decided and not race.losers_finish:
-                body.discard(awaitable)
+                dropped(awaitable)
                 continue
             body.begin(self, owner, number, awaitable, owner.context)
             self.to_come -= 1

@@ -13,7 +13,7 @@ from newel.flow.compensation import Marker, Settling
 from newel.flow.groups import Closing, Ending, Joining, Opening
 from newel.flow.locks import Acquiring, Releasing
 from newel.flow.milestones import Marking
-from newel.flow.races import Race, Rest
+from newel.flow.races import Race, Rest, dropped
 from newel.flow.scopes import Clearing, Entering, Leaving
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _race(body: Body, branch: Branch, race: Race[Any]) -> None:
     key = body.decide_here(branch, race)
     if key is None:
         for _, awaitable in race.branches:
-            body.discard(awaitable)
+            dropped(awaitable)
         return
     body.races[race] = OpenRace(body, branch, race, key)
 

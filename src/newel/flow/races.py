@@ -9,7 +9,7 @@ follows (patterns document, §1 and §2).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -103,6 +103,14 @@ class Race(Act[R_co]):
         return given  # type: ignore[no-any-return]  # Won or Reached, as `first_of` and `n_of` say
 
 
+def dropped(branch: Awaitable[object] | None) -> None:
+    """Let go of a branch that never starts."""
+    if isinstance(branch, Coroutine):
+        branch.close()
+    elif isinstance(branch, Act):
+        branch.is_awaited = True
+
+
 def first_of(key: str, *, losers: Losers = "cancel", **branches: Awaitable[T]) -> Act[Won[T]]:
     """Run all branches until the first one ends, by value or by exception; that one decides.
 
@@ -126,6 +134,8 @@ def n_of(
     anything is asked, where there are fewer than n branches.
     """
     if not 1 <= n <= len(branches):
+        for branch in branches:  # none of them is asked anything
+            dropped(branch)
         raise DefinitionError(
             f"n_of({key!r}, {n}) has {len(branches)} branches: {n} can never succeed.",
             fix="ask for at least 1 and for no more than there are branches.",
