@@ -156,7 +156,7 @@ class Claims:
         """
         for (fork, branch), (fork_of_later, branch_of_later) in zip(earlier, later, strict=False):
             if fork != fork_of_later:
-                return False
+                return fork in self._open_forks  # its stragglers go on beside what follows
             if branch != branch_of_later:
                 return fork in self._open_forks
         shorter = min(len(earlier), len(later))

@@ -310,6 +310,9 @@ def _fail(
     run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished, view: IncidentView | None
 ) -> None:
     now = run.moment
+    if done.redone and opened.trouble.doubt is not None:  # the lost call had no effect
+        opened.trouble = replace(opened.trouble, doubt=None, doubted_at=None)
+        _note(run, opened, facts.StepResolved(how="redone"))
     before = opened.trouble
     if done.unclear:
         following: Repeat | Park = after_unclear(before, now=now)

@@ -17,6 +17,7 @@ from types import CodeType
 from typing import Any
 
 from newel.base.errors import Unwind
+from newel.base.source import parsed
 
 
 def breaks_off(
@@ -44,7 +45,7 @@ def _lines_of_finally(code: CodeType) -> frozenset[int]:
     """The lines inside the `finally` blocks of a function; none where its source is not there."""
     try:
         lines, first = inspect.getsourcelines(code)
-        tree = ast.parse(textwrap.dedent("".join(lines)))
+        tree = parsed(textwrap.dedent("".join(lines)))
     except (OSError, SyntaxError):
         return frozenset()
     found: set[int] = set()

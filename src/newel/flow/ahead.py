@@ -26,6 +26,7 @@ from functools import lru_cache
 from types import CodeType, CoroutineType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, cast
 
+from newel.base.source import parsed
 from newel.domain.keys import encoded
 from newel.flow.process import Process
 from newel.flow.step import Step
@@ -244,7 +245,7 @@ def _nodes(filename: str) -> dict[_Position, list[_Seen]]:
 def _parsed(text: str) -> dict[_Position, list[_Seen]]:
     found: dict[_Position, list[_Seen]] = {}
     try:
-        tree = ast.parse(text)
+        tree = parsed(text)
     except (SyntaxError, ValueError):
         return found
     for node, labels in _walked(tree, ()):

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from newel.base.codec import Codec
+from newel.base.source import parsed
 from newel.flow.act import Place
 from newel.flow.process import Process
 from newel.flow.step import Step
@@ -57,7 +58,7 @@ def _events(function: Callable[..., Any], seen: set[object]) -> Iterator[Event[A
         return
     seen.add(function)
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        tree = parsed(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):
         return
     scope = _scope(function)
@@ -99,7 +100,7 @@ def is_unused_at(place: Place) -> bool:
 def _unused_calls(file: str) -> frozenset[tuple[int | None, int | None]]:
     """Where the calls end whose awaited result is not used, in a file as it was imported."""
     try:
-        tree = ast.parse("".join(linecache.getlines(file)))
+        tree = parsed("".join(linecache.getlines(file)))
     except SyntaxError:
         return frozenset()
     return frozenset(
@@ -120,7 +121,7 @@ def _sites(function: Callable[..., Any], seen: set[object]) -> Iterator[Site]:
         return
     seen.add(function)
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        tree = parsed(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):
         return
     scope = _scope(function)

@@ -206,7 +206,7 @@ class Stage:
         if not self.loop.is_idle:
             return False
         if any(row["state"] in _OPEN_INCIDENT for row in self.rows("incident")):
-            return False
+            return self._asks_whether_to_resume()
         now = self.server.now()
         for row in self.rows("run"):
             if row["worker_id"] is not None:
@@ -214,6 +214,13 @@ class Stage:
             if row["wake_at"] is not None and row["wake_at"] <= now and self._is_known(row):
                 return False
         return True
+
+    def _asks_whether_to_resume(self) -> bool:
+        """Whether an incident is over and only a person can say what becomes of its steps."""
+        return any(
+            row["process"] == "newel.resume" and row["state"] == "waiting"
+            for row in self.rows("run")
+        )
 
     def _is_known(self, row: Row) -> bool:
         return row["process"] in self.engine.processes

@@ -8,6 +8,7 @@ frozen: that is the matter of whoever carries statements to it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -18,7 +19,7 @@ from newel.testing.memory.named import answered
 from newel.testing.memory.rules import UNIQUE
 from newel.testing.memory.schema import Column, defined
 from newel.testing.memory.tables import Key, Row, Table
-from newel.testing.memory.transaction import Transaction, Waits, failed
+from newel.testing.memory.transaction import LONGEST_IDLE, Transaction, Waits, failed
 
 __all__ = ["Answer", "Entropy", "Server"]
 
@@ -120,6 +121,7 @@ class Server:
         What a statement that failed or waits had written is undone.
         """
         before = {table: dict(rows) for table, rows in transaction.writes.items()}
+        transaction.touched = self.server_now()
         try:
             return answered(statement, transaction, values)
         except BaseException:
@@ -192,6 +194,9 @@ class Server:
             ended = self._ends.get(holder)
             if ended is None:
                 ended = self._ends[holder] = asyncio.get_running_loop().create_future()
-            await asyncio.shield(ended)
+            idle = self.server_now() - holder.touched
+            with contextlib.suppress(TimeoutError):  # whoever looks again ends what was idle
+                async with asyncio.timeout(max((LONGEST_IDLE - idle).total_seconds(), 0) + 1):
+                    await asyncio.shield(ended)
         finally:
             transaction.waits_for = None

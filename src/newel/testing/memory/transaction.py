@@ -9,7 +9,7 @@ again at a row that was locked.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -21,12 +21,16 @@ from newel.testing.memory.tables import Key, Row, Table
 if TYPE_CHECKING:
     from newel.testing.memory.server import Server
 
-__all__ = ["CHANGE", "KEY_SHARE", "WHOLE", "Transaction", "Waits", "failed"]
+__all__ = ["CHANGE", "KEY_SHARE", "LONGEST_IDLE", "WHOLE", "Transaction", "Waits", "failed"]
 
 KEY_SHARE: Final = 1
 CHANGE: Final = 2
 WHOLE: Final = 3
 """Strengths of row locks: FOR KEY SHARE, that of an update, FOR UPDATE."""
+
+
+LONGEST_IDLE: Final = timedelta(seconds=10)
+"""As those ask for it who hold a row over several statements (`runs.locked`, `streams.head`)."""
 
 
 class Waits(BaseException):
@@ -47,7 +51,7 @@ def failed(code: str, message: str, constraint: str | None = None) -> asyncpg.Po
 class Transaction:
     """Reads and writes of one transaction; `Server` ends it."""
 
-    __slots__ = ("epoch", "held", "is_over", "server", "waits_for", "worker", "writes")
+    __slots__ = ("epoch", "held", "is_over", "server", "touched", "waits_for", "worker", "writes")
 
     def __init__(self, server: Server) -> None:
         """Begin."""
@@ -56,6 +60,7 @@ class Transaction:
         self.held: dict[tuple[str, Key], int] = {}
         self.waits_for: Transaction | None = None
         self.is_over = False
+        self.touched = server.server_now()
         self.worker: int | None = None
         self.epoch: int | None = None
 
@@ -119,6 +124,7 @@ class Transaction:
         name = (table, key)
         if self.held.get(name, 0) >= strength:
             return None
+        self._end_idle(name)
         holders = self.server.locks.get(name)
         if holders is None:
             self.server.locks[name] = {self: strength}
@@ -129,6 +135,13 @@ class Transaction:
             holders[self] = strength
         self.held[name] = strength
         return None
+
+    def _end_idle(self, name: tuple[str, Key]) -> None:
+        """Let the server end transactions in the way that have been idle for too long."""
+        latest = self.server.server_now() - LONGEST_IDLE
+        for other in list(self.server.locks.get(name, ())):
+            if other is not self and other.waits_for is None and other.touched < latest:
+                self.server.rollback(other)
 
     # --- writing ----------------------------------------------------------------------------
 
