@@ -83,7 +83,7 @@ async def _count(acme: Any, mortal: Any, tmp_path: Any) -> dict[str, int]:
 async def test_a_worker_killed_at_any_boundary_changes_nothing(
     acme, mortal, tmp_path, world, kind, shard
 ):
-    """R08: same end state and each effect once, wherever the process dies; boundaries are generated."""
+    """R08: same end state and each effect once, wherever the process dies; generated."""
     total = (await _count(acme, mortal, tmp_path))[kind]
     assert total > 10
     sides = ("before", "after") if kind == "commit" else ("after",)  # unsent is like uncommitted

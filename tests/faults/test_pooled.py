@@ -1,4 +1,4 @@
-"""A transaction-mode pooler is noticed; what works through it is R43, among the acceptance tests."""
+"""A transaction-mode pooler is noticed; what works through it is R43, in tests/acceptance."""
 
 from __future__ import annotations
 
