@@ -525,8 +525,10 @@ class Runner:
             resting.judge(self, body)
         self.judge.note_moved()
         begins = any(errand.process is not None for errand in self.errands)
-        rests = self.has_ended or not (self.attempting or self.starting or begins)
-        state, wake_at = resting.state_of(self, rests=rests)
+        is_quiet = self.has_ended or not (self.attempting or self.starting)
+        rests = self.has_ended or (is_quiet and not begins)
+        # who only waits for a child to be there waits already: once it is, nothing is recorded
+        state, wake_at = resting.state_of(self, rests=is_quiet)
         starting, self.starting = self.starting, []
         self.attempting.update(starting)
         self.judge.note_moved()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -302,7 +302,7 @@ class Worker:
         }
 
     def _unreadable(self, run: UUID, error: NewelError) -> None:
-        self._care(run, self._poisoned(run, error))
+        self._care(run, partial(self._poisoned, run, error))
 
     @contextlib.contextmanager
     def _parking(self, run: UUID) -> Iterator[None]:
@@ -323,7 +323,7 @@ class Worker:
     def _settled(self, run: Runner, settled: Settled) -> None:
         if settled.change is None:
             for errand in settled.errands:
-                self._care(run.id, self._run_errand(run.id, errand))
+                self._care(run.id, partial(self._run_errand, run.id, errand))
             if settled.rests:
                 self._put_back(run, settled)
             return
@@ -342,7 +342,7 @@ class Worker:
         """Release a run for which nothing was to be done; no state changes, so no event is due."""
         self._runs.pop(run.id, None)
         run.dismiss()
-        self._care(run.id, self._release(run, settled))
+        self._care(run.id, partial(self._release, run, settled))
 
     async def _release(self, run: Runner, settled: Settled) -> None:
         try:
@@ -379,7 +379,7 @@ class Worker:
                 for key in settled.starting:
                     self._attempt(run, key)
                 for errand in settled.errands:
-                    self._care(run.id, self._run_errand(run.id, errand))
+                    self._care(run.id, partial(self._run_errand, run.id, errand))
             if change.release and run.loaded_at < change.to_seq:  # else it was claimed again since
                 del self._runs[change.run]
                 self._unsaved.pop(change.run, None)
@@ -394,7 +394,7 @@ class Worker:
         """A wait for a message is durable now: look whether one has come already."""
         for row in change.rest.get("open_act", ()):
             if row["kind"] == "event":
-                self._care(change.run, self._deliver(change.run, row["key"], row["event"]))
+                self._care(change.run, partial(self._deliver, change.run, row["key"], row["event"]))
 
     async def _deliver(self, run: UUID, key: str, event: str) -> None:
         with contextlib.suppress(*LOST):  # who looks for overlooked messages finds it
@@ -428,7 +428,7 @@ class Worker:
         if why in {"owner", "exists"}:
             self._drop(run)
         elif isinstance(why, Exception):
-            self._care(run, self._poisoned(run, why))
+            self._care(run, partial(self._poisoned, run, why))
         else:
             # Where another run is about to make the same, what it makes is found after it.
             self._rebuild(run, after=_TURN_S if why == "effect" else 0.0)
@@ -452,7 +452,7 @@ class Worker:
         if run in self._rebuilding:
             return
         self._rebuilding.add(run)
-        self._care(run, self._load_again(run, after))
+        self._care(run, partial(self._load_again, run, after))
 
     async def _load_again(self, run: UUID, after: float) -> None:
         await asyncio.sleep(after)
@@ -566,11 +566,11 @@ class Worker:
         self._background.add(task)
         task.add_done_callback(self._done)
 
-    def _care(self, run: UUID, work: Coroutine[Any, Any, Any]) -> None:
+    def _care(self, run: UUID, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Let work on one run go on beside; what it fails with puts that run off, no other."""
 
-        async def watched() -> None:
-            if not await cared("run", work, run=reference("run", run)):
+        async def watched() -> None:  # begins the work itself: it may be cancelled before
+            if not await cared("run", work(), run=reference("run", run)):
                 self._drop(run)
                 off = partial(runs.put_off, worker=self.worker, pause=_PUT_OFF)
                 await insisting(lambda: off(self.database, run))

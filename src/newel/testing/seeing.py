@@ -116,7 +116,8 @@ class Seen:
             return None
         text = self._opened(row["payload"])
         if row["type"] == "task.decided":
-            return DECISION.load(text, key=key)
+            is_form = orjson.loads(row["entry"])["data"]["decision"] == "submit"
+            return orjson.loads(text) if is_form else DECISION.load(text, key=key)
         if row["type"] == "step.failed":
             shape = orjson.loads(text)
             return Failed(shape["error"], shape.get("text", ""))
