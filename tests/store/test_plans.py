@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -58,7 +58,11 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 async def scans(
-    connection: asyncpg.Connection[asyncpg.Record], module: str, name: str, *values: object
+    connection: asyncpg.Connection[asyncpg.Record],
+    module: str,
+    name: str,
+    *values: object,
+    small: Collection[str] | None = None,
 ) -> set[str]:
     """The tables that a block scans from end to end."""
     statement = getattr(queries(module), name)
@@ -67,7 +71,8 @@ async def scans(
     return {
         node["Relation Name"]
         for node in nodes(plan)
-        if node["Node Type"] == "Seq Scan" and node["Relation Name"] not in SMALL
+        if node["Node Type"] == "Seq Scan"
+        and node["Relation Name"] not in (SMALL if small is None else small)
     }
 
 
@@ -119,6 +124,92 @@ async def test_what_runs_all_the_time_scans_no_history(filled):
     ]
     found = {name: await scans(filled, module, name, *values) for module, name, values in blocks}
     assert {name: tables for name, tables in found.items() if tables} == {}
+
+
+_CROWD = """
+insert into newel.person (ref, display_name, work_email, hr_key, search_grams)
+select gen_random_uuid(), 'P' || n, 'p' || n || '@acme.example', 'E' || n,
+       array['  p', ' p' || n % 10, 'p' || n % 100, substr(md5(n::text), 1, 3),
+             substr(md5(n::text), 4, 3)]
+from generate_series(1, 20000) n
+"""
+_TASKS = """
+insert into newel.task (id, run_id, key, kind, title, owner, opened_at, due_at, state, decision,
+                        decided_by, decided_at)
+select gen_random_uuid(), id, 'confirm', 'approval', 'confirm', 'hr', now(), now(),
+       case when finished_at is null then 'open' else 'decided' end,
+       case when finished_at is not null then 'approve' end,
+       case when finished_at is not null then subject end, finished_at
+from newel.run
+"""
+_INCIDENTS = """
+insert into newel.incident (id, fingerprint, system, class, title, state, lead_run, lead_key,
+                            opened_at, closed_at)
+select gen_random_uuid(), 'c/' || n, 'github', 'transient', 'GitHub',
+       case when n > 20 then 'closed' else 'watching' end, gen_random_uuid(), 'k', now(),
+       case when n > 20 then now() end
+from generate_series(1, 20000) n
+"""
+_INBOX = """
+insert into newel.inbox (source, event_id, name, match, payload, digest, taken_by)
+select 'bank', n::text, 'paid', 'FIN-' || n, '\\x00', '\\x00',
+       case when n > 50 then gen_random_uuid() end
+from generate_series(1, 20000) n
+"""
+
+
+async def test_what_people_and_messages_ask_for_scans_nothing_that_grows(filled):
+    """Inbox of tasks, delivery, probes, search, status and counts scan no table that grows."""
+    for statement in (_CROWD, _TASKS, _INCIDENTS, _INBOX, "vacuum analyze"):
+        await filled.execute(statement)
+    person = await filled.fetchval("select ref from newel.person limit 1")
+    run = await filled.fetchval("select id from newel.run where finished_at is null limit 1")
+    three, minute = ["abc", "bcd", "cde"], timedelta(minutes=1)
+    blocks: list[tuple[str, str, tuple[object, ...]]] = [
+        ("tasks", "opened", (50,)),
+        ("messages", "waiting", ("pause", "x", None)),
+        ("messages", "waiting", ("pause", None, run)),
+        ("messages", "take", ("paid", "FIN-3", run)),
+        ("messages", "kept_before", ("bank", "7")),
+        ("incidents", "open_incidents", ()),
+        ("incidents", "take_due_probes", (minute, minute)),
+        ("incidents", "open_by_fingerprint", (["c/3", "c/4"],)),
+        ("people", "fitting", ("jane", three, three, 50)),
+        ("people", "similar", (three, three, ["abc|bcd"], 600, 60, 60)),
+        ("people", "common", (three,)),
+        ("people", "read", (person,)),
+        ("people", "runs_of", (person, 50)),
+        ("people", "latest", (person, 40)),
+        ("open_acts", "of_runs", ([run],)),
+        ("ledger", "of_person", (person,)),
+        ("overview", "overview", (10_001,)),
+        ("run_list", "open_counts", (10_001,)),
+        ("run_list", "open_counts_of_process", ("review", 10_001)),
+        ("run_list", "ended_counts_of_process", ("review", 10_001)),
+        ("run_list", "counts_of_subject", (person, None)),
+        ("run_list", "moving_ids", (None, None, None, 50, "paused")),
+    ]
+    crowd = {"person", "task", "incident", "inbox", "run", "event", "open_act"}
+    found = [
+        (f"{module}.{name}", tables & crowd)
+        for module, name, values in blocks
+        if (tables := await scans(filled, module, name, *values, small=SMALL - crowd)) & crowd
+    ]
+    assert found == []
+
+
+async def test_a_count_reads_no_further_than_to_its_bound(filled):
+    """Fifty thousand ended runs are counted up to a hundred, and no more entries are read."""
+    for module, name, values in (
+        ("run_list", "ended_counts", (100,)),
+        ("run_list", "ended_counts_of_process", ("onboarding", 100)),
+        ("run_list", "open_counts", (100,)),
+        ("overview", "overview", (100,)),
+    ):
+        statement = getattr(queries(module), name)
+        found = await filled.fetchval(f"explain (analyze, format json) {statement}", *values)
+        read = [node["Actual Rows"] * node["Actual Loops"] for node in nodes(_plan(found))]
+        assert max(read) <= 100, name
 
 
 async def test_the_guard_sees_a_scan(filled):

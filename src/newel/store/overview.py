@@ -9,14 +9,17 @@ from typing import Final
 from newel.store.database import Database
 from newel.store.queries import queries
 
-__all__ = ["Overview", "overview"]
+__all__ = ["BOUND", "Overview", "overview"]
+
+BOUND: Final = 10_000
+"""How far is counted; what is more is given as one more than that, and shown as `10,000+`."""
 
 _SQL: Final = queries("overview")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """Counts of what is open, as of a moment of the database's clock."""
+    """Counts of what is open, as of a moment of the database's clock; at most one above `BOUND`."""
 
     as_of: datetime
     deployment: str
@@ -26,7 +29,7 @@ class Overview:
 
 
 async def overview(database: Database) -> Overview:
-    """Count what is open."""
-    row = await database.fetchrow(_SQL.overview)
+    """Count what is open, no further than one above `BOUND`."""
+    row = await database.fetchrow(_SQL.overview, BOUND + 1)
     assert row is not None, "a statement without a from-list has one row"
     return Overview(**dict(row))

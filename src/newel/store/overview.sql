@@ -1,12 +1,16 @@
 -- The counts of the navigation, in one statement.
 
 -- name: overview
--- params: none
--- How many runs and tasks are open, how many tasks are overdue, and what this database is for.
+-- params: bound
+-- How many runs and tasks are open, how many tasks are overdue, and what this database is for;
+-- nothing is counted further than to the bound.
 select newel.now() as as_of,
        (select kind from newel.deployment) as deployment,
-       (select count(*) from newel.run
-        where finished_at is null and process not like 'newel.%') as runs,
-       (select count(*) from newel.task where state = 'open') as tasks,
-       (select count(*) from newel.task
-        where state = 'open' and due_at < newel.now()) as overdue_tasks
+       (select count(*) from (
+            select from newel.run
+            where finished_at is null and process not like 'newel.%' limit $1::bigint) r) as runs,
+       (select count(*) from (
+            select from newel.task where state = 'open' limit $1::bigint) t) as tasks,
+       (select count(*) from (
+            select from newel.task
+            where state = 'open' and due_at < newel.now() limit $1::bigint) t) as overdue_tasks

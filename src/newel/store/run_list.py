@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from newel.store.database import Database, Row
+from newel.store.overview import BOUND
 from newel.store.queries import queries
 
 __all__ = ["Narrowed", "counts", "listed"]
@@ -57,7 +58,18 @@ async def listed(
 
 
 async def counts(database: Database, wanted: Narrowed) -> dict[str, int]:
-    """How many runs there are of each standing; the standing wanted does not narrow this."""
-    rows = await database.fetch(_SQL.open_counts, wanted.process, wanted.subject)
-    rows += await database.fetch(_SQL.ended_counts, wanted.process, wanted.subject)
+    """How many runs there are of each standing; the standing wanted does not narrow this.
+
+    What is more than `BOUND` is given as one more than that: nobody reads ten thousand rows, and
+    counting a million of them at each look would cost what everything else does together.
+    """
+    bound = BOUND + 1
+    if wanted.subject is not None:
+        rows = await database.fetch(_SQL.counts_of_subject, wanted.subject, wanted.process)
+    elif wanted.process is not None:
+        rows = await database.fetch(_SQL.open_counts_of_process, wanted.process, bound)
+        rows += await database.fetch(_SQL.ended_counts_of_process, wanted.process, bound)
+    else:
+        rows = await database.fetch(_SQL.open_counts, bound)
+        rows += await database.fetch(_SQL.ended_counts, bound)
     return {row["standing"]: int(row["how_many"]) for row in rows if row["how_many"]}

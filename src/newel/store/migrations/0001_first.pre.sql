@@ -128,9 +128,14 @@ create index run_owned on newel.run (worker_id) where worker_id is not null;
 create index run_open on newel.run (id) include (process, subject) where finished_at is null;
 create index run_ended on newel.run (id) include (process, subject, state)
     where finished_at is not null;
+-- One entry for many rows that are alike: the counts of a process read no more than they count.
+create index run_ended_of_process on newel.run (process, state) where finished_at is not null;
 create index run_parked on newel.run (id) where state = 'parked';
+create index run_of_newel on newel.run (id) where finished_at is null and process like 'newel.%';
+create index run_paused on newel.run (id) where paused_at is not null and finished_at is null;
 -- Those that are looked for among many that were completed.
-create index run_stopped on newel.run (state, id) where state in ('failed', 'cancelled');
+create index run_stopped on newel.run (state, id) include (process)
+    where state in ('failed', 'cancelled');
 -- What ended and still has its payloads, for retention.
 create index run_with_payload on newel.run (finished_at)
     where finished_at is not null and payload_expired_at is null;
@@ -233,8 +238,8 @@ create table newel.open_act (
 create unique index open_act_effect on newel.open_act (effect_key)
     where effect_key is not null and state = 'attempting';
 create index open_act_incident on newel.open_act (incident_id) where incident_id is not null;
-create index open_act_at_system on newel.open_act (system)
-    where state = 'attempting' and system is not null;
+-- What is being attempted: at one system for its limit, at all and at none for the lists.
+create index open_act_at_system on newel.open_act (system) where state = 'attempting';
 create index open_act_parked on newel.open_act (run_id) where state = 'parked';
 create index open_act_retrying on newel.open_act (run_id) where state = 'retrying';
 create index open_act_queued on newel.open_act (system, opened_at)

@@ -20,3 +20,23 @@ select r.id,
            else 'waiting'
        end as standing
 from newel.run r;
+
+-- The same from the other side, for counts: the runs that do more than wait, gathered from the
+-- partial indexes that hold them. Each row says what it makes of its run, the least rank wins.
+create view newel.run_moving as
+select id, (array['paused', 'parked', 'task', 'retrying', 'running'])[min(rank)] as standing
+from (select id, 1 as rank from newel.run where paused_at is not null and finished_at is null
+      union all select id, 2 from newel.run where state = 'parked'
+      union all select run_id, 2 from newel.open_act where state = 'parked'
+      union all select run_id, 3 from newel.task where state = 'open'
+      union all select run_id, 4 from newel.open_act
+                where state = 'retrying' and reason is distinct from 'place'
+      union all select run_id, case when attempt > 1 and reason is distinct from 'place'
+                                    then 4 else 5 end
+                from newel.open_act where state = 'attempting'
+      union all select id, 5 from newel.run where worker_id is not null
+      union all select id, 5 from newel.run
+                where worker_id is null and room is null and wake_at <= newel.now()
+      union all select id, 5 from newel.run
+                where worker_id is null and room is not null and wake_at <= newel.now()) seen
+group by id;

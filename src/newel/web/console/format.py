@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from newel.people.words import day
+from newel.store.overview import BOUND
 
 __all__ = [
+    "bounded",
     "clock",
     "duration",
     "initials",
@@ -89,6 +91,11 @@ def _two(large: int, unit: str, small: int, other: str, *, coarse: bool) -> str:
 def number(count: int) -> str:
     """Write a count with thousands separators."""
     return f"{count:,}"
+
+
+def bounded(count: int) -> str:
+    """Write a count of the navigation: `9,999`, and `10,000+` where no more is counted."""
+    return number(count) if count <= BOUND else f"{number(BOUND)}+"
 
 
 def clock(moment: datetime, zone: tzinfo) -> str:

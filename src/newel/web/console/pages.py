@@ -70,6 +70,7 @@ def _environment() -> Environment:
         "length_of": _length,
         "initials": written.initials,
         "number": written.number,
+        "bounded": written.bounded,
         "quoted": copy.quoted,
     }
     environment.globals |= {

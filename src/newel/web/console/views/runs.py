@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -14,6 +14,7 @@ from newel.people.facts import OpenFact
 from newel.people.words import process_title
 from newel.store import open_acts, run_list
 from newel.store.database import Row
+from newel.store.overview import BOUND
 from newel.store.run_list import Narrowed
 from newel.web.console import copy
 from newel.web.console.bar import bar_of
@@ -67,24 +68,29 @@ class RunLine(View):
 
 
 class StandingCount(View):
-    """A filter chip: how many runs there are of a standing."""
+    """A filter chip: how many runs there are of a standing; is_more: or more than that."""
 
     standing: str
     word: str
     icon: str
     tone: str
     count: int
+    is_more: bool
     href: str
     is_chosen: bool
 
 
 class RunsView(View):
-    """A page of runs. after: the address of the older ones, None on the last page."""
+    """A page of runs. after: the address of the older ones, None on the last page.
+
+    total: how many are in flight; is_more: or more than that.
+    """
 
     standing: str
     process: str | None
     counts: tuple[StandingCount, ...]
     total: int
+    is_more: bool
     runs: tuple[RunLine, ...]
     older: str | None
     empty: str
@@ -107,12 +113,14 @@ async def runs_view(
     counted = await run_list.counts(read.database, wanted)
     shown = rows[:how_many]
     narrowed = f"&process={copy.quoted(process)}" if process else ""
+    total = sum(counted.get(each, 0) for each in OPEN_STANDINGS)
     last = shown[-1]["id"] if len(rows) > how_many else None
     return RunsView(
         standing=standing,
         process=process,
         counts=_counts(counted, standing, narrowed),
-        total=sum(counted.get(each, 0) for each in OPEN_STANDINGS),
+        total=min(total, BOUND),
+        is_more=total > BOUND,
         runs=await lines_of(read, shown),
         older=None
         if last is None
@@ -201,41 +209,24 @@ def _state(act: OpenFact) -> str:
 
 
 def _counts(counted: dict[str, int], chosen: str, narrowed: str) -> tuple[StandingCount, ...]:
-    everything = sum(counted.get(each, 0) for each in OPEN_STANDINGS)
-    ended = sum(counted.get(each, 0) for each in ENDED)
-    found = [
-        StandingCount(
-            standing="open",
-            word="In flight",
-            icon="runs",
-            tone="plain",
-            count=everything,
-            href=f"/runs?state=open{narrowed}",
-            is_chosen=chosen == "open",
+    def count_of(
+        standing: str, looks: tuple[str, str, str], among: Sequence[str], chosen_by: Collection[str]
+    ) -> StandingCount:
+        tone, icon, word = looks
+        count = sum(counted.get(each, 0) for each in among)
+        return StandingCount(
+            standing=standing,
+            word=word,
+            icon=icon,
+            tone=tone,
+            count=min(count, BOUND),
+            is_more=count > BOUND,
+            href=f"/runs?state={standing}{narrowed}",
+            is_chosen=chosen in chosen_by,
         )
-    ]
-    for standing in OPEN_STANDINGS:
-        tone, icon, word = copy.CHIPS[standing]
-        found.append(
-            StandingCount(
-                standing=standing,
-                word=word,
-                icon=icon,
-                tone=tone,
-                count=counted.get(standing, 0),
-                href=f"/runs?state={standing}{narrowed}",
-                is_chosen=chosen == standing,
-            )
-        )
-    found.append(
-        StandingCount(
-            standing="ended",
-            word="Ended",
-            icon="flag",
-            tone="plain",
-            count=ended,
-            href=f"/runs?state=ended{narrowed}",
-            is_chosen=chosen in {"ended", *ENDED},
-        )
+
+    return (
+        count_of("open", ("plain", "runs", "In flight"), OPEN_STANDINGS, {"open"}),
+        *(count_of(each, copy.CHIPS[each], (each,), {each}) for each in OPEN_STANDINGS),
+        count_of("ended", ("plain", "flag", "Ended"), ENDED, {"ended", *ENDED}),
     )
-    return tuple(found)
