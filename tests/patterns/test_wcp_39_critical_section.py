@@ -39,3 +39,37 @@ async def play(run: Driver) -> None:
 test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
     Pattern("in a run", printed.request("jane"), play)
 )
+
+
+shared = lock("shared-printer", shared=True)
+
+
+@process(subject=None, owner="it")
+async def alone(name: str) -> str:
+    """Print and laminate, with no other run in between."""
+    async with shared:
+        await do[f"print-{name}"](name)
+        await do[f"laminate-{name}"](name)
+    return name
+
+
+async def test_twenty_runs_on_three_workers_one_of_them_killed(build) -> None:
+    """Across all runs there is one holder at a time; a death while holding loses nobody's turn."""
+    async with build([alone]) as house:
+        names = [f"n{number}" for number in range(20)]
+        async with house.doomed() as doomed:
+            runs = [await house.start("alone", name) for name in names]
+
+            async def holds() -> bool:
+                return bool(book.order)
+
+            await doomed.notices.until(holds)
+        async with house.worker(), house.worker(), house.worker():
+            for run in runs:
+                assert await house.ended(run) == "completed"
+        left = await house.database.fetchval("select count(*) from newel.open_act")
+    assert left == 0
+    assert set(book.effects.values()) == {1}
+    for name in names:
+        printed = book.place(f"do[print-{name}]")
+        assert book.order[printed + 1] == f"do[laminate-{name}]"

@@ -428,6 +428,8 @@ class Runner:
         if known is not None:
             self.change.closed.append(key)
             self.change.forget("open_act", key)
+            if known.kind == "lock":  # the next in order comes before whoever has left
+                self.change.also("unlock", {"key": known.match})
         seq = self.record(fact, key=key)
         self.history.outcomes[key] = Recorded(seq, fact.type, self.entries.latest, b"", None)
         return seq

@@ -11,6 +11,7 @@
 create function newel.commit_rest(rest jsonb) returns void
     language plpgsql set search_path = '' as $$
 declare
+    next_run uuid;
     expected integer;
     moved    integer;
 begin
@@ -73,19 +74,24 @@ begin
             event = excluded.event, match = excluded.match, detail = excluded.detail;
     end if;
     if rest ? 'unlock' then
-        -- The next in order may have the lock; whoever is held right now looks again by itself.
-        update newel.run set wake_at = least(wake_at, newel.now())
-        where id in (
-            select r.id from newel.run r
-            join lateral (
-                select a.run_id
-                from jsonb_array_elements(rest -> 'unlock') u
-                cross join lateral (
-                    select q.run_id from newel.open_act q
-                    where q.kind = 'lock' and q.state = 'open' and q.match = u.value ->> 'key'
-                    order by q.opened_at, q.run_id limit 2) a) w on w.run_id = r.id
-            where r.finished_at is null
-            for update of r skip locked);
+        -- The next in order may have the lock. Where its row is held right now, the Change comes
+        -- again: nobody else would wake it.
+        for next_run in
+            select w.run_id
+            from (select distinct value ->> 'key' as name
+                  from jsonb_array_elements(rest -> 'unlock')) u
+            cross join lateral (
+                select q.run_id from newel.open_act q
+                where q.kind = 'lock' and q.state = 'open' and q.match = u.name
+                order by q.opened_at, q.run_id limit 1) w
+        loop
+            perform 1 from newel.run r where r.id = next_run for update skip locked;
+            if not found then
+                raise exception 'the next in order is held' using errcode = 'NW003';
+            end if;
+            update newel.run r set wake_at = least(r.wake_at, newel.now())
+            where r.id = next_run and r.finished_at is null;
+        end loop;
     end if;
     if rest ? 'task' then
         insert into newel.task

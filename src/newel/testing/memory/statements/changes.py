@@ -253,10 +253,12 @@ def _unlock(at: Transaction, rows: list[Any]) -> None:
             for act in at.rows("open_act")
             if (act["kind"], act["state"], act["match"]) == ("lock", "open", row["key"])
         )
-        for _, run in queue[:2]:
-            waiting = at.get("run", run)
-            if waiting is not None and at.lock_free("run", run):
-                _nudge(at, waiting)
+        if not queue:
+            continue
+        waiting = at.get("run", queue[0][1])
+        if waiting is None or not at.lock_free("run", queue[0][1]):
+            raise failed("NW003", "the next in order is held")
+        _nudge(at, waiting)
 
 
 def _upserted(
