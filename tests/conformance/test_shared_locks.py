@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from newel.domain.people import Person
 from newel.engine.children import Relatives
 from newel.engine.runner import Loaded
 from newel.flow.locks import lock
+from newel.flow.parallel import parallel
 from newel.flow.process import process
-from newel.flow.waits import timer
-from tests.conformance.memory import Host, Store, Worker
+from newel.flow.waits import approval, timer
+from tests.conformance.memory import MARY, Host, Store, Worker
 
+BOSS = Person(name="Mary", email="mary@example.com", ref=MARY)
 printer = lock("printer", shared=True)
 
 
@@ -54,3 +57,39 @@ def test_a_replay_gives_back_no_lock_but_the_one_whose_block_it_passes():
     drive(store)
     assert store.state == "completed"
     assert store.acts == {}
+
+
+def test_a_fault_inside_the_block_keeps_the_lock():
+    """The run parks and goes on there with mended code, so nobody else may hold it meanwhile."""
+
+    @process(subject=None, owner="it")
+    async def body() -> None:
+        async with printer["only"]:
+            raise KeyError("bug")
+
+    store = Sharing(body, Host())
+    for _ in range(3):
+        drive(store)
+    assert (store.state, store.reason) == ("parked", "bug")
+    assert store.acts["printer[only]"].state == "held"
+
+
+def test_giving_back_is_written_also_where_nothing_else_follows():
+    """Others wait for it, however long this run rests."""
+
+    async def signing() -> None:
+        async with printer["only"]:
+            await approval("yes", by=BOSS)
+
+    @process(subject=None, owner="it")
+    async def body() -> None:
+        await parallel(timer("pause", after=timedelta(days=30)), signing())
+
+    store = Sharing(body, Host())
+    for _ in range(3):
+        drive(store)
+    store.decide("yes", approved=True)
+    drive(store)
+    assert set(store.acts) == {"pause"}
+    drive(store)
+    assert set(store.acts) == {"pause"}

@@ -166,11 +166,14 @@ class Body:
 
         A fault ends it at once; what still runs beside a business end is awaited.
         """
-        if not self.has_returned:
-            return False
+        return self.has_returned and (self.has_fault or not self._holders)
+
+    @property
+    def has_fault(self) -> bool:
+        """Whether an exception has left the body that is no end of the process."""
         error = self.error
-        is_over = error is None or isinstance(error, Cancelled) or self.recorder.is_declared(error)
-        return not (is_over and self._holders)
+        is_end = error is None or isinstance(error, Cancelled) or self.recorder.is_declared(error)
+        return not is_end
 
     @property
     def is_stuck(self) -> bool:

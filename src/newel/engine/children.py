@@ -20,7 +20,7 @@ from newel.base.errors import ChildFailed
 from newel.base.ids import parse_reference
 from newel.domain.acts import OpenAct
 from newel.engine.branches import Ready
-from newel.engine.history import Recorded
+from newel.engine.history import RELEASED, Recorded
 from newel.flow.act import Act
 from newel.flow.children import ChildAct, ResultAct, SpawnAct
 from newel.flow.locks import Acquiring
@@ -178,6 +178,18 @@ def _acquire(run: Runner, opened: OpenAct) -> None:
     run.change.also("open_act", opened.row(run.id))
     run.history.outcomes[opened.key] = Recorded(seq, "wait.closed", run.entries.latest, b"", None)
     run.resume(opened.key, Ready(None, None, run.entries.latest), seq)
+
+
+def give_back(run: Runner, key: str) -> None:
+    """Give back a lock that the run holds, and let the next in order look for it."""
+    held = run.open.get(key)
+    if held is None or held.state != "held":
+        return
+    del run.open[key]
+    run.record(facts.ActRecorded(kind="lock", verb=RELEASED), key=key)
+    run.change.closed.append(key)
+    run.change.forget("open_act", key)
+    run.change.also("unlock", {"key": held.match})
 
 
 def _open(

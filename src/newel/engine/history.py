@@ -18,6 +18,7 @@ _ASIDE: Final = frozenset(
 )
 _BY_HAND: Final = frozenset({"step.completed_by_hand", "step.skipped"})
 STARTED: Final = "started"
+RELEASED: Final = "released"
 
 
 def inherited(opening: dict[str, Any]) -> Iterator[dict[str, Any]]:  # Any: JSON, then columns
@@ -179,7 +180,7 @@ class History:
             fingerprint = found.leaf()["data"].get("input_fp")
             if fingerprint is not None:
                 self.fingerprints[row["key"]] = fingerprint
-        if found.type == "act.recorded" and found.verb() == STARTED:
-            return  # a child run that is awaited: its end is the outcome
+        if found.type == "act.recorded" and found.verb() in {STARTED, RELEASED}:
+            return  # the outcome is the end of a child that is awaited, or that a lock was given
         self.outcomes[row["key"]] = found
         self.editions[row["key"]] = self.editions.get(row["key"], 0) + 1

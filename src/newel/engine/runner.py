@@ -180,6 +180,7 @@ class Runner:
         self.attempting: set[str] = set()
         self.starting: list[str] = []
         self.errands: list[Errand] = []
+        self._released: list[str] = []
         self._has_told_children = False
         self.blocked: tuple[str, str] | None = None
         self.on_outcome: Callable[[Runner, str, object], None] | None = None
@@ -301,13 +302,8 @@ class Runner:
         return is_declared(error, self.process.raises)
 
     def released(self, key: str) -> None:
-        """Give back a lock that all runs share; a replay passes it by where that has been done."""
-        act = self.open.get(key)
-        if act is not None and act.kind == "lock" and act.state == "held":
-            del self.open[key]
-            self.change.closed.append(key)
-            self.change.forget("open_act", key)
-            self.change.also("unlock", {"key": act.match})
+        """Note that a lock that all runs share is to be given back when this transition ends."""
+        self._released.append(key)
 
     def _has_drifted(self, key: str, act: Act[Any], recorded: Recorded) -> bool:
         return drifting.has_drifted(self, key, act, recorded)
@@ -518,12 +514,24 @@ class Runner:
 
     # --- settling --------------------------------------------------------------------------
 
+    def _give_back(self, body: Body) -> None:
+        """Give back shared locks whose blocks were left; not if a fault has left them.
+
+        A fault is no end: mended code goes on inside the block, and must hold the lock there. A
+        replay passes by what has been given back before.
+        """
+        released, self._released = self._released, []
+        if self.blocked is None and body.stray is None and not body.has_fault:
+            for key in released:
+                children.give_back(self, key)
+
     def settle(self) -> Settled:
         """Close the Change in the making: the run's new state, and whether it rests."""
         body = self._body
         if body is not None and self.loaded.cancelling:
             self._stop_cancelled()
         if body is not None and not self.has_ended:
+            self._give_back(body)
             resting.judge(self, body)
         self.judge.note_moved()
         begins = any(errand.process is not None for errand in self.errands)
