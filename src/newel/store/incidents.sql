@@ -17,7 +17,7 @@ order by length(fingerprint) desc limit 1
 select id, fingerprint, system, credential, scope, class, title, state, lead_run, lead_key,
        operation, is_urgent, opened_at, escalated_at, healed_at, healed_by, closed_at, probe_at,
        probe_misses, flaps, last_error, run_id, told, told_at, newel.now() as as_of
-from newel.incident where state in ('watching', 'escalated', 'healing') order by opened_at
+from newel.incident where state <> 'closed' order by opened_at
 
 -- name: locked
 -- params: incident

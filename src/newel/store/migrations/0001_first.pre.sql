@@ -393,6 +393,7 @@ create table newel.incident (
     told_at       timestamptz
 );
 create index incident_closed on newel.incident (fingerprint, closed_at) where state = 'closed';
+create index incident_open on newel.incident (opened_at) where state <> 'closed';
 create unique index incident_one_open on newel.incident (fingerprint)
     where state in ('watching', 'escalated', 'healing');
 create index incident_probe on newel.incident (probe_at)
