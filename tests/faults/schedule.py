@@ -112,7 +112,8 @@ class Schedule:
         name = self._name()
         self.ships.signal(name, signal.SIGTERM)
         status = await self.ships.gone(name)
-        if status not in {0, 1, 130, -signal.SIGKILL}:  # 130: asked while it was starting
+        # 130, or the signal itself: asked while it was starting.
+        if status not in {0, 1, 130, -signal.SIGTERM, -signal.SIGKILL}:
             self.found.wrong.append(f"{name} ended with {status}: {self.ships.log(name)[-1500:]}")
         await self.ships.worker(name)
 
