@@ -19,6 +19,7 @@ _ASIDE: Final = frozenset(
 _BY_HAND: Final = frozenset({"step.completed_by_hand", "step.skipped"})
 STARTED: Final = "started"
 RELEASED: Final = "released"
+_LATE: Final = b'"late":true'
 
 
 def inherited(opening: dict[str, Any]) -> Iterator[dict[str, Any]]:  # Any: JSON, then columns
@@ -47,6 +48,11 @@ class Recorded:
         """The leaf's own facts."""
         leaf: dict[str, Any] = orjson.loads(self.entry)
         return leaf
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its branch was to end already when the outcome came; its run saw `Cancelled`."""
+        return _LATE in self.entry
 
     def verb(self) -> str:
         """What an act of the body's own has decided; empty where this transition recorded it."""

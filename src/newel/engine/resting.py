@@ -131,10 +131,7 @@ def _end(run: Runner, body: Body) -> None:
             payload=run.sealer.seal(orjson.dumps({"message": overdue.said(run)})),
         )
     elif isinstance(error, Cancelled):
-        run.judge.note_moved(ends=True)
-        run.has_ended, run.state_at_end = True, "cancelled"
-        run.judge.leave()
-        run.record(facts.RunCancelled(**_undone(run)))
+        _cancelled(run)
     elif is_declared(error, run.process.raises):
         run.judge.note_moved(ends=True)
         run.has_ended, run.state_at_end = True, "failed"
@@ -144,8 +141,17 @@ def _end(run: Runner, body: Body) -> None:
             process=run.version,
             payload=run.sealer.seal(orjson.dumps({"message": str(error)})),
         )
+    elif run.loaded.cancelling:  # an operator does not wait for mended code
+        _cancelled(run)
     else:
         run.blocked = ("bug", failure_of(error))
+
+
+def _cancelled(run: Runner) -> None:
+    run.judge.note_moved(ends=True)
+    run.has_ended, run.state_at_end = True, "cancelled"
+    run.judge.leave()
+    run.record(facts.RunCancelled(**_undone(run)))
 
 
 def _undone(run: Runner) -> dict[str, tuple[str, ...]]:

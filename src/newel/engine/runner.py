@@ -285,6 +285,8 @@ class Runner:
         self._arrived.append((key, act))
 
     def _ready(self, key: str, act: Act[Any], recorded: Recorded) -> Ready:
+        if recorded.is_late:
+            return Ready(None, Cancelled(), recorded.at)
         value, error = decoded(key, act, recorded, self.opened)
         return Ready(value, error, recorded.at)
 
@@ -298,7 +300,12 @@ class Runner:
         return deciding.decide(self, key, kind, verb, keys)
 
     def is_declared(self, error: BaseException) -> bool:
-        """Whether an exception is a business end of the process."""
+        """Whether an exception is a business end of the process.
+
+        An operator's cancellation makes an end of a fault, too: its promises are kept.
+        """
+        if self.loaded.cancelling and isinstance(error, Exception):
+            return True
         return is_declared(error, self.process.raises)
 
     def released(self, key: str) -> None:
@@ -361,7 +368,7 @@ class Runner:
 
     def is_late(self, key: str) -> bool:
         """Whether the run has gone on without the act at `key`, which is still in flight."""
-        return self._body is not None and self._body.is_leaving(key, by_operator=False)
+        return self.is_leaving(key)
 
     def stop(self, key: str) -> None:
         """Withdraw an act of a branch that is leaving, now that it can be."""

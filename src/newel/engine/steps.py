@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, cast
 import orjson
 
 from newel.audit import catalogue as facts
-from newel.base.errors import AuthFailed, OutcomeUnknown, StepError
+from newel.base.errors import AuthFailed, Cancelled, OutcomeUnknown, StepError
 from newel.base.errors import StepFailed as GivenUp
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
@@ -252,6 +252,7 @@ def _succeed(run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished) ->
         _note(run, opened, facts.StepResolved(how="adopted" if done.adopted else "redone"))
     payload = run.sealer.seal(done.text)
     effect = done.effect
+    late = run.is_late(opened.key) or None
     seq = _note(
         run,
         opened,
@@ -259,12 +260,13 @@ def _succeed(run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished) ->
             outcome_digest=run.sealer.digest(payload),
             changed=None if effect is None else effect.changed,
             adopted=True if done.adopted or (effect is not None and effect.adopted) else None,
-            late=run.is_late(opened.key) or None,
+            late=late,
             duration_us=done.duration // _MICROSECOND,
         ),
         payload=payload,
     )
-    ready = Ready(done.value, None, run.entries.latest)
+    at = run.entries.latest
+    ready = Ready(None, Cancelled(), at) if late else Ready(done.value, None, at)
     if effect is not None:
         granting.record(run, opened, act, effect, seq=seq, calls=done.calls)
     _closed(run, opened, "step.succeeded", seq)
@@ -286,6 +288,7 @@ def _answer(
     act = run.acts[opened.key]
     assert isinstance(act, StepAct), "only a step has an answer"
     text = answer_payload(error, act.step.options.raises)
+    late = run.is_late(opened.key) or None
     payload = run.sealer.seal(text)
     seq = _note(
         run,
@@ -294,7 +297,7 @@ def _answer(
             error=type(error).__name__,
             cause=cause,
             outcome_digest=run.sealer.digest(payload),
-            late=run.is_late(opened.key) or None,
+            late=late,
             duration_us=done.duration // _MICROSECOND,
         ),
         payload=payload,
@@ -302,7 +305,7 @@ def _answer(
     _closed(run, opened, "step.failed", seq)
     if run.on_outcome is not None:
         run.on_outcome(run, done.key, error)
-    given = answer(opened.key, act, text)
+    given = Cancelled() if late else answer(opened.key, act, text)
     run.resume(done.key, Ready(None, given, run.entries.latest), seq)
 
 
