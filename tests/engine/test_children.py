@@ -226,3 +226,25 @@ async def test_a_crash_while_holding_keeps_the_holder():
 
     for crash in await crashes(play):
         await play(crash)
+
+
+# --- cancelling what a fault has stopped -------------------------------------------------------
+
+
+@process(subject=None, owner="it")
+async def faulty(what: str) -> str:
+    """Promises something, and breaks."""
+    async with compensation() as undo:
+        undo(note["undo"], f"undo {what}")
+        await note["do"](what)
+        raise KeyError(what)
+
+
+async def test_a_run_that_a_fault_has_stopped_can_be_cancelled():
+    """It parks and undoes nothing; cancelled, it keeps its promises and ends."""
+    async with running(faulty.request("tea")) as run:
+        assert run.parked()[""].reason == "bug"
+        assert done == ["tea"]
+        await run.cancel()
+        assert run.state == "cancelled"
+        assert done == ["tea", "undo tea"]
