@@ -51,8 +51,8 @@ class Outlet(Protocol):
         """These Changes are durable."""
         ...
 
-    def refused(self, run: UUID, why: Refusal | Exception) -> None:
-        """None of this run's submitted Changes was written."""
+    def refused(self, run: UUID, why: Refusal | Exception, *, upto: int) -> None:
+        """None of this run's submitted Changes was written; the batch had them up to `upto`."""
         ...
 
     def lease_lost(self) -> None:
@@ -244,7 +244,7 @@ class Committer:
                 self._tell_of(written)
                 continue
             for run in {change.run for change in written.batch}:
-                self._outlet.refused(run, "moved")
+                self._outlet.refused(run, "moved", upto=_last(written, run))
         self._batch_done.set()
         self._batch_done = asyncio.Event()
 
@@ -257,7 +257,7 @@ class Committer:
                 self._violations.pop(change.run, None)
         self._outlet.committed(changes)
         for run, why in refused.items():
-            self._outlet.refused(run, why)
+            self._outlet.refused(run, why, upto=_last(written, run))
 
     async def settled(self, run: UUID) -> None:
         """Wait until nothing of this run is queued or in flight."""
@@ -281,3 +281,8 @@ def _abandon(changes: Iterable[Change]) -> None:
     for change in changes:
         if change.ride is not None:
             change.ride.abandon()
+
+
+def _last(written: _Written, run: UUID) -> int:
+    """Where the stream of a run would stand had its part of a batch been written."""
+    return max(change.to_seq for change in written.batch if change.run == run)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -419,12 +420,15 @@ class Worker:
             else:
                 del self._unsaved[change.run]
 
-    def refused(self, run: UUID, why: Refusal | Exception) -> None:
+    def refused(self, run: UUID, why: Refusal | Exception, *, upto: int = sys.maxsize) -> None:
         """Go back to what the database says, and apply again what it has not seen."""
+        runner = self._runs.get(run)
+        if runner is not None and runner.loaded_at >= upto:
+            return  # it was written after all, its answer was lost, and the run claimed again since
         self.committer.forget(run)
         self._starting.forget(run)
         if why == "full":
-            self.places.refused(run, self._runs.get(run))
+            self.places.refused(run, runner)
         if why in {"owner", "exists"}:
             self._drop(run)
         elif isinstance(why, Exception):
