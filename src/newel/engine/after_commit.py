@@ -12,20 +12,26 @@ class AfterCommit:
     """What each run has decided and not yet seen committed, in the order of its Changes."""
 
     def __init__(self) -> None:
-        self._waiting: dict[UUID, list[tuple[int, Settled]]] = {}
+        self._waiting: dict[UUID, list[Settled]] = {}
 
     def put(self, run: UUID, settled: Settled) -> None:
         """Keep what follows from a Change that was submitted."""
         if settled.change is not None and (settled.starting or settled.errands):
-            self._waiting.setdefault(run, []).append((settled.change.to_seq, settled))
+            self._waiting.setdefault(run, []).append(settled)
 
     def due(self, change: Change) -> list[Settled]:
-        """Take out what follows from a Change that is durable now."""
+        """Take out what follows from a Change that is durable now, and from no other.
+
+        A run that was read twice may have decided the same twice: only one of both is written.
+        """
         waiting = self._waiting.get(change.run)
-        due: list[Settled] = []
-        while waiting and waiting[0][0] <= change.to_seq:
-            due.append(waiting.pop(0)[1])
-        if waiting == []:
+        if waiting is None:
+            return []
+        due = [settled for settled in waiting if settled.change is change]
+        left = [settled for settled in waiting if settled.change is not change]
+        if left:
+            self._waiting[change.run] = left
+        else:
             del self._waiting[change.run]
         return due
 

@@ -285,9 +285,9 @@ class Worker:
         for each in loaded:
             run = Runner(each, self, _arrive)
             run.on_outcome = self.incidents.on_outcome.get(each.process.name)
-            before = self._runs.get(each.id)
-            if before is not None:  # it was let go of, and claimed before that was told
-                before.dismiss()
+            if each.id in self._runs:  # it was let go of, and claimed before that was told
+                self.committer.forget(each.id)
+                self._drop(each.id)
             self._runs[each.id] = run
             with self._parking(each.id):
                 self._settled(run, run.begin(attempting=self._in_flight(each)))
