@@ -43,8 +43,9 @@ async def _examined() -> list[Finding]:
     from newel.store.database import LOST, Database
 
     async with database_server(load_settings(), new=False) as dsn:
-        database = await Database.open(dsn, size=2)
+        database: Database | None = None
         try:
+            database = await Database.open(dsn, size=2)
             return await examined(database)
         except LOST as lost:
             return [
@@ -57,7 +58,8 @@ async def _examined() -> list[Finding]:
                 )
             ]
         finally:
-            await database.close()
+            if database is not None:
+                await database.close()
 
 
 def _status(found: list[Finding]) -> int:

@@ -85,6 +85,10 @@ with likely as (
     union select run_id from newel.open_act where $5 = 'retrying' and state = 'retrying'
     union select run_id from newel.open_act
           where $5 in ('running', 'retrying') and state = 'attempting'
+            and effect_key is null
+    union select run_id from newel.open_act
+          where $5 in ('running', 'retrying') and state = 'attempting'
+            and effect_key is not null
     union select id from newel.run where $5 = 'running' and worker_id is not null
     union select id from newel.run
           where $5 = 'running' and worker_id is null and room is null and wake_at <= newel.now()

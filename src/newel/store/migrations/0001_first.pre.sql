@@ -238,8 +238,12 @@ create table newel.open_act (
 create unique index open_act_effect on newel.open_act (effect_key)
     where effect_key is not null and state = 'attempting';
 create index open_act_incident on newel.open_act (incident_id) where incident_id is not null;
--- What is being attempted: at one system for its limit, at all and at none for the lists.
-create index open_act_at_system on newel.open_act (system) where state = 'attempting';
+-- What is being attempted at one system, for its limit.
+create index open_act_at_system on newel.open_act (system)
+    where state = 'attempting' and system is not null;
+-- Those that the index of effects does not hold; a look-up of effects must not come this way.
+create index open_act_attempting on newel.open_act (run_id)
+    where state = 'attempting' and effect_key is null;
 create index open_act_parked on newel.open_act (run_id) where state = 'parked';
 create index open_act_retrying on newel.open_act (run_id) where state = 'retrying';
 create index open_act_queued on newel.open_act (system, opened_at)

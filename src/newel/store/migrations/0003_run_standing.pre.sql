@@ -33,7 +33,10 @@ from (select id, 1 as rank from newel.run where paused_at is not null and finish
                 where state = 'retrying' and reason is distinct from 'place'
       union all select run_id, case when attempt > 1 and reason is distinct from 'place'
                                     then 4 else 5 end
-                from newel.open_act where state = 'attempting'
+                from newel.open_act where state = 'attempting' and effect_key is null
+      union all select run_id, case when attempt > 1 and reason is distinct from 'place'
+                                    then 4 else 5 end
+                from newel.open_act where state = 'attempting' and effect_key is not null
       union all select id, 5 from newel.run where worker_id is not null
       union all select id, 5 from newel.run
                 where worker_id is null and room is null and wake_at <= newel.now()
