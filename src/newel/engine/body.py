@@ -22,7 +22,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from newel.base.errors import ActReused, Cancelled, DefinitionError, Suspended
@@ -38,6 +38,8 @@ from newel.flow.act import Act, Fork
 from newel.flow.context import ATTEMPT, DRIVEN, FORMER_SECTIONS, MOMENT, SECTION, Driven, Moment
 from newel.flow.process import Process
 from newel.flow.regions import former_keys
+
+_BY_OPERATOR: Final = Cancellation(0, "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +150,9 @@ class Body:
 
     def cancel_idle(self) -> None:
         """An operator ends the run: no branch waits for another any more."""
-        for key, (branch, forget) in list(self._idle.items()):
-            if 0 in branch.cancelled:
-                continue
-            assert branch.act is not None, "a branch that waits stands at an act"
-            withdrawn = self.recorder.withdraw(key, branch.act, "run")
-            if withdrawn is not None:
-                forget()
-                del self._idle[key]
-                seq, at = withdrawn
-                self.enqueue(branch, seq, Ready(None, Cancelled(), at))
+        for branch, _ in list(self._idle.values()):
+            if 0 not in branch.cancelled:
+                self._withdraw(branch, _BY_OPERATOR)
         self._drain()
 
     @property
@@ -457,19 +452,20 @@ class Body:
         act = branch.act
         if act is None or act.is_promise:
             return
-        if self.resting.get(branch.key) is branch:
-            withdrawn = self.recorder.withdraw(branch.key, act, cancellation.by)
-            if withdrawn is not None:
-                del self.resting[branch.key]
-                seq, at = withdrawn
-                self.enqueue(branch, seq, Ready(None, cancellation.error(), at))
-        elif branch.key in self._idle and self._idle[branch.key][0] is branch:
-            withdrawn = self.recorder.withdraw(branch.key, act, cancellation.by)
-            if withdrawn is not None:
-                _, forget = self._idle.pop(branch.key)
-                forget()
-                seq, at = withdrawn
-                self.enqueue(branch, seq, Ready(None, cancellation.error(), at))
+        waits = self._idle.get(branch.key)
+        is_idle = waits is not None and waits[0] is branch
+        if not is_idle and self.resting.get(branch.key) is not branch:
+            return
+        withdrawn = self.recorder.withdraw(branch.key, act, cancellation.by)
+        if withdrawn is None:
+            return
+        if waits is not None and is_idle:
+            del self._idle[branch.key]
+            waits[1]()
+        else:
+            del self.resting[branch.key]
+        seq, at = withdrawn
+        self.enqueue(branch, seq, Ready(None, cancellation.error(), at))
 
     def settle(self, branch: Branch, since: int) -> None:
         """Let a branch go on if all that it has opened after the joint `since` has ended."""

@@ -366,10 +366,6 @@ class Runner:
         """What ends the branch at `key`."""
         return "run" if self._body is None else self._body.leaving_by(key)
 
-    def is_late(self, key: str) -> bool:
-        """Whether the run has gone on without the act at `key`, which is still in flight."""
-        return self.is_leaving(key)
-
     def stop(self, key: str) -> None:
         """Withdraw an act of a branch that is leaving, now that it can be."""
         assert self._body is not None, "a run is begun before an act of it ends"

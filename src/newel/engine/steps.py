@@ -252,7 +252,7 @@ def _succeed(run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished) ->
         _note(run, opened, facts.StepResolved(how="adopted" if done.adopted else "redone"))
     payload = run.sealer.seal(done.text)
     effect = done.effect
-    late = run.is_late(opened.key) or None
+    late = run.is_leaving(opened.key) or None
     seq = _note(
         run,
         opened,
@@ -288,7 +288,7 @@ def _answer(
     act = run.acts[opened.key]
     assert isinstance(act, StepAct), "only a step has an answer"
     text = answer_payload(error, act.step.options.raises)
-    late = run.is_late(opened.key) or None
+    late = run.is_leaving(opened.key) or None
     payload = run.sealer.seal(text)
     seq = _note(
         run,

@@ -54,12 +54,8 @@ def events(process: Process[..., Any]) -> Iterator[Event[Any]]:  # Any: each has
 
 
 def _events(function: Callable[..., Any], seen: set[object]) -> Iterator[Event[Any]]:
-    if function in seen:
-        return
-    seen.add(function)
-    try:
-        tree = parsed(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
+    tree = _unseen(function, seen)
+    if tree is None:
         return
     scope = _scope(function)
     for node in ast.walk(tree):
@@ -117,12 +113,8 @@ def result_is_unused(process: Process[..., Any], key: str) -> bool:
 
 
 def _sites(function: Callable[..., Any], seen: set[object]) -> Iterator[Site]:
-    if function in seen:
-        return
-    seen.add(function)
-    try:
-        tree = parsed(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
+    tree = _unseen(function, seen)
+    if tree is None:
         return
     scope = _scope(function)
     for call, unused in _awaited(tree):
@@ -131,6 +123,17 @@ def _sites(function: Callable[..., Any], seen: set[object]) -> Iterator[Site]:
             yield Site(cast("Step[..., Any]", target), unused)
         elif inspect.iscoroutinefunction(target):
             yield from _sites(target, seen)
+
+
+def _unseen(function: Callable[..., Any], seen: set[object]) -> ast.Module | None:
+    """The source of a function that was not read before; None where there is none to read."""
+    if function in seen:
+        return None
+    seen.add(function)
+    try:
+        return parsed(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return None
 
 
 def _scope(function: Callable[..., Any]) -> dict[str, Any]:

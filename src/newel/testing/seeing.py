@@ -17,9 +17,9 @@ from newel.flow.waits import DECISION
 from newel.testing.memory.tables import Row
 from newel.testing.stage import Stage
 
-__all__ = ["Failed", "Parked", "Seen"]
+__all__ = ["OUTCOMES", "Failed", "Parked", "Seen"]
 
-_OUTCOMES: Final = frozenset(
+OUTCOMES: Final = frozenset(
     {
         "step.succeeded",
         "step.failed",
@@ -99,7 +99,7 @@ class Seen:
 
     def done(self) -> list[str]:
         """The keys that have an outcome, in the order of their first ones."""
-        keys = [row["key"] for row in self.events() if row["type"] in _OUTCOMES]
+        keys = [row["key"] for row in self.events() if row["type"] in OUTCOMES]
         return list(dict.fromkeys(keys))
 
     def outcome(self, key: str) -> Any:  # Any: each key has its own result
@@ -107,7 +107,7 @@ class Seen:
 
         Raises KeyError if it has none.
         """
-        rows = [row for row in self.events() if row["key"] == key and row["type"] in _OUTCOMES]
+        rows = [row for row in self.events() if row["key"] == key and row["type"] in OUTCOMES]
         if not rows:
             raise KeyError(f"`{key}` has no outcome; done: {', '.join(self.done()) or 'nothing'}")
         decided = [row for row in rows if row["type"] == "task.decided"]

@@ -17,21 +17,11 @@ import orjson
 
 from newel.testing.memory import Server, Transaction
 from newel.testing.memory.tables import Row
+from newel.testing.seeing import OUTCOMES
 
 __all__ = ["Broken", "Watch", "chained", "ended"]
 
 FINAL: Final = frozenset({"completed", "failed", "cancelled"})
-_OUTCOMES: Final = frozenset(
-    {
-        "step.succeeded",
-        "step.failed",
-        "step.skipped",
-        "step.completed_by_hand",
-        "step.cancelled",
-        "wait.closed",
-        "task.decided",
-    }
-)
 
 
 class Broken(AssertionError):
@@ -82,7 +72,7 @@ class Watch:
             self._not_early(run, key)
             if (run, key) in self.outcomes:
                 self._break("I3", f"{key} is begun again after its outcome")
-        if kind in _OUTCOMES and key is not None:
+        if kind in OUTCOMES and key is not None:
             earlier = self.outcomes.get((run, key))
             pair = (earlier, kind) == ("task.decided", "wait.closed")
             if earlier is not None and not pair:
