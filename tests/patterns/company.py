@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
-from newel import Absent, Found, Step, Transient, Unclear, step, this_attempt
+from newel import Absent, Found, Step, Transient, Unclear, approval, step, team, this_attempt
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -155,3 +155,15 @@ async def do(what: str) -> str:
 async def conclude(*what: str) -> str:
     """Do what follows from all of it."""
     return await book.made("+".join(what))  # type: ignore[no-any-return]
+
+
+class Refused(Exception):
+    """Somebody does not sign."""
+
+
+async def signed(who: str) -> str:
+    """One signature."""
+    decision = await approval(f"{who}-signs", by=team(who))
+    if not decision.approved:
+        raise Refused(who)
+    return who

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from newel import approval, n_of, process, team
-from tests.patterns.company import book, conclude
+from newel import n_of, process
+from tests.patterns.company import Refused, book, conclude, signed
 from tests.patterns.harness import Driver, Pattern, checks
-
-
-async def signed(who: str) -> str:
-    """One signature."""
-    decision = await approval(f"{who}-signs", by=team(who))
-    if not decision.approved:
-        raise Refused(who)
-    return who
-
-
-class Refused(Exception):
-    """Somebody does not sign."""
 
 
 @process(subject=None, owner="it", raises=Refused)

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from newel.audit.leaf import Actor
 from newel.store import access
+from newel.web.documents import optional_text
 from newel.web.security import is_local
 from newel.web.site import Site, site_of
 
@@ -60,9 +61,15 @@ def local_only(request: Request) -> None:
         raise HTTPException(403)
 
 
-async def acting(request: Request, caller: Caller, named: str | None = None) -> Actor:
-    """Say who acts: the person named in the body or in `Newel-Actor`, else the key's service."""
+async def acting(
+    request: Request, caller: Caller, members: dict[str, object] | None = None
+) -> Actor:
+    """Say who acts: the `actor` of the body or of `Newel-Actor`, else the key's service.
+
+    Errors: InvalidInput for an `actor` that is no text.
+    """
     engine = site_of(request).engine
+    named = optional_text(members or {}, "actor")
     person = named or request.headers.get("newel-actor")
     return await engine.actor(person, via="api", key=caller.key)
 

@@ -9,7 +9,7 @@ from fastapi import Request
 
 from newel.base.errors import InvalidInput
 
-__all__ = ["MAX_BYTES", "described", "read_document", "read_members", "text_of"]
+__all__ = ["MAX_BYTES", "described", "optional_text", "read_document", "read_members", "text_of"]
 
 MAX_BYTES: Final = 1024 * 1024
 """Bytes of a request's body at most. Security document, §10."""
@@ -51,6 +51,11 @@ def text_of(members: dict[str, object], name: str, *, otherwise: str | None = No
     if not isinstance(value, str):
         raise InvalidInput({name: "must be text"})
     return value
+
+
+def optional_text(members: dict[str, object], name: str) -> str | None:
+    """Give a text member, or None where it is missing or empty; errors: InvalidInput."""
+    return text_of(members, name, otherwise="") or None
 
 
 def described(**members: str) -> dict[str, Any]:  # Any: OpenAPI

@@ -61,7 +61,7 @@ async def bulk(request: Request, caller: KnownCaller) -> JSONResponse:
     run = await site_of(request).engine.bulk(
         verb,  # type: ignore[arg-type]  # one of the verbs, as was just checked
         _items(members.get("items")),
-        actor=await acting(request, caller, text_of(members, "actor", otherwise="") or None),
+        actor=await acting(request, caller, members),
         reason=text_of(members, "reason", otherwise=""),
     )
     href = f"/api/v1/bulk/{reference('run', run)}"

@@ -32,7 +32,7 @@ async def _asked(
 ) -> tuple[UUID, Members, Actor]:
     """Read what a verb is given: the run, the members of the body, who acts."""
     members = await read_members(request, "actor", *known)
-    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    actor = await acting(request, caller, members)
     return named("run", run), members, actor
 
 

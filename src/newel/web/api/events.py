@@ -12,7 +12,7 @@ from newel.base.ids import reference
 from newel.engine.messages import State
 from newel.web.auth import KnownCaller, acting
 from newel.web.console.views.model import View
-from newel.web.documents import read_members, text_of
+from newel.web.documents import optional_text, read_members, text_of
 from newel.web.site import named, reader_of, site_of
 
 __all__ = ["EventsView", "SentView", "router"]
@@ -77,14 +77,14 @@ async def send(request: Request, name: str, caller: KnownCaller) -> SentView:
     members = await read_members(request, "payload", "match", "to", "event_id", "source", "actor")
     if "payload" not in members:
         raise InvalidInput({"payload": "is missing"})
-    to = text_of(members, "to", otherwise="") or None
+    to = optional_text(members, "to")
     sent = await site_of(request).engine.send_document(
         name,
         members["payload"],
-        actor=await acting(request, caller, text_of(members, "actor", otherwise="") or None),
-        match=text_of(members, "match", otherwise="") or None,
+        actor=await acting(request, caller, members),
+        match=optional_text(members, "match"),
         to=None if to is None else named("run", to),
-        event_id=text_of(members, "event_id", otherwise="") or None,
+        event_id=optional_text(members, "event_id"),
         source=text_of(members, "source", otherwise="api"),
     )
     return SentView(

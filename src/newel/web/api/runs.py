@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from newel.web.auth import KnownCaller, acting
 from newel.web.console.views.run import RunView, run_view
 from newel.web.console.views.runs import RunsView, runs_view
-from newel.web.documents import described, read_members, text_of
+from newel.web.documents import described, optional_text, read_members, text_of
 from newel.web.site import named, reader_of, site_of
 
 __all__ = ["router"]
@@ -55,8 +55,8 @@ async def read_run(request: Request, run: str, caller: KnownCaller, zone: Zone =
 async def retry(request: Request, run: str, caller: KnownCaller) -> RunView:
     """Try a parked or waiting step again; without a key all parked ones."""
     members = await read_members(request, "key", "actor")
-    key = text_of(members, "key", otherwise="") or None
-    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    key = optional_text(members, "key")
+    actor = await acting(request, caller, members)
     await site_of(request).engine.retry(named("run", run), key, actor=actor)
     return await run_view(await reader_of(request), named("run", run))
 
@@ -67,7 +67,7 @@ async def retry(request: Request, run: str, caller: KnownCaller) -> RunView:
 async def skip(request: Request, run: str, caller: KnownCaller) -> RunView:
     """Let the process go on without a step whose result it does not need."""
     members = await read_members(request, "key", "actor", "reason")
-    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    actor = await acting(request, caller, members)
     await site_of(request).engine.skip(
         named("run", run),
         text_of(members, "key"),
@@ -90,7 +90,7 @@ async def skip(request: Request, run: str, caller: KnownCaller) -> RunView:
 async def complete_by_hand(request: Request, run: str, caller: KnownCaller) -> RunView:
     """Give the result of a step that a person has done."""
     members = await read_members(request, "key", "value", "evidence", "reason", "actor")
-    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    actor = await acting(request, caller, members)
     await site_of(request).engine.complete_by_hand(
         named("run", run),
         text_of(members, "key"),
@@ -106,7 +106,7 @@ async def complete_by_hand(request: Request, run: str, caller: KnownCaller) -> R
 async def cancel(request: Request, run: str, caller: KnownCaller) -> RunView:
     """Ask for a run's end."""
     members = await read_members(request, "actor", "reason")
-    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    actor = await acting(request, caller, members)
     await site_of(request).engine.cancel(
         named("run", run), actor=actor, reason=text_of(members, "reason", otherwise="")
     )

@@ -77,7 +77,7 @@ async def read_task(request: Request, task: str, caller: KnownCaller) -> TaskVie
 async def fill(request: Request, task: str, caller: KnownCaller) -> TaskView:
     """Fill in a form, or say that what it asks for by hand is done; once."""
     members = await read_members(request, "value", "note", "actor")
-    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    actor = await acting(request, caller, members)
     await site_of(request).engine.fill(
         named("tsk", task),
         members.get("value"),
@@ -94,7 +94,7 @@ async def decide(request: Request, task: str, caller: KnownCaller) -> TaskView:
     approved = members.get("approved")
     if not isinstance(approved, bool):
         raise InvalidInput({"approved": "must be true or false"})
-    actor = await acting(request, caller, text_of(members, "actor", otherwise="") or None)
+    actor = await acting(request, caller, members)
     await site_of(request).engine.decide(
         named("tsk", task),
         approved=approved,
