@@ -460,9 +460,8 @@ class Worker:
 
     async def _load_again(self, run: UUID, after: float) -> None:
         await asyncio.sleep(after)
-        await self.committer.settled(run)
         try:
-            owned, rows = await insisting(lambda: self._read_again(run))
+            owned, rows = await self._read_undisturbed(run)
         finally:
             self._rebuilding.discard(run)
         previous = self._runs.pop(run, None)
@@ -482,6 +481,15 @@ class Worker:
         self.places.driven(run)
         for done in unsaved:
             await (self._take(run, done) if done.ride is None else self._again(run, done))
+
+    async def _read_undisturbed(self, run: UUID) -> tuple[bool, list[Loaded]]:
+        """Read a run such that nothing was claimed, written or let go of while it was read."""
+        while True:
+            await self.committer.settled(run)
+            before = self._runs.get(run)
+            found = await insisting(lambda: self._read_again(run))
+            if self._runs.get(run) is before:
+                return found
 
     async def _read_again(self, run: UUID) -> tuple[bool, list[Loaded]]:
         async with self.database.transaction() as connection:
