@@ -90,8 +90,10 @@ wide = st.recursive(
     lambda inner: st.builds(
         Node,
         st.sampled_from(
-            ["sequence", "parallel", "first", "first", "some", "group", "scope", "lock", "undo"]
-            + ["finally", "loop"]
+            (
+                *("sequence", "parallel", "first", "first", "some"),
+                *("group", "scope", "lock", "undo", "finally", "loop"),
+            )
         ),
         st.lists(inner, min_size=1, max_size=3).map(tuple),
     ),

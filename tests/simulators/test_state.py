@@ -149,7 +149,7 @@ def test_a_lagging_read_sees_the_past():
     assert seen(21) == {"seeded": 0}
 
 
-def _refused_if(is_refused: bool) -> None:  # noqa: FBT001 - reads as a sentence where it is used
+def _refused_if(is_refused: bool) -> None:
     if is_refused:
         raise Refused(Answer(400))
 
