@@ -24,8 +24,9 @@ from newel.base.clock import DEPLOYMENT
 from newel.base.errors import LeaseLost, NewelError, NotWaiting, StepError
 from newel.base.ids import reference
 from newel.domain.change import Change
-from newel.engine import children, steps, waiting
+from newel.engine import steps
 from newel.engine.after_commit import AfterCommit
+from newel.engine.arriving import arrive
 from newel.engine.attempts import Begun, attempt, begun_of, let_ride
 from newel.engine.calls import Caller
 from newel.engine.children import Errand
@@ -48,11 +49,11 @@ from newel.engine.steps import Finished
 from newel.engine.told import Teller, say
 from newel.engine.vault import Vault
 from newel.engine.worker_settings import WorkerSettings as WorkerSettings
-from newel.flow.act import Act, StepAct, WaitAct
+from newel.flow.act import StepAct
 from newel.flow.process import Process
 from newel.store import runs
 from newel.store.changes import Refusal
-from newel.store.database import LOST, Connection, Database, is_lost
+from newel.store.database import LOST, Connection, Database
 
 _BUSY_POLL_S: Final = 0.05
 _IDLE_POLL_S: Final = 1.0
@@ -246,7 +247,7 @@ class Worker:
             self._rebuild(run)
         if self._stopping:
             return _BUSY_POLL_S
-        room = self.settings.concurrency - len(self._runs)
+        room = min(self.settings.concurrency - len(self._runs), 200)
         spare = room if due is None or due > as_of else 0
         if await self.code.has_older(connection, spare):
             return 0.0
@@ -254,11 +255,12 @@ class Worker:
             return _IDLE_POLL_S if self._runs == {} else _BUSY_POLL_S * 4
         if due > as_of:
             return min((due - as_of).total_seconds(), _IDLE_POLL_S)
-        claimed = await claimed_due(
-            connection, found, self.worker, self.epoch, min(room, 200), self.versions
-        )
+        epoch = self.epoch
+        claimed = await claimed_due(connection, found, self.worker, epoch, room, self.versions)
         if claimed:
-            self._begin(await self._load(connection, claimed))
+            loaded = await self._load(connection, claimed)
+            if self.heart.holds() and self.epoch == epoch:  # else that right has ended
+                self._begin(loaded)
         return self.code.pause(claimed)
 
     async def _load(self, connection: Connection, wanted: list[UUID]) -> list[Loaded]:
@@ -283,14 +285,18 @@ class Worker:
 
     def _begin(self, loaded: list[Loaded]) -> None:
         for each in loaded:
-            run = Runner(each, self, _arrive)
-            run.on_outcome = self.incidents.on_outcome.get(each.process.name)
+            run = self._runner(each)
             if each.id in self._runs:  # it was let go of, and claimed before that was told
                 self.committer.forget(each.id)
                 self._drop(each.id)
             self._runs[each.id] = run
             with self._parking(each.id):
                 self._settled(run, run.begin(attempting=self._in_flight(each)))
+
+    def _runner(self, loaded: Loaded) -> Runner:
+        runner = Runner(loaded, self, arrive)
+        runner.on_outcome = self.incidents.on_outcome.get(loaded.process.name)
+        return runner
 
     def _in_flight(self, loaded: Loaded) -> set[str]:
         """Attempts of a run that go on here, although the lease was lost meanwhile."""
@@ -473,8 +479,7 @@ class Worker:
         unsaved = self._unsaved.pop(run, [])
         in_flight = {key for owner, key in self._attempts if owner == run}
         in_flight |= {done.key for done in unsaved}
-        runner = Runner(rows[0], self, _arrive)
-        runner.on_outcome = self.incidents.on_outcome.get(rows[0].process.name)
+        runner = self._runner(rows[0])
         self._runs[run] = runner
         with self._parking(run):
             self._settled(runner, runner.begin(attempting=in_flight))
@@ -486,15 +491,16 @@ class Worker:
         """Read a run such that nothing was claimed, written or let go of while it was read."""
         while True:
             await self.committer.settled(run)
-            before = self._runs.get(run)
+            before = self.epoch, self._runs.get(run)
             found = await insisting(lambda: self._read_again(run))
-            if self._runs.get(run) is before:
+            if before == (self.epoch, self._runs.get(run)):
                 return found
 
     async def _read_again(self, run: UUID) -> tuple[bool, list[Loaded]]:
         async with self.database.transaction() as connection:
             owned = await runs.heard(connection, run, worker=self.worker, epoch=self.epoch)
-            return owned, await self._load(connection, [run])
+            rows = await self._load(connection, [run])
+            return owned and self.heart.holds(), rows
 
     async def _poisoned(self, run: UUID, why: Exception) -> None:
         """A run that cannot be read, driven or written parks, and says why; the others go on."""
@@ -562,15 +568,11 @@ class Worker:
 
     async def _view(self, runner: Runner, done: Finished) -> IncidentView | None:
         """The incident of a failure; the database may be gone for a moment."""
-        while True:
-            try:
-                return await self.incidents.view(self, runner, done)
-            except LOST as error:
-                if not is_lost(error):
-                    raise
-                if not self.heart.holds():
-                    return None
-                await asyncio.sleep(_BUSY_POLL_S)
+
+        async def seen() -> IncidentView | None:
+            return await self.incidents.view(self, runner, done) if self.heart.holds() else None
+
+        return await insisting(seen)
 
     def _keep(self, work: Coroutine[Any, Any, Any]) -> None:
         """Let work go on beside; the worker ends with what it fails with."""
@@ -596,12 +598,3 @@ class Worker:
             self._stopping = self._has_left = True
             self._poke.set()
             raise error
-
-
-def _arrive(run: Runner, key: str, act: Act[Any]) -> None:
-    if isinstance(act, StepAct):
-        steps.arrive(run, key, act)
-    elif isinstance(act, WaitAct):
-        waiting.arrive(run, key, act)
-    else:
-        children.arrive(run, key, act)
