@@ -187,7 +187,7 @@ class Store:
             history=History.of(
                 [event for event in self.events if event["type"] in REPLAYED], self.sealer.open
             ),
-            open_acts={key: OpenAct.of({**_columns(act)}) for key, act in self.acts.items()},
+            open_acts={key: _kept(act, self.run) for key, act in self.acts.items()},
             sealer=self.sealer,
         )
 
@@ -277,10 +277,10 @@ def _act(row: dict[str, Any], detail: dict[str, Any] | None) -> OpenAct:
     return OpenAct.of({**columns, "detail": detail})
 
 
-def _columns(act: OpenAct) -> dict[str, Any]:
-    row = {name: getattr(act, name) for name in OpenAct.__slots__ if name != "trouble"}
-    detail = act.trouble.row() or None
-    return {**row, "detail": None if detail is None else orjson.loads(orjson.dumps(detail))}
+def _kept(act: OpenAct, run: UUID) -> OpenAct:
+    """An act as it comes back from its row: whoever reads it shares nothing with the last."""
+    row = act.row(run)
+    return OpenAct.of({**row, "detail": orjson.loads(orjson.dumps(row["detail"]))})
 
 
 def replayed(store: Store) -> None:

@@ -411,9 +411,13 @@ def test_what_a_body_decides_is_decided_the_same_way_in_every_replay(node, seed,
 @settings(MANY, max_examples=60)
 @given(nodes, st.integers(0, 2**32), st.integers(0, 8))
 def test_a_whole_replay_of_an_ended_run_does_nothing(node, seed, deaths):
-    """Loaded once more, an ended run reaches its end from the journal alone, act for act."""
+    """Loaded once more, an ended run reaches its end from the journal alone, act for act.
+
+    Nor does loading it on its way move a wait that nobody moved.
+    """
     world = World(node, seed, deaths=deaths)
     store = world.play()
+    assert "run.rescheduled" not in {event["type"] for event in store.events}
     before = list(store.acts), len(store.events)
     worker = Worker(store)
     assert worker.runner.has_ended

@@ -71,11 +71,11 @@ class Rehearsal(Runner):
 
     def __init__(self, loaded: Loaded, *, passes_changes: bool) -> None:
         """Prepare; passes_changes: go on beyond finished acts whose input has changed."""
-        super().__init__(loaded, _Nowhere(loaded.as_of), _nothing)
+        super().__init__(loaded, _Nowhere(loaded.as_of), _nothing, self._is_changed)
         self._passes_changes = passes_changes
         self.changed: dict[str, Act[Any]] = {}  # Any: each act has its own result
 
-    def _has_drifted(self, key: str, act: Act[Any], recorded: Recorded) -> bool:
+    def _is_changed(self, _: Runner, key: str, act: Act[Any], recorded: Recorded) -> bool:
         if not drifting.is_changed(self, key, act, recorded):
             return False
         self.changed[key] = act

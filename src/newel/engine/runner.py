@@ -123,7 +123,6 @@ class Loaded:
     history: History
     open_acts: dict[str, OpenAct]
     sealer: Sealer
-    is_born: bool = False
     current: ProcessVersion | None = None
     is_paused: bool = False
     limit_at: datetime | None = None
@@ -150,17 +149,26 @@ class Settled:
 
 
 Arrive = Callable[["Runner", str, Act[Any]], None]  # Any: each act has its own result
+Compare = Callable[["Runner", str, Act[Any], Recorded], bool]  # Any: as above
 
 
 class Runner:
     """One run being driven; all its methods are synchronous and do no I/O."""
 
-    def __init__(self, loaded: Loaded, host: Host, arrive: Arrive) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        host: Host,
+        arrive: Arrive,
+        has_drifted: Compare = drifting.has_drifted,
+    ) -> None:
         """Prepare the run; nothing is driven before `begin`.
 
-        arrive: opens, or goes on with, the act that a branch has come to.
+        arrive: opens, or goes on with, the act that a branch has come to. has_drifted: says of a
+        finished act whether its branch stops there, because its input is another than it was.
         """
         self._arrive = arrive
+        self._has_drifted = has_drifted
         self.loaded = loaded
         self.host = host
         self.id = loaded.id
@@ -269,7 +277,7 @@ class Runner:
             self._arrived.append((key, act))
             return None
         try:
-            if self._has_drifted(key, act, recorded):
+            if self._has_drifted(self, key, act, recorded):
                 return None
             return recorded.seq, self._ready(key, act, recorded)
         except OutcomeUnreadable as error:
@@ -311,9 +319,6 @@ class Runner:
     def released(self, key: str) -> None:
         """Note that a lock that all runs share is to be given back when this transition ends."""
         self._released.append(key)
-
-    def _has_drifted(self, key: str, act: Act[Any], recorded: Recorded) -> bool:
-        return drifting.has_drifted(self, key, act, recorded)
 
     def _open_arrived(self) -> None:
         while self._arrived and not self._is_stopped():
