@@ -21,6 +21,7 @@ from newel import (
 )
 from newel.base.errors import Rejected
 from newel.testing import crashes, running
+from newel.testing.running import OPERATOR
 
 done: list[str] = []
 
@@ -226,6 +227,43 @@ async def test_a_crash_while_holding_keeps_the_holder():
 
     for crash in await crashes(play):
         await play(crash)
+
+
+@process(subject=None, owner="it")
+async def stopped(what: str) -> str:
+    """Asks for the lock, and meets a fault of its own before it has it."""
+
+    async def waits() -> None:
+        async with printer:
+            await note["print"](f"print {what}")
+
+    await first_of(
+        "which", losers="finish", wait=waits(), ready=timer("ready", after=timedelta(minutes=1))
+    )
+    raise KeyError(what)
+
+
+@pytest.mark.parametrize("how", ["paused", "parked"])
+async def test_who_cannot_take_a_shared_lock_lets_the_others_pass(how):
+    """The first of those who can go on has it; who was passed takes it when it goes on."""
+    done.clear()
+    async with running(printing.request("a"), processes=[stopped]) as run:
+        second = await run.start(printing.request("b") if how == "paused" else stopped.request("b"))
+        third = await run.start(printing.request("c"))
+        if how == "paused":
+            await second.do(second.engine.pause(second.id, actor=OPERATOR, reason="not now"))
+        else:
+            run.clock.advance(timedelta(minutes=2))
+            assert second.state == "parked"
+        while third.state != "completed":
+            assert run.clock.move_to_next(), run.told()
+        assert "print b" not in done
+        assert done[-1] == "laminate c"
+        if how == "paused":
+            await second.do(second.engine.resume(second.id, actor=OPERATOR))
+            while second.state != "completed":
+                assert run.clock.move_to_next(), run.told()
+            assert done[-1] == "laminate b"
 
 
 # --- cancelling what a fault has stopped -------------------------------------------------------

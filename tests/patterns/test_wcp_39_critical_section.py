@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from newel import lock, parallel, process
+from uuid import UUID
+
+from newel import hours, lock, parallel, process, timer
+from tests.engine.house import OPERATOR
 from tests.patterns.company import book, do
 from tests.patterns.harness import Driver, Pattern, checks
 
@@ -73,3 +76,37 @@ async def test_twenty_runs_on_three_workers_one_of_them_killed(build) -> None:
     for name in names:
         printed = book.place(f"do[print-{name}]")
         assert book.order[printed + 1] == f"do[laminate-{name}]"
+
+
+@process(subject=None, owner="it")
+async def dried(name: str) -> str:
+    """Hold the printer for an hour."""
+    async with shared:
+        await timer("dry", after=hours(1))
+    return name
+
+
+async def test_a_paused_run_lets_the_next_have_the_lock(build) -> None:
+    """Who is first in order and cannot go on is passed, and comes to its turn later."""
+    async with build([dried]) as house, house.worker():
+        runs = [await house.start("dried", name) for name in ("first", "second", "third")]
+        for run in runs:
+
+            async def waits(run: UUID = run) -> bool:
+                return await house.rested(run) == "waiting" and bool(await house.acts(run))
+
+            await house.until(waits)
+        await house.engine.pause(runs[1], actor=OPERATOR, reason="not now")
+        for holder in (runs[0], runs[2], runs[1]):
+
+            async def holds(holder: UUID = holder) -> bool:
+                return "dry" in await house.acts(holder)
+
+            if holder == runs[1]:
+                await house.engine.resume(holder, actor=OPERATOR)
+                house.poke()
+            await house.until(holds)
+            assert "dry" not in await house.acts(runs[1]) or holder == runs[1]
+            await house.rested(holder)
+            await house.move(hours(1))
+            assert await house.ended(holder) == "completed"

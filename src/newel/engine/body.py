@@ -288,13 +288,14 @@ class Body:
         value = None if outcome is None else outcome.value
         error = None if outcome is None else outcome.error
         joint = branch.joint
-        if joint is None:
+        holder = None if joint is None else self._holders[joint]
+        self.locks.passed_on(branch, holder, error)
+        if joint is None or holder is None:
             self.has_returned, self.value, self.error = True, value, error
             return
         joint.live.pop(branch)
-        holder = self._holders[joint]
         for left in branch.joints:  # stragglers of a branch that has ended belong to its owner
-            holder.joints[left] = None
+            holder.joints[left] = holder.joints[joint]
             self._holders[left] = holder
         joint.ended(branch, value, error)
 
@@ -302,12 +303,8 @@ class Body:
 
     def claimed(self, branch: Branch, act: Act[Any]) -> str | None:
         """Claim the act's key; where it cannot be had, the branch is told why."""
-        during = act.during
-        if during is not None and branch.coroutine is not None:
-            act.during = None
-            if breaks_off(branch.coroutine, during, self.recorder.is_declared):
-                self.enqueue(branch, 0, Ready(None, during, branch.moment.at))
-                return None
+        if self.breaks_off(branch, act):
+            return None
         section = branch.context.get(SECTION, "")
         try:
             key = self._claims.claim(section + act.base, branch.path, act.place)
@@ -318,6 +315,16 @@ class Body:
             return None
         branch.act = act
         return branch.key
+
+    def breaks_off(self, branch: Branch, act: Act[Any] | Fork[Any]) -> bool:
+        """Whether a branch only passes by, on its way out by a fault; otherwise it goes on."""
+        during, act.during = act.during, None
+        coroutine, is_declared = branch.coroutine, self.recorder.is_declared
+        if during and coroutine is not None and breaks_off(coroutine, during, is_declared):
+            self.enqueue(branch, 0, Ready(None, during, branch.moment.at))
+            return True
+        self.locks.handled(branch)
+        return False
 
     def stand(self, branch: Branch, act: Act[Any]) -> None:
         """Stand at an act of the world until it has an outcome."""
@@ -362,6 +369,15 @@ class Body:
         """Note that the branch at `key` waits no more."""
         del self._idle[key]
 
+    def is_fault(self, error: BaseException | None) -> bool:
+        """Whether an exception is no end of anything, but a mistake in the code."""
+        return isinstance(error, Exception) and not self.recorder.is_declared(error)
+
+    def carries(self, error: BaseException | None) -> bool:
+        """Whether a fault of a branch is still to be told to whoever waits for that branch."""
+        told = (each for joint in self._holders for each in joint.untold())
+        return self.stray is not None or any(_stems(each, error) for each in told)
+
     def heard_of(self, error: BaseException | None) -> None:
         """Keep the fault of a branch that nobody waits for: the run must not hide it."""
         if error is None or isinstance(error, Cancelled) or self.recorder.is_declared(error):
@@ -374,7 +390,7 @@ class Body:
         """Number a joint, and keep it with its owner."""
         self.joint_count += 1
         owner.forks += 1
-        owner.joints[joint] = None
+        owner.joints[joint] = self.joint_count
         self._holders[joint] = owner
         self._labels[joint] = f"{owner.moment.branch}{owner.forks}"
         self._claims.opened(self.joint_count)
@@ -441,8 +457,8 @@ class Body:
     def cancel(self, branch: Branch, cancellation: Cancellation, *, since: int = 0) -> None:
         """End a branch, and what it has opened after the joint `since`, at the next durable act."""
         is_news = branch.mark(cancellation)
-        for joint in list(branch.joints):
-            if joint.id > since:
+        for joint, opened in list(branch.joints.items()):
+            if opened > since:
                 for inner in list(joint.live):
                     self.cancel(inner, cancellation)
         if is_news:
@@ -469,11 +485,28 @@ class Body:
 
     def settle(self, branch: Branch, since: int) -> None:
         """Let a branch go on if all that it has opened after the joint `since` has ended."""
-        if any(joint.id > since for joint in branch.joints):
+        if any(opened > since for opened in branch.joints.values()):
             return
         if (branch, since) in self.settling:
             self.settling.remove((branch, since))
         self.answer(branch)
+
+
+def _stems(error: BaseException, cause: BaseException | None) -> bool:
+    """Whether an exception is another one, holds it, or was raised because of it."""
+    seen: dict[int, BaseException] = {}
+    to_see: list[BaseException | None] = [error]
+    while to_see:
+        each = to_see.pop()
+        if each is None or id(each) in seen:
+            continue
+        if each is cause:
+            return True
+        seen[id(each)] = each
+        to_see += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            to_see += each.exceptions
+    return False
 
 
 async def _awaiting(awaitable: Awaitable[object]) -> object:

@@ -7,7 +7,7 @@ it; what opened it is its joint. Cancelling reaches a branch at a durable act wi
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,11 +61,16 @@ class Joint(Protocol):
         """One of the branches has ended."""
         ...
 
+    def untold(self) -> Iterable[BaseException]:
+        """What its branches have raised that nobody has been told of yet."""
+        ...
+
 
 class Branch:
     """One line of control.
 
-    forks: how many joints it has opened, in program order; joints: those with live branches.
+    forks: how many joints it has opened, in program order. joints: those with live branches, and
+    which joint of its own each came by: what a member of a group left behind belongs to the group.
     cancelled: places of the cancellations it is on its way out of: what it still does in a
     `finally` is protected from these. pending: cancellations that have not reached it yet.
     """
@@ -106,7 +111,7 @@ class Branch:
         self.act: Act[object] | None = None
         self.key = ""
         self.forks = 0
-        self.joints: dict[Joint, None] = {}
+        self.joints: dict[Joint, int] = {}
         self.cancelled: frozenset[int] = frozenset()
         self.pending: tuple[Cancellation, ...] = ()
 

@@ -42,6 +42,10 @@ class OpenFork:
         if self.open == 0:
             self._join()
 
+    def untold(self) -> Iterable[BaseException]:
+        """The failures, until all branches have ended."""
+        return self.errors.values()
+
     def _join(self) -> None:
         self.body.closed(self)
         error = joined_error(self.errors[number] for number in sorted(self.errors))
@@ -98,6 +102,10 @@ class OpenRace:
         elif isinstance(error, Exception):
             self.failures.append(error)
         self._settle()
+
+    def untold(self) -> Iterable[BaseException]:
+        """The failures, until it is decided."""
+        return () if self.is_decided else self.failures
 
     def _note(self, branch: Branch, value: object) -> None:
         self.names.append(self.race.branches[branch.number][0])
@@ -180,6 +188,10 @@ class OpenGroup:
             if self._try_join(key, waiting, join):
                 self.body.wakes(key)
         self._try_close()
+
+    def untold(self) -> Iterable[BaseException]:
+        """The failures, until somebody has joined the group, or given it up."""
+        return () if self.is_seen else self.failures
 
     def join(self, key: str, branch: Branch, join: Joining[Any]) -> None:
         """Let a branch wait for all members, or for some successes."""

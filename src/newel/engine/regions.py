@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from newel.base.errors import Cancelled
 from newel.engine.branches import Branch, Cancellation, Ready
-from newel.flow.locks import Acquiring, Releasing
+from newel.flow.locks import Acquiring, Lock, Releasing
 from newel.flow.milestones import Marking
 from newel.flow.scopes import Clearing, Leaving
 
@@ -85,16 +85,39 @@ class Held:
     queue: deque[tuple[str, Branch]] = field(default_factory=deque[tuple[str, Branch]])
 
 
+@dataclass(eq=False, slots=True)
+class Left:
+    """A block of a lock that a branch has left; key: of a lock that all runs share.
+
+    branch: whom the error has come to since: the owner of the branch that has ended by it.
+    """
+
+    branch: Branch
+    lock: Lock
+    key: str | None
+    error: BaseException | None
+
+
 class Locks:
     """Locks inside the run: one holder at a time, in order of request.
 
-    shared: the key under which a branch has asked last for a lock of all runs.
+    A fault is no end of a block: until somebody has handled it, the lock is kept.
     """
 
     def __init__(self, body: Body) -> None:
         self._body = body
-        self.shared: dict[tuple[Branch, str], str] = {}
+        self._shared: dict[tuple[Branch, str], str] = {}
         self._locks: dict[str, Held] = {}
+        self._kept: list[Left] = []
+
+    def fault(self, *, shared: bool = False) -> BaseException | None:
+        """What keeps a lock whose block was left; shared: one for which other runs may wait."""
+        errors = (left.error for left in self._kept if left.lock.is_shared or not shared)
+        return next(errors, None)
+
+    def asks(self, branch: Branch, act: Acquiring) -> None:
+        """Note under which key a branch asks for a lock of all runs."""
+        self._shared[branch, act.lock.name] = branch.key
 
     def acquire(self, key: str, branch: Branch, act: Acquiring) -> None:
         """Give the lock, or let the branch wait for it."""
@@ -107,10 +130,39 @@ class Locks:
             self._body.idle(key, branch, lambda: held.queue.remove(entry))
 
     def release(self, branch: Branch, act: Releasing) -> None:
-        """Take the lock back; the next in order gets it."""
-        held = self._locks[act.lock.name]
-        held.by = None
+        """Take the lock back, unless a fault has left its block."""
+        key = self._shared.pop((branch, act.lock.name)) if act.lock.is_shared else None
+        left = Left(branch, act.lock, key, act.error)
         self._body.answer(branch)
+        if self._body.is_fault(act.error):
+            self._kept.append(left)
+        else:
+            self._free(left)
+
+    def handled(self, branch: Branch) -> None:
+        """A branch goes on: the faults that had come to it keep nothing any more."""
+        for left in [left for left in self._kept if left.branch is branch]:
+            if not self._body.carries(left.error):
+                self._kept.remove(left)
+                self._free(left)
+
+    def passed_on(self, branch: Branch, owner: Branch | None, error: BaseException | None) -> None:
+        """A branch has ended: by a fault that its owner is told of, or having handled it."""
+        if not self._kept:
+            return
+        if not self._body.is_fault(error):
+            self.handled(branch)
+        for left in self._kept:
+            if left.branch is branch and owner is not None:
+                left.branch = owner
+
+    def _free(self, left: Left) -> None:
+        """Give the lock back; the next in order gets it."""
+        if left.key is not None:
+            self._body.recorder.released(left.key)
+            return
+        held = self._locks[left.lock.name]
+        held.by = None
         if held.queue:
             key, waiting = held.queue.popleft()
             self._body.wakes(key)

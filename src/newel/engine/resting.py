@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def judge(run: Runner, body: Body) -> None:
-    """See whether the body has ended, or cannot go on by itrun."""
+    """See whether the body has ended, or cannot go on by itself."""
     if body.has_ended:
         why = refused(body.loop) or run.judge.at_end(body) or never_awaited(body)
         if why is None:
@@ -31,6 +31,9 @@ def judge(run: Runner, body: Body) -> None:
             run.blocked = run.blocked or why
     elif run.blocked is None and body.stray is not None:
         run.blocked = ("bug", failure_of(body.stray))
+    elif run.blocked is None and (fault := body.locks.fault(shared=not body.is_stuck)) is not None:
+        run.blocked = ("bug", failure_of(fault))  # what it keeps, others wait for
+        run.moves_on = not body.is_stuck
     elif run.blocked is None and body.is_stuck:
         run.blocked = ("bug", f"waits for itself: {', '.join(body.waits_for()) or 'a join'}")
 
@@ -61,7 +64,9 @@ def state_of(run: Runner, *, rests: bool) -> tuple[str, datetime | None]:
     is_held = run.loaded.is_paused and not run.open
     if run.blocked is not None or not (can_move or is_held):
         _note_parked(run)
-        return "parked", overdue.until(run)
+        limit = overdue.until(run)
+        due = [*moments, *([] if limit is None else [limit])] if run.moves_on else []
+        return "parked", min(due, default=limit)
     _note_unparked(run, "waiting")
     if (limit := overdue.until(run)) is not None:
         moments.append(limit)
@@ -70,7 +75,7 @@ def state_of(run: Runner, *, rests: bool) -> tuple[str, datetime | None]:
 
 def _moments(run: Runner, act: OpenAct) -> list[datetime]:
     """When an open act needs the run: a step's next attempt, a wait's end and its reminders."""
-    if act.kind == "step" and run.loaded.is_paused:
+    if act.kind in {"step", "lock"} and run.loaded.is_paused:
         return []
     return [moment for moment in (act.next_at, act.due_at) if moment is not None]
 

@@ -166,6 +166,7 @@ class Runner:
 
         arrive: opens, or goes on with, the act that a branch has come to. has_drifted: says of a
         finished act whether its branch stops there, because its input is another than it was.
+        moves_on: whether branches go on beside what has blocked it.
         """
         self._arrive = arrive
         self._has_drifted = has_drifted
@@ -191,6 +192,7 @@ class Runner:
         self._released: list[str] = []
         self._has_told_children = False
         self.blocked: tuple[str, str] | None = None
+        self.moves_on = False
         self.on_outcome: Callable[[Runner, str, object], None] | None = None
         self.has_ended = False
         self.state_at_end = "completed"
@@ -367,6 +369,13 @@ class Runner:
         body = self._body
         return body is not None and body.is_leaving(key, by_operator=self.loaded.cancelling)
 
+    @property
+    def may_take(self) -> bool:
+        """Whether the run may take what others wait for: not if a person has to act first."""
+        body = self._body
+        is_broken = body is not None and (body.stray or body.locks.fault(shared=True)) is not None
+        return not (self.loaded.is_paused or self.blocked is not None or is_broken)
+
     def leaving_by(self, key: str) -> CancelledBy:
         """What ends the branch at `key`."""
         return "run" if self._body is None else self._body.leaving_by(key)
@@ -528,6 +537,8 @@ class Runner:
         A fault is no end: mended code goes on inside the block, and must hold the lock there. A
         replay passes by what has been given back before.
         """
+        if self.moves_on:  # what has blocked it may have been handled since
+            self.blocked, self.moves_on = None, False
         released, self._released = self._released, []
         if self.blocked is None and body.stray is None and not body.has_fault:
             for key in released:

@@ -27,6 +27,10 @@ def _stand(body: Body, branch: Branch, act: Act[Any]) -> None:
 
 
 def _fork(body: Body, branch: Branch, fork: Fork[Any]) -> None:
+    if body.breaks_off(branch, fork):
+        for awaitable in fork.branches:
+            dropped(awaitable)
+        return
     OpenFork(body, branch, fork)
 
 
@@ -40,6 +44,7 @@ def _race(body: Body, branch: Branch, race: Race[Any]) -> None:
 
 
 def _rest(body: Body, branch: Branch, rest: Rest) -> None:
+    body.locks.handled(branch)
     body.races[rest.race].rest(branch)
 
 
@@ -65,6 +70,7 @@ def _close_group(body: Body, branch: Branch, closing: Closing) -> None:
     if closing.is_fault:
         opened.leave(branch)
     else:
+        body.locks.handled(branch)
         opened.close(branch, is_orderly=closing.is_orderly)
 
 
@@ -85,7 +91,7 @@ def _clear(body: Body, branch: Branch, act: Clearing) -> None:
 def _acquire(body: Body, branch: Branch, act: Acquiring) -> None:
     if act.lock.is_shared:
         body.stand(branch, act)
-        body.locks.shared[branch, act.lock.name] = branch.key
+        body.locks.asks(branch, act)
         return
     key = body.decide_here(branch, act)
     if key is not None:
@@ -93,11 +99,7 @@ def _acquire(body: Body, branch: Branch, act: Acquiring) -> None:
 
 
 def _release(body: Body, branch: Branch, act: Releasing) -> None:
-    if act.lock.is_shared:
-        body.recorder.released(body.locks.shared.pop((branch, act.lock.name)))
-        body.answer(branch)
-    else:
-        body.locks.release(branch, act)
+    body.locks.release(branch, act)
 
 
 def _mark(body: Body, branch: Branch, act: Marking) -> None:
@@ -111,6 +113,7 @@ def _marker(body: Body, branch: Branch, _: Marker) -> None:
 
 
 def _settles(body: Body, branch: Branch, settling: Settling) -> None:
+    body.locks.handled(branch)
     body.settling.append((branch, settling.since))
     body.settle(branch, settling.since)
 

@@ -134,12 +134,13 @@ class Ask(Generic[R_co]):
 class Fork(Generic[R_co]):
     """What `parallel` returns: branches that the runner drives beside each other."""
 
-    __slots__ = ("branches", "is_awaited", "place")
+    __slots__ = ("branches", "during", "is_awaited", "place")
 
     def __init__(self, branches: tuple[Awaitable[object] | None, ...], place: Place) -> None:
         self.branches = branches
         self.place = place
         self.is_awaited = False
+        self.during: BaseException | None = None
 
     def __await__(self) -> Generator[Any, Any, R_co]:  # Any: what drives decides what it sends
         if self.is_awaited:
@@ -147,6 +148,7 @@ class Fork(Generic[R_co]):
         self.is_awaited = True
         if DRIVEN.get() is None:
             return (yield from self._outside().__await__())
+        self.during = sys.exception()
         return cast("R_co", (yield self))
 
     async def _outside(self) -> R_co:

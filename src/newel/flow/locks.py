@@ -1,7 +1,8 @@
 """`lock`: one holder at a time, inside a run or across all runs.
 
 Acquiring is an outcome, in order of request: a crash between acquiring and releasing keeps the
-holder. Declared at module level; the subscript tells two places apart.
+holder. So does a fault inside the block: what it guards is half done, and mended code goes on
+there. Declared at module level; the subscript tells two places apart.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ class Acquiring(Act[None]):
 
 
 class Releasing(Ask[None]):
-    """Give the lock back; the next in order gets it."""
+    """Leave the block of a lock; error: what it is left by, which a fault keeps it for."""
 
-    __slots__ = ("lock",)
+    __slots__ = ("error", "lock")
 
     what = "lock"
 
-    def __init__(self, lock: Lock) -> None:
+    def __init__(self, lock: Lock, error: BaseException | None) -> None:
         self.lock = lock
+        self.error = error
 
 
 class Lock:
@@ -56,7 +58,7 @@ class Lock:
         trace: TracebackType | None,
     ) -> None:
         if error is None or isinstance(error, (Exception, Cancelled)):
-            await Releasing(self)
+            await Releasing(self, error)
 
 
 def lock(key: str, *, shared: bool = False) -> Lock:

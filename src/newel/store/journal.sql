@@ -29,15 +29,18 @@ from newel.event where stream_id = $1 and seq > $2 order by seq limit $3
 
 -- name: free_locks
 -- params: runs
--- Acts of these runs that may have the lock they wait for: nobody holds it, and they come first.
+-- Acts of these runs that may have the lock they wait for: nobody holds it, and they come first
+-- of those whose runs can take it; one that is parked or paused lets the others pass.
 select a.run_id, a.key
 from newel.open_act a
 where a.run_id = any($1) and a.kind = 'lock' and a.state = 'open'
   and not exists (select from newel.open_act h
                   where h.kind = 'lock' and h.state = 'held' and h.match = a.match)
   and not exists (select from newel.open_act q
+                  join newel.run r on r.id = q.run_id
                   where q.kind = 'lock' and q.state = 'open' and q.match = a.match
-                    and (q.opened_at, q.run_id, q.key) < (a.opened_at, a.run_id, a.key))
+                    and (q.opened_at, q.run_id, q.key) < (a.opened_at, a.run_id, a.key)
+                    and (r.id = a.run_id or (r.state <> 'parked' and r.paused_at is null)))
 
 -- name: payload_digests
 -- params: streams

@@ -78,7 +78,9 @@ class Seen:
 
     def waiting(self) -> set[str]:
         """The keys of the waits that are open."""
-        return {act["key"] for act in self.acts() if act["kind"] != "step"}
+        return {
+            act["key"] for act in self.acts() if act["kind"] != "step" and act["state"] != "held"
+        }
 
     def retrying(self) -> dict[str, datetime | None]:
         """The keys of steps that will be tried again by themselves, with the moment."""

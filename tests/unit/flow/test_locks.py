@@ -85,16 +85,17 @@ def test_a_cancelled_branch_neither_keeps_the_lock_nor_gets_it(who):
     assert Driving.again(body, run).value == run.value
 
 
-def test_a_failure_inside_gives_the_lock_back():
-    """The next in order gets it."""
+@pytest.mark.parametrize("ends", [True, False], ids=["a business end", "a fault"])
+def test_a_failure_inside_gives_the_lock_back_unless_it_is_a_fault(ends):
+    """The next in order gets it; behind a fault the state is half done, and nobody enters."""
 
-    @process(subject=None)
+    @process(subject=None, raises=ValueError if ends else ())
     async def body() -> None:
         await parallel(at_desk("a"), at_desk("b"))
 
     run = started(body)
     run.give("work[a]", error=ValueError("no"))
-    assert run.resting == ["work[b]"]
+    assert run.resting == (["work[b]"] if ends else [])
 
 
 def test_who_waits_for_itself_is_found_out():

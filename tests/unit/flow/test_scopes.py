@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from newel.base.errors import DefinitionError
+from newel.flow.groups import group
 from newel.flow.parallel import parallel
 from newel.flow.process import process
+from newel.flow.races import n_of
 from newel.flow.scopes import scope
 from tests.unit.flow.acting import one, two
 from tests.unit.flow.driving import Driving, started
@@ -168,3 +170,29 @@ def test_the_name_of_promises_is_reserved():
     """`undo` is a label of its own."""
     with pytest.raises(DefinitionError):
         scope("undo")
+
+
+def test_cancelling_does_not_reach_what_a_member_left_behind_outside_the_block():
+    """A straggler belongs where its race was opened, whoever waits for it once that has ended."""
+
+    async def member() -> None:
+        await one("begin")
+        await n_of("quick", 1, one("winner"), one("straggler"), losers="finish")
+
+    @process(subject=None)
+    async def body() -> object:
+        async with group("members") as members:
+            members.add(member())
+            async with region:
+                await one("inside")
+                await region.cancel()
+            return region.cancelled
+
+    run = started(body)
+    run.give("work[begin]")  # the race is opened while the body stands in the block
+    run.give("work[winner]")  # and the member ends
+    run.give("work[inside]")
+    assert run.resting == ["work[straggler]"]
+    run.give("work[straggler]")
+    assert run.value is True
+    assert Driving.again(body, run).value is True

@@ -74,7 +74,7 @@ begin
             event = excluded.event, match = excluded.match, detail = excluded.detail;
     end if;
     if rest ? 'unlock' then
-        -- The next in order may have the lock. Where its row is held right now, the Change comes
+        -- The next in order may have the lock, of those who can take it now. Where its row is held right now, the Change comes
         -- again: nobody else would wake it.
         for next_run in
             select w.run_id
@@ -82,7 +82,9 @@ begin
                   from jsonb_array_elements(rest -> 'unlock')) u
             cross join lateral (
                 select q.run_id from newel.open_act q
+                join newel.run r on r.id = q.run_id
                 where q.kind = 'lock' and q.state = 'open' and q.match = u.name
+                  and r.state <> 'parked' and r.paused_at is null
                 order by q.opened_at, q.run_id limit 1) w
         loop
             perform 1 from newel.run r where r.id = next_run for update skip locked;

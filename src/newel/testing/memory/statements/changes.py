@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from newel.testing.memory.named import statement
+from newel.testing.memory.statements.journal import can_take
 from newel.testing.memory.statements.rooms import without_place
 from newel.testing.memory.tables import Row
 from newel.testing.memory.transaction import KEY_SHARE, Transaction, failed
@@ -252,6 +253,7 @@ def _unlock(at: Transaction, rows: list[Any]) -> None:
             (act["opened_at"], act["run_id"])
             for act in at.rows("open_act")
             if (act["kind"], act["state"], act["match"]) == ("lock", "open", row["key"])
+            and can_take(at, act["run_id"])
         )
         if not queue:
             continue

@@ -45,12 +45,27 @@ def free_locks(at: Transaction, runs: list[UUID]) -> list[Row]:
     """Acts of these runs that may have the lock they wait for."""
     locks = [act for act in at.rows("open_act") if act["kind"] == "lock"]
     held = {act["match"] for act in locks if act["state"] == "held"}
-    first: dict[str, Row] = {}
-    for act in sorted(locks, key=lambda each: (each["opened_at"], each["run_id"], each["key"])):
-        if act["state"] == "open":
-            first.setdefault(act["match"], act)
+    waiting = sorted(
+        (act for act in locks if act["state"] == "open" and act["match"] not in held),
+        key=lambda each: (each["opened_at"], each["run_id"], each["key"]),
+    )
+
+    def comes_first(act: Row) -> bool:
+        before = waiting[: waiting.index(act)]
+        return not any(
+            each["match"] == act["match"]
+            and (each["run_id"] == act["run_id"] or can_take(at, each["run_id"]))
+            for each in before
+        )
+
     return [
         {"run_id": act["run_id"], "key": act["key"]}
-        for match, act in first.items()
-        if match not in held and act["run_id"] in runs
+        for act in waiting
+        if act["run_id"] in runs and comes_first(act)
     ]
+
+
+def can_take(at: Transaction, run: UUID) -> bool:
+    """Whether a run may take a lock: not while it is parked or paused."""
+    row = at.get("run", run)
+    return row is not None and row["state"] != "parked" and row["paused_at"] is None
