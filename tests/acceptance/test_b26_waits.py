@@ -13,7 +13,7 @@ import pytest
 from newel import Overdue, Request, approval, days, minutes, process, team
 from newel.audit.leaf import Actor
 from newel.base.errors import AlreadyDecided
-from newel.testing import crashes, running
+from newel.testing import every_crash, running
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
 from tests.acceptance.claims import Claim, Payment, expense, payment_settled
 from tests.acceptance.test_tasks import JANE, person_of, task_of
@@ -110,7 +110,7 @@ async def test_a_wait_is_closed_once(wait, first, company, saas):  # noqa: F811 
                 await _refused(run, task)
             assert _ends(run, wait.key) == ["answer" if first == "answer" else "timer"]
 
-    found = await crashes(play)
+    found = await every_crash(play)
     for crash in [crash for crash in found if wait.key in str(crash)]:
         await play(crash)
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from newel import Invalid, days, first_of, parallel, process, step, timer
-from newel.testing import crashes, running
+from newel.testing import every_crash, running
 
 done: list[str] = []
 broken: set[str] = set()
@@ -67,7 +67,7 @@ async def test_unequal_and_empty_branches_join_once(has_long, has_short):
             assert len(ended) == 3 * has_long + has_short + 1
             assert ended[-1] == "act[join]"
 
-    for crash in await crashes(play):
+    for crash in await every_crash(play):
         await play(crash)
 
 
@@ -119,5 +119,5 @@ async def test_a_parked_branch_is_passed_by_with_a_gap_that_is_recorded():
             ended = [key for kind, key in run.trace() if kind == "step.succeeded"]
             assert ended == ["act[ready]", "act[join]", "act[short]"]
 
-    for crash in await crashes(play):
+    for crash in await every_crash(play):
         await play(crash)

@@ -21,7 +21,7 @@ from newel import (
     team,
     timer,
 )
-from newel.testing import Failed, crashes, running
+from newel.testing import Failed, every_crash, running
 from tests.acceptance.test_cutting_access import LEO
 from tests.engine.house import OPERATOR, opened
 
@@ -81,7 +81,7 @@ async def test_b4_a_branch_that_failed_is_told_at_once_and_raised_when_all_have_
             assert await run.result() == "1: jane"
             assert Counter(run.trace())["step.failed", "reserve"] == 1
 
-    for crash in await crashes(play):
+    for crash in await every_crash(play):
         await play(crash)
 
 
@@ -179,7 +179,7 @@ async def test_b12_a_crash_anywhere_undoes_each_once_newest_first():
             ended = Counter(key for kind, key in run.trace() if kind == "step.succeeded")
             assert set(ended.values()) == {1}
 
-    for crash in await crashes(play):
+    for crash in await every_crash(play):
         await play(crash)
 
 
@@ -202,7 +202,7 @@ async def test_b15_an_undo_that_cannot_be_done_waits_for_a_person():
             assert run.state == "cancelled"
             assert run.done()[-3:] == [f"undo/act[back-{name}]" for name in "cba"]
 
-    for crash in await crashes(play):
+    for crash in await every_crash(play):
         await play(crash)
 
 
@@ -246,7 +246,7 @@ async def test_b18_a_parent_that_is_cancelled_ends_after_its_parked_child():
             assert (run.state, child.state) == ("cancelled", "cancelled")
             assert list(dict.fromkeys(done[before:])) == ["child-back", "parent-back"]
 
-    for crash in await crashes(play):
+    for crash in await every_crash(play):
         await play(crash)
 
 
@@ -283,7 +283,7 @@ async def test_b19_a_crash_between_two_children_starts_each_once():
                 f"course[{name}]" for name in NAMES
             ]
 
-    for crash in await crashes(play):
+    for crash in await every_crash(play):
         await play(crash)
 
 

@@ -20,7 +20,7 @@ from newel import (
     timer,
 )
 from newel.base.errors import Rejected
-from newel.testing import crashes, running
+from newel.testing import every_crash, running
 from newel.testing.running import OPERATOR
 
 done: list[str] = []
@@ -160,7 +160,7 @@ async def test_a_crash_anywhere_starts_each_child_once():
             assert sorted([await child.result() for child in children]) == ["a", "b", "c"]
 
     await play()
-    for crash in await crashes(play):
+    for crash in await every_crash(play):
         await play(crash)
 
 
@@ -175,7 +175,7 @@ async def test_a_crash_anywhere_leaves_one_child_for_a_parent_that_waits():
             assert await run.result() == "tea"
             assert len(run.runs("errand")) == 1
 
-    for crash in await crashes(play):
+    for crash in await every_crash(play):
         await play(crash)
 
 
@@ -225,7 +225,7 @@ async def test_a_crash_while_holding_keeps_the_holder():
         assert {seen[0][-1], seen[2][-1]} == {"a", "b"}
         assert seen[0][-1] == seen[1][-1]
 
-    for crash in await crashes(play):
+    for crash in await every_crash(play):
         await play(crash)
 
 

@@ -24,7 +24,7 @@ import pytest
 
 from newel import Event, Process, Request
 from newel.audit.leaf import Actor
-from newel.testing import Crash, crashes, interleavings, running
+from newel.testing import Crash, every_crash, interleavings, running
 from newel.testing.running import Run
 from tests.engine.house import House
 from tests.patterns.company import book
@@ -150,7 +150,7 @@ def checks(*patterns: Pattern) -> tuple[Any, Any, Any]:
                 if not pattern.is_free:
                     ends.append((await driver.state(), sorted(book.done())))
 
-        every = await crashes(play)
+        every = await every_crash(play)
         for crash in every if IS_WHOLE else every[:: max(len(every) // CRASHES, 1)]:
             await play(crash)
         assert all(end == ends[0] for end in ends)

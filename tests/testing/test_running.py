@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from newel import (
     Absent,
@@ -31,6 +32,7 @@ from newel.testing import (
     Order,
     StillWaits,
     crashes,
+    every_crash,
     interleavings,
     running,
 )
@@ -203,10 +205,20 @@ async def _play(crash: Crash | None = None, order: Order | None = None) -> list[
 
 async def test_a_crash_anywhere_changes_nothing():
     """Killed at every boundary, or frozen and woken too late, the run ends the same."""
-    found = await crashes(_play)
+    found = await every_crash(_play)
     assert len({str(crash) for crash in found}) == len(found) > 25
     for crash in found:
         await _play(crash)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(crash=crashes(most=40), seed=strategies.integers(1, 1000))
+async def test_a_crash_that_is_drawn_changes_nothing_in_any_order(crash: Crash, seed: int):
+    """Crashes and orders are drawn together; the same end, and a crash names where it was."""
+    await _play(crash, Order(seed))
+    assert crash.point is not None
+    happened = crash.point.number < len(crash.seen.points)
+    assert ("boundary" not in str(crash)) == happened
 
 
 async def test_answers_arrive_in_every_order_and_the_end_is_the_same():

@@ -6,6 +6,7 @@
 from newel.testing.boundaries import Crash as Crash
 from newel.testing.crashing import crash_everywhere as crash_everywhere
 from newel.testing.crashing import crashes as crashes
+from newel.testing.crashing import every_crash as every_crash
 from newel.testing.orders import Order as Order
 from newel.testing.orders import interleavings as interleavings
 from newel.testing.running import EndedOtherwise as EndedOtherwise
@@ -31,6 +32,7 @@ __all__ = [
     "StillWaits",
     "crash_everywhere",
     "crashes",
+    "every_crash",
     "interleavings",
     "running",
 ]

@@ -61,14 +61,26 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """What happens to a worker, and at which point; without a point nothing happens."""
+    """What happens to a worker, and at which point; without a point nothing happens.
+
+    seen: the points that the run has passed; it goes by the number of `point` alone. Who cannot
+    be frozen there is killed.
+    """
 
     point: Point | None = None
     how: How = "killed"
     seen: Boundaries = field(default_factory=lambda: Boundaries(), compare=False)  # noqa: PLW0108 - defined below
 
+    @classmethod
+    def at(cls, number: int, how: How) -> Crash:
+        """The crash at a point of which only the number is known."""
+        return cls(Point(number, "at", f"boundary {number}"), how)
+
     def __str__(self) -> str:
-        return "no crash" if self.point is None else f"{self.how} {self.point}"
+        if self.point is None:
+            return "no crash"
+        passed = self.seen.points[self.point.number :]
+        return f"{self.how} {passed[0] if passed else self.point}"
 
 
 class Boundaries:

@@ -3,25 +3,45 @@
     async def play(crash: Crash) -> None:
         async with running(onboarding.request(jane), crash=crash) as run: ...
 
-    for crash in await crashes(play):
+    for crash in await every_crash(play):
         await play(crash)
 
 `crash_everywhere` does the same with a test that takes a `crash`: fixtures with a `reset` are
-reset between the passes, and a failure names the point.
+reset between the passes, and a failure names the point. `crashes` draws crashes for a property,
+beside whatever else is drawn:
+
+    @given(crash=crashes(), hire=hires())
+    async def test_nothing_is_done_twice(crash: Crash, hire: NewHire) -> None: ...
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from newel.testing.boundaries import Crash
 from newel.testing.repeating import Test, passes
 
-__all__ = ["crash_everywhere", "crashes"]
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+__all__ = ["crash_everywhere", "crashes", "every_crash"]
 
 
-async def crashes(play: Callable[[Crash], Awaitable[object]]) -> list[Crash]:
+def crashes(*, most: int = 60) -> SearchStrategy[Crash]:
+    """Draw crashes for hypothesis: killed or frozen, at any of the first so many boundaries.
+
+    It shrinks to an early kill. A run that passes fewer boundaries does not crash at the later
+    ones. Needs hypothesis, which newel itself does not.
+    """
+    from hypothesis import strategies  # noqa: PLC0415 - only whoever draws needs it
+
+    return strategies.builds(
+        Crash.at, strategies.integers(0, most - 1), strategies.sampled_from(["killed", "frozen"])
+    )
+
+
+async def every_crash(play: Callable[[Crash], Awaitable[object]]) -> list[Crash]:
     """Play once without a crash, and give every crash that could happen on the way."""
     plain = Crash()
     await play(plain)

@@ -10,7 +10,7 @@ The engine is production's: runner, keys, journal, verbs, incidents; its databas
 and its time is the test's, so nothing sleeps and nothing is left to chance. Every verb returns
 when the run rests again, and the clock never moves by itself.
 
-    for crash in await crashes(play): await play(crash)       # killed at every boundary
+    for crash in await every_crash(play): await play(crash)       # killed at every boundary
     for order in interleavings(200): await play(order)        # branches resumed in other orders
 
 where `play` opens `running(request, crash=crash)` or `running(request, order=order)`. `processes=`

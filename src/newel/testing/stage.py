@@ -362,7 +362,7 @@ class Stage:
         point = self.crash.seen.passed(when, what)
         if self.crash.point is None or point.number != self.crash.point.number:
             return
-        if self.crash.how == "killed":
+        if self.crash.how == "killed" or not point.is_freezable:
             self.kill(place)
             self._replace()
             await asyncio.sleep(0)  # never comes back
