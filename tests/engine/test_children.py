@@ -10,6 +10,7 @@ from newel import (
     ChildFailed,
     approval,
     compensation,
+    days,
     first_of,
     lock,
     parallel,
@@ -67,6 +68,29 @@ async def collector(names: tuple[str, ...]) -> tuple[str, ...]:
     first = await spawn(errand[names[0]], names[0])
     second = await spawn(errand[names[1]].request(names[1]), with_parent=True)
     return await parallel(first.result(), second.result())
+
+
+@process(subject=None, owner="it")
+async def family(what: str) -> str:
+    """Starts a child that lives with it, which waits for one of its own."""
+    child = await spawn(parent.request(what), with_parent=True)
+    return await child.result()
+
+
+@process(subject=None, owner="it", within=days(2), overdue="cancel")
+async def hasty(what: str) -> str:
+    """The same, and no longer than two days."""
+    child = await spawn(parent.request(what), with_parent=True)
+    return await child.result()
+
+
+@process(subject=None, owner="it")
+async def parting(what: str) -> None:
+    """Starts a child on its way out, which does not end with it."""
+    try:
+        await approval("never", by=team("it"))
+    finally:
+        await spawn(errand.request(what), with_parent=True)
 
 
 @process(subject=None, owner="it")
@@ -133,6 +157,35 @@ async def test_cancelling_a_parent_leaves_children_with_a_life_of_their_own():
         await run.cancel()
         assert run.state == "cancelled"
         assert [child.state for child in run.runs("errand")] == ["waiting", "cancelled"]
+
+
+@pytest.mark.parametrize("how", ["an operator", "the time"])
+async def test_a_crash_anywhere_ends_all_that_live_with_a_run(how):
+    """Their ends are asked for in one transaction with its own, over two generations."""
+    began = family if how == "an operator" else hasty
+
+    async def play(crash=None):
+        done.clear()
+        async with running(began.request("tea"), processes=[parent, errand], crash=crash) as run:
+            if how == "an operator":
+                await run.cancel()
+            else:
+                run.clock.advance(timedelta(days=3))
+            (child,), (grandchild,) = run.runs("parent"), run.runs("errand")
+            assert [each.state for each in (run, child, grandchild)] == ["cancelled"] * 3
+            assert set(done) == {"undo tea"}
+
+    await play()
+    for crash in await every_crash(play):
+        await play(crash)
+
+
+async def test_a_child_that_a_run_starts_on_its_way_out_lives_on():
+    """It was not there when the end was asked for, and is part of ending well."""
+    async with running(parting.request("tea"), processes=[errand]) as run:
+        await run.cancel()
+        (child,) = run.runs("errand")
+        assert (run.state, child.state) == ("cancelled", "waiting")
 
 
 async def test_a_race_that_a_child_loses_ends_the_child():

@@ -29,7 +29,7 @@ from newel.flow.process import Process
 if TYPE_CHECKING:
     from newel.engine.runner import Runner
 
-_AGAIN: Final = timedelta(seconds=30)
+AGAIN: Final = timedelta(seconds=30)
 """When it is looked again, should whoever was to do an errand have died before it was done."""
 
 
@@ -51,10 +51,11 @@ class Relatives:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """What is to be done about another run: start the child of an act, or end one or all.
+    """What is to be done about another run: start the child of an act, or end one.
 
-    process: of the child that is started; else `cancel` names a child, or all that live with
-    their parent are ended.
+    process: of the child that is started; else `cancel` names a child, or the run itself is to
+    end because its time is over, and all that live with it. is_last: whether the act is one that
+    a run still does on its way out.
     """
 
     key: str = ""
@@ -63,6 +64,7 @@ class Errand:
     is_awaited: bool = False
     with_parent: bool = False
     cancel: UUID | None = None
+    is_last: bool = False
 
 
 def arrive(run: Runner, key: str, act: Act[Any]) -> None:
@@ -90,6 +92,7 @@ def _arrive_at_start(run: Runner, key: str, act: ChildAct[Any] | SpawnAct[Any]) 
             arguments=act.arguments(),
             is_awaited=isinstance(act, ChildAct),
             with_parent=isinstance(act, ChildAct) or act.with_parent,
+            is_last=run.loaded.cancelling,
         )
     )
 
@@ -152,7 +155,7 @@ def cancel(run: Runner, opened: OpenAct) -> bool:
         return False
     _, child = parse_reference(opened.match)
     if opened.match not in run.loaded.relatives.ends:
-        opened.next_at = run.moment + _AGAIN
+        opened.next_at = run.moment + AGAIN
         run.errands.append(Errand(cancel=child))
     return True
 
@@ -169,7 +172,7 @@ def _arrive_at_lock(run: Runner, key: str, act: Acquiring) -> None:
     elif key in run.loaded.relatives.free and run.may_take and not run.is_leaving(key):
         _acquire(run, opened)
     else:
-        opened.next_at = run.moment + _AGAIN
+        opened.next_at = run.moment + AGAIN
 
 
 def _acquire(run: Runner, opened: OpenAct) -> None:

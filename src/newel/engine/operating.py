@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,8 @@ Tell = Callable[[Change], None]
 class Command:
     """A run under its lock, and the Change that a command makes of it.
 
-    parked: reason and addressee, where the command itself puts the run down.
+    parked: reason and addressee, where the command itself puts the run down. beside: other runs
+    that are changed in the same transaction.
     """
 
     connection: Connection
@@ -46,6 +47,7 @@ class Command:
     actor: Actor
     at: datetime
     parked: tuple[str, str] | None = None
+    beside: list[Command] = field(default_factory=list["Command"])
 
     @property
     def run(self) -> UUID:
@@ -119,33 +121,46 @@ async def command(
     lock order.
     """
     async with database.transaction() as connection:
-        row = await runs.locked(connection, run)
-        if row is None:
-            raise NotFound(kind="run", reference=reference("run", run))
-        if (row["state"] in FINAL) != has_ended:
-            raise NotWaiting(verb="change", what=reference("run", run), state=row["state"])
-        acts = {act["key"]: OpenAct.of(act) for act in await journal.open_acts(connection, [run])}
-        head = Head(
-            id=run,
-            stream=f"run/{reference('run', run)}",
-            seq=row["seq"],
-            hash=row["head"],
-            last_at=row["last_at"],
-        )
-        made = Command(
-            connection=connection,
-            row=row,
-            acts=acts,
-            sealer=vault.sealer(run, row["subject"], row["key_n"], row["wrapped"]),
-            entries=Entries(head, new_event_id),
-            change=Change(run=run, from_seq=row["seq"]),
-            actor=actor,
-            at=row["as_of"],
-        )
+        made = await _locked(connection, vault, run, actor, new_event_id)
+        if (made.row["state"] in FINAL) != has_ended:
+            raise NotWaiting(verb="change", what=reference("run", run), state=made.row["state"])
         yield made
-        if len(made.entries):
-            await _write(made, new_event_id)
-    tell(made.change)
+        for each in (made, *made.beside):
+            if len(each.entries):
+                await _write(each, new_event_id)
+    for each in (made, *made.beside):
+        tell(each.change)
+
+
+async def _locked(
+    connection: Connection,
+    vault: Vault,
+    run: UUID,
+    actor: Actor,
+    new_event_id: Callable[[], str],
+) -> Command:
+    """Lock a run and read it; raises NotFound."""
+    row = await runs.locked(connection, run)
+    if row is None:
+        raise NotFound(kind="run", reference=reference("run", run))
+    acts = {act["key"]: OpenAct.of(act) for act in await journal.open_acts(connection, [run])}
+    head = Head(
+        id=run,
+        stream=f"run/{reference('run', run)}",
+        seq=row["seq"],
+        hash=row["head"],
+        last_at=row["last_at"],
+    )
+    return Command(
+        connection=connection,
+        row=row,
+        acts=acts,
+        sealer=vault.sealer(run, row["subject"], row["key_n"], row["wrapped"]),
+        entries=Entries(head, new_event_id),
+        change=Change(run=run, from_seq=row["seq"]),
+        actor=actor,
+        at=row["as_of"],
+    )
 
 
 async def _write(made: Command, new_event_id: Callable[[], str]) -> None:
@@ -213,6 +228,17 @@ class Operating:
             self.tell,
             has_ended=has_ended,
         )
+
+    async def also_on(self, made: Command, run: UUID) -> Command | None:
+        """Lock another run in the transaction of a verb; None if it has ended.
+
+        Runs are asked for in the order of their ids (lock order).
+        """
+        other = await _locked(made.connection, self.vault, run, made.actor, self.new_event_id)
+        if other.row["state"] in FINAL:
+            return None
+        made.beside.append(other)
+        return other
 
 
 def check_reason(verb: str, reason: str) -> None:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from newel.audit import catalogue as facts
 from newel.base.ids import reference
+from newel.engine.children import Errand
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from newel.engine.runner import Runner
 
-__all__ = ["REASON", "ends_failed", "holds", "look", "said", "until"]
+__all__ = ["REASON", "ends_failed", "holds", "is_to_end", "look", "said", "until"]
 
 REASON = "overdue"
 
@@ -34,11 +34,12 @@ def look(run: Runner) -> None:
     loaded, limits = run.loaded, run.process.limits
     limit = until(run)
     if limit is not None and limit <= run.as_of:
+        if limits.overdue != "park":  # asked for in one transaction with the end of its children
+            run.errands.append(Errand())
+            run.blocked = (REASON, said(run))
+            return
         run.change.also("overdue", {"id": str(run.id)})
         loaded.is_overdue = run.is_judged_anew = True
-        if limits.overdue != "park":
-            run.record(facts.RunCancelRequested(compensate=True))
-            loaded.cancelling = run.change.cancelling = True
     if loaded.is_overdue and not loaded.cancelling:
         run.blocked = (REASON, said(run))
 
@@ -46,6 +47,11 @@ def look(run: Runner) -> None:
 def holds(run: Runner) -> bool:
     """Whether nothing of the run is opened and nothing goes on, until a person says so."""
     return run.blocked is not None and run.blocked[0] == REASON
+
+
+def is_to_end(run: Runner) -> bool:
+    """Whether the end of the run is being asked for, because its time is over."""
+    return holds(run) and not run.loaded.is_overdue
 
 
 def said(run: Runner) -> str:

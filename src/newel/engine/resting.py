@@ -11,7 +11,7 @@ from newel.audit import catalogue as facts
 from newel.base.errors import Cancelled, NewelError, Overdue
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
-from newel.engine import drifting, overdue
+from newel.engine import children, drifting, overdue
 from newel.engine.foreign import refused
 from newel.engine.judging import never_awaited
 from newel.engine.outcomes import failure_of, is_declared
@@ -51,6 +51,8 @@ def state_of(run: Runner, *, rests: bool) -> tuple[str, datetime | None]:
     """The state of a run after this transition, and when it is due."""
     if run.has_ended:
         return run.state_at_end, None
+    if overdue.is_to_end(run):
+        return ("parked" if run.state == "parked" else "waiting"), run.moment + children.AGAIN
     if not rests:
         _note_unparked(run, "running")
         return "running", overdue.until(run)

@@ -190,7 +190,6 @@ class Runner:
         self.starting: list[str] = []
         self.errands: list[Errand] = []
         self._released: list[str] = []
-        self._has_told_children = False
         self.blocked: tuple[str, str] | None = None
         self.moves_on = False
         self.on_outcome: Callable[[Runner, str, object], None] | None = None
@@ -405,9 +404,6 @@ class Runner:
     def _stop_cancelled(self) -> None:
         """Cancel what has come to rest since the request: it waits for nothing any more."""
         assert self._body is not None, "a run is begun before it settles"
-        if not self._has_told_children:
-            self._has_told_children = True
-            self.errands.append(Errand())
         for key in list(self._body.resting):
             if key in self.open and key in self._body.resting and self._is_cancelled_at(key):
                 self._cancel(key, self.acts[key])

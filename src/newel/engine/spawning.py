@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from contextlib import suppress
 from uuid import UUID
 
 import asyncpg
@@ -12,15 +12,12 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.errors import NotFound, NotWaiting
 from newel.base.ids import Ids, reference
-from newel.engine import commands
 from newel.engine.beginning import begin
 from newel.engine.children import Errand
+from newel.engine.commands.course import ENDED_WITH_PARENT, cancel, end_overdue
 from newel.engine.history import STARTED
 from newel.engine.operating import Operating
 from newel.engine.starting import ChildOf, Wanted
-from newel.store import runs
-
-_ENDED_WITH_PARENT: Final = "the run that it belongs to was cancelled"
 
 
 class Offspring:
@@ -45,14 +42,12 @@ class Offspring:
         elif errand.cancel is not None:
             await self._cancel(errand.cancel, actor)
         else:
-            for child in await runs.children(self._operating.database, parent):
-                await self._cancel(child, actor)
+            with suppress(NotWaiting):  # it has ended
+                await end_overdue(self._operating, parent, actor=actor)
 
     async def _cancel(self, child: UUID, actor: Actor) -> None:
-        try:
-            await commands.cancel(self._operating, child, actor=actor, reason=_ENDED_WITH_PARENT)
-        except NotWaiting:
-            return  # it has ended
+        with suppress(NotWaiting):  # it has ended
+            await cancel(self._operating, child, actor=actor, reason=ENDED_WITH_PARENT)
 
     async def _start(self, parent: UUID, errand: Errand, name: str, actor: Actor) -> None:
         process = self._operating.processes.get(name)
@@ -63,6 +58,8 @@ class Offspring:
             act = made.acts.get(errand.key)
             if act is None or act.kind != "child" or act.match is not None:
                 return
+            if made.row["cancelling"] and not errand.is_last:
+                return  # the run ends there: it withdraws the act
             wanted = Wanted(
                 run=child,
                 process=process,

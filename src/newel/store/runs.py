@@ -86,9 +86,9 @@ async def ends(connection: Connection, runs: Sequence[UUID]) -> list[Row]:
     return await connection.fetch(_SQL.ends, list(runs))
 
 
-async def children(database: Database, run: UUID) -> list[UUID]:
-    """The open children of a run that are cancelled with it."""
-    return [row["id"] for row in await database.fetch(_SQL.children, run)]
+async def children(connection: Connection, run: UUID) -> list[UUID]:
+    """The open children of a run that are cancelled with it, theirs included; in id order."""
+    return [row["id"] for row in await connection.fetch(_SQL.children, run)]
 
 
 async def locked(connection: Connection, run: UUID) -> Row | None:

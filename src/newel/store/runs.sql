@@ -115,9 +115,14 @@ where r.id = any($1) and r.finished_at is not null
 
 -- name: children
 -- params: run
--- The open children of a run that are cancelled with it.
-select id from newel.run
-where parent_run = $1 and with_parent and finished_at is null order by id
+-- The open children of a run that are cancelled with it, and theirs.
+with recursive family as (
+    select id from newel.run
+    where parent_run = $1 and with_parent and finished_at is null
+    union all
+    select r.id from family f join newel.run r on r.parent_run = f.id
+    where r.with_parent and r.finished_at is null)
+select id from family order by id
 
 -- name: locked
 -- params: run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from newel.audit import catalogue as facts
@@ -10,26 +11,53 @@ from newel.audit.leaf import Actor
 from newel.base.errors import InvalidInput, NotWaiting
 from newel.base.ids import reference
 from newel.engine.operating import Command, Operating, check_reason
+from newel.store import runs
+
+ENDED_WITH_PARENT: Final = "the run that it belongs to was cancelled"
 
 
 async def cancel(operating: Operating, run: UUID, *, actor: Actor, reason: str) -> None:
-    """Ask for the run's end: its owner honours it at the next durable act.
+    """Ask for the run's end, and for that of all that live with it, in one transaction.
 
-    A paused run goes on, to its end. Raises ReasonMissing, NotFound, NotWaiting (it has ended).
+    Each owner honours it at the next durable act; a paused run goes on, to its end.
+    Raises ReasonMissing, NotFound, NotWaiting (it has ended).
     """
     check_reason("cancel", reason)
     async with operating.on(run, actor) as made:
-        if made.row["cancelling"]:
-            return
-        event_id = made.entries.new_id()
-        made.record(
-            facts.RunCancelRequested(compensate=True),
-            reason=made.reason("cancel", reason, event_id),
-            id_=event_id,
-        )
-        made.change.cancelling = True
-        if made.row["paused_at"] is not None:
-            _unpause(made)
+        if not made.row["cancelling"]:
+            _ask_to_end(made, reason)
+            await _ask_children_to_end(operating, made)
+
+
+async def end_overdue(operating: Operating, run: UUID, *, actor: Actor) -> None:
+    """Ask for the end of a run whose time is over, as `cancel` does.
+
+    Raises NotFound, NotWaiting (it has ended).
+    """
+    async with operating.on(run, actor) as made:
+        if not made.row["cancelling"]:
+            made.change.also("overdue", {"id": str(run)})
+            _ask_to_end(made, None)
+            await _ask_children_to_end(operating, made)
+
+
+def _ask_to_end(made: Command, reason: str | None) -> None:
+    event_id = made.entries.new_id()
+    made.record(
+        facts.RunCancelRequested(compensate=True),
+        reason=None if reason is None else made.reason("cancel", reason, event_id),
+        id_=event_id,
+    )
+    made.change.cancelling = True
+    if made.row["paused_at"] is not None:
+        _unpause(made)
+
+
+async def _ask_children_to_end(operating: Operating, made: Command) -> None:
+    for child in await runs.children(made.connection, made.run):
+        other = await operating.also_on(made, child)
+        if other is not None and not other.row["cancelling"]:
+            _ask_to_end(other, ENDED_WITH_PARENT)
 
 
 async def pause(operating: Operating, run: UUID, *, actor: Actor, reason: str) -> None:

@@ -213,12 +213,15 @@ def ends(at: Transaction, runs: list[UUID]) -> list[Row]:
 
 @statement("runs.children")
 def children(at: Transaction, run: UUID) -> list[Row]:
-    """The open children of a run that are cancelled with it."""
-    return [
-        {"id": row["id"]}
-        for row in at.rows("run")
-        if row["parent_run"] == run and row["with_parent"] and row["finished_at"] is None
-    ]
+    """The open children of a run that are cancelled with it, and theirs."""
+    family = [run]
+    for parent in family:
+        family += [
+            row["id"]
+            for row in at.rows("run")
+            if row["parent_run"] == parent and row["with_parent"] and row["finished_at"] is None
+        ]
+    return [{"id": each} for each in sorted(family[1:])]
 
 
 @statement("runs.locked")
