@@ -1,37 +1,26 @@
 """What every test may ask for: a real PostgreSQL, and a database of its own in it.
 
-One server serves the whole session, however many workers run it: the first one starts it,
-the last one to leave stops it and deletes its data. Each worker makes one template with all
-migrations applied; a test's database is a copy of that, so tests share nothing.
+Server and databases come from the kit that users have (`newel.testing.databases`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from hashlib import sha256
-from itertools import count
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
 from newel.base import secrets
 from newel.base.clock import DEPLOYMENT
-from newel.embedded.errors import EmbeddedServerError
-from newel.embedded.server import Server, removed, used
+from newel.embedded.server import Server
+from newel.testing.databases import NewDatabase, connected, databases, program
 
-_PREFIX = "newel-tests-"
 _POOLED = os.environ.get("NEWEL_TEST_POOLER") == "1"
 """Whether every test reaches its database through PgBouncer in transaction mode."""
-_ROOM = 2 * 1024**3  # bytes; a session keeps far below that
-NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -62,15 +51,9 @@ def session_directory(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(session_directory) -> Iterator[Server]:
+def postgres(newel_server: Server) -> Server:
     """Give the session's server: real, but careless about power cuts."""
-    directory = _fast_folder(session_directory)
-    for left in directory.parent.glob(f"{_PREFIX}*"):
-        # A session that was killed could not clean up behind itself.
-        with contextlib.suppress(EmbeddedServerError):
-            removed(left, unless_used=True)
-    with used(directory, durable=False, remove=True) as server:
-        yield server
+    return newel_server
 
 
 @pytest.fixture(scope="session")
@@ -86,30 +69,18 @@ def database_dsn(postgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres, database_dsn, worker_id) -> NewDatabase:
+def newel_databases(postgres, database_dsn) -> NewDatabase:
     """Give a maker of migrated databases, for fixtures that live longer than one test.
 
-    async with new_database() as url: ...
+    async with newel_databases() as url: ...
     """
-    own = f"{worker_id}_{os.getpid()}"
-    template = f"template_{own}"
-    asyncio.run(_made_template(postgres.dsn, template))
-    numbers = count(1)
+    return databases(postgres.dsn, own=program(), reached=database_dsn)
 
-    @contextlib.asynccontextmanager
-    async def made() -> AsyncIterator[str]:
-        name = f"test_{own}_{next(numbers)}"
-        # Measured: copying files takes 20 to 40 ms in memory, copying through the log twice that.
-        create = f'create database "{name}" template "{template}" strategy file_copy'
-        async with _connected(postgres.dsn) as connection:
-            await connection.execute(create)
-        try:
-            yield _named(database_dsn, name)
-        finally:
-            async with _connected(postgres.dsn) as connection:
-                await connection.execute(f'drop database "{name}" with (force)')
 
-    return made
+@pytest.fixture(scope="session")
+def new_database(newel_databases: NewDatabase) -> NewDatabase:
+    """Give the maker of databases under the name that tests here have for it."""
+    return newel_databases
 
 
 @pytest.fixture
@@ -122,7 +93,7 @@ async def database_url(new_database: NewDatabase) -> AsyncIterator[str]:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     """Give a connection to this test's own database."""
-    async with _connected(database_url) as connection:
+    async with connected(database_url) as connection:
         yield connection
 
 
@@ -134,38 +105,3 @@ def chromium() -> str:
     if path is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     return path
-
-
-def _fast_folder(session_directory: Path) -> Path:
-    """Name the folder of this session's server: in memory, where the machine has room there.
-
-    Every worker finds the same name, and no other session does.
-    """
-    memory = Path("/dev/shm")
-    own = sha256(str(session_directory).encode()).hexdigest()[:12]
-    if memory.is_dir() and shutil.disk_usage(memory).free >= _ROOM:
-        return memory / f"{_PREFIX}{own}"
-    return session_directory / f"{_PREFIX}{own}"
-
-
-async def _made_template(dsn: str, name: str) -> None:
-    # Imported here: tests that need no database must not depend on the store.
-    from newel.store.migrate import migrate
-
-    async with _connected(dsn) as connection:
-        await connection.execute(f'create database "{name}"')
-    await migrate(_named(dsn, name))
-
-
-@contextlib.asynccontextmanager
-async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-def _named(dsn: str, database: str) -> str:
-    """Return the address of another database of the same server."""
-    return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))

@@ -140,7 +140,7 @@ async def test_a_drifted_run_can_be_cancelled():
         await run.cancel()
         assert run.state == "cancelled"
         assert run.acts() == []
-        assert [row["state"] for row in run._stage.rows("task")] == ["withdrawn"]
+        assert [row["state"] for row in run._scene.rows("task")] == ["withdrawn"]
 
 
 async def test_other_branches_go_on_while_one_has_drifted():

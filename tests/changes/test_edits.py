@@ -192,7 +192,7 @@ async def test_a_retired_wait_that_is_open_is_withdrawn():
         )
         run.deploy(version(after))
         assert run.waiting() == {"later"}
-        assert [row["state"] for row in run._stage.rows("task")] == ["withdrawn"]
+        assert [row["state"] for row in run._scene.rows("task")] == ["withdrawn"]
         assert run.clock.move_to_next()
         assert run.state == "completed"
 
@@ -206,7 +206,7 @@ async def test_a_blocked_run_can_be_cancelled():
         await run.cancel()
         assert run.state == "cancelled"
         assert run.acts() == []
-        assert {row["state"] for row in run._stage.rows("task")} == {"withdrawn"}
+        assert {row["state"] for row in run._scene.rows("task")} == {"withdrawn"}
 
 
 async def test_an_act_that_waits_behind_a_new_one_does_not_wake_the_run():

@@ -21,6 +21,7 @@ __all__ = [
     "forget_demo",
     "holder",
     "mark_demo",
+    "mark_test",
     "move_clock",
     "read",
 ]
@@ -60,6 +61,11 @@ async def read(database: Database) -> Purpose:
 async def mark_demo(database: Database) -> bool:
     """Make an unused database one for the demo; False if anything ever ran in it."""
     return await database.fetchval(_SQL.mark_demo) is not None
+
+
+async def mark_test(database: Database) -> bool:
+    """Make an unused database one for a test; False if runs are in it."""
+    return await database.fetchrow(_SQL.mark_test) is not None
 
 
 async def move_clock(database: Database, by: timedelta) -> datetime:

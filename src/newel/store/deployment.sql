@@ -13,6 +13,12 @@ from newel.deployment
 update newel.deployment set kind = 'demo', clock_offset = interval '0'
 where not exists (select 1 from newel.run) returning kind
 
+-- name: mark_test
+-- params: none
+-- Makes an unused database one for a test; answers with nothing if runs are in it.
+update newel.deployment set kind = 'test', clock_offset = interval '0'
+where not exists (select 1 from newel.run) returning kind
+
 -- name: move_clock
 -- params: by
 -- Moves the clock of a test or a demo; answers with the new time.

@@ -1,14 +1,25 @@
-"""The pytest plugin: `saas`, all simulated systems in process."""
+"""The pytest plugin: `saas`, all simulated systems in process, and `engine`, the whole engine.
+
+The server of `engine` is started when the first test asks for it, and shared by the session.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from newel.testing.saas import Saas, opened
 
-__all__ = ["saas"]
+if TYPE_CHECKING:  # most sessions need no server, and none of what starts one
+    from newel.embedded.server import Server
+    from newel.testing.databases import NewDatabase
+    from newel.testing.house import House
+
+__all__ = ["engine", "newel_databases", "newel_server", "saas"]
 
 
 @pytest.fixture
@@ -16,3 +27,30 @@ def saas() -> Iterator[Saas]:
     """Give all simulated systems; connectors of `running` processes speak to them."""
     with opened() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def newel_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Give the session's PostgreSQL server, shared by all workers of pytest-xdist."""
+    from newel.testing.databases import server  # noqa: PLC0415 - see above
+
+    own = tmp_path_factory.getbasetemp()
+    shared: Path = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with server(shared) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def newel_databases(newel_server: Server) -> NewDatabase:
+    """Give a maker of databases, empty and migrated, for `async with`."""
+    from newel.testing.databases import databases, program  # noqa: PLC0415 - see above
+
+    return databases(newel_server.dsn, own=program())
+
+
+@pytest.fixture
+def engine(newel_databases: NewDatabase) -> House:
+    """Give the whole engine on a PostgreSQL of the test's own: `engine.running(request)`."""
+    from newel.testing.house import House  # noqa: PLC0415 - see above
+
+    return House(newel_databases)

@@ -22,7 +22,7 @@ have instead of those of the same names, and `run.deploy(…)` replaces them in 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
@@ -44,10 +44,23 @@ from newel.testing.boundaries import Crash
 from newel.testing.desk import TicketDesk
 from newel.testing.orders import Order
 from newel.testing.saas import active
+from newel.testing.scene import Scene
 from newel.testing.seeing import Failed, Seen
 from newel.testing.stage import Stage
 
-__all__ = ["Clock", "EndedOtherwise", "Run", "StillWaits", "running"]
+__all__ = [
+    "OPERATOR",
+    "Clock",
+    "EndedOtherwise",
+    "Run",
+    "StillWaits",
+    "began",
+    "definitions",
+    "led",
+    "running",
+    "systems",
+    "wire",
+]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -71,40 +84,40 @@ class EndedOtherwise(AssertionError):
 class Clock:
     """The time of the deployment. It goes forwards when a test says so, and never by itself."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
 
     def now(self) -> datetime:
         """`newel.now()`."""
-        return self._stage.server.now()
+        return self._scene.now()
 
     def move_to(self, moment: datetime | str) -> None:
         """Let time pass up to a moment; what is due on the way happens in order.
 
         moment: aware, or text in ISO 8601, which means UTC where it names no zone.
         """
-        self._stage.move_to(_moment(moment))
+        self._scene.move_to(_moment(moment))
 
     def advance(self, span: timedelta) -> None:
         """Let so much time pass."""
-        self._stage.move_to(self.now() + span)
+        self._scene.move_to(self.now() + span)
 
     def move_to_next(self) -> bool:
         """Let time pass up to the next moment at which something happens; False if none comes."""
-        due = self._stage.next_due()
+        due = self._scene.next_due()
         if due is not None:
-            self._stage.move_to(max(due, self.now()))
+            self._scene.move_to(max(due, self.now()))
         return due is not None
 
 
 class Run(Seen, Generic[R]):
     """A run, with the verbs of operators and deciders; each returns when it rests again."""
 
-    def __init__(self, stage: Stage, id_: UUID, process: Process[..., R], desk: TicketDesk) -> None:
+    def __init__(self, scene: Scene, id_: UUID, process: Process[..., R], desk: TicketDesk) -> None:
         """Hold the run with this id."""
-        super().__init__(stage, id_, process)
-        self.clock = Clock(stage)
-        self.engine = stage.engine
+        super().__init__(scene, id_, process)
+        self.clock = Clock(scene)
+        self.engine = scene.engine
         self.tickets = desk
 
     # --- verbs ------------------------------------------------------------------------------
@@ -121,7 +134,7 @@ class Run(Seen, Generic[R]):
             comment = "refused in a test"
         decider = actor or await self._permitted(task)
         self._do(
-            self._stage.engine.decide(task["id"], approved=approved, comment=comment, actor=decider)
+            self._scene.engine.decide(task["id"], approved=approved, comment=comment, actor=decider)
         )
 
     async def fill(
@@ -135,15 +148,15 @@ class Run(Seen, Generic[R]):
         if task["evidence"] == "note" and not note:
             note = "seen in a test"
         filler = actor or await self._permitted(task)
-        self._do(self._stage.engine.fill(task["id"], value, actor=filler, note=note))
+        self._do(self._scene.engine.fill(task["id"], value, actor=filler, note=note))
 
     async def send(
         self, event: Event[T], payload: T, *, match: str | None = None, event_id: str | None = None
     ) -> Sent:
         """Send an event by its correlation, or to this run without one."""
-        number = len(self._stage.rows("inbox")) + 1
+        number = len(self._scene.rows("inbox")) + 1
         sent: Sent = self._do(
-            self._stage.engine.send(
+            self._scene.engine.send(
                 event,
                 payload,
                 match=match,
@@ -157,11 +170,11 @@ class Run(Seen, Generic[R]):
 
     async def retry(self, key: str | None = None, *, actor: Actor = OPERATOR) -> None:
         """Try a parked or waiting step again; all parked ones, or the run, without a key."""
-        self._do(self._stage.engine.retry(self.id, key, actor=actor))
+        self._do(self._scene.engine.retry(self.id, key, actor=actor))
 
     async def skip(self, key: str, *, reason: str = "in a test", actor: Actor = OPERATOR) -> None:
         """Let the process go on without a step."""
-        self._do(self._stage.engine.skip(self.id, key, actor=actor, reason=reason))
+        self._do(self._scene.engine.skip(self.id, key, actor=actor, reason=reason))
 
     async def complete_by_hand(
         self,
@@ -174,29 +187,29 @@ class Run(Seen, Generic[R]):
     ) -> None:
         """Give the result of a step that a person has done; value: JSON data."""
         self._do(
-            self._stage.engine.complete_by_hand(
+            self._scene.engine.complete_by_hand(
                 self.id, key, value, evidence=evidence, actor=actor, reason=reason
             )
         )
 
     async def cancel(self, *, reason: str = "in a test", actor: Actor = OPERATOR) -> None:
         """Ask for the end of the run."""
-        self._do(self._stage.engine.cancel(self.id, actor=actor, reason=reason))
+        self._do(self._scene.engine.cancel(self.id, actor=actor, reason=reason))
 
     async def start(self, request: Request[T], *, actor: Actor = OPERATOR) -> Run[T]:
         """Start another run in the same deployment."""
-        return _started(self._stage, request, actor, self.tickets)
+        return _started(self._scene, request, actor, self.tickets)
 
     def deploy(self, *processes: Process[..., Any]) -> None:  # Any: each has its own result
         """Replace the code of processes by others of the same names; the run goes on with it."""
         kept = {
-            name: each for name, each in self._stage.engine.processes.items() if "." not in name
+            name: each for name, each in self._scene.engine.processes.items() if "." not in name
         }
         for name in (name for each in processes for name in each.formerly):
             kept.pop(name, None)
         kept |= {each.name: each for each in processes}
-        self._stage.deploy(list(kept.values()))
-        self._stage.settle()
+        self._scene.deploy(list(kept.values()))
+        self._scene.settle()
 
     async def do(self, work: Any) -> Any:  # Any: a verb of `engine`, whatever it answers
         """Carry out a verb of `run.engine`, and let the run rest again."""
@@ -222,25 +235,25 @@ class Run(Seen, Generic[R]):
 
     def runs(self, process: str) -> list[Run[Any]]:  # Any: another process's result
         """The runs of a process in this deployment, in the order of their starts."""
-        found = [row for row in self._stage.rows("run") if row["process"] == process]
+        found = [row for row in self._scene.rows("run") if row["process"] == process]
         found.sort(key=lambda row: (row["started_at"], row["id"]))
-        definition = self._stage.engine.processes[process]
-        return [Run(self._stage, row["id"], definition, self.tickets) for row in found]
+        definition = self._scene.engine.processes[process]
+        return [Run(self._scene, row["id"], definition, self.tickets) for row in found]
 
     def told(self) -> str:
         """Everything that is open in the deployment, for messages."""
-        return self._stage.told()
+        return self._scene.told()
 
     # --- inside -----------------------------------------------------------------------------
 
     def _do(self, work: Any) -> Any:  # Any: as in `do`
         try:
-            return self._stage.run(work)
+            return self._scene.run(work)
         finally:
-            self._stage.settle()
+            self._scene.settle()
 
     def _task(self, key: str) -> dict[str, Any]:  # Any: columns
-        for row in self._stage.rows("task"):
+        for row in self._scene.rows("task"):
             if row["run_id"] == self.id and row["key"] == key and row["state"] == "open":
                 return row
         raise NotFound(kind=f"open task (the run {self.waits_for()})", reference=key)
@@ -251,13 +264,13 @@ class Run(Seen, Generic[R]):
             return Actor(type="person", id=reference("per", task["assignee"]), via="test")
         took_part = {
             row["decided_by"]
-            for row in self._stage.rows("task")
+            for row in self._scene.rows("task")
             if row["run_id"] == self.id and row["four_eyes"] == task["four_eyes"]
         }
         number = 1
         while True:
             email = f"{task['owner']}-{number}@example.test"
-            found = self._stage.run(self._stage.engine.actor(email, via="test"))
+            found = self._scene.run(self._scene.engine.actor(email, via="test"))
             assert found.on_behalf_of is not None, "an address names a person"
             person = parse_reference(found.on_behalf_of)[1]
             if task["four_eyes"] is None or person not in took_part:
@@ -298,51 +311,73 @@ async def running(
     code: other definitions for processes of the same names. processes: which others there are.
     connectors: systems to be probed in an outage, beside those that the processes use.
     """
-    given = {request.process.name: request.process} | {each.name: each for each in processes}
-    given |= {each.name: each for each in ([code] if isinstance(code, Process) else code)}
+    given = definitions(request, code, processes)
     tickets = TicketDesk()
     stage = Stage(
-        list(given.values()),
-        begins=_MONDAY if at is None else _moment(at),
+        given,
+        begins=began(at),
         seed=0 if order is None else order.seed,
         is_shuffled=order is not None,
         crash=crash,
-        connectors=_connectors(list(given.values()), connectors),
+        connectors=systems(given, connectors),
         desk=desk or tickets,
         settings=settings,
     )
-    systems = active()
-    if systems is not None:
-        systems.wire(*(each for each in stage.connectors if isinstance(each, Connector)))
-        systems.follow(stage.server.now)
+    wire(stage)
     with stage.open():
         for _ in range(workers - 1):
             stage.hire()
-        run = _started(stage, request, actor, tickets)
-        try:
-            yield run
-        except BaseException as error:
-            for what in (crash, order):
-                if what is not None:
-                    error.add_note(f"with {what}")
-            raise
-        if unread := [*run._unread()]:  # noqa: SLF001 - the end of the block is its last reader
-            raise EndedOtherwise("; ".join(unread))
+        with led(stage, request, actor, tickets) as run:
+            try:
+                yield run
+            except BaseException as error:
+                for what in (crash, order):
+                    if what is not None:
+                        error.add_note(f"with {what}")
+                raise
 
 
-def _started(stage: Stage, request: Request[R], actor: Actor, desk: TicketDesk) -> Run[R]:
+@contextmanager
+def led(scene: Scene, request: Request[R], actor: Actor, desk: TicketDesk) -> Iterator[Run[R]]:
+    """Start a run; what has gone wrong in it and was not looked at is an error at the end."""
+    run = _started(scene, request, actor, desk)
+    yield run
+    if unread := [*run._unread()]:  # noqa: SLF001 - the end of the block is its last reader
+        raise EndedOtherwise("; ".join(unread))
+
+
+def definitions(
+    request: Request[Any],  # Any: each process has its own result
+    code: Process[..., Any] | Sequence[Process[..., Any]],
+    processes: Sequence[Process[..., Any]],
+) -> list[Process[..., Any]]:
+    """The processes of a deployment: the one that is asked for, others, and who replaces them."""
+    given = {request.process.name: request.process} | {each.name: each for each in processes}
+    given |= {each.name: each for each in ([code] if isinstance(code, Process) else code)}
+    return list(given.values())
+
+
+def wire(scene: Scene) -> None:
+    """Let a deployment's connectors speak to the test's simulators, if it has any, in its time."""
+    found = active()
+    if found is not None:
+        found.wire(*(each for each in scene.engine.connectors if isinstance(each, Connector)))
+        found.follow(scene.now)
+
+
+def _started(scene: Scene, request: Request[R], actor: Actor, desk: TicketDesk) -> Run[R]:
     process = request.process
     bound = process.signature.bind(*request.args, **request.kwargs)
     bound.apply_defaults()
     document = orjson.loads(process.dumped(bound.arguments))
     if len(document) == 1:
         document = next(iter(document.values()))
-    started = stage.run(stage.engine.start(process.name, document, actor=actor))
-    stage.settle()
-    return Run(stage, started.run, process, desk)
+    started = scene.run(scene.engine.start(process.name, document, actor=actor))
+    scene.settle()
+    return Run(scene, started.run, process, desk)
 
 
-def _connectors(
+def systems(
     processes: Sequence[Process[..., Any]],
     given: Sequence[Probed],  # Any: as above
 ) -> list[Probed]:
@@ -354,6 +389,11 @@ def _connectors(
             if owner is not None and hasattr(owner, "probe") and hasattr(owner, "credential"):
                 found.setdefault(owner.credential, owner)  # type: ignore[arg-type]  # it has what is needed
     return list(found.values())
+
+
+def began(at: datetime | str | None) -> datetime:
+    """The moment at which a test begins: a Monday morning, unless it says when."""
+    return _MONDAY if at is None else _moment(at)
 
 
 def _moment(given: datetime | str) -> datetime:

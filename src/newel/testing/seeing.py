@@ -15,7 +15,7 @@ from newel.flow.process import Process
 from newel.flow.reading import result_of
 from newel.flow.waits import DECISION
 from newel.testing.memory.tables import Row
-from newel.testing.stage import Stage
+from newel.testing.scene import Scene
 
 __all__ = ["OUTCOMES", "Failed", "Parked", "Seen"]
 
@@ -50,11 +50,11 @@ class Failed:
 
 
 class Seen:
-    """One run of a stage, as a test reads it; nothing here changes anything."""
+    """One run of a scene, as a test reads it; nothing here changes anything."""
 
-    def __init__(self, stage: Stage, id_: UUID, process: Process[..., Any]) -> None:
+    def __init__(self, scene: Scene, id_: UUID, process: Process[..., Any]) -> None:
         """Look at the run with this id; Any: each process has its own result."""
-        self._stage = stage
+        self._scene = scene
         self.id = id_
         self.process = process
         self._is_looked_at = False
@@ -67,7 +67,7 @@ class Seen:
     @property
     def row(self) -> Row:
         """The run's row in `newel.run`."""
-        return self._stage.server.tables["run"].rows[self.id]
+        return next(row for row in self._scene.rows("run") if row["id"] == self.id)
 
     @property
     def state(self) -> str:
@@ -133,8 +133,8 @@ class Seen:
     def grants(self) -> dict[str, str]:
         """The state of each entitlement that the subject holds or held, by entitlement."""
         person = self.row["subject"]
-        rows = self._stage.server.tables["access_grant"].of(person)
-        return {row["entitlement"]: row["state"] for _, row in rows}
+        rows = self._scene.of("access_grant", person)
+        return {row["entitlement"]: row["state"] for row in rows}
 
     def audit(self) -> list[dict[str, Any]]:  # Any: JSON
         """The leaves of the run's events, in order."""
@@ -146,13 +146,11 @@ class Seen:
 
     def events(self) -> list[Row]:
         """The rows of the run's events, in order."""
-        rows = [row for _, row in self._stage.server.tables["event"].of(self.id)]
-        return sorted(rows, key=lambda row: row["seq"])
+        return sorted(self._scene.of("event", self.id), key=lambda row: row["seq"])
 
     def acts(self) -> list[Row]:
         """The rows of what is open, by key."""
-        rows = [row for _, row in self._stage.server.tables["open_act"].of(self.id)]
-        return sorted(rows, key=lambda row: row["key"])
+        return sorted(self._scene.of("open_act", self.id), key=lambda row: row["key"])
 
     def waits_for(self) -> str:
         """In words, what must happen before the run goes on."""
@@ -185,10 +183,9 @@ class Seen:
 
     def _opened(self, payload: bytes) -> bytes:
         person = self.row["subject"]
-        keys = [row for _, row in self._stage.server.tables["person_key"].of(person)]
-        newest = max(keys, key=lambda row: row["n"], default=None)
+        newest = max(self._scene.of("person_key", person), key=lambda row: row["n"], default=None)
         n, wrapped = (None, None) if newest is None else (newest["n"], newest["wrapped"])
-        return self._stage.vault.sealer(self.id, person, n, wrapped).open(payload)
+        return self._scene.vault.sealer(self.id, person, n, wrapped).open(payload)
 
 
 def _asked(act: Row) -> str:

@@ -30,8 +30,9 @@ from newel.testing.boundaries import Crash, told
 from newel.testing.loop import Place, VirtualLoop
 from newel.testing.memory import MemoryConnection, MemoryDatabase, Server, Transaction
 from newel.testing.memory.tables import Row
+from newel.testing.scene import NeverRests, Scene
 
-__all__ = ["NeverRests", "Stage", "StageClock"]
+__all__ = ["Stage", "StageClock"]
 
 T = TypeVar("T")
 
@@ -45,11 +46,6 @@ _LOOKED: Final = 0.3
 """After so many seconds of the loop every worker has looked at incidents and found nothing."""
 
 _PATIENCE: Final = 7200.0
-_OPEN_INCIDENT: Final = frozenset({"healing", "healed"})
-
-
-class NeverRests(NewelError):
-    """The deployment goes on and on: something is tried for ever without a pause."""
 
 
 class StageClock:
@@ -77,7 +73,7 @@ class Staff:
     life: asyncio.Task[None]
 
 
-class Stage:
+class Stage(Scene):
     """See the module. crash: what happens to the first worker; order: a seed of arrivals."""
 
     def __init__(
@@ -203,27 +199,9 @@ class Stage:
                 return
 
     def _is_calm(self) -> bool:
-        if not self.loop.is_idle:
-            return False
-        if any(row["state"] in _OPEN_INCIDENT for row in self.rows("incident")):
-            return self._asks_whether_to_resume()
-        now = self.server.now()
-        for row in self.rows("run"):
-            if row["worker_id"] is not None:
-                return False
-            if row["wake_at"] is not None and row["wake_at"] <= now and self._is_known(row):
-                return False
-        return True
-
-    def _asks_whether_to_resume(self) -> bool:
-        """Whether an incident is over and only a person can say what becomes of its steps."""
-        return any(
-            row["process"] == "newel.resume" and row["state"] == "waiting"
-            for row in self.rows("run")
-        )
-
-    def _is_known(self, row: Row) -> bool:
-        return row["process"] in self.engine.processes
+        tables = self.server.tables
+        runs, incidents = tables["run"].rows.values(), tables["incident"].rows.values()
+        return self.loop.is_idle and self.rests(runs, incidents, self.server.now())
 
     def _check(self) -> None:
         for each in self.staff:
@@ -247,25 +225,9 @@ class Stage:
 
     # --- time -------------------------------------------------------------------------------
 
-    def move_to(self, moment: datetime) -> None:
-        """Let time pass: what becomes due on the way happens in order of its moment."""
-        if moment.tzinfo is None:
-            raise ValueError(f"{moment!r} has no time zone")
-        self.settle()
-        if moment < self.server.now():
-            raise ValueError(f"time goes forwards only, not back to {moment}")
-        while (due := self.next_due()) is not None and due <= moment:
-            self._set(due)
-            self.settle()
-        if moment > self.server.now():
-            self._set(moment)
-        self.settle()
-
-    def next_due(self) -> datetime | None:
-        """The next moment at which something happens by itself."""
-        moments = [row["wake_at"] for row in self.rows("run") if row["wake_at"] is not None]
-        moments += [row["probe_at"] for row in self.rows("incident") if row["probe_at"] is not None]
-        return min(moments, default=None)
+    def now(self) -> datetime:
+        """`newel.now()`."""
+        return self.server.now()
 
     def _set(self, moment: datetime) -> None:
         offset = max(moment, self.server.now()) - self.clock.now()
@@ -280,19 +242,9 @@ class Stage:
         """The committed rows of a table."""
         return list(self.server.tables[table].rows.values())
 
-    def told(self) -> str:
-        """What there is, for the message of a failing test."""
-        lines = [f"It is {self.server.now():%Y-%m-%d %H:%M:%S} UTC."]
-        lines += [
-            f"{run['process']} is {run['state']}, owned by {run['worker_id']}, due at "
-            f"{run['wake_at']}, parked: {run['parked_reason']}."
-            for run in self.rows("run")
-        ]
-        lines += [
-            f"  {act['key']}: {act['kind']} {act['state']} {act['detail'] or ''}"
-            for act in self.rows("open_act")
-        ]
-        return "\n".join(lines)
+    def of(self, table: str, group: object) -> list[Row]:
+        """The rows of a table that belong to a run, or to a person."""
+        return [row for _, row in self.server.tables[table].of(group)]
 
     # --- what happens to workers (Carrier) --------------------------------------------------
 
