@@ -24,7 +24,7 @@ from newel.base.errors import (
     Transient,
 )
 from newel.base.secrets import SecretRef
-from newel.domain.people import Person, Team, manager_of, team
+from newel.domain.people import Person, Team, manager_of, owner_of, team
 from newel.domain.retry import Retry, once, patient, standard, urgent
 from newel.domain.values import (
     Absent,
@@ -114,6 +114,7 @@ __all__ = [
     "new_id",
     "now",
     "once",
+    "owner_of",
     "parallel",
     "patient",
     "process",

@@ -23,6 +23,7 @@ from newel.domain.acts import OpenAct
 from newel.domain.change import Change, Entries, Head
 from newel.domain.retry import Retry, standard
 from newel.domain.values import Decision
+from newel.engine.addresses import Addresses
 from newel.engine.body import Decided
 from newel.engine.history import History
 from newel.engine.runner import Circuit, Limits, Loaded, Runner, Settled
@@ -51,6 +52,7 @@ class Host:
     limits: Limits = field(default_factory=Limits)
     clock: datetime = START
     ids: Ids = field(default_factory=Ids)
+    addresses: Addresses = field(default_factory=Addresses)
     numbers: Any = field(default_factory=lambda: count(1))
 
     @property

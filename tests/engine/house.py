@@ -86,6 +86,7 @@ class System:
     name: str = "github"
     title: str = "GitHub"
     credential: str = "github:cafe"
+    owner: str = "platform"
     is_down: bool = False
     probes: int = 0
 

@@ -92,7 +92,7 @@ async def mistaken(person: Person) -> int:
     text.bit_length()  # refused
     count.upper()  # refused
     await timer("both")  # refused
-    decision = await approval("yes", by="jane")  # refused
+    decision = await approval("yes", by=7)  # refused
     async with compensation() as undo:
         undo(grant, person)  # refused
         undo(grant, level=1)  # refused

@@ -49,6 +49,7 @@ class Outside(TypedDict, total=False):
 
     gate: shared limits; without one, limits in memory. pause: waits for so many seconds.
     runbook: address of the page that says what to do when the system fails; stands in tickets.
+    owner: the team that answers for the system, `it` if nothing else is said.
     """
 
     transport: httpx2.AsyncBaseTransport | None
@@ -57,6 +58,7 @@ class Outside(TypedDict, total=False):
     pause: Pause
     proxy: str | None
     runbook: str | None
+    owner: str
 
 
 def marker_of(person: Person) -> str:
@@ -121,6 +123,7 @@ class Connector:
         self.name = checked_name(name)
         self.credential = f"{name}:{hashlib.sha256(str(secret).encode()).hexdigest()[:12]}"
         self.runbook = outside.get("runbook")
+        self.owner = outside.get("owner", "it")
         self._secret = secret
         self.clock = outside.get("clock", DEPLOYMENT)
         self._pause = outside.get("pause", real_pause)

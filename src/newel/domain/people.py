@@ -8,6 +8,7 @@ has to make one up.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,17 @@ class Team:
 def team(name: str) -> Team:
     """Name a team as the one who is asked: `by=team("hr")`."""
     return Team(name)
+
+
+class Owned(Protocol):
+    """A system, as far as somebody answers for it: owner is the name of a team."""
+
+    owner: str
+
+
+def owner_of(system: Owned) -> Team:
+    """The team that answers for a system: `by=owner_of(github)`."""
+    return Team(system.owner)
 
 
 def manager_of(person: Person) -> Person | Team:

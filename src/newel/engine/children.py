@@ -51,11 +51,11 @@ class Relatives:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """What is to be done about another run: start the child of an act, or end one.
+    """What is to be done outside of the run: start the child of an act, end one, look somebody up.
 
-    process: of the child that is started; else `cancel` names a child, or the run itself is to
-    end because its time is over, and all that live with it. is_last: whether the act is one that
-    a run still does on its way out.
+    process: of the child that is started; else `cancel` names a child, `address` a person, or the
+    run itself is to end because its time is over, and all that live with it. is_last: whether the
+    act is one that a run still does on its way out.
     """
 
     key: str = ""
@@ -64,7 +64,13 @@ class Errand:
     is_awaited: bool = False
     with_parent: bool = False
     cancel: UUID | None = None
+    address: str = ""
     is_last: bool = False
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the run is not put down before: its child has to be there, its person known."""
+        return self.process is not None or self.address != ""
 
 
 def arrive(run: Runner, key: str, act: Act[Any]) -> None:

@@ -11,6 +11,7 @@ the run's payloads, and no leaf holds it. Decision 0015 says what that costs.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -23,6 +24,7 @@ from newel.base.errors import NotFound, NotWaiting
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.fingerprint import differences, said
+from newel.domain.people import Person, Team
 from newel.engine.history import Recorded
 from newel.engine.operating import Command, Operating, check_reason
 from newel.flow.act import Act, StepAct, WaitAct
@@ -50,11 +52,18 @@ def _wait_input(spec: WaitSpec) -> bytes:
         "at": None if spec.at is None else spec.at.astimezone(UTC).isoformat(),
         "after": None if spec.after is None else str(spec.after),
         "within": None if spec.within is None else str(spec.within),
-        "by": None if by is None else getattr(by, "ref", None) or getattr(by, "name", str(by)),
+        "by": None if by is None else _asked_of(by),
         "match": spec.match,
     }
     known = {name: value for name, value in shape.items() if value is not None}
     return orjson.dumps(known, option=orjson.OPT_SORT_KEYS)
+
+
+def _asked_of(by: Person | Team | str) -> str:
+    """Who is asked, without telling an address."""
+    if isinstance(by, str):
+        return f"address {hashlib.sha256(by.lower().encode()).hexdigest()[:24]}"
+    return (by.ref or by.name) if isinstance(by, Person) else by.name
 
 
 def is_changed(run: Runner, key: str, act: Act[Any], recorded: Recorded) -> bool:

@@ -180,6 +180,7 @@ class Engine:
                     key=connector.name,
                     title=connector.title,
                     connector=type(connector).__name__,
+                    owner=connector.owner,
                     credential=connector.credential,
                 )
             names = [each.name for each in self.connectors]

@@ -74,6 +74,11 @@ class Probed(Protocol):
         """The system's own name."""
         ...
 
+    @property
+    def owner(self) -> str:
+        """The team that answers for it."""
+        ...
+
     async def probe(self) -> None:
         """Raise a StepError while the system does not answer."""
         ...

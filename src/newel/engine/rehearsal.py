@@ -18,6 +18,7 @@ from newel.base.errors import NotFound
 from newel.base.ids import reference
 from newel.domain.retry import Retry, standard
 from newel.engine import drifting
+from newel.engine.addresses import Addresses
 from newel.engine.history import Recorded
 from newel.engine.loading import load
 from newel.engine.runner import Circuit, Limits, Loaded, Runner
@@ -37,6 +38,7 @@ class _Nowhere:
     actor = Actor(type="system", id="newel")
     retry: Retry = standard
     limits = Limits()
+    addresses = Addresses()
 
     def __init__(self, at: datetime) -> None:
         self._at = at

@@ -28,6 +28,7 @@ from newel.domain.change import Beside, Change, Entries, Head, Said
 from newel.domain.retry import Retry
 from newel.domain.values import RunInfo
 from newel.engine import children, deciding, drifting, overdue, resting
+from newel.engine.addresses import Addresses
 from newel.engine.body import Body, Decided
 from newel.engine.branches import CancelledBy, Ready
 from newel.engine.children import Errand, Relatives
@@ -81,6 +82,11 @@ class Host(Protocol):
     @property
     def places(self) -> Turns:
         """What is known of places at systems."""
+
+    @property
+    def addresses(self) -> Addresses:
+        """Whose work addresses are known."""
+        ...
 
     def now(self) -> datetime:
         """The database's clock, as far as the worker knows it."""
@@ -549,11 +555,12 @@ class Runner:
             self._give_back(body)
             resting.judge(self, body)
         self.judge.note_moved()
-        begins = any(errand.process is not None for errand in self.errands)
+        looks_up = any(errand.address for errand in self.errands)
+        begins = any(errand.is_needed for errand in self.errands)
         is_quiet = self.has_ended or not (self.attempting or self.starting)
         rests = self.has_ended or (is_quiet and not begins)
         # who only waits for a child to be there waits already: once it is, nothing is recorded
-        state, wake_at = resting.state_of(self, rests=is_quiet)
+        state, wake_at = resting.state_of(self, rests=is_quiet and not looks_up)
         starting, self.starting = self.starting, []
         self.attempting.update(starting)
         self.judge.note_moved()

@@ -12,6 +12,7 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.errors import NotFound, NotWaiting
 from newel.base.ids import Ids, reference
+from newel.engine.addresses import Addresses
 from newel.engine.beginning import begin
 from newel.engine.children import Errand
 from newel.engine.commands.course import ENDED_WITH_PARENT, cancel, end_overdue
@@ -21,13 +22,17 @@ from newel.engine.starting import ChildOf, Wanted
 
 
 class Offspring:
-    """Carries out the errands of runs; versions: the version number of each process."""
+    """Carries out the errands of runs; versions: the version number of each process.
+
+    addresses: those that were looked up for a run.
+    """
 
     def __init__(self, operating: Operating, versions: Mapping[str, int], ids: Ids) -> None:
         """Prepare; nothing is read before there is an errand."""
         self._operating = operating
         self._versions = versions
         self._ids = ids
+        self.addresses = Addresses()
 
     async def run(self, parent: UUID, errand: Errand, actor: Actor) -> None:
         """Start a child or ask for its end; done before is done.
@@ -39,6 +44,8 @@ class Offspring:
                 await self._start(parent, errand, errand.process.name, actor)
             except (NotWaiting, asyncpg.UniqueViolationError):
                 return  # the parent has ended, or somebody has started it meanwhile
+        elif errand.address:
+            await self.addresses.look_up(self._operating.database, errand.address)
         elif errand.cancel is not None:
             await self._cancel(errand.cancel, actor)
         else:

@@ -16,6 +16,7 @@ from newel.domain.acts import OpenAct
 from newel.domain.people import Person, Team
 from newel.engine import drifting
 from newel.engine.branches import Ready
+from newel.engine.children import Errand
 from newel.engine.history import Recorded
 from newel.engine.runner import Runner
 from newel.flow.act import WaitAct
@@ -30,6 +31,9 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 def arrive(run: Runner, key: str, act: WaitAct[Any]) -> None:
     """Open the wait, or go on with it: follow its arguments, remind, close it when it is due."""
     open_act = run.open.get(key)
+    if isinstance(act.spec.by, str) and act.spec.by not in run.host.addresses:
+        run.errands.append(Errand(key=key, address=act.spec.by))  # it is loaded again with it
+        return
     if open_act is None:
         open_act = _open(run, key, act)
     else:
@@ -43,7 +47,7 @@ def arrive(run: Runner, key: str, act: WaitAct[Any]) -> None:
 def _open(run: Runner, key: str, act: WaitAct[Any]) -> OpenAct:
     spec = act.spec
     now = run.moment
-    asked = _addressee(key, spec) if spec.kind in TASKS else None
+    asked = _addressee(run, key, spec) if spec.kind in TASKS else None
     opened = OpenAct(
         key=key,
         kind=spec.kind,
@@ -142,14 +146,17 @@ def sha256_hex(schema: dict[str, Any]) -> str:  # Any: JSON
     return hashlib.sha256(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _addressee(key: str, spec: WaitSpec) -> tuple[UUID | None, str]:
+def _addressee(run: Runner, key: str, spec: WaitSpec) -> tuple[UUID | None, str]:
     by = spec.by
     if isinstance(by, Team):
         return None, by.name
+    if isinstance(by, str) and (known := run.host.addresses.owner(by)) is not None:
+        return known, "person"
     if not isinstance(by, Person) or not by.ref:
         raise DefinitionError(
             f"{spec.kind}({key!r}) asks somebody whom newel does not know.",
-            fix="ask a person of the process's input, their manager, or a team.",
+            fix="ask a person of the process's input, their manager, somebody by the work address "
+            "that newel knows, or a team.",
         )
     return parse_reference(by.ref)[1], "person"
 
@@ -186,7 +193,7 @@ def _move(run: Runner, act: OpenAct, due_at: datetime | None) -> dict[str, Any]:
 
 def _reassign(run: Runner, act: OpenAct, spec: WaitSpec) -> dict[str, Any]:
     assert act.task_id is not None, "only a task is asked of somebody"
-    assignee, owner = _addressee(act.key, spec)
+    assignee, owner = _addressee(run, act.key, spec)
     act.owner = owner
     to = f"team/{owner}" if assignee is None else reference("per", assignee)
     run.record(facts.TaskReassigned(task=reference("tsk", act.task_id), to=to), key=act.key)

@@ -92,7 +92,7 @@ class Worker:
         self.vault = vault
         self.incidents = incidents
         self.messages = messages
-        self.offspring = offspring
+        self.offspring, self.addresses = offspring, offspring.addresses
         self.teller = teller
         self.places = places
         self.companions = (places, *companions)
@@ -413,8 +413,8 @@ class Worker:
         except NewelError as error:
             await self._poisoned(run, error)
             return
-        if errand.process is not None:
-            self._rebuild(run)  # the child is there: the run goes on from what is known now
+        if errand.is_needed:
+            self._rebuild(run)  # the run goes on from what is known now
 
     def _saved(self, change: Change) -> None:
         unsaved = self._unsaved.get(change.run)

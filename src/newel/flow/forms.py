@@ -11,10 +11,9 @@ from typing import Any, TypeVar, get_args, overload
 
 from newel.base.codec import codec_of
 from newel.base.errors import DefinitionError
-from newel.domain.people import Person, Team
 from newel.domain.values import Done
 from newel.flow.act import Act
-from newel.flow.waits import DONE, Evidence, Formerly, WaitSpec, wait_act
+from newel.flow.waits import DONE, Asked, Evidence, Formerly, WaitSpec, wait_act
 
 T = TypeVar("T")
 
@@ -24,7 +23,7 @@ def form(
     key: str,
     schema: type[T],
     *,
-    by: Person | Team,
+    by: Asked,
     within: timedelta | None = None,
     remind: timedelta | None = None,
     title: str | None = None,
@@ -36,7 +35,7 @@ def form(
 def form(
     key: str,
     *,
-    by: Person | Team,
+    by: Asked,
     within: timedelta | None = None,
     remind: timedelta | None = None,
     title: str | None = None,
@@ -48,7 +47,7 @@ def form(
     key: str,
     schema: type[Any] | None = None,  # Any: the overloads say what
     *,
-    by: Person | Team,
+    by: Asked,
     within: timedelta | None = None,
     remind: timedelta | None = None,
     title: str | None = None,

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 WaitKind = Literal["timer", "approval", "form", "event"]
 Evidence = Literal["none", "note"]
+Asked = Person | Team | str
+"""Who is asked: a person, anybody of a team, or whoever has this work address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class WaitSpec:
     at: datetime | None = None
     after: timedelta | None = None
     within: timedelta | None = None
-    by: Person | Team | None = None
+    by: Asked | None = None
     remind: timedelta | None = None
     title: str | None = None
     instructions: str | None = None
@@ -52,6 +54,11 @@ def wait_act(
     key: str, spec: WaitSpec, formerly: Formerly
 ) -> WaitAct[Any]:  # Any: typed by the word that calls it
     """Make the act of a wait; its place is where the word that calls this was called."""
+    if isinstance(spec.by, str) and "@" not in spec.by:
+        raise DefinitionError(
+            f"{spec.kind}({key!r}) asks {spec.by!r}, which is no work address.",
+            fix=f'`team("{spec.by}")`, or the address of a person.',
+        )
     return WaitAct(named(key), spec, Place.of_caller(above=2), former(formerly))
 
 
@@ -83,7 +90,7 @@ def timer(
 def approval(
     key: str,
     *,
-    by: Person | Team,
+    by: Asked,
     within: timedelta | None = None,
     remind: timedelta | None = None,
     title: str | None = None,
@@ -93,6 +100,7 @@ def approval(
 ) -> Act[Decision]:
     """Ask one person (or any member of a team) for a yes or no.
 
+    by: a person, their work address, a team, or the owner of a system (`owner_of`).
     within: counted from the moment the task opens; then Overdue is raised in the process and
     the task is closed in the same transaction. remind: when the first reminder comes after that
     moment; then one a day. The subject and the starter of a run never decide its approvals.

@@ -92,10 +92,16 @@ async def register_definition(
 
 
 async def register_system(
-    connection: Connection, *, key: str, title: str, connector: str, credential: str | None
+    connection: Connection,
+    *,
+    key: str,
+    title: str,
+    connector: str,
+    owner: str,
+    credential: str | None,
 ) -> None:
-    """Register a system and its base entitlement."""
-    await connection.execute(_SQL.add_system, key, title, connector, "it", credential)
+    """Register a system and its base entitlement; owner: the team that answers for it."""
+    await connection.execute(_SQL.add_system, key, title, connector, owner, credential)
     await connection.execute(_SQL.add_entitlement, f"{key}:account", key, f"{title} account")
 
 

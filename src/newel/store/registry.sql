@@ -60,8 +60,10 @@ insert into newel.system (key, title, connector, owner_team, credential)
 values ($1, $2, $3, $4, $5)
 on conflict (key) do update set title = excluded.title, connector = excluded.connector,
     owner_team = excluded.owner_team, credential = excluded.credential
-where (newel.system.title, newel.system.connector, newel.system.credential)
-      is distinct from (excluded.title, excluded.connector, excluded.credential)
+where (newel.system.title, newel.system.connector, newel.system.owner_team,
+       newel.system.credential)
+      is distinct from (excluded.title, excluded.connector, excluded.owner_team,
+                        excluded.credential)
 
 -- name: add_entitlement
 -- params: key, system, title

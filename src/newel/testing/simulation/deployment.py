@@ -59,6 +59,7 @@ class _Outside:
 
     name = "outside"
     title = "Outside"
+    owner = "it"
     credential = "outside:1"
 
     async def probe(self) -> None:

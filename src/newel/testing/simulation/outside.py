@@ -102,6 +102,7 @@ class Outside:
 
     name = "outside"
     title = "Outside"
+    owner = "it"
     credential = "outside:1"
 
     async def probe(self) -> None:

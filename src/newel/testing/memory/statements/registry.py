@@ -148,7 +148,7 @@ def add_system(
         return 1
     row = at.get("system", key)
     assert row is not None, "its key was taken"
-    if all(row[name] == columns[name] for name in ("title", "connector", "credential")):
+    if all(row[name] == columns[name] for name in columns):
         return 0
     at.update("system", key, **columns)
     return 1
