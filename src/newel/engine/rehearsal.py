@@ -27,10 +27,10 @@ from newel.flow.act import Act
 from newel.flow.process import Process
 from newel.store.database import Connection
 
-__all__ = ["Rehearsal", "rehearsed"]
+__all__ = ["Nowhere", "Rehearsal", "rehearsed"]
 
 
-class _Nowhere:
+class Nowhere:
     """The host of a replay: it has a clock, and nothing that it makes is ever written."""
 
     worker = 0
@@ -41,29 +41,37 @@ class _Nowhere:
     addresses = Addresses()
 
     def __init__(self, at: datetime) -> None:
+        """Let it be this moment."""
         self._at = at
 
     def now(self) -> datetime:
+        """The moment of the replay."""
         return self._at
 
     def event_id(self) -> str:
+        """An id that nobody will see."""
         return f"evt_{uuid4()}"
 
     def new_uuid(self) -> UUID:
+        """As above."""
         return uuid4()
 
     def circuit(self, credential: str | None) -> Circuit | None:
+        """No incident is open here."""
         del credential
         return None
 
     def answered(self, credential: str | None) -> None:
+        """Nothing is held back here."""
         del credential
 
     @property
     def places(self) -> Self:
+        """Places at systems: as many as are wanted."""
         return self
 
     def has_to_queue(self, run: UUID, system: str | None) -> bool:
+        """Nobody waits for a turn."""
         del run, system
         return False
 
@@ -73,7 +81,7 @@ class Rehearsal(Runner):
 
     def __init__(self, loaded: Loaded, *, passes_changes: bool) -> None:
         """Prepare; passes_changes: go on beyond finished acts whose input has changed."""
-        super().__init__(loaded, _Nowhere(loaded.as_of), _nothing, self._is_changed)
+        super().__init__(loaded, Nowhere(loaded.as_of), _nothing, self._is_changed)
         self._passes_changes = passes_changes
         self.changed: dict[str, Act[Any]] = {}  # Any: each act has its own result
 

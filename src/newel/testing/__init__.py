@@ -7,6 +7,9 @@ from newel.testing.boundaries import Crash as Crash
 from newel.testing.crashing import crash_everywhere as crash_everywhere
 from newel.testing.crashing import crashes as crashes
 from newel.testing.crashing import every_crash as every_crash
+from newel.testing.journals import ReplaysOtherwise as ReplaysOtherwise
+from newel.testing.journals import exported as exported
+from newel.testing.journals import replays as replays
 from newel.testing.orders import Order as Order
 from newel.testing.orders import interleavings as interleavings
 from newel.testing.running import EndedOtherwise as EndedOtherwise
@@ -25,6 +28,7 @@ __all__ = [
     "Failed",
     "Order",
     "Parked",
+    "ReplaysOtherwise",
     "Run",
     "Saas",
     "Scripted",
@@ -33,6 +37,8 @@ __all__ = [
     "crash_everywhere",
     "crashes",
     "every_crash",
+    "exported",
     "interleavings",
+    "replays",
     "running",
 ]
