@@ -287,11 +287,12 @@ on conflict do nothing"""
 _GRANTS: Final = """
 insert into newel.access_grant
     (id, person, system, entitlement, level, state, intended_at, valid_from, valid_to, route,
-     reason_kind, made_run, made_key, made_seq)
+     reason_kind, made_run, made_key, made_seq, ended_run, ended_key, ended_seq)
 select gen_random_uuid(), r.subject, e, e || ':account', 'member',
        case when r.n > 1 then 'revoked' else 'active' end,
        r.started_at, r.started_at, case when r.n > 1 then r.finished_at end, 'api',
-       'process', r.id, 'google.ensure_account', 3
+       'process', r.id, 'google.ensure_account', 3, case when r.n > 1 then r.id end,
+       case when r.n > 1 then 'google.ensure_account' end, case when r.n > 1 then 3 end
 from (select id, subject, started_at, finished_at,
              row_number() over (partition by subject order by id desc) as n
       from newel.run where finished_at is not null) r,

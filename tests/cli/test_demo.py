@@ -158,6 +158,10 @@ class TestPlayed:
             ("Richard Roe", "completed"),
         }
         assert "all 5 systems are ready" in command(directory, "status", "Jane Doe").stdout
+        held = command(directory, "access", "Jane Doe").stdout.splitlines()
+        assert {line.split()[0] for line in held[1:] if " active " in line} >= {
+            "google:account", "slack:account", "jira:account", "gusto:account", "github:account",
+        }  # fmt: skip
 
     def test_it_goes_on_until_it_is_told_to_end(self, tmp_path):
         """Without --once it goes on, refuses a second one beside it, and ends with 0."""

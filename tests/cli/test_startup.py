@@ -11,6 +11,7 @@ import pytest
 from newel.cli.app import application
 
 COMMANDS = {
+    "access",
     "init",
     "dev",
     "demo",

@@ -32,6 +32,7 @@ class Operations:
         self.runs: dict[UUID, int] = {}
         self.people: list[UUID] = []
         self.incidents: list[UUID] = []
+        self.grants: list[tuple[UUID, str]] = []
 
     def uuid(self) -> UUID:
         """An id."""
@@ -78,7 +79,7 @@ class Operations:
         await self.settle_in()
         acts: list[Callable[[], Awaitable[Any]]] = [
             self.born, self.born, self.move, self.move, self.move, self.move, self.claim,
-            self.claim, self.take_over, self.read, self.read, self.person, self.message,
+            self.claim, self.hold, self.take_over, self.read, self.read, self.person, self.message,
             self.message, self.incident, self.incident, self.own, self.request, self.clock,
         ]  # fmt: skip
         for _ in range(how_many):
@@ -199,7 +200,7 @@ class Operations:
     def rare(self, change: Change) -> None:
         """Add rare rows of one kind."""
         run, chance = change.run, self.random
-        match chance.randrange(8):
+        match chance.randrange(9):
             case 0:
                 change.also("open_act", self.act_row(run))
             case 1:
@@ -208,6 +209,8 @@ class Operations:
                 change.also("incident", self.incident_row(run))
             case 3:
                 change.also("access_grant", self.grant_row(change))
+            case 7 if self.grants:
+                change.also("grant_moved", self.grant_moved(change))
             case 4:
                 change.cancelling = True
             case 5:
@@ -285,21 +288,58 @@ class Operations:
         }
 
     def grant_row(self, change: Change) -> dict[str, Any]:
-        """A grant that the Change's first event made."""
-        return {
-            "id": str(self.uuid()),
-            "person": str(self.random.choice(self.people)),
+        """A grant that the Change's first event made, and perhaps ended."""
+        state = self.random.choice(["prepared", "active", "active", "suspended", "revoked"])
+        grant, person = self.uuid(), self.random.choice(self.people)
+        row: dict[str, Any] = {
+            "id": str(grant),
+            "person": str(person),
             "stint": 1,
             "system": "github",
             "entitlement": "github:account",
-            "state": self.random.choice(["prepared", "active", "revoked"]),
+            "state": state,
             "valid_from": self.random.choice([None, NOON]),
+            "since_unknown": False,
             "reason_kind": "policy",
             "made_run": str(change.run),
             "made_key": "a",
             "made_seq": change.from_seq + 1,
-            "recorded_at": NOON,
+            "recorded_at": self.moment(),
         }
+        if state in {"suspended", "revoked"} and self.random.random() < 0.9:
+            row |= self.end_of(change)
+        if self.grants and self.random.random() < 0.3:
+            row["continues"] = str(self.random.choice(self.grants)[0])
+        self.grants.append((grant, state))
+        return row
+
+    def grant_moved(self, change: Change) -> dict[str, Any]:
+        """A grant that is turned: from the state it was made in, now and then from another."""
+        grant, state = self.random.choice(self.grants)
+        following = self.random.choice(["prepared", "active", "suspended", "revoked"])
+        if self.random.random() < 0.1:
+            state = "planned"
+        row = {"id": str(grant), "from_state": state, "state": following, "verified_at": NOON}
+        if following == "active":
+            row["valid_from"] = NOON
+        if following in {"suspended", "revoked"}:
+            row |= self.end_of(change)
+        if self.random.random() < 0.2:
+            row |= {"removed_at": NOON, "removed_run": str(change.run), "removed_key": "a"}
+        return row
+
+    def end_of(self, change: Change) -> dict[str, Any]:
+        """How the Change's first event ends a grant."""
+        return {
+            "valid_to": self.moment(),
+            "ended_run": str(change.run),
+            "ended_key": "a",
+            "ended_seq": change.from_seq + 1,
+        }
+
+    async def hold(self) -> None:
+        """Read what somebody holds."""
+        await self.ask("ledger.held", self.random.choice(self.people), "github:account")
 
     async def claim(self) -> None:
         """Claim what is due."""

@@ -21,13 +21,15 @@ from tests.conformance.operations import Operations
 from tests.conformance.pairs import Pair, in_transaction
 
 PAGES = {
-    "access", "doctor", "invariants", "ledger", "measured", "open_acts", "overview", "people",
-    "run_list", "snapshot",
+    "access", "doctor", "invariants", "measured", "open_acts", "overview", "people",
+    "run_list", "snapshot", "tables",
 }  # fmt: skip
 """Files whose statements only pages, tools and people read: runs in memory need none of them."""
 ONLY_REAL = {
     "deployment.forget_all", "deployment.holder", "deployment.is_made", "deployment.lock_kind",
-    "deployment.mark_demo", "journal.empty_payloads", "journal.payload_digests",
+    "deployment.mark_demo", "deployment.mark_test", "journal.empty_payloads",
+    "journal.payload_digests",
+    "ledger.of_person",
     "runs.expiring", "runs.mark_expired", "riding.begin", "riding.check", "riding.settle",
     "runs.listed",
 }  # fmt: skip

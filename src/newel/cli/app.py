@@ -17,6 +17,7 @@ from newel.cli import (
     course,
     demonstration,
     doctor,
+    holding,
     keys,
     reading,
     retention,
@@ -52,6 +53,7 @@ def application() -> App:
         app.command(command)
     app.command(reading.runs)
     app.command(reading.status)
+    app.command(holding.access)
     app.command(reading.tasks)
     for verb in (verbs.start, verbs.decide, verbs.fill, verbs.retry, verbs.skip, verbs.cancel):
         app.command(verb)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
@@ -12,9 +13,10 @@ from newel.cli.parameters import AsJson
 if TYPE_CHECKING:
     from newel.cli.deployment import Deployment
     from newel.people import Answer
+    from newel.people.finding import Hit
     from newel.store.database import Row
 
-__all__ = ["runs", "status", "tasks"]
+__all__ = ["not_one", "runs", "status", "tasks"]
 
 SEVERAL: Final = 3
 NONE: Final = 4
@@ -114,23 +116,30 @@ async def _of_person(deployment: Deployment, whom: str, *, as_json: bool) -> int
         say_json(_answer(found))
     elif found.status is not None:
         say(found.status.sentence)
-    elif found.hits:
-        say(f"{len(found.hits)} people may be meant:")
-        lines = [
-            (
-                _reference("per", hit.person.ref),
-                hit.person.name,
-                hit.person.email or "-",
-                hit.person.manager or "-",
-            )
-            for hit in found.hits
-        ]
-        say(columns(("PERSON", "NAME", "ADDRESS", "MANAGER"), lines))
     else:
-        say(f"Nobody here is called {whom!r}.")
+        return not_one(whom, found.hits)
     if found.status is not None:
         return 0
     return SEVERAL if found.hits else NONE
+
+
+def not_one(whom: str, hits: Sequence[Hit]) -> int:
+    """Say that several people may be meant, or nobody; answers with the status that says so."""
+    if not hits:
+        say(f"Nobody here is called {whom!r}.")
+        return NONE
+    say(f"{len(hits)} people may be meant:")
+    lines = [
+        (
+            _reference("per", hit.person.ref),
+            hit.person.name,
+            hit.person.email or "-",
+            hit.person.manager or "-",
+        )
+        for hit in hits
+    ]
+    say(columns(("PERSON", "NAME", "ADDRESS", "MANAGER"), lines))
+    return SEVERAL
 
 
 async def _of_run(deployment: Deployment, named: str, *, as_json: bool) -> int:

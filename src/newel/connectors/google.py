@@ -175,7 +175,7 @@ class Google(Connector):
     @operation(
         natural_key="user/{person.email}",
         idempotency="put",
-        grants="{system}:account",
+        revokes="{system}:account",
         undo="restore",
         reversible="yes",
         bucket=DIRECTORY,

@@ -194,7 +194,7 @@ class Salesforce(Connector):
     @operation(
         natural_key="user/{person.email}",
         idempotency="put",
-        grants="{system}:account",
+        revokes="{system}:account",
         undo="reactivate",
         reversible="yes",
         bucket=API,

@@ -202,7 +202,7 @@ class Slack(Connector):
         natural_key="user/{person.email}",
         idempotency="put",
         path="scim",
-        grants="{system}:account",
+        revokes="{system}:account",
         undo="reactivate",
         reversible="yes",
         bucket=SCIM_USER,

@@ -46,6 +46,21 @@ async def insisting(work: Callable[[], Awaitable[_T]]) -> _T:
             await asyncio.sleep(_AGAIN_S)
 
 
+async def while_held(
+    work: Callable[[], Awaitable[_T | None]], holds: Callable[[], bool]
+) -> _T | None:
+    """Read what the database may not tell for a moment; None when the lease ends before."""
+    while True:
+        try:
+            return await work()
+        except LOST as error:
+            if not is_lost(error):
+                raise
+            if not holds():
+                return None
+            await asyncio.sleep(_AGAIN_S)
+
+
 def told(task: str, error: BaseException, **facts: object) -> None:
     """Tell the log of an error that nobody has foreseen, with its class and place."""
     logger(task=task, **facts).error(_UNFORESEEN, exc_info=error)

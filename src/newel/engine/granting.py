@@ -1,17 +1,36 @@
-"""The ledger's rows of an outcome: written with the outcome that made them, or not at all."""
+"""The ledger's rows of an outcome: written with the outcome that made, changed or ended a grant.
+
+What is held is read before (`held`), as incidents are; what becomes of it is decided purely
+(`newel.domain.grants`). The Change carries the state in which the grant was read, so that of two
+runs that turn the same grant at once one is refused, reads it anew and decides again.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any, cast
-from uuid import UUID
+from functools import partial
+from typing import Any, Final
 
 from newel.audit import catalogue as facts
-from newel.base.ids import reference
+from newel.audit.leaf import ProcessVersion
 from newel.domain.acts import OpenAct
-from newel.domain.values import Call, Effect
+from newel.domain.grants import ENDED, Held
+from newel.domain.values import Access, Account, Call, Effect
+from newel.engine.entries import Outcome, waive, write
+from newel.engine.history import Approval
+from newel.engine.operating import Command
 from newel.engine.runner import Runner
 from newel.flow.act import StepAct
+from newel.flow.step import Step
+from newel.people.facts import kind_of
+from newel.store import ledger
+from newel.store.database import Database
+
+__all__ = ["by_hand", "effect_of", "held", "http_facts", "record", "skipped"]
+
+UNDO: Final = "undo"
+_ACCESS_OF: Final[dict[str, Access]] = {
+    "invited": "prepared", "active": "active", "suspended": "suspended", "absent": "revoked",
+}  # fmt: skip
 
 
 def http_facts(call: Call) -> facts.Http:
@@ -25,114 +44,175 @@ def http_facts(call: Call) -> facts.Http:
     )
 
 
+def effect_of(step: Step[..., Any], effect: Effect | None, value: object) -> Effect | None:
+    """What a step did to access: as it reported it; a plain step did what it declares.
+
+    An operation that reports nothing has changed nothing.
+    """
+    if effect is not None or step.options.facts:
+        return effect
+    return _declared(step, value, path="admin_api")
+
+
+def _declared(step: Step[..., Any], value: object, *, path: str) -> Effect | None:
+    """What a step that succeeded has done by its declaration, and by the account it gave."""
+    options = step.options
+    if options.grants is None and options.revokes is None:
+        return None
+    access: Access = "active" if options.grants is not None else "revoked"
+    if not isinstance(value, Account):
+        return Effect(changed=True, access=access, path=path)
+    seen = _ACCESS_OF[value.state]
+    fits = (seen in ENDED) == (access in ENDED)
+    return Effect(
+        changed=True,
+        access=seen if fits else access,
+        path=path,
+        external_id=value.id,
+        account=value.handle,
+    )
+
+
+async def held(
+    database: Database, run: Runner, key: str, effect: Effect | None, value: object
+) -> Held | None:
+    """Read what the subject has of what an outcome gives or takes; None where it is nothing."""
+    act, person = run.acts.get(key), run.loaded.subject
+    if person is None or not isinstance(act, StepAct):
+        return None
+    done = effect_of(act.step, effect, value)
+    named = None if done is None else _entitlement(act, done)
+    return None if named is None else await ledger.held(database, person, named[1])
+
+
 def record(
     run: Runner,
     opened: OpenAct,
-    act: StepAct[Any],  # Any: each step has its own result
+    act: StepAct[Any],  # Any: each act has its own result
     effect: Effect,
+    before: Held | None,
     *,
     seq: int,
     calls: list[Call],
 ) -> None:
-    """Write the grant that a step declared, if it gave or prepared access to the run's subject.
+    """Turn the grant that a step's outcome is about, if it is about one of the run's subject.
 
-    seq: the place of the outcome that made it.
+    before: what was held, as it was just read. seq: the place of the outcome.
     """
-    template = act.step.options.grants
-    if template is None or run.loaded.subject is None or effect.access == "revoked":
+    named = _entitlement(act, effect)
+    if named is None or run.loaded.subject is None:
         return
-    entitlement = act.step.described(template, act.args, act.kwargs)
-    if ":" not in entitlement:
-        entitlement = f"{opened.system}:{entitlement}"
-    grant = _grant_id(run.loaded.subject, entitlement, run.id)
-    level = effect.level or act.step.options.level
-    _note(run, opened, effect, grant, entitlement, level, calls)
-    now = run.moment
-    is_active = effect.access == "active"
-    run.change.also(
-        "access_grant",
-        {
-            "id": str(grant),
-            "person": run.loaded.subject,
-            "stint": 1,
-            "system": opened.system,
-            "entitlement": entitlement,
-            "level": level,
-            "account_id": effect.external_id or None,
-            "state": effect.access,
-            "intended_at": opened.intended_at,
-            "valid_from": now if is_active else None,
-            "verified_at": now,
-            "route": effect.path,
-            "evidence": effect.evidence or None,
-            "reason_kind": "policy",
-            "reason_ref": run.process.name,
-            "made_run": str(run.id),
-            "made_key": opened.key,
-            "made_seq": seq,
-            "recorded_at": now,
-        },
-    )
-
-
-def _note(
-    run: Runner,
-    opened: OpenAct,
-    effect: Effect,
-    grant: UUID,
-    entitlement: str,
-    level: str | None,
-    calls: list[Call],
-) -> None:
-    http = http_facts(calls[-1]) if calls else None
-    account = _account_ref(opened.system or "", effect.external_id)
-    name = reference("grt", grant)
-    fact: facts.AccessGranted | facts.AccessPending
-    if effect.access == "active":
-        fact = facts.AccessGranted(
-            grant=name,
-            state="active",
-            entitlement=entitlement,
-            level=level,
-            account_ref=account,
-            authority=_authority(run),
-            effective_at=run.moment,
-            route=cast("facts.Route", effect.path),  # checked by the leaf
-            changed=effect.changed,
-            adopted=True if effect.adopted else None,
-            http=http,
-        )
-    else:
-        fact = facts.AccessPending(
-            grant=name, state="prepared", entitlement=entitlement, account_ref=account, http=http
-        )
-    run.record(
-        fact,
-        key=opened.key,
-        attempt=opened.attempt,
-        round_=opened.round,
-        system=opened.system,
+    outcome = Outcome(
+        run=run.id,
         process=run.version,
+        person=run.loaded.subject,
+        key=opened.key,
+        seq=seq,
+        at=run.moment,
+        due_at=opened.opened_at,
+        intended_at=opened.intended_at,
+        system=named[0],
+        entitlement=named[1],
+        level=effect.level or act.step.options.level,
+        effect=effect,
+        cause=_cause(run.process.name, is_undone=act.is_promise or run.loaded.cancelling),
+        authority=_authority(run.history.approval, run.version),
+        http=http_facts(calls[-1]) if calls else None,
+    )
+    tell = partial(run.record, attempt=opened.attempt, round_=opened.round)
+    write(outcome, before, run.change, tell)
+
+
+async def by_hand(
+    made: Command,
+    opened: OpenAct,
+    act: StepAct[Any],  # Any: as above
+    value: object,
+    approval: Approval | None,
+    *,
+    seq: int,
+) -> None:
+    """Turn the grant that a step is about which a person has done in its place."""
+    effect = _declared(act.step, value, path="by_hand")
+    outcome = _of_command(made, opened, act, effect, approval, seq=seq)
+    if outcome is not None:
+        before = await ledger.held(made.connection, outcome.person, outcome.entitlement)
+        write(outcome, before, made.change, made.record)
+
+
+def skipped(
+    made: Command,
+    opened: OpenAct,
+    act: StepAct[Any],  # Any: as above
+) -> tuple[str, ...] | None:
+    """Write that what a step was to give is waived, with the outcome that comes next."""
+    seq = made.entries.head.seq + len(made.entries) + 1
+    effect = None if act.step.options.grants is None else Effect(changed=False, path="by_hand")
+    outcome = _of_command(made, opened, act, effect, None, seq=seq)
+    return None if outcome is None else (waive(outcome, made.change),)
+
+
+def _of_command(
+    made: Command,
+    opened: OpenAct,
+    act: StepAct[Any],  # Any: as above
+    effect: Effect | None,
+    approval: Approval | None,
+    *,
+    seq: int,
+) -> Outcome | None:
+    named = None if effect is None else _entitlement(act, effect)
+    if effect is None or named is None or made.row["subject"] is None:
+        return None
+    is_undone = made.row["cancelling"] or UNDO in opened.key.split("/")
+    return Outcome(
+        run=made.run,
+        process=made.process,
+        person=made.row["subject"],
+        key=opened.key,
+        seq=seq,
+        at=made.at,
+        due_at=opened.opened_at,
+        intended_at=opened.intended_at,
+        system=named[0],
+        entitlement=named[1],
+        level=act.step.options.level,
+        effect=effect,
+        cause=_cause(made.row["process"], is_undone=is_undone),
+        authority=_authority(approval, made.process),
     )
 
 
-def _authority(run: Runner) -> facts.ApprovalAuthority | facts.PolicyAuthority:
-    approval = run.history.approval
+def _entitlement(act: StepAct[Any], effect: Effect) -> tuple[str, str] | None:
+    """System and key of the entitlement that an effect is about, by what the step declares."""
+    options = act.step.options
+    own, other = options.grants, options.revokes
+    if effect.access in ENDED:
+        own, other = other, own
+    template = own or other
+    if template is None:
+        return None
+    named = act.step.described(template, act.args, act.kwargs)
+    if ":" not in named:
+        return None if options.system is None else (options.system, f"{options.system}:{named}")
+    return options.system or named.partition(":")[0], named
+
+
+def _cause(process: str, *, is_undone: bool) -> facts.RevocationCause:
+    if is_undone:
+        return "cancel"
+    match kind_of(process):
+        case "leaver" | "mover" as kind:
+            return kind
+        case _:
+            return "other"
+
+
+def _authority(
+    approval: Approval | None, process: ProcessVersion
+) -> facts.ApprovalAuthority | facts.PolicyAuthority:
     if approval is not None:
         return facts.ApprovalAuthority(
             event=approval.event, leaf_hash=approval.leaf_hash, approver=approval.approver
         )
-    return facts.PolicyAuthority(
-        policy_id=run.process.name, policy_sha256=run.process.definition_sha256
-    )
-
-
-def _grant_id(person: UUID, entitlement: str, run: UUID) -> UUID:
-    """The same for every outcome of one run about one entitlement: prepared, then active."""
-    digest = hashlib.sha256(person.bytes + run.bytes + entitlement.encode()).digest()
-    return UUID(bytes=digest[:16], version=4)
-
-
-def _account_ref(system: str, external_id: str) -> str:
-    digest = hashlib.sha256(f"{system}\0{external_id}".encode()).digest()
-    return reference("acc", UUID(bytes=digest[:16], version=4))
+    return facts.PolicyAuthority(policy_id=process.name, policy_sha256=process.definition_sha256)

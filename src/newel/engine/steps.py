@@ -22,6 +22,7 @@ from newel.domain.failures import (
     PARKING,
     USES_ROUNDS,
 )
+from newel.domain.grants import Held
 from newel.domain.retry import Progress, begun, next_round
 from newel.domain.transitions import MAX_CRASHES, Park, Repeat, after_error, after_unclear
 from newel.domain.values import Call, Effect
@@ -216,8 +217,11 @@ def is_due_again(run: Runner, done: Finished) -> bool:
     return False
 
 
-def finish(run: Runner, done: Finished, view: IncidentView | None) -> None:
-    """Take the end of an attempt into the run, and let the body run ahead."""
+def finish(run: Runner, done: Finished, view: IncidentView | None, before: Held | None) -> None:
+    """Take the end of an attempt into the run, and let the body run ahead.
+
+    before: what the subject held of what the step gives or takes.
+    """
     run.moment = run.host.now()  # one transition is one moment
     opened = run.open.get(done.key)
     act = run.acts.get(done.key)
@@ -233,7 +237,7 @@ def finish(run: Runner, done: Finished, view: IncidentView | None) -> None:
         _note(run, opened, facts.StepResolved(how="absent"))
         _give_up(run, opened)
     elif done.error is None and not done.unclear:
-        _succeed(run, opened, act, done)
+        _succeed(run, opened, act, done, before)
     elif isinstance(done.error, StepError) or done.unclear:
         _fail(run, opened, act, done, view)
     else:
@@ -247,18 +251,20 @@ def _give_up(run: Runner, opened: OpenAct) -> None:
     run.stop(opened.key)
 
 
-def _succeed(run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished) -> None:
+def _succeed(
+    run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished, before: Held | None
+) -> None:
     if opened.trouble.doubt is not None:
         _note(run, opened, facts.StepResolved(how="adopted" if done.adopted else "redone"))
     payload = run.sealer.seal(done.text)
-    effect = done.effect
+    effect = granting.effect_of(act.step, done.effect, done.value)
     late = run.is_leaving(opened.key) or None
     seq = _note(
         run,
         opened,
         facts.StepSucceeded(
             outcome_digest=run.sealer.digest(payload),
-            changed=None if effect is None else effect.changed,
+            changed=None if done.effect is None else done.effect.changed,
             adopted=True if done.adopted or (effect is not None and effect.adopted) else None,
             late=late,
             duration_us=done.duration // _MICROSECOND,
@@ -268,7 +274,7 @@ def _succeed(run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished) ->
     at = run.entries.latest
     ready = Ready(None, Cancelled(), at) if late else Ready(done.value, None, at)
     if effect is not None:
-        granting.record(run, opened, act, effect, seq=seq, calls=done.calls)
+        granting.record(run, opened, act, effect, before, seq=seq, calls=done.calls)
     _closed(run, opened, "step.succeeded", seq)
     if opened.incident_id is not None:
         run.host.answered(opened.credential)

@@ -24,7 +24,7 @@ from newel.base.clock import DEPLOYMENT
 from newel.base.errors import LeaseLost, NewelError, NotWaiting, StepError
 from newel.base.ids import reference
 from newel.domain.change import Change
-from newel.engine import steps
+from newel.engine import granting, steps
 from newel.engine.after_commit import AfterCommit
 from newel.engine.arriving import arrive
 from newel.engine.attempts import Begun, attempt, begun_of, let_ride
@@ -33,10 +33,9 @@ from newel.engine.children import Errand
 from newel.engine.claiming import claimed_due
 from newel.engine.code_versions import CodeVersions
 from newel.engine.committer import Committer
-from newel.engine.enduring import Patience, cared, insisting, told
+from newel.engine.enduring import Patience, cared, insisting, told, while_held
 from newel.engine.heart import Heart
 from newel.engine.incidents import Incidents
-from newel.engine.joining import IncidentView
 from newel.engine.loading import load, loaded_born
 from newel.engine.messages import Messages
 from newel.engine.notices import Notices
@@ -539,9 +538,15 @@ class Worker:
             await self._take(run, done)
 
     async def _take(self, run: UUID, done: Finished) -> None:
-        runner, view = self._runs.get(run), None
+        runner, view, before = self._runs.get(run), None, None
         if runner is not None and isinstance(done.error, StepError):
-            view = await self._view(runner, done)
+            look = partial(self.incidents.view, self, runner, done)
+            view = await while_held(look, self.heart.holds)
+            runner = self._runs.get(run)
+        elif runner is not None and done.error is None:
+            about = partial(granting.held, self.database, runner, done.key)
+            read = partial(about, done.effect, done.value)
+            before = await while_held(read, self.heart.holds)
             runner = self._runs.get(run)
         if runner is None:
             done.leave()
@@ -551,7 +556,7 @@ class Worker:
             done.leave()  # a transaction is made again
             return
         with self._parking(run):
-            steps.finish(runner, done, view)
+            steps.finish(runner, done, view, before)
             settled = runner.settle()
             let_ride(settled.change, done)
             self._settled(runner, settled)
@@ -565,14 +570,6 @@ class Worker:
         elif runner is not None:
             with self._parking(run):
                 self._settled(runner, runner.settle())
-
-    async def _view(self, runner: Runner, done: Finished) -> IncidentView | None:
-        """The incident of a failure; the database may be gone for a moment."""
-
-        async def seen() -> IncidentView | None:
-            return await self.incidents.view(self, runner, done) if self.heart.holds() else None
-
-        return await insisting(seen)
 
     def _keep(self, work: Coroutine[Any, Any, Any]) -> None:
         """Let work go on beside; the worker ends with what it fails with."""

@@ -2,14 +2,29 @@
 
 -- name: of_person
 -- params: person
--- Grants of a person with their system, their entitlement and the event that made them.
+-- Grants of a person with their system, their entitlement and the events that made and ended them;
+-- the intervals of one entitlement in their order.
 select g.id, g.system, g.entitlement, g.level, g.account_id, g.state, g.valid_from, g.valid_to,
        g.verified_at, g.route, g.evidence, g.reason_kind, g.made_run, g.made_key, g.made_seq,
-       g.ended_run, g.recorded_at, y.title as system_title, n.title as entitlement_title,
-       e.entry as made_entry, sha256('\x00'::bytea || e.entry) as made_leaf
+       g.ended_run, g.ended_seq, g.removed_at, g.since_unknown, g.continues, g.recorded_at,
+       y.title as system_title, n.title as entitlement_title,
+       e.entry as made_entry, sha256('\x00'::bytea || e.entry) as made_leaf,
+       x.entry as ended_entry, sha256('\x00'::bytea || x.entry) as ended_leaf
 from newel.access_grant g
 left join newel.system y on y.key = g.system
 left join newel.entitlement n on n.key = g.entitlement
 left join newel.event e on e.stream_id = g.made_run and e.seq = g.made_seq
+left join newel.event x on x.stream_id = g.ended_run and x.seq = g.ended_seq
 where g.person = $1
-order by g.system, (g.entitlement like '%:account') desc, g.entitlement, g.recorded_at
+order by g.system, (g.entitlement like '%:account') desc, g.entitlement, g.recorded_at,
+         g.state not in ('suspended', 'revoked')
+
+-- name: held
+-- params: person, entitlement
+-- The grant that a person has of an entitlement: open, or suspended and not given back since.
+select g.id, g.state, g.level, g.valid_from
+from newel.access_grant g
+where g.person = $1 and g.entitlement = $2
+  and g.state in ('planned', 'approved', 'prepared', 'active', 'suspended')
+  and not exists (select from newel.access_grant c where c.continues = g.id)
+order by g.state = 'suspended', g.recorded_at desc, g.id limit 1

@@ -45,9 +45,12 @@ from newel.open_act where run_id = $1
 
 -- name: access_grant_of
 -- params: person
--- The grants of one person.
-select entitlement, state
+-- The grants of one person, the intervals of each entitlement in their order.
+select id, entitlement, level, state, intended_at, valid_from, valid_to, since_unknown, route,
+       evidence, reason_kind, continues, made_run, made_key, made_seq, ended_run, ended_key,
+       ended_seq, removed_at, removed_run, removed_key, recorded_at
 from newel.access_grant where person = $1
+order by entitlement, recorded_at, state not in ('suspended', 'revoked')
 
 -- name: person_key_of
 -- params: person

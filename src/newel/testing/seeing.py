@@ -131,10 +131,12 @@ class Seen:
         return sum(row["key"] == key and row["type"] == "step.started" for row in self.events())
 
     def grants(self) -> dict[str, str]:
-        """The state of each entitlement that the subject holds or held, by entitlement."""
-        person = self.row["subject"]
-        rows = self._scene.of("access_grant", person)
-        return {row["entitlement"]: row["state"] for row in rows}
+        """The latest state of each entitlement that the subject holds or held, by entitlement."""
+        return {row["entitlement"]: row["state"] for row in self.intervals()}
+
+    def intervals(self) -> list[Row]:
+        """The subject's grants, each an unbroken interval, in order for each entitlement."""
+        return list(self._scene.of("access_grant", self.row["subject"]))
 
     def audit(self) -> list[dict[str, Any]]:  # Any: JSON
         """The leaves of the run's events, in order."""

@@ -90,7 +90,7 @@ access.refused | grant state event
 access.granted P S | grant state entitlement account_ref authority effective_at route changed account? level? expires_at? adopted? continues? http?
 access.modified P S | grant state entitlement account_ref authority effective_at route changed from account? level? expires_at? adopted? continues? http?
 access.pending P S | grant state entitlement account_ref expires_at? http?
-access.revoked P S | grant state how cause due_at late_us http?
+access.revoked P S | grant state how cause due_at late_us entitlement? since_unknown? http?
 access.verified S | grant state result http
 access.adopted P | grant state entitlement account_ref authority account? since_unknown?
 access.excepted | grant state expires_at approver

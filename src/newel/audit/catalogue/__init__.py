@@ -18,6 +18,7 @@ from newel.audit.catalogue.access import (
     AccessRevoked,
     AccessVerified,
     GrantState,
+    RevocationCause,
     Route,
 )
 from newel.audit.catalogue.administration import (
@@ -162,6 +163,7 @@ __all__ = [
     "PolicyAuthority",
     "ProcessRegistered",
     "RecordedAuthority",
+    "RevocationCause",
     "Route",
     "RunAcknowledged",
     "RunAmended",

@@ -23,12 +23,16 @@ __all__ = [
     "AccessRevoked",
     "AccessVerified",
     "GrantState",
+    "RevocationCause",
     "Route",
 ]
 
 GrantState = Literal[
     "planned", "approved", "prepared", "active", "suspended", "revoked", "refused", "waived"
 ]
+RevocationCause = Literal["leaver", "mover", "expired", "review", "drift", "cancel", "other"]
+"""Why access ended; `other` where the kind of its process does not say it."""
+
 Route = Literal["scim", "admin_api", "invitation", "by_hand"]
 
 
@@ -123,14 +127,20 @@ class AccessPending(AuditEvent):
 
 @audit_event("access.revoked", process=True, step=True)
 class AccessRevoked(AuditEvent):
-    """The provider confirmed that the access has ended."""
+    """The provider confirmed that the access has ended.
+
+    due_at: when the run came to the step that ends it. since_unknown: newel had not given it, so
+    nobody can say here since when it was held.
+    """
 
     grant: str
     state: GrantState
     how: Literal["suspended", "removed"]
-    cause: Literal["leaver", "mover", "expired", "review", "drift", "cancel"]
+    cause: RevocationCause
     due_at: datetime
     late_us: int
+    entitlement: str | None = None
+    since_unknown: bool | None = None
     http: Http | None = None
 
 

@@ -13,10 +13,10 @@ from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.retry import begun
 from newel.domain.values import Done
-from newel.engine import drifting
+from newel.engine import drifting, granting
 from newel.engine.commands.tasks import checked_value, task_columns
 from newel.engine.operating import Command, Operating, check_reason
-from newel.engine.rehearsal import rehearsed
+from newel.engine.rehearsal import Rehearsal, rehearsed
 from newel.flow.act import StepAct
 from newel.flow.process import written
 from newel.flow.reading import is_unused_at, result_of
@@ -107,10 +107,12 @@ async def skip(operating: Operating, run: UUID, key: str, *, actor: Actor, reaso
     check_reason("skip", reason)
     async with operating.on(run, actor) as made:
         act = _step(made, key, verb="skip")
-        _check_skippable(await _call(operating, made, key), key)
+        call = _call(await _replayed(operating, made), key)
+        _check_skippable(call, key)
         event_id = made.entries.new_id()
+        waived = None if call is None else granting.skipped(made, act, call)
         made.record(
-            facts.StepSkipped(input_fp=drifting.input_at(act)),
+            facts.StepSkipped(input_fp=drifting.input_at(act), grants=waived),
             key=key,
             system=act.system,
             reason=made.reason("skip", reason, event_id),
@@ -127,9 +129,12 @@ def _check_skippable(call: StepAct[Any] | None, key: str) -> None:
         raise NotSkippable(key=key, needs="its value is used, or may be")
 
 
-async def _call(operating: Operating, made: Command, key: str) -> StepAct[Any] | None:
+async def _replayed(operating: Operating, made: Command) -> Rehearsal:
+    return await rehearsed(made.connection, made.run, operating.processes, operating.vault)
+
+
+def _call(run: Rehearsal, key: str) -> StepAct[Any] | None:
     """The call that the body rests at, by the current code; None if it does not come there."""
-    run = await rehearsed(made.connection, made.run, operating.processes, operating.vault)
     act = run.acts.get(key)
     return act if isinstance(act, StepAct) else None
 
@@ -154,17 +159,19 @@ async def complete_by_hand(
     check_reason("complete-by-hand", evidence)
     async with operating.on(run, actor) as made:
         act = made.act(key, verb="complete")
+        replayed: Rehearsal | None = None
         if act.kind == "form":
             text = await _form_value(operating, made, act, value, evidence)
             await _withdraw_task(made, act)
         elif act.kind == "step":
-            text = await _step_value(operating, made, key, value)
+            replayed = await _replayed(operating, made)
+            text = _step_value(operating, made, _call(replayed, key), key, value)
         else:
             raise NotWaiting(verb="complete", what=f"`{key}`", state="a wait, not a step")
         payload = made.sealer.seal(text)
         proof = made.sealer.seal(evidence.encode())
         event_id = made.entries.new_id()
-        made.record(
+        seq = made.record(
             facts.StepCompletedByHand(
                 outcome_digest=made.sealer.digest(payload),
                 evidence_digest=made.sealer.digest(proof),
@@ -177,10 +184,14 @@ async def complete_by_hand(
             id_=event_id,
         )
         made.change.closed.append(key)
+        if replayed is not None and (call := _call(replayed, key)) is not None:
+            given = call.step.result.load(text, key=key)
+            await granting.by_hand(made, act, call, given, replayed.history.approval, seq=seq)
 
 
-async def _step_value(operating: Operating, made: Command, key: str, value: object) -> bytes:
-    call = await _call(operating, made, key)
+def _step_value(
+    operating: Operating, made: Command, call: StepAct[Any] | None, key: str, value: object
+) -> bytes:
     process = operating.processes.get(made.row["process"])
     codec = None if process is None else result_of(process, key)
     if call is not None:

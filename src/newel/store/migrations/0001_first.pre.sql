@@ -343,20 +343,32 @@ create table newel.access_grant (
     valid_from    timestamptz,
     valid_to      timestamptz,
     verified_at   timestamptz,
+    since_unknown boolean not null default false,
     route         text,
     evidence      text,
     reason_kind   text not null,
     reason_ref    text,
+    continues     uuid references newel.access_grant (id),
     made_run      uuid not null,
     made_key      text not null,
     made_seq      bigint not null,
     ended_run     uuid,
     ended_key     text,
     ended_seq     bigint,
+    removed_at    timestamptz,
+    removed_run   uuid,
+    removed_key   text,
     recorded_at   timestamptz not null default clock_timestamp(),
     constraint periods_run_forward
         check (valid_to is null or valid_from is null or valid_to >= valid_from),
     constraint active_has_a_start check (state <> 'active' or valid_from is not null),
+    constraint an_end_has_its_outcome
+        check ((state in ('suspended', 'revoked'))
+               = (valid_to is not null and ended_run is not null and ended_key is not null
+                  and ended_seq is not null)),
+    constraint only_what_was_suspended_is_removed
+        check (removed_at is null or (state = 'revoked' and removed_run is not null
+                                      and removed_key is not null)),
     foreign key (made_run, made_seq) references newel.event (stream_id, seq)
         deferrable initially deferred,
     foreign key (ended_run, ended_seq) references newel.event (stream_id, seq)
@@ -367,6 +379,8 @@ create unique index access_grant_one_open on newel.access_grant (person, entitle
 create index access_grant_held on newel.access_grant (entitlement, valid_from, valid_to);
 create index access_grant_of_person on newel.access_grant (person, recorded_at);
 create index access_grant_of_run on newel.access_grant (made_run);
+create unique index access_grant_continued_once on newel.access_grant (continues)
+    where continues is not null;
 
 -- One cause that holds up one or many steps, and its issue in the tracker.
 create table newel.incident (
@@ -583,6 +597,30 @@ create trigger run_state_needs_event before update of state on newel.run
     for each row when (old.state is distinct from new.state and new.seq <= old.seq)
     execute function newel.state_needs_event();
 alter table newel.run enable always trigger run_state_needs_event;
+
+-- A grant walks forward: planned, approved, prepared, active, suspended, revoked; what has ended
+-- is not taken up again, and whose it is and what it is about never changes.
+create function newel.grant_walks_forward() returns trigger
+    language plpgsql set search_path = '' as $$
+begin
+    if (new.person, new.entitlement, new.made_run, new.made_seq)
+           is distinct from (old.person, old.entitlement, old.made_run, old.made_seq)
+       or (new.state is distinct from old.state
+           and (old.state, new.state) not in (
+               ('planned', 'approved'), ('planned', 'prepared'), ('planned', 'active'),
+               ('planned', 'refused'), ('planned', 'waived'),
+               ('approved', 'prepared'), ('approved', 'active'),
+               ('approved', 'refused'), ('approved', 'waived'),
+               ('prepared', 'active'), ('prepared', 'revoked'), ('prepared', 'waived'),
+               ('active', 'suspended'), ('active', 'revoked'), ('suspended', 'revoked'))) then
+        raise exception 'grant % cannot go from % to %', old.id, old.state, new.state
+            using errcode = '23514', constraint = 'grant_walks_forward';
+    end if;
+    return new;
+end $$;
+create trigger access_grant_walks_forward before update on newel.access_grant
+    for each row execute function newel.grant_walks_forward();
+alter table newel.access_grant enable always trigger access_grant_walks_forward;
 
 -- Every insert into the journal leaves one row for the sequencer, whoever wrote it.
 create function newel.enqueue_events() returns trigger

@@ -117,18 +117,36 @@ begin
         from (select value as moved from jsonb_array_elements(rest -> 'task_moved')) u
         where t.id = (u.moved ->> 'id')::uuid and t.state = 'open';
     end if;
+    if rest ? 'grant_moved' then
+        -- Each was read before: one that somebody has turned since is read and decided anew.
+        perform 1 from newel.access_grant g
+        where g.id in (select (value ->> 'id')::uuid
+                       from jsonb_array_elements(rest -> 'grant_moved'))
+        order by g.id for update;
+        update newel.access_grant g
+        set state = u.state, verified_at = u.verified_at,
+            level = coalesce(u.level, g.level),
+            account_id = coalesce(u.account_id, g.account_id),
+            valid_from = coalesce(g.valid_from, u.valid_from),
+            valid_to = coalesce(g.valid_to, u.valid_to),
+            ended_run = coalesce(g.ended_run, u.ended_run),
+            ended_key = coalesce(g.ended_key, u.ended_key),
+            ended_seq = coalesce(g.ended_seq, u.ended_seq),
+            removed_at = u.removed_at, removed_run = u.removed_run, removed_key = u.removed_key
+        from jsonb_to_recordset(rest -> 'grant_moved') as u(
+            id uuid, from_state text, state text, verified_at timestamptz, level text,
+            account_id text, valid_from timestamptz, valid_to timestamptz, ended_run uuid,
+            ended_key text, ended_seq bigint, removed_at timestamptz, removed_run uuid,
+            removed_key text)
+        where g.id = u.id and g.state = u.from_state;
+        get diagnostics moved = row_count;
+        if moved <> jsonb_array_length(rest -> 'grant_moved') then
+            raise exception 'somebody else has turned the grant' using errcode = 'NW003';
+        end if;
+    end if;
     if rest ? 'access_grant' then
         insert into newel.access_grant
-        select * from jsonb_populate_recordset(null::newel.access_grant, rest -> 'access_grant')
-        on conflict (person, entitlement)
-            where state in ('planned', 'approved', 'prepared', 'active')
-            do update set
-                state = excluded.state, level = excluded.level,
-                account_id = coalesce(excluded.account_id, newel.access_grant.account_id),
-                valid_from = coalesce(newel.access_grant.valid_from, excluded.valid_from),
-                valid_to = excluded.valid_to, verified_at = excluded.verified_at,
-                ended_run = excluded.ended_run, ended_key = excluded.ended_key,
-                ended_seq = excluded.ended_seq;
+        select * from jsonb_populate_recordset(null::newel.access_grant, rest -> 'access_grant');
     end if;
     if rest ? 'incident' then
         insert into newel.incident

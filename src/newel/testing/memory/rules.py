@@ -14,6 +14,8 @@ __all__ = ["CHECKS", "NOT_HERE", "UNIQUE"]
 
 _FINAL: Final = frozenset({"completed", "failed", "cancelled"})
 _OPEN_GRANT: Final = frozenset({"planned", "approved", "prepared", "active"})
+_ENDED_GRANT: Final = frozenset({"suspended", "revoked"})
+_END: Final = ("valid_to", "ended_run", "ended_key", "ended_seq")
 _OPEN_INCIDENT: Final = frozenset({"watching", "escalated", "healing"})
 
 
@@ -54,7 +56,8 @@ UNIQUE: Final[dict[str, dict[str, Unique]]] = {
     "access_grant": {
         "access_grant_one_open": lambda row: (
             (row["person"], row["entitlement"]) if row["state"] in _OPEN_GRANT else None
-        )
+        ),
+        "access_grant_continued_once": lambda row: row["continues"],
     },
     "incident": {
         "incident_one_open": lambda row: (
@@ -135,6 +138,17 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
             or row["valid_to"] >= row["valid_from"]
         ),
         "active_has_a_start": lambda row: row["state"] != "active" or row["valid_from"] is not None,
+        "an_end_has_its_outcome": lambda row: (
+            (row["state"] in _ENDED_GRANT) == all(row[name] is not None for name in _END)
+        ),
+        "only_what_was_suspended_is_removed": lambda row: (
+            row["removed_at"] is None
+            or (
+                row["state"] == "revoked"
+                and row["removed_run"] is not None
+                and row["removed_key"] is not None
+            )
+        ),
     },
     "inbox": {
         "lost_is_not_taken": lambda row: not row["is_lost"] or row["taken_by"] is None,

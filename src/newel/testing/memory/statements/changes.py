@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from newel.domain.grants import FOLLOWING
 from newel.testing.memory.named import statement
 from newel.testing.memory.statements.journal import can_take
 from newel.testing.memory.statements.rooms import without_place
@@ -296,29 +297,30 @@ def _task(old: Row, given: Row) -> Row:
 
 def _access_grant(at: Transaction, rows: list[Any]) -> None:
     for each in rows:
-        row = at.recordset("access_grant", each)
-        held = next(
-            (
-                old
-                for old in at.of("access_grant", row["person"])
-                if old["entitlement"] == row["entitlement"] and old["state"] in _OPEN_GRANT
-            ),
-            None,
-        )
-        if held is None or row["state"] not in _OPEN_GRANT:
-            at.insert("access_grant", row)
-            continue
-        names = ("state", "level", "valid_to", "verified_at", "ended_run", "ended_key", "ended_seq")
-        at.update(
-            "access_grant",
-            held["id"],
-            account_id=row["account_id"] or held["account_id"],
-            valid_from=held["valid_from"] or row["valid_from"],
-            **{name: row[name] for name in names},
-        )
+        at.insert("access_grant", at.recordset("access_grant", each))
 
 
-_OPEN_GRANT: Final = frozenset({"planned", "approved", "prepared", "active"})
+def _grant_moved(at: Transaction, rows: list[Any]) -> None:
+    for each in sorted(rows, key=lambda row: str(row["id"])):
+        row = at.recordset("access_grant", {k: v for k, v in each.items() if k != "from_state"})
+        at.lock("access_grant", row["id"])
+        old = at.get("access_grant", row["id"])
+        if old is None or old["state"] != each["from_state"]:
+            raise failed("NW003", "somebody else has turned the grant")
+        if row["state"] != old["state"] and row["state"] not in FOLLOWING[old["state"]]:
+            raise failed("23514", "a grant cannot go there", "grant_walks_forward")
+        columns = {name: row[name] for name in _SET_OF_GRANT}
+        columns |= {name: _either(row[name], old[name]) for name in ("level", "account_id")}
+        columns |= {name: _either(old[name], row[name]) for name in _KEPT_OF_GRANT}
+        at.update("access_grant", row["id"], **columns)
+
+
+def _either(first: Any, second: Any) -> Any:  # Any: a column's value
+    return second if first is None else first
+
+
+_SET_OF_GRANT: Final = ("state", "verified_at", "removed_at", "removed_run", "removed_key")
+_KEPT_OF_GRANT: Final = ("valid_from", "valid_to", "ended_run", "ended_key", "ended_seq")
 
 
 def _incident(at: Transaction, rows: list[Any]) -> None:
@@ -376,6 +378,7 @@ RARE: Final[dict[str, Callable[[Transaction, list[Any]], None]]] = {
     "unlock": _unlock,
     "task": _upserted("task", _task),
     "task_moved": _task_moved,
+    "grant_moved": _grant_moved,
     "access_grant": _access_grant,
     "incident": _incident,
     "ticket": _upserted("ticket", lambda _, given: {"state": given["state"]}),

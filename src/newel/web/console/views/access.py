@@ -85,10 +85,11 @@ def _row(
     titles = [row["system_title"] for row in grants] + [act.system_title for act in facts]
     title = system_name(system, next(filter(None, titles), None))
     held = [_entitlement(row) for row in grants if row["state"] in {"active", "prepared"}]
-    state = _state([row["state"] for row in grants], facts)
-    run = acts[0][0] if acts else grants[0]["made_run"]
+    state = _state([row["state"] for row in _standing(grants)], facts)
+    current = next(iter(_standing(grants)), None)
+    run = acts[0][0] if acts else _run(grants[0] if current is None else current)
     waiting = facts[0] if facts else None
-    dates = [moment for row in grants if (moment := row["valid_from"] or row["recorded_at"])]
+    dates = [_since(row) for row in grants]
     return AccessRow(
         system=system,
         title=title,
@@ -96,9 +97,9 @@ def _row(
         held=", ".join(held) or _wanted(acts, titled_of),
         chip=chip(state),
         at=waiting.since if waiting is not None else max(dates, default=None),
-        who=copy.access_who(waiting, _who(grants, names)),
+        who=copy.access_who(waiting, _who(current, names)),
         run=f"/runs/{reference('run', run)}",
-        record=_record(grants[0]) if grants else "",
+        record="" if current is None else _record(current),
         grants=tuple(_grant(row) for row in grants),
     )
 
@@ -135,21 +136,43 @@ def _letters(title: str) -> str:
     return "".join(capitals[:2]) if len(capitals) > 1 else title[:2].capitalize()
 
 
+def _standing(grants: Sequence[Row]) -> list[Row]:
+    """The last interval of each entitlement, as the rows are ordered."""
+    return list({row["entitlement"]: row for row in grants}.values())
+
+
+def _run(row: Row) -> UUID:
+    """The run that ended a grant, else the one that made it."""
+    run: UUID = row["ended_run"] or row["made_run"]
+    return run
+
+
+def _since(row: Row) -> datetime:
+    """When a grant came to be as it is."""
+    moment: datetime = (
+        row["removed_at"] or row["valid_to"] or row["valid_from"] or row["recorded_at"]
+    )
+    return moment
+
+
 def leaf_of(row: Row) -> Mapping[str, Any]:  # Any: the values JSON can hold
-    """Read the leaf of the event that made a grant; empty if it is not known."""
-    entry = row["made_entry"]
+    """Read the leaf of the event that ended a grant, else of the one that made it."""
+    entry: bytes | None = row["ended_entry"] or row["made_entry"]
     leaf: Mapping[str, Any] = {} if entry is None else orjson.loads(entry)
     return leaf
 
 
-def _who(grants: Sequence[Row], names: Mapping[str, str]) -> str:
-    leaf = leaf_of(grants[0]) if grants else {}
+def _who(row: Row | None, names: Mapping[str, str]) -> str:
+    """Who gave what stands, or took it away."""
+    leaf = {} if row is None else leaf_of(row)
     return copy.actor_name(leaf["actor"], names) if leaf else ""
 
 
 def _record(row: Row) -> str:
-    leaf: bytes | None = row["made_leaf"]
-    return f"#{row['made_seq']} · {leaf.hex()[:8]}" if leaf is not None else ""
+    """Where it is written: the event that ended the grant, else the one that made it."""
+    leaf: bytes | None = row["ended_leaf"] or row["made_leaf"]
+    seq = row["made_seq"] if row["ended_leaf"] is None else row["ended_seq"]
+    return "" if leaf is None else f"#{seq} · {leaf.hex()[:8]}"
 
 
 def _grant(row: Row) -> GrantView:
