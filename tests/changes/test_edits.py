@@ -256,3 +256,53 @@ async def test_a_renamed_race_is_not_decided_again():
         await run.decide("gate", approved=True)
         assert run.state == "completed"
         assert world.effects == {"a()": 1}
+
+
+WORDS = {
+    "a form": "await form('asked', by=team('it'){})",
+    "a race": "await first_of('asked', quick=a(), slow=form('slow', by=team('it')){})",
+    "some of several": "await n_of('asked', 1, a(), form('slow', by=team('it')){})",
+    "a group": "async with group('asked', str{}) as g:\n    g.add(a())\n    await g.join()",
+    "a lock": "async with LOCK['x']:\n    await a()",
+    "a lock of all runs": "async with ALL:\n    await a()",
+    "a milestone": "await STONE.reach()\nawait a()",
+    "an answer": "await STONE.holds('answer'{})\nawait a()",
+    "a region": "async with REGION:\n    await REGION.cancel()\nawait a()",
+}
+"""Lines with a word whose key is `asked`, and a place for `formerly=`."""
+
+DECLARED = """
+from newel import first_of, form, group, lock, milestone, n_of, scope
+LOCK = lock('asked'{0})
+ALL = lock('asked'{0}, shared=True)
+STONE = milestone('asked'{0})
+REGION = scope('asked'{0})
+"""
+
+
+@pytest.mark.parametrize("word", WORDS)
+async def test_every_word_with_a_key_is_known_by_the_one_it_had(word):
+    """Renamed without `formerly=` it blocks and names the key; with it the run goes on."""
+    lines = f"{WORDS[word]}\n{GATE}"
+
+    def code(former: str | None) -> str:
+        text = process_of(lines.replace("{}", former or ""), helpers=DECLARED.format(former or ""))
+        return text if former is None else text.replace("asked", "new").replace("answer", "said")
+
+    world = World()
+    async with running(version(code(None), world).request()) as run:
+        if word == "a form":
+            await run.fill("asked")
+        assert "gate" in run.waiting()
+        done, effects = set(run.done()), dict(world.effects)
+        run.deploy(version(code(""), world))
+        assert (run.state, run.row["parked_reason"]) == ("parked", "blocked"), run.waits_for()
+        assert "`asked" in run.waits_for() or "`answer`" in run.waits_for()
+        old = "('answer', 'asked')" if word == "an answer" else "'asked'"
+        mended = code(", formerly=OLD").replace("OLD", old)
+        run.deploy(version(mended, world))
+        assert "gate" in run.waiting(), run.waits_for()
+        await run.decide("gate", approved=True)
+        assert run.state == "completed", run.waits_for()
+        assert dict(world.effects) == effects
+        assert {key for key in run.done() if "gate" not in key} == done

@@ -82,7 +82,11 @@ def named(text: str) -> str:
     return checked_name(text)
 
 
-def former(names: str | tuple[str, ...]) -> tuple[str, ...]:
+Formerly = str | tuple[str, ...]
+"""The key or keys that an act had in earlier code."""
+
+
+def former(names: Formerly) -> tuple[str, ...]:
     """Give the keys of `formerly=`, one or several, as they stand in the journal.
 
     A name may have sections before it and an item behind it: `laptop/confirm`, `level[7]`.
@@ -101,6 +105,11 @@ def former_with_item(names: tuple[str, ...], item: str | None) -> tuple[str, ...
     if item is None:
         return names
     return (*(f"{name}[{item}]" for name in names if "[" not in name), *names)
+
+
+def former_with_verb(names: tuple[str, ...], verb: str) -> tuple[str, ...]:
+    """The keys that an act of something named had: `team.join`, `ready.reach`."""
+    return tuple(f"{name}.{verb}" for name in names)
 
 
 def base_of(key: str) -> str:

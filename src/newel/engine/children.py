@@ -173,7 +173,7 @@ def _arrive_at_lock(run: Runner, key: str, act: Acquiring) -> None:
     opened = run.open.get(key)
     if opened is None:
         # whether it is free is not known here: the run is due at once, and read with it
-        opened = _open(run, key, "lock", match=act.lock.name)
+        opened = _open(run, key, "lock", match=act.lock.held_as)
         opened.next_at = run.moment
     elif key in run.loaded.relatives.free and run.may_take and not run.is_leaving(key):
         _acquire(run, opened)

@@ -44,6 +44,7 @@ _GOES: Final = frozenset(
     {"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "JUMP_ABSOLUTE", "JUMP"}
 )
 _ANY: Final = "*"
+_VERBS_OF_A_GROUP: Final = ("join", "complete", "cancel")
 _DEEPEST: Final = 20
 
 
@@ -385,13 +386,14 @@ def _read_word(call: ast.Call, labels: _Labels, scope: _Scope, asked: Asked) -> 
     for key in _former_texts(call):
         if key is not None:
             _add_key(key, labels, asked)
+            asked.loose.update(f"{key}.{verb}" for verb in _VERBS_OF_A_GROUP)
     if not call.args:
         return
     match call.args[0]:
         case ast.Constant(value=str(text)):
             name, bracket, rest = text.partition("[")
             asked.acts.add((labels, name, rest.removesuffix("]") if bracket else None))
-            asked.loose.update({f"{name}.join", f"{name}.complete", f"{name}.cancel"})
+            asked.loose.update(f"{name}.{verb}" for verb in _VERBS_OF_A_GROUP)
         case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]):
             asked.acts.add((labels, text.partition("[")[0], _ANY))
         case ast.Name() | ast.Attribute() as other:
@@ -410,8 +412,15 @@ def _read_method(function: ast.Attribute, labels: _Labels, scope: _Scope, asked:
     found = _resolved(owner, scope)
     name = getattr(found, "name", None) or getattr(found, "key", None)
     if found is not None and isinstance(name, str):
-        asked.acts.add((labels, name, item))
-        asked.acts.add((labels, f"{name}.{function.attr}", item))
+        for each in (name, *_former_names(found)):
+            asked.acts.add((labels, each, item))
+            asked.acts.add((labels, f"{each}.{function.attr}", item))
+
+
+def _former_names(found: object) -> tuple[str, ...]:
+    """The names without items that a lock, a scope or a milestone had."""
+    formerly = getattr(found, "formerly", ())
+    return tuple(name.partition("[")[0] for name in formerly)
 
 
 def _literal(node: ast.expr) -> str:
@@ -459,6 +468,7 @@ def _mention(value: object, labels: _Labels, asked: Asked, *, deep: bool = True)
         name = getattr(value, "name", None) or getattr(value, "key", None)
         base = getattr(value, "base", None)
         asked.loose.update(each for each in (name, base) if isinstance(each, str) and each)
+        asked.loose.update(_former_names(value))
     elif deep and isinstance(value, dict):
         for each in cast("dict[object, object]", value).values():
             _mention(each, labels, asked, deep=False)

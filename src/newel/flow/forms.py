@@ -11,9 +11,10 @@ from typing import Any, TypeVar, get_args, overload
 
 from newel.base.codec import codec_of
 from newel.base.errors import DefinitionError
+from newel.domain.keys import Formerly
 from newel.domain.values import Done
 from newel.flow.act import Act
-from newel.flow.waits import DONE, Asked, Evidence, Formerly, WaitSpec, wait_act
+from newel.flow.waits import DONE, Asked, Evidence, WaitSpec, wait_act
 
 T = TypeVar("T")
 

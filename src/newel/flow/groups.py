@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from newel.base.errors import Cancelled, DefinitionError, OutsideRun
-from newel.domain.keys import named
+from newel.domain.keys import Formerly, former, former_with_verb, named
 from newel.flow.act import Act, Ask, Place
 from newel.flow.context import DRIVEN
 from newel.flow.races import Losers
@@ -56,7 +56,7 @@ class Joining(Act[tuple[T, ...]]):
     __slots__ = ("group", "losers_finish", "need")
 
     def __init__(self, group: Group[T], need: int | None, losers: Losers, place: Place) -> None:
-        super().__init__(f"{group.base}.join", place)
+        super().__init__(f"{group.base}.join", place, former_with_verb(group.formerly, "join"))
         self.group = group
         self.need = need
         self.losers_finish = losers == "finish"
@@ -70,7 +70,7 @@ class Ending(Act[None]):
     def __init__(
         self, group: Group[Any], verb: Literal["complete", "cancel"], place: Place
     ) -> None:
-        super().__init__(f"{group.base}.{verb}", place)
+        super().__init__(f"{group.base}.{verb}", place, former_with_verb(group.formerly, verb))
         self.group = group
         self.verb = verb
 
@@ -78,8 +78,9 @@ class Ending(Act[None]):
 class Group(Generic[T]):
     """A growing number of branches; used as `async with group("key", Result) as members:`."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, formerly: Formerly = ()) -> None:
         self.base = named(key)
+        self.formerly = former(formerly)
 
     def add(self, call: Awaitable[T]) -> None:
         """Start one more branch; it goes as far as it can while the body goes on.
@@ -150,9 +151,14 @@ class Group(Generic[T]):
 
 
 @overload
-def group(key: str) -> Group[object]: ...
+def group(key: str, *, formerly: Formerly = ()) -> Group[object]: ...
 @overload
-def group(key: str, result: type[T]) -> Group[T]: ...
-def group(key: str, result: type[Any] = object) -> Group[Any]:  # noqa: ARG001 - it types what `join` returns
-    """Open a group of branches; `result` types what `join` returns."""
-    return Group(key)
+def group(key: str, result: type[T], *, formerly: Formerly = ()) -> Group[T]: ...
+def group(
+    key: str,
+    result: type[Any] = object,  # noqa: ARG001 - it types what `join` returns
+    *,
+    formerly: Formerly = (),
+) -> Group[Any]:
+    """Open a group of branches; `result` types what `join` returns. formerly: keys that it had."""
+    return Group(key, formerly)

@@ -10,7 +10,14 @@ from __future__ import annotations
 from types import TracebackType
 
 from newel.base.errors import Cancelled
-from newel.domain.keys import Subscript, checked_name, encoded
+from newel.domain.keys import (
+    Formerly,
+    Subscript,
+    checked_name,
+    encoded,
+    former,
+    former_with_item,
+)
 from newel.flow.act import Act, Ask, Place
 
 
@@ -20,7 +27,7 @@ class Acquiring(Act[None]):
     __slots__ = ("lock",)
 
     def __init__(self, lock: Lock, place: Place) -> None:
-        super().__init__(lock.base, place)
+        super().__init__(lock.base, place, lock.formerly)
         self.lock = lock
 
 
@@ -37,16 +44,30 @@ class Releasing(Ask[None]):
 
 
 class Lock:
-    """A named lock; is_shared: whether all runs of the database share it."""
+    """A named lock; is_shared: whether all runs of the database share it.
 
-    def __init__(self, name: str, *, shared: bool, item: str | None = None) -> None:
+    held_as: what those who share it contend for: its oldest name, as long as that is told, so that
+    runs which asked for it under that name stay in the same queue.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        shared: bool,
+        formerly: tuple[str, ...] = (),
+        item: str | None = None,
+    ) -> None:
         self.name = checked_name(name)
         self.is_shared = shared
         self.base = name if item is None else f"{name}[{item}]"
+        self._names = formerly
+        self.formerly = former_with_item(formerly, item)
+        self.held_as = (name, *formerly)[-1]
 
     def __getitem__(self, item: Subscript) -> Lock:
         """Name one place that takes the lock: `async with printer["badge"]:`."""
-        return Lock(self.name, shared=self.is_shared, item=encoded(item))
+        return Lock(self.name, shared=self.is_shared, formerly=self._names, item=encoded(item))
 
     async def __aenter__(self) -> None:
         await Acquiring(self, Place.of_caller())
@@ -61,6 +82,10 @@ class Lock:
             await Releasing(self, error)
 
 
-def lock(key: str, *, shared: bool = False) -> Lock:
-    """Declare a lock, at module level; shared: one holder across all runs."""
-    return Lock(key, shared=shared)
+def lock(key: str, *, shared: bool = False, formerly: Formerly = ()) -> Lock:
+    """Declare a lock, at module level; shared: one holder across all runs.
+
+    formerly: names that it had, the oldest last; leave that of a shared lock there as long as
+    runs hold it or wait for it.
+    """
+    return Lock(key, shared=shared, formerly=former(formerly))

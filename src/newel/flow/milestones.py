@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from newel.domain.keys import checked_name, named
+from newel.domain.keys import Formerly, checked_name, former, former_with_verb, named
 from newel.flow.act import Act, Place
 
 Verb = Literal["reach", "leave", "holds", "reached"]
@@ -15,8 +15,15 @@ class Marking(Act[bool]):
 
     __slots__ = ("milestone", "verb")
 
-    def __init__(self, milestone: Milestone, verb: Verb, base: str, place: Place) -> None:
-        super().__init__(base, place)
+    def __init__(
+        self,
+        milestone: Milestone,
+        verb: Verb,
+        base: str,
+        place: Place,
+        formerly: tuple[str, ...],
+    ) -> None:
+        super().__init__(base, place, formerly)
         self.milestone = milestone
         self.verb: Verb = verb
 
@@ -24,26 +31,31 @@ class Marking(Act[bool]):
 class Milestone:
     """A named state of the run; it holds from `reach` to `leave`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, formerly: Formerly = ()) -> None:
         self.name = checked_name(name)
+        self.formerly = former(formerly)
 
     def reach(self) -> Act[bool]:
         """From here on the state holds."""
-        return Marking(self, "reach", f"{self.name}.reach", Place.of_caller())
+        return self._changed("reach", Place.of_caller())
 
     def leave(self) -> Act[bool]:
         """From here on the state does not hold."""
-        return Marking(self, "leave", f"{self.name}.leave", Place.of_caller())
+        return self._changed("leave", Place.of_caller())
 
-    def holds(self, key: str) -> Act[bool]:
+    def _changed(self, verb: Literal["reach", "leave"], place: Place) -> Act[bool]:
+        names = former_with_verb(self.formerly, verb)
+        return Marking(self, verb, f"{self.name}.{verb}", place, names)
+
+    def holds(self, key: str, *, formerly: Formerly = ()) -> Act[bool]:
         """Whether the state holds now; the answer is recorded under `key`."""
-        return Marking(self, "holds", named(key), Place.of_caller())
+        return Marking(self, "holds", named(key), Place.of_caller(), former(formerly))
 
-    def reached(self, key: str) -> Act[bool]:
+    def reached(self, key: str, *, formerly: Formerly = ()) -> Act[bool]:
         """Wait until the state holds."""
-        return Marking(self, "reached", named(key), Place.of_caller())
+        return Marking(self, "reached", named(key), Place.of_caller(), former(formerly))
 
 
-def milestone(key: str) -> Milestone:
-    """Declare a milestone, at module level."""
-    return Milestone(key)
+def milestone(key: str, *, formerly: Formerly = ()) -> Milestone:
+    """Declare a milestone, at module level; formerly: names that it had."""
+    return Milestone(key, formerly)

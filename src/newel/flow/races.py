@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from newel.base.errors import DefinitionError
-from newel.domain.keys import named
+from newel.domain.keys import Formerly, former, named
 from newel.flow.act import Act, Ask, Place
 
 T = TypeVar("T")
@@ -81,8 +81,9 @@ class Race(Act[R_co]):
         *,
         need: int | None,
         losers: Losers,
+        formerly: Formerly = (),
     ) -> None:
-        super().__init__(named(key), place)
+        super().__init__(named(key), place, former(formerly))
         if losers not in _LOSERS:
             raise DefinitionError(
                 f"{key!r} got losers={losers!r}.", fix='losers="cancel" or losers="finish".'
@@ -111,22 +112,35 @@ def dropped(branch: Awaitable[object] | None) -> None:
         branch.is_awaited = True
 
 
-def first_of(key: str, *, losers: Losers = "cancel", **branches: Awaitable[T]) -> Act[Won[T]]:
+def first_of(
+    key: str,
+    *,
+    losers: Losers = "cancel",
+    formerly: Formerly = (),
+    **branches: Awaitable[T],
+) -> Act[Won[T]]:
     """Run all branches until the first one ends, by value or by exception; that one decides.
 
-    losers: whether the others are cancelled, or finish beside what follows. An exception of the
-    deciding branch is raised. Raises DefinitionError without branches.
+    losers: whether the others are cancelled, or finish beside what follows. formerly: keys that
+    it had. An exception of the deciding branch is raised. Raises DefinitionError without branches.
     """
     if not branches:
         raise DefinitionError(
             f"first_of({key!r}) has no branches: nothing could ever decide it.",
             fix="give at least one, by name: `first_of(…, signed=…, late=…)`.",
         )
-    return Race(key, tuple(branches.items()), Place.of_caller(), need=None, losers=losers)
+    place = Place.of_caller()
+    named_ = tuple(branches.items())
+    return Race(key, named_, place, need=None, losers=losers, formerly=formerly)
 
 
 def n_of(
-    key: str, n: int, /, *branches: Awaitable[T], losers: Losers = "cancel"
+    key: str,
+    n: int,
+    /,
+    *branches: Awaitable[T],
+    losers: Losers = "cancel",
+    formerly: Formerly = (),
 ) -> Act[Reached[T]]:
     """Run all branches until n of them have succeeded; their values come in order of arrival.
 
@@ -141,4 +155,4 @@ def n_of(
             fix="ask for at least 1 and for no more than there are branches.",
         )
     named_ = tuple((str(number), branch) for number, branch in enumerate(branches, 1))
-    return Race(key, named_, Place.of_caller(), need=n, losers=losers)
+    return Race(key, named_, Place.of_caller(), need=n, losers=losers, formerly=formerly)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from newel.base.errors import Cancelled, DefinitionError
-from newel.domain.keys import checked_name
+from newel.domain.keys import Formerly, checked_name, former, former_with_verb
 from newel.flow.act import Act, Ask, Place
 
 _LEFT: Final[ContextVar[frozenset[str]]] = ContextVar("newel_scopes_left", default=frozenset())
@@ -46,15 +46,16 @@ class Clearing(Act[None]):
     __slots__ = ("scope",)
 
     def __init__(self, scope: Scope, place: Place) -> None:
-        super().__init__(f"{scope.name}.cancel", place)
+        super().__init__(f"{scope.name}.cancel", place, former_with_verb(scope.formerly, "cancel"))
         self.scope = scope
 
 
 class Scope:
     """A cancel region; `async with region:` steps in, `await region.cancel()` ends all inside."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, formerly: Formerly = ()) -> None:
         self.name = checked_name(name)
+        self.formerly = former(formerly)
 
     def cancel(self) -> Act[None]:
         """End what stands inside; each block that was cut short goes on behind its end."""
@@ -84,8 +85,11 @@ class Scope:
         return was_cut
 
 
-def scope(key: str) -> Scope:
-    """Declare a cancel region, at module level; raises DefinitionError for a reserved name."""
+def scope(key: str, *, formerly: Formerly = ()) -> Scope:
+    """Declare a cancel region, at module level; raises DefinitionError for a reserved name.
+
+    formerly: names that it had.
+    """
     if key == "undo":
         raise DefinitionError("The name `undo` is reserved for promises.", fix="another name.")
-    return Scope(key)
+    return Scope(key, formerly)

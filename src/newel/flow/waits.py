@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from newel.base.codec import Codec, codec_of
 from newel.base.errors import DefinitionError
-from newel.domain.keys import Subscript, checked_name, encoded, former, named
+from newel.domain.keys import Formerly, Subscript, checked_name, encoded, former, named
 from newel.domain.people import Person, Team
 from newel.domain.values import Decision, Done
 from newel.flow.act import Act, Place, WaitAct
@@ -44,10 +44,6 @@ class WaitSpec:
     schema: type[Any] | None = None  # Any: whatever a form asks for
     evidence: Evidence = "none"
     is_buffered: bool = True
-
-
-Formerly = str | tuple[str, ...]
-"""The key or keys that a wait had in earlier code."""
 
 
 def wait_act(
