@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +22,13 @@ from newel.testing.databases import NewDatabase, connected, databases, program
 
 _POOLED = os.environ.get("NEWEL_TEST_POOLER") == "1"
 """Whether every test reaches its database through PgBouncer in transaction mode."""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name a failure when it happens: who ends a session early learns what it had found."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        sys.stderr.write(f"\n{report.nodeid} {report.when}: {report.longreprtext[-400:]}\n")
+        sys.stderr.flush()
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ import pytest
 
 from newel.simulators.world import World
 from tests.acceptance.company_house import CompanyHouse, company
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,4 +99,4 @@ async def mortal() -> AsyncIterator[Mortal]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        await asyncio.wait_for(process.wait(), 30)
+        await asyncio.wait_for(process.wait(), PATIENCE_S)

@@ -17,6 +17,7 @@ from newel.base.errors import Refused
 from newel.store import workers
 from tests.acceptance import desks
 from tests.engine.house import OPERATOR, House, opened
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +65,7 @@ async def test_b3_a_slow_call_ends_and_is_recorded_before_the_run_is_let_go(hous
 
     async with house_of(beside) as house, house.worker():
         run = await house.start("beside")
-        await asyncio.wait_for(begun.wait(), 30)
+        await asyncio.wait_for(begun.wait(), PATIENCE_S)
         row = await house.row(run)
         assert row["worker_id"] is not None, "somebody owns the run while the call is in flight"
         go_on.set()

@@ -27,6 +27,7 @@ from newel.engine.worker import WorkerSettings
 from tests.changes.versions import World, version
 from tests.engine.house import OPERATOR, House, opened
 from tests.engine.test_crashes import assert_unbroken
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = WorkerSettings(look=timedelta(milliseconds=20), heartbeat=timedelta(milliseconds=100))
@@ -266,7 +267,7 @@ class Program:
     async def until(self, state: str, how_many: int) -> None:
         """Read what it says until so many runs are in a state."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 line = await self.process.stdout.readline()
                 assert line, "the worker has died"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.acceptance.gates import gated
+from tests.patience import PATIENCE_S
 
 
 async def test_dependencies(acme, world, monkeypatch):
@@ -14,7 +15,7 @@ async def test_dependencies(acme, world, monkeypatch):
         run = await house.onboard()
         await house.rested(run)
         await house.approve(await house.task(run))
-        await asyncio.wait_for(gate.all_came.wait(), 30)
+        await asyncio.wait_for(gate.all_came.wait(), PATIENCE_S)
         assert {name for name, counts in world.calls().items() if counts} == set()
         assert set(await house.acts(run)) == {"google.ensure_account"}
         gate.is_open.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.acceptance.gates import gated
+from tests.patience import PATIENCE_S
 
 TOGETHER = {
     "slack": "slack.ensure_account",
@@ -21,7 +22,7 @@ async def test_parallel(acme, world, monkeypatch):
         run = await house.onboard()
         await house.rested(run)
         await house.approve(await house.task(run))
-        await asyncio.wait_for(gate.all_came.wait(), 30)  # never, were they called in turn
+        await asyncio.wait_for(gate.all_came.wait(), PATIENCE_S)  # never, were they called in turn
         assert set(await house.acts(run)) == set(TOGETHER.values())
         gate.is_open.set()
         assert await house.finish(run) == "completed"

@@ -24,6 +24,7 @@ from newel import (
 from newel.testing import Failed, every_crash, running
 from tests.acceptance.test_cutting_access import LEO
 from tests.engine.house import OPERATOR, opened
+from tests.patience import PATIENCE_S
 
 done: list[str] = []
 broken: set[str] = set()
@@ -134,7 +135,7 @@ async def test_b12_a_leave_that_is_called_off_puts_access_back_newest_first(acme
     async with acme(processes=leaving(begun, go_on)) as house, house.worker():
         await house.ended(await house.start("arrival", LEO))
         run = await house.start("offboarding", LEO)
-        await asyncio.wait_for(begun.wait(), 30)
+        await asyncio.wait_for(begun.wait(), PATIENCE_S)
         assert _state(world) == "suspended"
         assert world.github.store.rows("memberships").get("leo-leaver") is None
         await house.engine.cancel(run, actor=OPERATOR, reason="they stay")
@@ -327,7 +328,7 @@ async def test_b19_on_postgresql_a_worker_dies_between_two_children(database_url
     try:
         async with house.doomed():
             run = await house.start("pausing", list(NAMES))
-            await asyncio.wait_for(begun.wait(), 30)
+            await asyncio.wait_for(begun.wait(), PATIENCE_S)
         go_on.set()
         async with house.worker():
             assert await house.ended(run) == "completed"

@@ -17,9 +17,10 @@ import pytest
 
 from newel.cli.app import answered
 from newel.cli.scaffold import written_project
+from tests.patience import PATIENCE_S, carried_out
 
+COMMAND = [sys.executable, "-m", "newel"]
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
-PATIENCE_S = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,12 @@ class Said:
     def document(self) -> Any:
         """The JSON document that was printed."""
         return json.loads(self.out)
+
+
+def command(directory: Path, *arguments: str):
+    """Carry out a command to its end, as a program of its own."""
+    there = environment(directory / ".newel")
+    return carried_out([*COMMAND, *arguments], directory=directory, environment=there)
 
 
 @pytest.fixture

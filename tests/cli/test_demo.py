@@ -6,7 +6,6 @@ import fcntl
 import json
 import signal
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,37 +15,16 @@ import pytest
 
 from newel.cli.demo.account import active_s, systems_of
 from newel.cli.demo.scenario import first_monday
-from tests.cli.conftest import Said, environment
+from tests.cli.conftest import COMMAND, Said, command, environment
+from tests.patience import LONG_S, program
 
-PATIENCE_S = 240
 JANES = {"github", "google", "gusto", "jira", "slack"}
 MORNING = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 
 def demo(directory: Path, *arguments: str):
     """Play the demo to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "newel", "demo", "--port", "0", *arguments],
-        cwd=directory,
-        env=environment(directory / ".newel"),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-
-
-def command(directory: Path, *arguments: str):
-    """Ask the deployment that a demo has left behind."""
-    return subprocess.run(
-        [sys.executable, "-m", "newel", *arguments],
-        cwd=directory,
-        env=environment(directory / ".newel"),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    return command(directory, "demo", "--port", "0", *arguments)
 
 
 @pytest.fixture(scope="session")
@@ -166,16 +144,10 @@ class TestPlayed:
     def test_it_goes_on_until_it_is_told_to_end(self, tmp_path):
         """Without --once it goes on, refuses a second one beside it, and ends with 0."""
         directory = tmp_path
-        playing = subprocess.Popen(
-            [sys.executable, "-m", "newel", "demo", "--json", "--port", "0"],
-            cwd=directory,
-            env=environment(directory / ".newel"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert playing.stdout is not None, "its output is a pipe"
-        try:
+        told = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        line = [*COMMAND, "demo", "--json", "--port", "0"]
+        with program(line, cwd=directory, env=environment(directory / ".newel"), **told) as playing:
+            assert playing.stdout is not None, "its output is a pipe"
             account = json.loads(playing.stdout.readline())
             assert (account["state"], account["tickets"]) == ("completed", 1)
             second = demo(directory, "--once")
@@ -183,10 +155,7 @@ class TestPlayed:
             assert "already" in second.stderr
             assert len(json.loads(command(directory, "runs", "--json").stdout)["runs"]) == 2
             playing.send_signal(signal.SIGINT)
-            assert playing.wait(PATIENCE_S) == 0
-        finally:
-            playing.kill()
-            playing.communicate()
+            assert playing.wait(LONG_S) == 0
 
 
 def test_a_deployment_with_runs_of_its_own_is_left_alone(deployed, newel):

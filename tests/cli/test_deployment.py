@@ -19,8 +19,8 @@ from newel.store import deployment
 from newel.store.database import Database
 from newel.store.migrate import migrate
 from tests.cli.conftest import NOW
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 30
 WAITS = "import signal\nprint('ready', flush=True)\nsignal.pause()\n"
 
 

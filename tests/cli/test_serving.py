@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx2
@@ -16,29 +15,18 @@ import pytest
 
 from newel.cli.app import answered
 from newel.cli.scaffold import written_project
-from tests.cli.conftest import NOW, environment
-
-PATIENCE_S = 60
-COMMAND = [sys.executable, "-m", "newel"]
+from tests import patience
+from tests.cli.conftest import COMMAND, NOW, command, environment
+from tests.patience import PATIENCE_S
 
 
 @contextlib.contextmanager
 def program(directory: Path, *arguments: str):
     """Run a command in a project with data of its own; it is killed if it does not end."""
-    started = subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=directory,
-        env={**environment(directory / ".newel"), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    there = {**environment(directory / ".newel"), "PYTHONUNBUFFERED": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with patience.program([*COMMAND, *arguments], cwd=directory, env=there, **pipes) as started:
         yield started
-    finally:
-        if started.poll() is None:
-            started.kill()
-        started.communicate()
 
 
 def ended(started, number):
@@ -46,19 +34,6 @@ def ended(started, number):
     started.send_signal(number)
     _, err = started.communicate(timeout=PATIENCE_S)
     return started.returncode, err
-
-
-def command(directory: Path, *arguments: str):
-    """Carry out a command to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=directory,
-        env=environment(directory / ".newel"),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
 
 
 @pytest.fixture

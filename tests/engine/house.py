@@ -20,9 +20,9 @@ from newel.engine.ticketing import Case, Issue
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
 from newel.store.database import Database
+from tests.patience import PATIENCE_S
 
 OPERATOR = Actor(type="service", id="svc_test", via="api")
-PATIENCE_S = 30
 
 
 @dataclass

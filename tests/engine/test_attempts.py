@@ -18,6 +18,7 @@ from newel.flow.process import process
 from newel.flow.step import Step, step
 from newel.flow.waits import approval, timer
 from tests.engine.house import OPERATOR, House
+from tests.patience import PATIENCE_S
 
 
 async def kinds_of(house: House, run) -> Counter[str]:
@@ -316,7 +317,7 @@ async def test_two_branches_that_make_the_same_thing_go_one_after_another(build)
 
     async with build([both]) as house, house.worker():
         run = await house.start("both")
-        await asyncio.wait_for(world.making.wait(), 20)
+        await asyncio.wait_for(world.making.wait(), PATIENCE_S)
         world.go_on.set()
         assert await house.rested(run) == "waiting"
         await house.move_to_next(run)
@@ -335,7 +336,7 @@ async def test_two_runs_that_make_the_same_thing_go_one_after_another(build):
 
     async with build([making]) as house, house.worker():
         first = await house.start("making", "first")
-        await asyncio.wait_for(world.making.wait(), 20)
+        await asyncio.wait_for(world.making.wait(), PATIENCE_S)
         world.making.clear()
         second = await house.start("making", "second")
         third = await house.start("making", "third")

@@ -18,6 +18,7 @@ from newel.flow.regions import section
 from newel.flow.step import step
 from newel.flow.waits import timer
 from tests.engine.house import House
+from tests.patience import PATIENCE_S
 
 QUICK = WorkerSettings(look=timedelta(milliseconds=20))
 FROZEN = WorkerSettings(
@@ -134,7 +135,7 @@ async def test_a_death_between_effect_and_answer_is_resolved_by_looking(build, n
             if name.startswith("last"):
                 assert await house.rested(run) == "waiting"
                 await house.move_to_next(run)
-            await asyncio.wait_for(world.lost.wait(), 20)
+            await asyncio.wait_for(world.lost.wait(), PATIENCE_S)
         world.lose_after = None
         async with house.worker():
             assert await _finish(house, run) == "completed"
@@ -158,13 +159,13 @@ async def test_a_worker_that_wakes_after_its_lease_writes_nothing(build):
 
             sleeper.committer._commit = freezing
             run = await house.start("journey")
-            await asyncio.wait_for(frozen.wait(), 20)
+            await asyncio.wait_for(frozen.wait(), PATIENCE_S)
             await house.expire(sleeper)
             async with house.worker():
                 assert await _finish(house, run) == "completed"
                 before = await house.events(run)
                 go_on.set()
-                await asyncio.wait_for(sleeper.committer.drained(), 20)
+                await asyncio.wait_for(sleeper.committer.drained(), PATIENCE_S)
             assert await house.events(run) == before
             assert sleeper._runs == {}
         assert world.effects == Counter(ALL)

@@ -28,6 +28,7 @@ from newel.store.migrate import migrate
 from tests.engine.house import House, opened
 from tests.engine.outages import GitHub, inviting
 from tests.engine.test_crashes import assert_unbroken
+from tests.patience import PATIENCE_S
 
 QUICK = WorkerSettings(look=timedelta(milliseconds=20))
 SHORT = WorkerSettings(
@@ -287,13 +288,13 @@ async def test_a_worker_that_is_asked_to_stop_lets_attempts_end(build):
         await worker.registered.wait()
         house.workers.append(worker)
         run = await house.start("patient")
-        await asyncio.wait_for(begun.wait(), 20)
+        await asyncio.wait_for(begun.wait(), PATIENCE_S)
         stopping = asyncio.create_task(worker.stop())
         other = await house.start("journey", "x")
         await asyncio.wait({task}, timeout=0.3)
         assert not task.done()
         go_on.set()
-        await asyncio.wait_for(asyncio.gather(stopping, task), 20)
+        await asyncio.wait_for(asyncio.gather(stopping, task), PATIENCE_S)
         row = await house.row(run)
         assert (row["state"], row["worker_id"]) == ("waiting", None)
         assert (await house.row(other))["worker_id"] is None

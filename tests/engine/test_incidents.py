@@ -39,6 +39,7 @@ from tests.engine.outages import (
     rested,
     until_parked,
 )
+from tests.patience import PATIENCE_S
 
 FIVE = ["ann", "bob", "cem", "dia", "eve"]
 
@@ -249,7 +250,7 @@ async def test_a_worker_that_dies_between_the_tickets_post_and_the_commit_leaves
         async with house.doomed():
             run = await house.start("invite", "ann")
             await until_parked(house, [run])
-            await asyncio.wait_for(posted.wait(), 20)
+            await asyncio.wait_for(posted.wait(), PATIENCE_S)
         house.desk.open = real
         async with house.worker():
 
@@ -503,7 +504,7 @@ async def test_two_steps_that_give_up_at_the_same_moment_raise_one_ticket(build)
             read.append(found.row["state"])
             if len(read) == 2:
                 both_have_read.set()
-            await asyncio.wait_for(both_have_read.wait(), 20)
+            await asyncio.wait_for(both_have_read.wait(), PATIENCE_S)
             return found
 
         worker.incidents.view = together

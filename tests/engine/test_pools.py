@@ -14,6 +14,7 @@ from newel import parallel, process, step, this_attempt
 from newel.engine.calls import CallSettings
 from newel.engine.worker import WorkerSettings
 from tests.engine import heavy
+from tests.patience import PATIENCE_S
 
 SHORT = timedelta(milliseconds=80)
 
@@ -155,4 +156,4 @@ async def test_no_process_outlives_its_worker(build):
             run = await house.start("counting")
             assert await house.ended(run) == "completed"
             (child,) = worker._caller._processes._idle
-        assert await asyncio.wait_for(child.wait(), 10) != 0
+        assert await asyncio.wait_for(child.wait(), PATIENCE_S) != 0

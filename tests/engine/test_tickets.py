@@ -13,6 +13,7 @@ from newel.flow.process import process
 from newel.flow.step import step
 from tests.engine.house import Desk
 from tests.engine.outages import GitHub, closed, healed, inviting, one, until_parked
+from tests.patience import PATIENCE_S
 
 
 def down(desk: Desk, error: Exception | None = None) -> None:
@@ -243,7 +244,7 @@ async def test_a_ticket_made_in_doubt_is_swept_for_a_second_one(build):
         async with house.doomed():
             run = await house.start("invite", "ann")
             await until_parked(house, [run])
-            await asyncio.wait_for(posted.wait(), 20)
+            await asyncio.wait_for(posted.wait(), PATIENCE_S)
         house.desk.open = real
         async with house.worker():
             ours = await telling(house)

@@ -27,6 +27,7 @@ from newel.flow.step import step
 from newel.store.database import Database
 from newel.store.riding import Ride
 from tests.engine.house import OPERATOR, opened
+from tests.patience import PATIENCE_S
 
 TAKE = "update company.desk set taken = true where number = $1 and not taken returning number"
 
@@ -283,7 +284,7 @@ async def test_a_stale_worker_leaves_no_rows(build, company):
         async with build([desks]) as house, house.worker() as stale:
             run = (await house.engine.start("desks", {"first": 4, "second": 5}, actor=OPERATOR)).run
             house.poke()
-            await asyncio.wait_for(reached.wait(), 30)
+            await asyncio.wait_for(reached.wait(), PATIENCE_S)
             async with house.worker():
                 await house.expire(stale)
                 go_on.set()

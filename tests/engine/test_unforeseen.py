@@ -19,6 +19,7 @@ from newel.flow.step import step
 from newel.flow.waits import Event, timer
 from tests.engine.house import OPERATOR, House
 from tests.engine.test_crashes import assert_unbroken
+from tests.patience import PATIENCE_S
 
 QUICK = WorkerSettings(look=timedelta(milliseconds=20))
 BEATING = WorkerSettings(
@@ -131,7 +132,7 @@ class TestTakeover:
         async with build([short], settings=QUICK) as house:
             async with house.doomed() as first:
                 run = await house.start("short")
-                await asyncio.wait_for(begun.wait(), 20)
+                await asyncio.wait_for(begun.wait(), PATIENCE_S)
             async with house.worker() as second:
                 assert await house.ended(run) == "completed"
                 names = (f"w_{first.worker}", f"w_{second.worker}", second.epoch)
@@ -186,7 +187,7 @@ class TestTasksOfAWorker:
 
             worker._claim = strange
             with pytest.raises(StoreError, match="its look for due runs failed 5 times"):
-                await asyncio.wait_for(worker.run(), 20)
+                await asyncio.wait_for(worker.run(), PATIENCE_S)
             left = await house.database.fetchval(
                 "select stopped_at is not null from newel.worker where id = $1", worker.worker
             )
@@ -201,7 +202,7 @@ class TestTasksOfAWorker:
                 raise RuntimeError("strange")
 
             worker.heart.beat_once = strange
-            await asyncio.wait_for(worker.run(), 20)
+            await asyncio.wait_for(worker.run(), PATIENCE_S)
             assert isinstance(worker.failure, StoreError)
             assert "its heartbeat failed 5 times" in str(worker.failure)
 

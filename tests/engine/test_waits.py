@@ -27,6 +27,7 @@ from newel.flow.process import process
 from newel.flow.step import step
 from newel.flow.waits import approval, timer
 from tests.engine.house import OPERATOR, House
+from tests.patience import PATIENCE_S
 
 MARY = {"name": "Mary Major", "email": "mary@example.com"}
 JANE = {"name": "Jane Doe", "email": "jane@example.com", "manager": MARY}
@@ -373,7 +374,7 @@ class TestCancelling:
 
         async with build([working]) as house, house.worker():
             run = await house.start("working")
-            await asyncio.wait_for(begun.wait(), 20)
+            await asyncio.wait_for(begun.wait(), PATIENCE_S)
             await house.engine.cancel(run, actor=OPERATOR, reason="stop")
             house.poke()
 

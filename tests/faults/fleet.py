@@ -16,6 +16,7 @@ import httpx2
 
 from tests.faults.book import Book
 from tests.faults.proxy import Proxy
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -158,10 +159,10 @@ async def fleet(place: Path, dsn: str, book: Book) -> AsyncIterator[Fleet]:
             made.signal(name, signal.SIGKILL)
         for name in list(made.pids):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(made.gone(name), 10)
+                await asyncio.wait_for(made.gone(name), PATIENCE_S)
         assert zygote.stdin is not None
         zygote.stdin.close()
-        await asyncio.wait_for(zygote.wait(), 10)
+        await asyncio.wait_for(zygote.wait(), PATIENCE_S)
         await made._said
         for proxy in made.proxies.values():
             await proxy.__aexit__()

@@ -32,8 +32,7 @@ from tests.faults.book import Book
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.pooler import pooled
 from tests.faults.processes import EFFECTS
-
-PATIENCE_S = 240.0
+from tests.patience import LONG_S
 
 
 @dataclass
@@ -211,7 +210,7 @@ class Schedule:
             self.found.faults[fault.__name__] += 1
             await fault()
         self._heal()
-        await asyncio.wait_for(starting, PATIENCE_S)
+        await asyncio.wait_for(starting, LONG_S)
         keeping.cancel()
         await self._rested()
         await self._judge(names)
@@ -259,7 +258,7 @@ class Schedule:
             self.ships.signal(name, signal.SIGCONT)
 
     async def _rested(self) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + LONG_S
         connection = await asyncpg.connect(self.dsn)
         try:
             while time.monotonic() < deadline:

@@ -19,7 +19,8 @@ from newel.embedded.place import Place, settled
 from newel.embedded.record import Record, write_record
 from newel.embedded.server import Server, found, removed, started
 from tests.faults.pooler import free_port
-from tests.faults.voyage import PATIENCE_S, voyage
+from tests.faults.voyage import voyage
+from tests.patience import LONG_S
 
 RUNS = int(os.environ.get("NEWEL_FAULTS_RUNS", "12"))
 
@@ -73,7 +74,7 @@ async def _synchronous(dsn: str) -> None:
     try:
         await connection.execute("alter system set synchronous_standby_names = '*'")
         await connection.execute("select pg_reload_conf()")
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(LONG_S):
             while await connection.fetchval("select sync_state from pg_stat_replication") != "sync":
                 await asyncio.sleep(0.05)
     finally:
@@ -106,7 +107,7 @@ async def _kept_waiting(primary: str) -> None:
     waiting = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
     connection = await asyncpg.connect(primary)
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(LONG_S):
             while not await connection.fetchval(waiting):
                 await asyncio.sleep(0.02)
     finally:

@@ -20,9 +20,9 @@ from newel.testing.invariants import at_rest
 from tests.faults.book import Book
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.processes import EFFECTS, clocked, journey, sleeping
+from tests.patience import LONG_S
 
 CALLER = Actor(type="service", id="svc_test", via="api")
-PATIENCE_S = 240.0
 
 
 class Voyage:
@@ -44,7 +44,7 @@ class Voyage:
 
     async def until(self, seen: Callable[[], object]) -> None:
         """Wait until something is seen."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(LONG_S):
             while not seen():
                 await asyncio.sleep(0.02)
 
@@ -63,7 +63,7 @@ class Voyage:
 
     async def rest(self) -> None:
         """Wait until every run has completed; a worker that ended must have said why."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(LONG_S):
             while True:
                 with contextlib.suppress(*LOST):
                     if await self.finished() == len(self.names):

@@ -12,6 +12,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from newel.base.ids import reference
 from tests.acceptance.company_house import MANAGER
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.browser
 
@@ -56,7 +57,10 @@ class Watched:
 async def browse(chromium, address) -> AsyncIterator[Any]:
     """Give a maker of watched pages; at the end none may have complained."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        expect.set_options(timeout=PATIENCE_S * 1000)
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=list(FLAGS), timeout=PATIENCE_S * 1000
+        )
         opened: list[Watched] = []
 
         async def made(viewport: Any = WIDE, **more: Any) -> Watched:
@@ -67,6 +71,7 @@ async def browse(chromium, address) -> AsyncIterator[Any]:
                 reduced_motion="reduce",
                 **more,
             )
+            context.set_default_timeout(PATIENCE_S * 1000)
             opened.append(Watched(await context.new_page(), address))
             return opened[-1]
 
@@ -214,9 +219,7 @@ async def test_a_page_follows_its_run_and_keeps_its_place(house, scene, browse):
         await attempts.locator("summary").click()
         await page.get_by_role("link", name="Open person").focus()
         await scene.healed(run)
-        await expect(page.get_by_role("heading", name="Invitation poll").first).to_be_visible(
-            timeout=15_000
-        )
+        await expect(page.get_by_role("heading", name="Invitation poll").first).to_be_visible()
         focused = await page.evaluate("document.activeElement.textContent")
         assert focused == "Open person"
         await expect(attempts).to_have_attribute("open", "")
@@ -243,11 +246,9 @@ async def test_lost_and_found_again(house, browse, address):
     page = await watched.go("/runs")
     await expect(page.locator("#livemark")).to_have_text("Live")
     await page.context.set_offline(True)
-    await expect(page.locator("#livemark")).to_have_text(
-        "Live updates lost, trying again", timeout=15_000
-    )
+    await expect(page.locator("#livemark")).to_have_text("Live updates lost, trying again")
     await page.context.set_offline(False)
-    await expect(page.locator("#livemark")).to_have_text("Live", timeout=15_000)
+    await expect(page.locator("#livemark")).to_have_text("Live")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
 
 
