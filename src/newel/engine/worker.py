@@ -222,12 +222,12 @@ class Worker:
 
     async def _rest(self, pause: float) -> None:
         if self._due_locally is not None:
-            pause = min(pause, max(self._due_locally - monotonic(), 0.0))
-        if pause > 0:
-            # Not wait_for: in Python 3.11 it swallows a cancellation that comes with the poke.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._poke.wait()
+            # Once: a look that fails must not be made again and again without a pause.
+            pause, self._due_locally = min(pause, max(self._due_locally - monotonic(), 0.0)), None
+        # Not wait_for: in Python 3.11 it swallows a cancellation that comes with the poke.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._poke.wait()
         self._poke.clear()
 
     async def _claim(self, connection: Connection) -> float:
@@ -237,7 +237,6 @@ class Worker:
         found = await runs.next_due(connection)
         as_of, due = found.as_of, found.first
         self._clock, DEPLOYMENT.offset = (as_of, monotonic()), found.moved
-        self._due_locally = None
         if monotonic() < self._unsure_until:
             await runs.let_go_strays(
                 connection, worker=self.worker, epoch=self.epoch, held=self._held()
