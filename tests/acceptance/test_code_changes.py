@@ -78,11 +78,16 @@ async def _decide(house: House, run: UUID) -> None:
 
 
 async def _all(house: House, runs: list[UUID], *, states: set[str]) -> None:
-    """Wait until all of these runs rest in one of the states."""
+    """Wait until all of these runs rest in one of the states; what is due does not rest yet."""
 
     async def rest() -> bool:
         rows = [await house.row(run) for run in runs]
-        return all(row["worker_id"] is None and row["state"] in states for row in rows)
+        return all(
+            row["worker_id"] is None
+            and row["state"] in states
+            and (row["wake_at"] is None or row["wake_at"] > row["as_of"])
+            for row in rows
+        )
 
     await house.until(rest)
 
@@ -160,15 +165,22 @@ async def test_two_versions_of_a_worker_share_the_runs(deploy):
     """B24: workers of both versions together: no run is lost, none executes an act twice."""
     world = World()
     old, new = await deploy(ONE, world), await deploy(TWO, world)
-    names = [f"p{number}" for number in range(8)]
+    names = [f"p{number}" for number in range(6)]
     async with old.worker():
         runs = [await old.start("joining", name) for name in names]
         await _all(old, runs, states={"waiting"})
-        async with new.worker():
-            await asyncio.gather(*(_decide(new, run) for run in runs))
+        await _decide(old, runs[0])
+        await _all(old, runs, states={"waiting", "completed"})
+    async with new.worker():
+        await _decide(new, runs[1])
+        await _all(new, runs, states={"waiting", "completed"})
+        async with old.worker():
+            await asyncio.gather(*(_decide(new, run) for run in runs[2:]))
             await _all(new, runs, states={"waiting", "completed"})
-            newer = [run for run in runs if (await new.row(run))["version"] == 2]
-            assert newer, "the newer worker looks at every open run, and takes its share"
+            rows = {run: await new.row(run) for run in runs}
+            newer = [run for run in runs if rows[run]["version"] == 2]
+            assert [rows[run]["state"] for run in runs[:2]] == ["completed", "waiting"]
+            assert runs[1] in newer
             for run in newer:
                 assert (await new.row(run))["state"] == "waiting"
                 await _decide(new, run)  # both workers see that it is due
