@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from newel import Person, parallel, process
+from newel import Person, compensation, parallel, process
 from newel.domain.retry import urgent
 from newel.simulators.faults import LoseResponse
 from tests.acceptance.outage import until_parked
@@ -24,10 +24,12 @@ def leaving(systems):
 
     @process(owner="it", retry=urgent)
     async def offboarding(person: Person) -> None:
-        """Cut all access at once."""
-        await parallel(
-            systems.google.suspend(person), systems.github.remove_member(person, "leo-leaver")
-        )
+        """Cut all access at once; whoever calls it off has it put back."""
+        async with compensation() as undo:
+            undo(systems.google.restore, person)
+            await parallel(
+                systems.google.suspend(person), systems.github.remove_member(person, "leo-leaver")
+            )
 
     return [arrival, offboarding]
 
@@ -58,12 +60,25 @@ async def test_b13_what_can_be_cut_is_cut_while_google_is_down(acme, world):
         assert await house.ended(run) == "completed"
         (account,) = [each for each in world.google.accounts() if "leo" in str(each)]
         assert account["state"] == "suspended"
-        kinds = [kind for kind, _ in await house.events(run)]
-        assert not any(kind.startswith("run.cancel") for kind in kinds)
+        events = await house.events(run)
+        assert not any(kind.startswith("run.cancel") for kind, _ in events)
+        assert not any((key or "").startswith("undo/") for _, key in events)
+        assert await _grants(house) == [
+            ("github:account", "revoked", "github.ensure_member"),
+            ("google:account", "suspended", "google.ensure_account"),
+        ]
+
+
+async def _grants(house) -> list[tuple[str, str, str]]:
+    rows = await house.database.fetch(
+        "select entitlement, state, made_key from newel.access_grant "
+        "order by entitlement, recorded_at, state not in ('suspended', 'revoked')"
+    )
+    return [tuple(row) for row in rows]
 
 
 async def test_b14_a_doubt_is_settled_before_the_run_is_cancelled(acme, world):
-    """B14: the answer of `suspend` is lost, then cancel: it is looked up before the run ends."""
+    """B14: the answer of `suspend` is lost, then cancel: it is looked up before it is undone."""
     async with acme(processes=leaving) as house, house.worker():
         await _arrived(house)
         world.google.fail("directory.users.update", LoseResponse(), times=1)
@@ -78,7 +93,8 @@ async def test_b14_a_doubt_is_settled_before_the_run_is_cancelled(acme, world):
             if row["finished_at"] is not None or row["wake_at"] is None:
                 break
             await house.move_to_next(run)
-        kinds = [kind for kind, key in await house.events(run) if key == "google.suspend"]
+        events = await house.events(run)
+        kinds = [kind for kind, key in events if key == "google.suspend"]
         assert kinds[:6] == [
             "step.started",
             "step.attempt_failed",
@@ -87,8 +103,13 @@ async def test_b14_a_doubt_is_settled_before_the_run_is_cancelled(acme, world):
             "step.resolved",
             "step.succeeded",
         ]
-        assert (await house.row(run))["finished_at"] is not None
-        puts = world.google.calls("directory.users.update", committed=True)
-        assert len(puts) == 1
+        resolved = events.index(("step.resolved", "google.suspend"))
+        assert resolved < events.index(("step.started", "undo/google.restore"))
+        assert (await house.row(run))["state"] == "cancelled"
+        assert len(world.google.calls("directory.users.update", committed=True)) == 2
         (account,) = [each for each in world.google.accounts() if "leo" in str(each)]
-        assert account["state"] == "suspended"
+        assert account["state"] == "active"
+        assert [each for each in await _grants(house) if each[0] == "google:account"] == [
+            ("google:account", "suspended", "google.ensure_account"),
+            ("google:account", "active", "undo/google.restore"),
+        ]
