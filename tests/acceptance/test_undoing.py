@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import httpx2
 import pytest
 
 from newel import (
@@ -21,7 +22,10 @@ from newel import (
     team,
     timer,
 )
+from newel.base.ids import reference
+from newel.base.settings import Settings
 from newel.testing import Failed, every_crash, running
+from newel.web.app import create_app
 from tests.acceptance.test_cutting_access import LEO
 from tests.engine.house import OPERATOR, opened
 from tests.patience import PATIENCE_S
@@ -224,6 +228,33 @@ async def test_b15_an_undo_that_cannot_be_done_waits_for_a_person():
 
     for crash in await every_crash(play):
         await play(crash)
+
+
+async def test_b15_the_console_lists_what_is_back(database_url, tmp_path):
+    """B15: the page of the run names what has been put back while the rest waits for a person."""
+    broken.add("back-b")
+    house = await opened(database_url, tmp_path / "kek", [leaves])
+    try:
+        async with house.worker():
+            run = await house.start("leaves")
+            await house.rested(run)
+            await house.engine.cancel(run, actor=OPERATOR, reason="they stay")
+            house.poke()
+
+            async def parked() -> bool:
+                return (await house.row(run))["state"] == "parked"
+
+            await house.until(parked)
+        app = create_app(house.engine, settings=Settings(company_name="Acme"))
+        transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            view = (await client.get(f"/api/v1/runs/{reference('run', run)}")).json()
+            page = (await client.get(f"/runs/{reference('run', run)}")).text
+        titles = {key["key"]: key["title"] for key in view["keys"]}
+        assert view["back"] == [titles["undo/act[back-c]"]]
+        assert f'Put back so far: <b id="back">{view["back"][0]}</b>' in page
+    finally:
+        await house.database.close()
 
 
 # --- B18 --------------------------------------------------------------------------------------

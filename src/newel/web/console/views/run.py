@@ -40,6 +40,7 @@ from newel.web.site import Reader
 
 __all__ = ["KeyView", "RunView", "names_of", "read_entries", "run_view"]
 
+UNDO: Final = "undo"
 _PAGE: Final = 500
 _MOST_EVENTS: Final = 5_000
 _SHOWN: Final = 200
@@ -91,7 +92,10 @@ class KeyView(View):
 
 
 class RunView(View):
-    """One run as its page shows it. line: why it is parked as a whole, empty otherwise."""
+    """One run as its page shows it. line: why it is parked as a whole, empty otherwise.
+
+    back: what has been put back so far, of a run that is being cancelled.
+    """
 
     run: str
     title: str
@@ -107,6 +111,7 @@ class RunView(View):
     started_by: str
     ended_at: datetime | None
     cancelling: bool
+    back: tuple[str, ...]
     paused: str
     line: str
     attention: tuple[ActCard, ...]
@@ -164,6 +169,8 @@ def _view(
     needing = [(act, detail) for act, detail in acts if act.state == "parked" or act.is_task]
     title = process_title(row["process"], row["title"])
     is_parked_itself = row["state"] == "parked" and not any(a.state == "parked" for a, _ in acts)
+    keys = tuple(_key(read, run, key, names, systems, titled) for key in story.keys)
+    is_cancelling = row["cancelling"] and row["finished_at"] is None
     told_events = [entry for entry in story.entries if is_told(entry)]
     return RunView(
         run=run,
@@ -179,7 +186,8 @@ def _view(
         started_at=row["started_at"],
         started_by="" if story.started is None else copy.actor_name(story.started.actor, names),
         ended_at=row["finished_at"],
-        cancelling=row["cancelling"] and row["finished_at"] is None,
+        cancelling=is_cancelling,
+        back=tuple(key.title for key in keys if _is_back(key)) if is_cancelling else (),
         paused=_paused(row, names, read),
         line=copy.run_parked_text(row["parked_reason"], row["parked_with"])
         if is_parked_itself
@@ -188,7 +196,7 @@ def _view(
             act_card(run, act, detail, read.zone, read.now, titled) for act, detail in needing
         ),
         bar=bar_view(bar_of([key.state for key in story.keys])),
-        keys=tuple(_key(read, run, key, names, systems, titled) for key in story.keys),
+        keys=keys,
         events=tuple(
             event_view(entry, names, systems, titled) for entry in reversed(told_events[-200:])
         ),
@@ -196,6 +204,11 @@ def _view(
         actions=_actions(run, row, is_parked_itself=is_parked_itself),
         as_of=read.now,
     )
+
+
+def _is_back(key: KeyView) -> bool:
+    """Whether a key is a promise that was kept."""
+    return UNDO in key.key.split("/") and key.state in {"done", "by-hand"}
 
 
 def _paused(row: Row, names: Mapping[str, str], read: Reader) -> str:
