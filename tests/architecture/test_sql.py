@@ -40,6 +40,7 @@ OWNERS = {
     "start_request": {"registry"},
     "system": {"registry"},
     "task": {"tasks"},
+    "task_file": {"files"},
     "ticket": {"incidents"},
     "worker": {"workers"},
 }

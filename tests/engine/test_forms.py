@@ -172,13 +172,13 @@ async def reminded(house, run, times) -> None:
 
 
 async def test_who_cannot_be_asked_parks_the_run_with_what_to_write(build):
-    """A person without a reference and a bare address are a fault of the code, told as one."""
+    """A person without a reference and an address that nobody has are told as a fault."""
 
     @process(owner="it", subject=None)
     async def unknown(name: str) -> str:
         """Ask somebody whom newel does not know."""
         whom = Person(name=name, email="x@example.com") if name == "person" else "x@example.com"
-        return (await form("ask", by=whom)).note  # type: ignore[call-overload]  # what is tested
+        return (await form("ask", by=whom)).note
 
     async with build([unknown]) as house, house.worker():
         for name in ("person", "address"):
@@ -186,4 +186,4 @@ async def test_who_cannot_be_asked_parks_the_run_with_what_to_write(build):
             assert await house.rested(run) == "parked"
             assert (await house.row(run))["parked_reason"] == "bug"
     with pytest.raises(DefinitionError, match="evidence"):
-        form("x", by=team("hr"), evidence="file")  # type: ignore[call-overload]  # as above
+        form("x", by=team("hr"), evidence="video")  # type: ignore[call-overload]  # what is tested

@@ -16,6 +16,7 @@ from newel.cli.output import say, say_json
 from newel.cli.parameters import AsJson, Evidence, Key, NamedActor, Reason, Run
 from newel.cli.references import run_named, task_named
 from newel.domain.limits import Priority
+from newel.domain.values import File
 
 if TYPE_CHECKING:
     from newel.audit.leaf import Actor
@@ -109,12 +110,19 @@ def fill(
     ] = None,
     actor: NamedActor,
     note: Annotated[str, Parameter(help="Kept with it; some forms need one.")] = "",
+    file: Annotated[
+        Path | None, Parameter(help="A file as evidence, where the form asks for one.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fill in a form, or say that what it asks for by hand is done."""
     named = task_named(task)
     given = None if value is None else document_in(value)
-    acted(actor, lambda engine, acting: engine.fill(named, given, actor=acting, note=note))
+    shown = None if file is None else File(name=file.name, content=file.read_bytes())
+    acted(
+        actor,
+        lambda engine, acting: engine.fill(named, given, actor=acting, note=note, file=shown),
+    )
     told({"task": task}, f"{task} is done.", as_json=as_json)
 
 

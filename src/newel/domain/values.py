@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 from uuid import UUID
 
 R = TypeVar("R")
@@ -150,3 +150,15 @@ class RunInfo:
     subject: str | None
     started_at: datetime
     started_by: str
+
+
+MOST_BYTES: Final = 10 * 1024 * 1024
+"""Of a file that is attached to a task; product document, §6."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file that a person attaches; name: without a path."""
+
+    name: str
+    content: bytes

@@ -27,6 +27,7 @@ from newel.connectors.gate import Pause
 from newel.domain.change import Beside, Change
 from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.people import Person
+from newel.domain.values import File
 from newel.engine import bulk, commands, ticketing
 from newel.engine.beginning import begin
 from newel.engine.builtin import PREFIX, BuiltIn
@@ -326,9 +327,21 @@ class Engine:
             self._operating, task, approved=approved, actor=actor, comment=comment
         )
 
-    async def fill(self, task: UUID, value: object = None, *, actor: Actor, note: str = "") -> None:
+    async def fill(
+        self,
+        task: UUID,
+        value: object = None,
+        *,
+        actor: Actor,
+        note: str = "",
+        file: File | None = None,
+    ) -> None:
         """Fill in a form, or say that work by hand is done; errors as in `commands.fill`."""
-        await commands.fill(self._operating, task, value, actor=actor, note=note)
+        await commands.fill(self._operating, task, value, actor=actor, note=note, file=file)
+
+    async def attached(self, task: UUID) -> File:
+        """The file that was attached to a task; errors as in `commands.attached`."""
+        return await commands.attached(self._operating, task)
 
     async def retry(self, run: UUID, key: str | None = None, *, actor: Actor) -> None:
         """Try a parked or waiting step again; errors as in `commands.retry`."""

@@ -19,7 +19,7 @@ from newel.audit.leaf import Actor
 from newel.base.ids import reference
 from newel.domain.change import Change, Entries, Head
 from newel.engine.operating import Tell
-from newel.store import journal, registry, runs
+from newel.store import files, journal, registry, runs
 from newel.store.changes import apply
 from newel.store.database import LOST, Connection, Database, Row
 
@@ -72,6 +72,7 @@ class Retention:
                 ids = [change.run for change in changes]
                 await runs.mark_expired(connection, ids)
                 await journal.empty_payloads(connection, ids)
+                await files.empty(connection, ids)
         for change in changes:
             self._tell(change)
         return len(changes)

@@ -60,13 +60,13 @@ def form(
 
     schema: a frozen dataclass or another type that the journal keeps; its JSON Schema makes the
     page and validates API and CLI alike. within, remind: as in `approval`. evidence: `"note"`
-    asks for at least ten characters on what shows that it is true or done. Raises DefinitionError
-    for another kind of evidence.
+    asks for at least ten characters on what shows that it is true or done, `"file"` for a file of
+    at most 10 MB. Raises DefinitionError for another kind of evidence.
     """
     if evidence not in get_args(Evidence):
         raise DefinitionError(
             f"form({key!r}) asks for evidence {evidence!r}, which there is not.",
-            fix='`evidence="note"`, and a link to the file in the note.',
+            fix='`evidence="note"` or `evidence="file"`.',
         )
     spec = WaitSpec(
         kind="form",

@@ -20,7 +20,7 @@ from newel.flow.act import Act, Place, WaitAct
 T = TypeVar("T")
 
 WaitKind = Literal["timer", "approval", "form", "event"]
-Evidence = Literal["none", "note"]
+Evidence = Literal["none", "note", "file"]
 Asked = Person | Team | str
 """Who is asked: a person, anybody of a team, or whoever has this work address."""
 

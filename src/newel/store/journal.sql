@@ -44,9 +44,14 @@ where a.run_id = any($1) and a.kind = 'lock' and a.state = 'open'
 
 -- name: payload_digests
 -- params: streams
--- The digests of the payloads that runs still have, in the order of their events.
-select stream_id, array_agg(encode(sha256(payload), 'hex') order by seq) as digests
-from newel.event where stream_id = any($1) and payload is not null group by stream_id
+-- The digests of the payloads that runs still have, in the order of their events; then of files.
+select stream_id, array_agg(digest order by seq nulls last, digest) as digests
+from (select stream_id, seq, encode(sha256(payload), 'hex') as digest
+      from newel.event where stream_id = any($1) and payload is not null
+      union all
+      select run_id, null, encode(sha256(content), 'hex')
+      from newel.task_file where run_id = any($1) and content is not null) held
+group by stream_id
 
 -- name: empty_payloads
 -- params: streams

@@ -41,7 +41,8 @@ order by coalesce(t.decided_at, t.due_at, t.opened_at) desc limit $1
 -- One task with its run and the people in it.
 select t.id, t.run_id, t.key, t.kind, t.title, t.instructions, t.subject, t.owner, t.assignee,
        t.opened_at, t.due_at, t.state, t.decision, t.decided_at, t.version,
-       t.form, t.evidence, t.reminded_at, t.reminders,
+       t.form, t.evidence, t.reminded_at, t.reminders, f.size as file_size,
+       f.sha256 as file_sha256, f.content is not null as has_file,
        s.display_name as subject_name, a.display_name as assignee_name,
        a.work_email as assignee_address, b.display_name as decided_by_name,
        r.process, r.started_at, d.title as process_title,
@@ -53,4 +54,5 @@ left join newel.definition d on d.process = r.process and d.version = r.version
 left join newel.person s on s.ref = t.subject
 left join newel.person a on a.ref = t.assignee
 left join newel.person b on b.ref = t.decided_by
+left join newel.task_file f on f.task_id = t.id
 where t.id = $1

@@ -33,6 +33,7 @@ from newel.audit.leaf import Actor
 from newel.base.errors import NotEnded, NotFound
 from newel.base.ids import parse_reference, reference
 from newel.connectors.base import Connector
+from newel.domain.values import File
 from newel.engine.incidents import Probed
 from newel.engine.messages import Sent
 from newel.engine.ticketing import Channel
@@ -138,7 +139,13 @@ class Run(Seen, Generic[R]):
         )
 
     async def fill(
-        self, key: str, value: object = None, *, note: str = "", actor: Actor | None = None
+        self,
+        key: str,
+        value: object = None,
+        *,
+        note: str = "",
+        file: File | None = None,
+        actor: Actor | None = None,
     ) -> None:
         """Fill in an open form with JSON data, or say that its work by hand is done.
 
@@ -147,8 +154,10 @@ class Run(Seen, Generic[R]):
         task = self._task(key)
         if task["evidence"] == "note" and not note:
             note = "seen in a test"
+        if task["evidence"] == "file" and file is None:
+            file = File(name="evidence.txt", content=b"seen in a test")
         filler = actor or await self._permitted(task)
-        self._do(self._scene.engine.fill(task["id"], value, actor=filler, note=note))
+        self._do(self._scene.engine.fill(task["id"], value, actor=filler, note=note, file=file))
 
     async def send(
         self, event: Event[T], payload: T, *, match: str | None = None, event_id: str | None = None

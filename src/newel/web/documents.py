@@ -9,7 +9,15 @@ from fastapi import Request
 
 from newel.base.errors import InvalidInput
 
-__all__ = ["MAX_BYTES", "described", "optional_text", "read_document", "read_members", "text_of"]
+__all__ = [
+    "MAX_BYTES",
+    "described",
+    "document_of",
+    "optional_text",
+    "read_document",
+    "read_members",
+    "text_of",
+]
 
 MAX_BYTES: Final = 1024 * 1024
 """Bytes of a request's body at most. Security document, §10."""
@@ -21,7 +29,11 @@ _MAX_TEXT: Final = 64 * 1024
 
 async def read_document(request: Request) -> object:
     """Read the body as JSON; errors: InvalidInput, also for what is too deep or too wide."""
-    body = await request.body()
+    return document_of(await request.body())
+
+
+def document_of(body: bytes) -> object:
+    """Read JSON; errors as in `read_document`."""
     try:
         document: object = orjson.loads(body)
     except orjson.JSONDecodeError as cause:

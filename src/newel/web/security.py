@@ -10,6 +10,7 @@ https://www.w3.org/TR/fetch-metadata/.
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from newel.domain.values import MOST_BYTES
 from newel.web.documents import MAX_BYTES
 from newel.web.problems import problem
 
@@ -36,6 +38,7 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_WITH_FILE: Final = re.compile(r"(?:/api/v1)?/tasks/[^/]+/fill")
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -100,25 +103,30 @@ def _is_foreign(scope: Scope) -> bool:
 
 
 class BodyLimit:
-    """Answers 413 before a body that is too large is read into memory."""
+    """Answers 413 before a body that is too large is read into memory.
+
+    Only a form's answer may be larger, by the file that is attached to it.
+    """
 
     def __init__(self, app: ASGIApp, *, most: int = MAX_BYTES) -> None:
         """Take the number of bytes that a body may have."""
         self.app = app
         self.most = most
+        self.most_with_file = most + MOST_BYTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on a request with its whole body, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        most = self.most_with_file if _WITH_FILE.fullmatch(scope["path"]) else self.most
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdigit() and int(declared) > self.most:
-            await self._refuse(scope, receive, send)
+        if declared.isdigit() and int(declared) > most:
+            await self._refuse(most, scope, receive, send)
             return
-        body = await self._read(receive)
+        body = await self._read(receive, most)
         if body is None:
-            await self._refuse(scope, receive, send)
+            await self._refuse(most, scope, receive, send)
             return
         messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
@@ -127,7 +135,7 @@ class BodyLimit:
 
         await self.app(scope, replayed, send)
 
-    async def _read(self, receive: Receive) -> bytes | None:
+    async def _read(self, receive: Receive, most: int) -> bytes | None:
         """Read the whole body; None if it is too large or the caller has left."""
         parts: list[bytes] = []
         size = 0
@@ -137,16 +145,16 @@ class BodyLimit:
                 return None
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            if size > self.most:
+            if size > most:
                 return None
             if not message.get("more_body", False):
                 return b"".join(parts)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, most: int, scope: Scope, receive: Receive, send: Send) -> None:
         answer = problem(
             413,
             "body-too-large",
-            f"The body has more than {self.most} bytes.",
-            facts={"most": self.most},
+            f"The body has more than {most} bytes.",
+            facts={"most": most},
         )
         await answer(scope, receive, send)

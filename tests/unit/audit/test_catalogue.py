@@ -80,7 +80,7 @@ task.reassigned | task to from? until?
 task.delegated | task to from? until?
 task.reminded | task n channel
 task.escalated | task level to
-task.decided P S | task decision answer_digest channel auth excluded shown_digest? four_eyes? comment?
+task.decided P S | task decision answer_digest channel auth excluded shown_digest? four_eyes? evidence_digest? comment?
 task.withdrawn | task cause
 event.received | source message_id body_digest signature wait?
 event.refused system | source cause n window_s

@@ -126,7 +126,8 @@ class TaskDecided(AuditEvent):
     """One decision.
 
     four_eyes: the group of approvals whose deciders must differ, where there is one.
-    shown_digest: of what the person had before them.
+    shown_digest: of what the person had before them. evidence_digest: of the sealed file that was
+    attached.
     """
 
     task: str
@@ -137,6 +138,7 @@ class TaskDecided(AuditEvent):
     excluded: tuple[str, ...]
     shown_digest: Digest | None = None
     four_eyes: str | None = None
+    evidence_digest: Digest | None = None
     comment: Sealed | None = None
 
 

@@ -6,6 +6,7 @@ run's row lock: whoever comes second is told so.
 
 from newel.engine.commands.amend import Amendment, amend, input_of
 from newel.engine.commands.course import acknowledge, cancel, pause, reschedule, resume
+from newel.engine.commands.files import attached
 from newel.engine.commands.fork import fork
 from newel.engine.commands.steps import complete_by_hand, retry, skip
 from newel.engine.commands.tasks import decide, fill
@@ -15,6 +16,7 @@ __all__ = [
     "Amendment",
     "acknowledge",
     "amend",
+    "attached",
     "cancel",
     "complete_by_hand",
     "decide",

@@ -24,7 +24,8 @@ from newel.base.errors import (
     SelfApproval,
 )
 from newel.base.ids import parse_reference, reference
-from newel.domain.values import Decision, Done
+from newel.domain.values import Decision, Done, File
+from newel.engine.commands.files import attach, checked
 from newel.engine.operating import Command, Operating
 from newel.engine.rehearsal import rehearsed
 from newel.flow.act import WaitAct
@@ -44,6 +45,7 @@ class _Answer:
     kind: Literal["approve", "reject", "submit"]
     outcome: bytes
     said: str
+    evidence: str | None = None
 
 
 async def decide(
@@ -67,19 +69,30 @@ async def decide(
 
 
 async def fill(
-    operating: Operating, task: UUID, value: object = None, *, actor: Actor, note: str = ""
+    operating: Operating,
+    task: UUID,
+    value: object = None,
+    *,
+    actor: Actor,
+    note: str = "",
+    file: File | None = None,
 ) -> None:
     """Fill in a form, or say that what it asks for by hand is done; once.
 
     value: JSON data, validated by the schema that the process asks for now; None where there is
-    none. note: kept with it. Raises InvalidInput by field, and as `decide`.
+    none. note: kept with it. file: where evidence of that kind is asked for. Raises InvalidInput
+    by field, and as `decide`.
     """
+    file = None if file is None else checked(file)
     async with _open_task(operating, task, actor) as (made, current, person):
         if current["kind"] != "form":
             raise NotWaiting(verb="fill", what=_named(current), state="an approval: decide it")
         said = note.strip()
         if current["evidence"] == "note" and len(said) < _SHORTEST_NOTE:
             raise InvalidInput({"note": f"needs at least {_SHORTEST_NOTE} characters of evidence"})
+        if (current["evidence"] == "file") != (file is not None):
+            why = "is needed as evidence" if file is None else "is not asked for"
+            raise InvalidInput({"file": why})
         if current["form"] is None:
             if value is not None:
                 raise InvalidInput({"value": "is not asked for: this is done by hand"})
@@ -87,7 +100,9 @@ async def fill(
             outcome = DONE.dump(done)
         else:
             outcome = await checked_value(operating, made, current["key"], value)
-        _answered(made, current, person, _Answer(kind="submit", outcome=outcome, said=said))
+        digest = None if file is None else await attach(made, task, file)
+        answer = _Answer(kind="submit", outcome=outcome, said=said, evidence=digest)
+        _answered(made, current, person, answer)
 
 
 async def checked_value(operating: Operating, made: Command, key: str, value: object) -> bytes:
@@ -174,6 +189,7 @@ def _answered(made: Command, task: Row, person: UUID, answer: _Answer) -> None:
             auth=facts.HowSignedIn(methods=("named",), age_s=0),
             excluded=tuple(reference("per", each) for each in task["excluded"]),
             four_eyes=task["four_eyes"],
+            evidence_digest=answer.evidence,
             comment=sealed,
         ),
         key=key,

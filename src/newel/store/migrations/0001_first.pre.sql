@@ -264,7 +264,7 @@ create table newel.task (
     title          text not null,
     instructions   text,
     form           text,  -- a JSON Schema; jsonb would lose the order of its fields
-    evidence       text check (evidence in ('none', 'note')),
+    evidence       text check (evidence in ('none', 'note', 'file')),
     subject        uuid,
     owner          text not null,
     assignee       uuid,
@@ -286,6 +286,19 @@ create table newel.task (
 create unique index task_one_open_per_key on newel.task (run_id, key) where state = 'open';
 create index task_open on newel.task (due_at, opened_at) where state = 'open';
 create index task_of_run on newel.task (run_id);
+
+-- What a person has attached to a task as evidence: sealed, and emptied with its run's payloads.
+create table newel.task_file (
+    task_id      uuid primary key references newel.task (id),
+    run_id       uuid not null references newel.run (id),
+    name         bytea,
+    content      bytea,
+    size         integer not null check (size between 1 and 10485760),
+    sha256       text not null,
+    attached_at  timestamptz not null,
+    constraint emptied_as_a_whole check ((name is null) = (content is null))
+);
+create index task_file_of_run on newel.task_file (run_id);
 
 -- People. Personal columns live here and in sealed payloads, nowhere else.
 create table newel.person (

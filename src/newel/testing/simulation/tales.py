@@ -149,7 +149,7 @@ async def _raced(node: Node, at: str) -> str:
         f"b{number}": _told(part, f"{at}.{number}") for number, part in enumerate(node.parts)
     }
     losers: Literal["cancel", "finish"] = "finish" if node.kind == "stragglers" else "cancel"
-    won: Won[str] = await first_of(f"race[{at}]", losers=losers, **branches)
+    won: Won[str] = await first_of(f"race[{at}]", losers=losers, formerly=(), **branches)
     said = _note(at, (won.name, won.value))
     if node.kind == "stragglers":
         await won.rest()

@@ -146,7 +146,8 @@ def next_due(at: Transaction) -> list[Row]:
     return [{"as_of": at.now(), "moved": moved, "due": due, "due_in_room": in_room}]
 
 
-def _newest_key(at: Transaction, person: UUID | None) -> Row:
+def newest_key(at: Transaction, person: UUID | None) -> Row:
+    """The newest key of a person that was not destroyed."""
     keys = [
         row
         for row in ([] if person is None else at.of("person_key", person))
@@ -173,7 +174,7 @@ def _loaded(at: Transaction, run: UUID, *more: str) -> list[Row]:
         return []
     found = {name: row[name] for name in (*_LOADED, *more)}
     found |= {"as_of": at.now(), "sha256": definition["sha256"]}
-    return [found | _newest_key(at, row["subject"])]
+    return [found | newest_key(at, row["subject"])]
 
 
 _LOADED = (
@@ -207,7 +208,7 @@ def ends(at: Transaction, runs: list[UUID]) -> list[Row]:
         ]
         shown = {name: row[name] for name in ("id", "state", "subject")}
         payload = last[-1] if last else None
-        found.append(shown | {"payload": payload} | _newest_key(at, row["subject"]))
+        found.append(shown | {"payload": payload} | newest_key(at, row["subject"]))
     return found
 
 

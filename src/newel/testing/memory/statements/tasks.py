@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from newel.testing.memory.named import statement
-from newel.testing.memory.statements.runs import definition_of
+from newel.testing.memory.statements.runs import definition_of, newest_key
 from newel.testing.memory.tables import Row
 from newel.testing.memory.transaction import Transaction
 
@@ -58,11 +58,43 @@ def read(at: Transaction, task: UUID) -> list[Row]:
     run: Any = at.get("run", row["run_id"])
     assignee: Any = at.get("person", row["assignee"]) or {}
     first: Any = at.get("event", (row["run_id"], 1)) or {}
+    file: Any = at.get("task_file", task) or {}
     return [
         _listed(at, row)
         | {
             "assignee_address": assignee.get("work_email"),
             "started_at": run["started_at"],
             "first_entry": first.get("entry"),
+            "file_size": file.get("size"),
+            "file_sha256": file.get("sha256"),
+            "has_file": file.get("content") is not None,
         }
     ]
+
+
+@statement("files.keep")
+def keep_file(
+    at: Transaction,
+    task: UUID,
+    run: UUID,
+    name: bytes,
+    content: bytes,
+    size: int,
+    sha256: str,
+    when: datetime,
+) -> int:
+    """Keeps the file of a task."""
+    row = {"task_id": task, "run_id": run, "name": name, "content": content, "size": size}
+    at.insert("task_file", row | {"sha256": sha256, "attached_at": when})
+    return 1
+
+
+@statement("files.read")
+def read_file(at: Transaction, task: UUID) -> list[Row]:
+    """The file of a task, with what opens it."""
+    row = at.get("task_file", task)
+    if row is None:
+        return []
+    subject = (at.get("run", row["run_id"]) or {}).get("subject")
+    shown = {name: row[name] for name in ("run_id", "name", "content", "sha256")}
+    return [shown | {"subject": subject} | newest_key(at, subject)]

@@ -22,6 +22,7 @@ from newel.web.console.forms import (
 )
 from newel.web.console.pages import page, remembered, seen_at
 from newel.web.console.views.tasks import task_view, tasks_view
+from newel.web.files import download, file_in
 from newel.web.problems import status_of
 from newel.web.site import Reader, named, reader_of, site_of, zone_info
 
@@ -90,6 +91,7 @@ async def fill(request: Request, task: str) -> Response:
                 value_of(asked.form, fields, posted, zone_info(posted)),
                 actor=actor,
                 note=str(posted.get("note", "")).strip(),
+                file=await file_in(posted),
             )
         except RequestError as error:
             told = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
@@ -98,6 +100,12 @@ async def fill(request: Request, task: str) -> Response:
             status = status_of(error)
             return await _shown(request, read, task, status, told, _typed(posted), shown)
         return remembered(seen_at(f"/tasks/{task}"), address_in(posted))
+
+
+@router.get("/tasks/{task}/file")
+async def attached(request: Request, task: str) -> Response:
+    """Give the file that was attached to a task, to be saved."""
+    return download(await site_of(request).engine.attached(named("tsk", task)))
 
 
 def _typed(posted: FormData) -> dict[str, str]:
@@ -126,7 +134,7 @@ async def _shown(
 
 
 def _controls(fields: tuple[Field, ...], errors: Mapping[str, str]) -> dict[str, Any]:
-    own = {"actor", "note", "comment"}
+    own = {"actor", "note", "comment", "file"}
     others = {n: why for n, why in rest_of_errors(fields, errors).items() if n not in own}
-    labels = {**labels_of(fields), "actor": "Your work e-mail", "note": "Note"}
+    labels = {**labels_of(fields), "actor": "Your work e-mail", "note": "Note", "file": "File"}
     return {"fields": fields, "others": others, "labels": labels}

@@ -17,7 +17,7 @@ from newel.web.console import copy
 from newel.web.console.views.model import Chip, PersonLink, View, chip, person_link
 from newel.web.site import Reader
 
-__all__ = ["TaskLine", "TaskView", "TasksView", "task_view", "tasks_view"]
+__all__ = ["AttachedFile", "TaskLine", "TaskView", "TasksView", "task_view", "tasks_view"]
 
 Tab = Literal["open", "done"]
 Schema = dict[str, Any]  # Any: JSON Schema
@@ -61,6 +61,14 @@ class TasksView(View):
     as_of: datetime
 
 
+class AttachedFile(View):
+    """A file that was attached as evidence. href: None once its time is over. size: bytes."""
+
+    href: str | None
+    size: int
+    sha256: str
+
+
 class TaskView(View):
     """One task: the question, why it is asked of whom, and what follows. suggested: the
     address of the one person who is asked, where it is one. form: the JSON Schema of what is
@@ -76,6 +84,7 @@ class TaskView(View):
     suggested: str | None
     form: Schema | None
     evidence: str
+    file: AttachedFile | None
     outcome: str
     version: int
     as_of: datetime
@@ -121,10 +130,18 @@ async def task_view(read: Reader, task: UUID) -> TaskView:
         suggested=row["assignee_address"],
         form=None if row["form"] is None else orjson.loads(row["form"]),
         evidence=row["evidence"] or "none",
+        file=_file(row),
         outcome=copy.outcome(row["state"], row["decision"], row["decided_by_name"]),
         version=row["version"],
         as_of=read.now,
     )
+
+
+def _file(row: Row) -> AttachedFile | None:
+    if row["file_size"] is None:
+        return None
+    href = f"/tasks/{reference('tsk', row['id'])}/file" if row["has_file"] else None
+    return AttachedFile(href=href, size=row["file_size"], sha256=row["file_sha256"])
 
 
 def _line(read: Reader, row: Row) -> TaskLine:
