@@ -339,7 +339,10 @@ class Operations:
 
     async def hold(self) -> None:
         """Read what somebody holds."""
-        await self.ask("ledger.held", self.random.choice(self.people), "github:account")
+        person = self.random.choice(self.people)
+        await self.ask("ledger.held", person, "github:account")
+        run = self.random.choice([*self.runs, self.uuid()])
+        await self.ask("ledger.ended_since", person, run, self.moment())
 
     async def claim(self) -> None:
         """Claim what is due."""

@@ -16,6 +16,7 @@ class GitHub:
     """A connector whose calls fail with what `failing` gives, and whose probe does as well."""
 
     name, title, credential = "github", "GitHub", "github:cafe"
+    owner = "it"
 
     def __init__(self) -> None:
         """Begin healthy."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from datetime import timedelta
 
 import pytest
 
 from newel.base.errors import AuthFailed, Invalid, Throttled, Transient
-from newel.domain.people import Team
+from newel.domain.people import Person, Team
 from newel.domain.retry import urgent
 from newel.engine.healing import NAME
 from newel.flow.process import process
@@ -219,6 +220,52 @@ async def test_an_author_can_have_a_person_asked_always(build):
         assert github.effects == ["bob"]
         assert await incidents(house) == [("github:cafe/outage", "healed")]
         assert Team("it").name == await house.database.fetchval("select owner from newel.task")
+
+
+@pytest.mark.parametrize("why", ["paused", "access"])
+async def test_a_run_that_is_paused_or_whose_person_has_left_is_asked_about(build, why):
+    """Whoever is not guarded against goes on by itself; about the other one a person is asked."""
+    github = GitHub()
+    github.down()
+
+    @step(in_doubt="repeat", grants="account")
+    async def admit(person: Person) -> None:
+        await github.call(person.name)
+
+    options = dataclasses.replace(admit.options, system="github")
+    admitting = Step(admit.function, "admit", options, owner=github)
+
+    @process(owner="it")
+    async def arrive(person: Person) -> None:
+        await admitting(person)
+
+    @step(in_doubt="repeat", system="wiki", revokes="account")
+    async def lock_out(person: Person) -> None:
+        """Take other access away."""
+
+    @process(owner="it")
+    async def offboarding(person: Person) -> None:
+        await lock_out(person)
+
+    async with build([arrive, offboarding], systems=[github]) as house, house.worker():
+        ann, bob = ({"name": name, "email": f"{name}@acme.example"} for name in ("ann", "bob"))
+        runs = [await house.start("arrive", ann), await house.start("arrive", bob)]
+        await until_parked(house, runs)
+        if why == "paused":
+            await house.engine.pause(runs[0], actor=OPERATOR, reason="wait")
+        else:
+            await house.ended(await house.start("offboarding", ann))
+        await healed(house, github, timedelta(minutes=2))
+        assert await house.ended(runs[1]) == "completed"
+
+        async def asked() -> bool:
+            return await one(house, "select count(*) from newel.task where state = 'open'") == 1
+
+        await house.until(asked)
+        said = await house.database.fetchval("select instructions from newel.task")
+        assert {"paused": "its run is paused", "access": "has ended since"}[why] in said
+        assert (await house.acts(runs[0]))["admit"]["state"] == "parked"
+        assert github.effects == ["bob"]
 
 
 async def test_a_relapse_belongs_to_the_same_incident(build):

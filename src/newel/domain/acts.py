@@ -28,7 +28,7 @@ class Trouble:
     failure_class, message, status, operation, request_id: of the last failure, in plain words,
     nothing personal; failed_at: when it came.
     parked_at: since when it is parked. is_urgent: it keeps trying while it is parked.
-    asks: a person says whether it goes on when the outage is over.
+    asks: a person says whether it goes on when the outage is over. gives: it gives access.
     """
 
     progress: Progress | None = None
@@ -48,6 +48,7 @@ class Trouble:
     parked_at: datetime | None = None
     is_urgent: bool = False
     asks: bool = False
+    gives: bool = False
 
     def row(self) -> Row:
         """The trouble as JSON, without what is absent; empty for a step without any."""

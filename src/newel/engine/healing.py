@@ -2,8 +2,9 @@
 asked first.
 
 A step goes on by itself if nothing has changed since it was parked: for no more than a day, the
-run's input and the person it is about as they were, the author not against it. Otherwise one
-task asks a person, as a run of the built-in process `newel.resume`.
+run's input and the person it is about as they were, their access not ended meanwhile where the
+step gives some, the run not paused, the author not against it. Otherwise one task asks a person,
+as a run of the built-in process `newel.resume`.
 Source: product document, §5.7.
 """
 
@@ -26,6 +27,7 @@ from newel.flow.process import Process, process
 from newel.flow.step import step
 from newel.flow.waits import approval
 from newel.store import incidents as rows
+from newel.store import ledger
 from newel.store.database import Row
 
 NAME: Final = "newel.resume"
@@ -87,10 +89,19 @@ class Healing:
             return "its process wants a person to say so"
         if now - parked > _LONGEST_PARKED:
             return "it has been parked for more than a day"
-        changed = await rows.changed_since(
-            self._operating.database, member["run_id"], member["subject"], parked
-        )
-        return "what it is about has changed since" if changed else None
+        if member["paused_at"] is not None:
+            return "its run is paused"
+        return await self._changed(member, parked)
+
+    async def _changed(self, member: Row, parked: datetime) -> str | None:
+        """What is no more as it was when the step was parked."""
+        database, run, person = self._operating.database, member["run_id"], member["subject"]
+        if await rows.changed_since(database, run, person, parked):
+            return "what it is about has changed since"
+        gives = person is not None and (member["detail"] or {}).get("gives")
+        if gives and await ledger.ended_since(database, person, run, parked):
+            return "other access of this person has ended since"
+        return None
 
     async def _ask(self, row: Row, member: Row, because: str) -> None:
         parked = _moment(member["detail"]["parked_at"])

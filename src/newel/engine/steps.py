@@ -18,10 +18,7 @@ from newel.base.errors import StepFailed as GivenUp
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Intent
-from newel.domain.failures import (
-    PARKING,
-    USES_ROUNDS,
-)
+from newel.domain.failures import PARKING, USES_ROUNDS
 from newel.domain.grants import Held
 from newel.domain.retry import Progress, begun, next_round
 from newel.domain.transitions import MAX_CRASHES, Park, Repeat, after_error, after_unclear
@@ -491,6 +488,7 @@ def _park(
             parked_at=opened.trouble.parked_at or run.moment,
             is_urgent=policy_of(run, act).is_urgent,
             asks=act.step.options.on_heal == "ask",
+            gives=act.step.options.grants is not None,
         )
     incident: str | None
     if stays and opened.incident_id is not None:

@@ -128,7 +128,7 @@ where id = $1
 -- name: members
 -- params: incident
 -- The open steps that an incident holds up, in the order in which they go on.
-select a.run_id, a.key, a.state, a.next_at, a.detail, r.subject, r.state as run_state
+select a.run_id, a.key, a.state, a.next_at, a.detail, r.subject, r.state as run_state, r.paused_at
 from newel.open_act a join newel.run r on r.id = a.run_id
 where a.incident_id = $1 order by r.priority, a.opened_at, a.run_id
 

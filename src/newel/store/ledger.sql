@@ -28,3 +28,11 @@ where g.person = $1 and g.entitlement = $2
   and g.state in ('planned', 'approved', 'prepared', 'active', 'suspended')
   and not exists (select from newel.access_grant c where c.continues = g.id)
 order by g.state = 'suspended', g.recorded_at desc, g.id limit 1
+
+-- name: ended_since
+-- params: person, run, moment
+-- Whether another run has ended access of a person after a moment, and it was not given back.
+select exists (
+    select from newel.access_grant g
+    where g.person = $1 and g.valid_to > $3 and g.ended_run <> $2
+      and not exists (select from newel.access_grant c where c.continues = g.id))

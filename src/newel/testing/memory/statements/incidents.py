@@ -260,7 +260,8 @@ def members(at: Transaction, incident: UUID) -> list[Row]:
     found.sort(key=lambda each: (each[0]["priority"], each[1]["opened_at"], each[1]["run_id"]))
     names = ("run_id", "key", "state", "next_at", "detail")
     return [
-        {name: row[name] for name in names} | {"subject": run["subject"], "run_state": run["state"]}
+        {name: row[name] for name in names}
+        | {"subject": run["subject"], "run_state": run["state"], "paused_at": run["paused_at"]}
         for run, row in found
     ]
 

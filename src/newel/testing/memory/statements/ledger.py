@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -29,3 +30,21 @@ def held(at: Transaction, person: UUID, entitlement: str) -> list[Row]:
     found.sort(key=lambda row: row["state"] == "suspended")
     names = ("id", "state", "level", "valid_from")
     return [{name: row[name] for name in names} for row in found[:1]]
+
+
+@statement("ledger.ended_since")
+def ended_since(at: Transaction, person: UUID, run: UUID, moment: datetime) -> list[Row]:
+    """Whether another run has ended access of a person after a moment."""
+    rows = list(at.of("access_grant", person))
+    continued = {row["continues"] for row in rows}
+    return [
+        {
+            "exists": any(
+                row["valid_to"] is not None
+                and row["valid_to"] > moment
+                and row["ended_run"] != run
+                and row["id"] not in continued
+                for row in rows
+            )
+        }
+    ]
