@@ -11,9 +11,12 @@ import pytest
 from newel.base.errors import AuthFailed, Invalid, Throttled, Transient
 from newel.domain.people import Person, Team
 from newel.domain.retry import urgent
+from newel.domain.values import Absent, Found
+from newel.engine.cutting import BY_HAND
 from newel.engine.healing import NAME
 from newel.flow.process import process
 from newel.flow.step import Step, step
+from newel.testing.desk import TicketDesk
 from tests.engine.house import OPERATOR
 from tests.engine.outages import (
     GitHub,
@@ -378,6 +381,113 @@ async def test_an_urgent_step_keeps_trying_while_it_is_parked(build):
         await closed(house)
         kinds = Counter(kind for kind, _ in await house.events(run))
         assert kinds["step.round_failed"] == 3
+
+
+class Chat(TicketDesk):
+    """A channel that tells and tracks nothing."""
+
+    def __init__(self) -> None:
+        """Begin with nothing said."""
+        super().__init__("chat")
+        self.is_tracker = False
+
+
+def cutting(github, *, looks):
+    """A process with one urgent step, that can see whether it is done or cannot."""
+
+    async def look(who: str) -> Found[None] | Absent:
+        return Found(None) if who in github.effects else Absent()
+
+    @step(verify=look, retry=urgent)
+    async def cut_and_look(who: str) -> None:
+        if who not in github.effects:
+            await github.call(who)
+
+    @step(in_doubt="repeat", retry=urgent)
+    async def cut_blindly(who: str) -> None:
+        await github.call(who)
+
+    chosen = cut_and_look if looks else cut_blindly
+    bound = Step(chosen.function, "cut", chosen.options, owner=github, verify=chosen.verify)
+
+    @process(subject=None, owner="it")
+    async def offboard(who: str) -> None:
+        await bound(who)
+
+    return offboard
+
+
+async def _by_hand(house):
+    """The run that asks for work by hand, once it has asked."""
+
+    async def asked() -> bool:
+        return await one(house, "select count(*) from newel.task where state = 'open'") == 1
+
+    await house.until(asked)
+    return await house.database.fetchval("select id from newel.run where process = $1", BY_HAND)
+
+
+@pytest.mark.parametrize("looks", [True, False])
+async def test_access_that_is_not_cut_is_told_of_at_once_and_may_be_cut_by_hand(build, looks):
+    """A notice after the first round, a task beside the ticket, two more notices; then the step
+    looks for itself where it can, and is completed by hand where it cannot.
+    """
+    github, chat = GitHub(), Chat()
+    github.down()
+    process_ = cutting(github, looks=looks)
+    async with build([process_], systems=[github], channels=[chat]) as house, house.worker():
+        began = await house.now()
+        run = await house.start("offboard", "ann")
+
+        async def first() -> bool:
+            return len(chat.opened) == 1
+
+        await house.rested(run)
+        while ("step.round_failed", "cut") not in await house.events(run):
+            await house.move_to_next(run)
+            await house.rested(run)
+        await house.until(first)
+        assert await house.now() - began < timedelta(seconds=50)
+        assert "access is not cut yet" in chat.opened[0]
+        await until_parked(house, [run])
+        asking = await _by_hand(house)
+        task = await house.task(asking)
+        row = await house.database.fetchrow("select * from newel.task where id = $1", task)
+        assert (row["title"], row["owner"]) == ("revoke by hand in GitHub", "it")
+        assert ("looks the account up itself" in row["instructions"]) is looks
+        for how_many, after in ((2, timedelta(minutes=15)), (3, timedelta(minutes=45))):
+            await house.move(after + timedelta(seconds=1))
+
+            async def told(wanted: int = how_many) -> bool:
+                return sum("access is not cut yet" in each for each in chat.opened) == wanted
+
+            await house.until(told)
+        if looks:
+            github.effects.append("ann")  # the person has done it
+        actor = await house.engine.actor("it@acme.example", via="api")
+        await house.engine.fill(task, None, actor=actor, note="closed the account by hand")
+        house.poke()
+        assert await house.ended(run) == "completed"
+        assert await house.ended(asking) == "completed"
+        kinds = {kind for kind, key in await house.events(run) if key == "cut"}
+        assert ("step.completed_by_hand" in kinds) is not looks
+
+
+async def test_work_by_hand_is_withdrawn_when_the_step_gets_through(build):
+    """Whichever way ends first wins: the task closes without anybody's answer."""
+    github = GitHub()
+    github.down()
+    offboard = cutting(github, looks=True)
+    async with build([offboard], systems=[github]) as house, house.worker():
+        run = await house.start("offboard", "ann")
+        await until_parked(house, [run])
+        asking = await _by_hand(house)
+        github.failing = lambda _: None  # the probe fails still
+        await house.move(timedelta(minutes=5, seconds=1))
+        assert await house.ended(run) == "completed"
+        assert await house.ended(asking) == "completed"
+        assert await one(house, "select count(*) from newel.task where state = 'open'") == 0
+        assert github.effects == ["ann"]
 
 
 async def test_a_refused_credential_is_asked_about_every_ten_minutes_and_when_it_changes(build):

@@ -29,6 +29,7 @@ class Trouble:
     nothing personal; failed_at: when it came.
     parked_at: since when it is parked. is_urgent: it keeps trying while it is parked.
     asks: a person says whether it goes on when the outage is over. gives: it gives access.
+    looks: `verify` can see whether it is done.
     """
 
     progress: Progress | None = None
@@ -49,6 +50,7 @@ class Trouble:
     is_urgent: bool = False
     asks: bool = False
     gives: bool = False
+    looks: bool = False
 
     def row(self) -> Row:
         """The trouble as JSON, without what is absent; empty for a step without any."""

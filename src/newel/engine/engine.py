@@ -33,6 +33,7 @@ from newel.engine.beginning import begin
 from newel.engine.builtin import PREFIX, BuiltIn
 from newel.engine.bulk import BulkReport, Item, Verb
 from newel.engine.commands import Amendment
+from newel.engine.cutting import Cutting
 from newel.engine.desks import Inbox
 from newel.engine.gates import Limited, SharedGate
 from newel.engine.healing import Healing
@@ -121,8 +122,12 @@ class Engine:
             [*channels, inbox], database=database, own=known.get(ticketing.NAME)
         )
         self.healing = Healing(self._operating, builtin)
+        self.cutting = Cutting(self._operating, builtin, channels)
         self._bulk = bulk.bulk_process(self._operating)
-        own = (self.tickets.process, inbox.process, self.healing.process, self._bulk)
+        own = (
+            self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
+            self.cutting.by_hand, self._bulk,
+        )  # fmt: skip
         known.update({each.name: each for each in own})
         verbs.update({each.name: each for each in own})
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
@@ -233,7 +238,12 @@ class Engine:
     def new_worker(self) -> Worker:
         """Make a worker for this deployment; its `run` drives runs until it is cancelled."""
         incidents = Incidents(
-            self._operating, self.messages, self.connectors, self.tickets, self.healing
+            self._operating,
+            self.messages,
+            self.connectors,
+            self.tickets,
+            self.healing,
+            self.cutting,
         )
         return Worker(
             self.database,

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 from uuid import UUID
@@ -33,6 +34,7 @@ from newel.domain.change import Beside, Change
 from newel.domain.failures import incident_kind
 from newel.engine import commands, ticketing
 from newel.engine.attempts import asked
+from newel.engine.cutting import OVER, Cutting, over
 from newel.engine.enduring import Patience
 from newel.engine.healing import Healing, again_at, failed_since, is_trying
 from newel.engine.joining import IncidentView, fingerprint_of
@@ -94,6 +96,7 @@ class Incidents:
         connectors: Sequence[Probed],
         tickets: ticketing.Ticketing,
         healing: Healing,
+        cutting: Cutting,
     ) -> None:
         """Prepare; `watch` moves incidents until it is cancelled."""
         self._operating = operating
@@ -102,6 +105,7 @@ class Incidents:
         self._connectors: Mapping[str, Probed] = {each.credential: each for each in connectors}
         self._tickets = tickets
         self._healing = healing
+        self._cutting = cutting
         self._ids = operating.vault.ids()
         self._secrets: dict[UUID, str] = {}
         self.circuits: dict[str, Circuit] = {}
@@ -192,6 +196,9 @@ class Incidents:
             await self._move(row, actor)
         for row in await rows.take_due_probes(self._database, _SOON, _URGENT):
             await self._probe(row, actor)
+        for each in await rows.urgent_over(self._database, OVER.name):
+            with suppress(InvalidInput):  # another worker has told it a moment before
+                await self._messages.send(over(each), actor)
         for each in await rows.stranded(self._database):
             await self._again(each["run_id"], each["key"], actor, is_let_go=True)
         self._read_circuits(await rows.open_incidents(self._database))
@@ -246,6 +253,8 @@ class Incidents:
             await self._after_lead(row, members)
         else:
             await self._look_after(row, members, actor)
+        if state != "healed":
+            await self._cutting.see(row, members, self._connectors.get(row["credential"] or ""))
         if row["run_id"] is not None:
             await self._tell(row, members, actor)
 

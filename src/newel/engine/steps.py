@@ -342,7 +342,8 @@ def _fail(
         if following.trouble.doubt == "lost_answer" and before.doubt is None:
             _note(run, opened, facts.StepInDoubt(cause="lost_answer", policy=doubt_policy(act)))
     attempts = 1 if before.progress is None else before.progress.slot + 1  # of this round
-    opened.trouble = replace(following.trouble, crashes=0)
+    is_urgent = policy_of(run, act).is_urgent
+    opened.trouble = replace(following.trouble, crashes=0, is_urgent=is_urgent)
     if run.is_leaving(opened.key) and opened.trouble.doubt is None:
         _give_up(run, opened)
         return
@@ -489,6 +490,7 @@ def _park(
             is_urgent=policy_of(run, act).is_urgent,
             asks=act.step.options.on_heal == "ask",
             gives=act.step.options.grants is not None,
+            looks=act.step.verify is not None,
         )
     incident: str | None
     if stays and opened.incident_id is not None:

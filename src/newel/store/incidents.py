@@ -101,6 +101,11 @@ async def members_in(connection: Connection, incident: UUID) -> list[Row]:
     return await connection.fetch(_SQL.members, incident)
 
 
+async def urgent_over(database: Database, event: str) -> list[Row]:
+    """Runs that wait to hear that a step is no longer open, and may be told so now."""
+    return await database.fetch(_SQL.urgent_over, event)
+
+
 async def stranded(database: Database) -> list[Row]:
     """Steps that wait for an incident that is closed."""
     return await database.fetch(_SQL.stranded)

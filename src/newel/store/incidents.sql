@@ -132,6 +132,16 @@ select a.run_id, a.key, a.state, a.next_at, a.detail, r.subject, r.state as run_
 from newel.open_act a join newel.run r on r.id = a.run_id
 where a.incident_id = $1 order by r.priority, a.opened_at, a.run_id
 
+-- name: urgent_over
+-- params: event
+-- Runs that wait to hear that a step is no longer open, and may be told so now.
+select a.run_id, a.match
+from newel.open_act a
+where a.kind = 'event' and a.event = $1
+  and not exists (select from newel.open_act s
+                  where s.run_id = left(a.match, 36)::uuid and s.key = substr(a.match, 38))
+order by a.run_id
+
 -- name: stranded
 -- params: none
 -- Steps that joined an incident in the moment in which it ended: nobody else would wake them.

@@ -266,6 +266,19 @@ def members(at: Transaction, incident: UUID) -> list[Row]:
     ]
 
 
+@statement("incidents.urgent_over")
+def urgent_over(at: Transaction, event: str) -> list[Row]:
+    """Runs that wait to hear that a step is no longer open."""
+    waiting = [
+        row for row in at.rows("open_act") if (row["kind"], row["event"]) == ("event", event)
+    ]
+    return [
+        {"run_id": row["run_id"], "match": row["match"]}
+        for row in sorted(waiting, key=lambda row: row["run_id"])
+        if at.get("open_act", (UUID(row["match"][:36]), row["match"][37:])) is None
+    ]
+
+
 @statement("incidents.stranded")
 def stranded(at: Transaction) -> list[Row]:
     """Steps that joined an incident in the moment in which it ended."""
