@@ -170,6 +170,7 @@ def body_of(node: Node, story: Story) -> Process[[], str]:
                 won = await first_of(
                     f"race[{at}]",
                     losers="finish" if len(at) % 3 == 0 else "cancel",
+                    formerly=(),
                     **{
                         f"b{number}": play(part, f"{at}.{number}")
                         for number, part in enumerate(node.parts)

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import httpx2
+import pytest
 
 from newel.base.ids import reference
 from newel.base.settings import Settings
 from newel.domain.people import Person
 from newel.flow.process import process
+from newel.flow.step import step
 from newel.flow.waits import timer
 from newel.web.app import create_app
 from tests.engine.house import opened
@@ -84,4 +86,63 @@ async def test_a_run_is_paused_amended_and_moved_on_its_pages(database_url, tmp_
             assert answer.status_code == 303
         house.poke()
         assert await house.ended(run) == "completed"
+    await house.database.close()
+
+
+@step(in_doubt="repeat")
+async def badge(tools: tuple[str, ...]) -> str:
+    """Say what the badge opens."""
+    return f"badge for {len(tools)}"
+
+
+@process(owner="hr", subject=lambda plan: plan.person)
+async def badged(plan: Plan) -> str:
+    """A badge is made, then one day is waited for."""
+    made = await badge(plan.tools)
+    await timer("first-day", at=plan.starts_at)
+    return made
+
+
+@pytest.mark.parametrize("answer", ["keep", "retry"])
+async def test_a_changed_input_is_shown_and_its_result_kept_or_made_again(
+    database_url, tmp_path, answer
+):
+    """The page says what has changed; keeping needs a reason, and both let the run go on."""
+    house = await opened(database_url, tmp_path / "kek", [badged])
+    async with house.worker():
+        day = (await house.now() + timedelta(days=9)).isoformat()
+        given = {
+            "person": {"name": "Jane Doe", "email": "jane@example.com"},
+            "starts_at": day,
+            "tools": ["drill"],
+        }
+        run = await house.start("badged", given)
+        await house.rested(run)
+        ops = await house.engine.actor("ops@example.com", via="console")
+        amended = {**given, "tools": ["drill", "saw"]}
+        await house.engine.amend(run, amended, actor=ops, reason="one tool more")
+        house.poke()
+        assert await house.rested(run) == "parked"
+        at = f"/runs/{reference('run', run)}"
+        app = create_app(house.engine, settings=Settings(company_name="Acme"), zone=BERLIN)
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000)),
+            base_url="http://127.0.0.1",
+            headers={"Origin": "http://127.0.0.1"},
+        ) as client:
+            shown = (await client.get(at)).text
+            assert "Keep the result that it gave, or run it again." in shown
+            assert f"{at}/keep?key=badge" in shown
+            assert f"{at}/skip?key=badge" not in shown
+            asked = (await client.get(f"{at}/keep?key=badge")).text
+            assert "saw" in asked
+            short = await client.post(f"{at}/keep?key=badge", data={**OPS, "reason": ""})
+            assert short.status_code == 422
+            said = {**OPS, "reason": "the same badge does"}
+            assert (await client.post(f"{at}/{answer}?key=badge", data=said)).status_code == 303
+        house.poke()
+        assert await house.rested(run) == "waiting"
+        done = [kind for kind, key in await house.events(run) if key == "badge"]
+        assert done.count("step.succeeded") == (1 if answer == "keep" else 2)
+        assert ("step.kept" in done) == (answer == "keep")
     await house.database.close()

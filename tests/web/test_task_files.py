@@ -100,9 +100,11 @@ async def test_a_file_has_a_size_and_is_taken_only_where_it_is_asked_for(house, 
     await house.rested(run)
     api = f"/api/v1/tasks/{reference('tsk', await house.task(run))}"
     said = {"actor": "mary@example.com"}
-    for content, status in ((b"", 422), (b"x" * (MOST_BYTES + 1), 422), (b"x" * MOST_BYTES, 200)):
+    for content in (b"", b"x" * (MOST_BYTES + 1)):
         answer = await client.post(f"{api}/fill", data=said, files={"file": ("f.bin", content)})
-        assert answer.status_code == status, answer.text[:200]
+        assert answer.status_code == 422, answer.text[:200]
+    most = {"file": ("f.bin", b"x" * MOST_BYTES)}
+    answer = await client.post(f"{api}/fill", data=said, files=most)
     assert answer.json()["file"]["size"] == MOST_BYTES
     assert (
         await client.get("/api/v1/tasks/tsk_00000000000000000000000000/file")

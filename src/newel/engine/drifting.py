@@ -29,7 +29,7 @@ from newel.engine.history import Recorded
 from newel.engine.operating import Command, Operating, check_reason
 from newel.flow.act import Act, StepAct, WaitAct
 from newel.flow.waits import WaitSpec
-from newel.store import journal
+from newel.store import journal, runs
 
 if TYPE_CHECKING:
     from newel.engine.runner import Runner
@@ -213,6 +213,19 @@ async def keep(operating: Operating, run: UUID, key: str, *, actor: Actor, reaso
         )
         if key in made.acts:
             made.change.closed.append(key)
+
+
+async def why_drifted(operating: Operating, run: UUID, key: str) -> str:
+    """What has changed of the input of a finished act, in words; empty where nothing is told."""
+    async with operating.database.transaction() as connection:
+        rows = await runs.load(connection, [run])
+        past = await journal.outcomes(connection, [run])
+    told = [row for row in past if row["type"] == "run.drifted" and _is_about(row, key)]
+    if not rows or not told or told[-1]["payload"] is None:
+        return ""
+    row = rows[0]
+    sealer = operating.vault.sealer(run, row["subject"], row["key_n"], row["wrapped"])
+    return str(orjson.loads(sealer.open(told[-1]["payload"]))["why"])
 
 
 async def _accepted(made: Command, key: str) -> str | None:

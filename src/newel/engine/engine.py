@@ -373,6 +373,10 @@ class Engine:
         """Let a finished act stand for its changed input; errors as in `commands.keep`."""
         await commands.keep(self._operating, run, key, actor=actor, reason=reason)
 
+    async def why_drifted(self, run: UUID, key: str) -> str:
+        """What has changed of a finished act's input, in words; empty where nothing is told."""
+        return await commands.why_drifted(self._operating, run, key)
+
     async def cancel(self, run: UUID, *, actor: Actor, reason: str) -> None:
         """Ask for the end of a run; errors as in `commands.cancel`."""
         await commands.cancel(self._operating, run, actor=actor, reason=reason)

@@ -10,7 +10,7 @@ from newel.engine.commands.files import attached
 from newel.engine.commands.fork import fork
 from newel.engine.commands.steps import complete_by_hand, retry, skip
 from newel.engine.commands.tasks import decide, fill
-from newel.engine.drifting import keep
+from newel.engine.drifting import keep, why_drifted
 
 __all__ = [
     "Amendment",
@@ -29,4 +29,5 @@ __all__ = [
     "resume",
     "retry",
     "skip",
+    "why_drifted",
 ]

@@ -153,6 +153,12 @@ def parked_text(act: OpenFact, detail: Mapping[str, Any], zone: tzinfo, now: dat
                 "A developer must fix it. Retry after the deploy.",
                 "retry",
             )
+        case "drifted":
+            return Parked(
+                f"The input of “{what}” has changed since it ran.",
+                "Keep the result that it gave, or run it again.",
+                "keep",
+            )
         case _:
             return Parked(f"{system} is parked.", "Look at the attempts, then retry.", "retry")
 
@@ -165,7 +171,7 @@ _RUN_PARKED: Final = {
     ),
     "drifted": (
         "The input of a finished step has changed since it ran.",
-        "A developer must say whether the old result stands. Retry after the deploy.",
+        "Keep the result of the step, or run it again; or deploy the old code.",
     ),
     "held": ("This start was held.", "Check the list, then retry or cancel."),
     "overdue": (
@@ -384,6 +390,12 @@ def verb_words(verb: str, key: str, person: str | None) -> VerbWords:
                 f"Begin anew from {step}{subject}",
                 "A new run takes over what was finished before it, and does the rest again.",
                 "Start a new run",
+            )
+        case "keep":
+            return VerbWords(
+                f"Keep the result of {step}{subject}",
+                "What it gave stands, although its input is another now; the run goes on with it.",
+                "Keep the result",
             )
         case "acknowledge":
             return VerbWords(

@@ -43,8 +43,11 @@ VERBS: Final = (
     "reschedule",
     "fork",
     "acknowledge",
+    "keep",
 )
-_NEEDS_REASON: Final = frozenset({"complete-by-hand", "skip", "cancel", "pause", "reschedule"})
+_NEEDS_REASON: Final = frozenset(
+    {"complete-by-hand", "skip", "cancel", "pause", "reschedule", "keep"}
+)
 _MOMENT: Final = {
     "properties": {"at": {"type": "string", "format": "date-time", "title": "New moment"}},
     "required": ["at"],
@@ -155,6 +158,8 @@ async def _carry_out(request: Request, asked: _Asked, posted: FormData) -> str |
         case "reschedule":
             at = _moment(asked, posted)
             await engine.reschedule(asked.run, asked.key, at=at, actor=actor, reason=reason)
+        case "keep":
+            await engine.keep(asked.run, asked.key, actor=actor, reason=reason)
         case "acknowledge":
             await engine.acknowledge(asked.run, actor=actor, reason=reason)
         case "fork":
@@ -198,6 +203,8 @@ async def _form(
 ) -> Response:
     known = {"actor", "reason", "evidence", "confirm"}
     others = {n: why for n, why in rest_of_errors(fields, errors).items() if n not in known}
+    engine = site_of(request).engine
+    told = await engine.why_drifted(asked.run, asked.key) if asked.verb == "keep" else ""
     words: Any = copy.verb_words(asked.verb, asked.key, asked.row["display_name"])
     return await page(
         request,
@@ -211,6 +218,7 @@ async def _form(
         verb=asked.verb,
         key=asked.key,
         words=words,
+        told=told,
         subject=asked.subject,
         fields=fields,
         labels={**labels_of(fields), "actor": "Your work e-mail"},

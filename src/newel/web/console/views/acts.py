@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, Final
 
 from newel.base.ids import reference
 from newel.people.facts import OpenFact
@@ -18,6 +18,14 @@ __all__ = ["ActCard", "ActionView", "NextItem", "act_card", "actions_of", "comin
 
 Detail = dict[str, Any]  # Any: the JSON of an open act's trouble
 Opened = tuple[OpenFact, Detail]
+
+
+_ON_TROUBLE: Final = (
+    ("retry", "Retry"),
+    ("complete-by-hand", "Complete by hand…"),
+    ("skip", "Skip…"),
+)
+_ON_DRIFT: Final = (("keep", "Keep the result…"), ("retry", "Run again"))
 
 
 class ActionView(View):
@@ -120,6 +128,9 @@ def actions_of(run: str, act: OpenFact, *, primary: str = "retry") -> tuple[Acti
         )
     if act.state not in {"parked", "retrying"}:
         return ()
+    verbs = _ON_DRIFT if act.reason == "drifted" else _ON_TROUBLE
+    if primary not in {verb for verb, _ in verbs}:
+        primary = verbs[0][0]
     found = [
         ActionView(
             verb=verb,
@@ -128,11 +139,7 @@ def actions_of(run: str, act: OpenFact, *, primary: str = "retry") -> tuple[Acti
             is_primary=verb == primary,
             asks=verb != "retry",
         )
-        for verb, label in (
-            ("retry", "Retry"),
-            ("complete-by-hand", "Complete by hand…"),
-            ("skip", "Skip…"),
-        )
+        for verb, label in verbs
     ]
     return tuple(sorted(found, key=lambda each: not each.is_primary))
 
