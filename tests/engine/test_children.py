@@ -20,7 +20,7 @@ from newel import (
     team,
     timer,
 )
-from newel.base.errors import Rejected
+from newel.base.errors import Rejected, SelfApproval
 from newel.testing import every_crash, running
 from newel.testing.running import OPERATOR
 
@@ -129,6 +129,18 @@ async def test_children_that_are_spawned_outlive_their_parent():
     async with running(starter.request(("a", "b", "c")), processes=[errand]) as run:
         assert await run.result() == 3
         assert [child.state for child in run.runs("errand")] == ["waiting"] * 3
+
+
+async def test_who_has_started_a_run_decides_nothing_for_it_in_its_children_either():
+    """The second pair of eyes is another one, however deep the approval stands."""
+    async with running(parent.request("coffee"), processes=[family, errand]) as run:
+        mine = await run.do(run.engine.actor("mary@example.test", via="api"))
+        await run.start(family.request("tea"), actor=mine)
+        child = run.runs("errand")[-1]
+        with pytest.raises(SelfApproval, match="started the run"):
+            await child.decide("may", approved=True, actor=mine)
+        await child.decide("may", approved=True)
+        assert await child.result() == "tea"
 
 
 async def test_results_of_spawned_children_are_waits():

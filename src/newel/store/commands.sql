@@ -9,11 +9,15 @@ select t.id, t.run_id, t.key, t.kind, t.title, t.subject, t.owner, t.assignee, t
 from newel.task t left join newel.person p on p.ref = t.decided_by
 where t.id = $1
 
--- name: starter
+-- name: starters
 -- params: run
--- Who asked for a run, as its first leaf says.
-select convert_from(entry, 'UTF8')::jsonb -> 'data' ->> 'requested_by'
-from newel.event where stream_id = $1 and seq = 1
+-- Who asked for a run, as its first leaf says, and for the runs that it was started by.
+with recursive line as (
+    select id, parent_run from newel.run where id = $1
+    union all
+    select r.id, r.parent_run from line l join newel.run r on r.id = l.parent_run)
+select convert_from(e.entry, 'UTF8')::jsonb -> 'data' ->> 'requested_by' as requested_by
+from line join newel.event e on e.stream_id = line.id and e.seq = 1
 
 -- name: decided_in_group
 -- params: run, four_eyes, person

@@ -158,10 +158,10 @@ def _person(task: Row, actor: Actor) -> UUID:
 async def _check_person(made: Command, task: Row, person: UUID) -> None:
     name, who = _named(task), reference("per", person)
     if task["kind"] == "approval":
-        started_by = await made.connection.fetchval(_SQL.starter, made.run)
+        started_by = await made.connection.fetch(_SQL.starters, made.run)
         if person == made.row["subject"]:
             raise SelfApproval(actor=who, task=name, because="is the person it is about")
-        if started_by == who:
+        if any(row["requested_by"] == who for row in started_by):
             raise SelfApproval(actor=who, task=name, because="started the run")
     if person in task["excluded"]:
         raise SelfApproval(actor=who, task=name, because="is excluded from it")

@@ -25,13 +25,17 @@ def task(at: Transaction, id_: UUID) -> list[Row]:
     return [found | {"decided_by_name": person.get("display_name")}]
 
 
-@statement("commands.starter")
-def starter(at: Transaction, run: UUID) -> list[Row]:
-    """Who asked for a run, as its first leaf says."""
-    row = at.get("event", (run, 1))
-    if row is None:
-        return []
-    return [{"?column?": orjson.loads(row["entry"])["data"].get("requested_by")}]
+@statement("commands.starters")
+def starters(at: Transaction, run: UUID) -> list[Row]:
+    """Who asked for a run, as its first leaf says, and for the runs that it was started by."""
+    found: list[Row] = []
+    above: UUID | None = run
+    while above is not None:
+        if (first := at.get("event", (above, 1))) is not None:
+            data = orjson.loads(first["entry"])["data"]
+            found.append({"requested_by": data.get("requested_by")})
+        above = (at.get("run", above) or {}).get("parent_run")
+    return found
 
 
 @statement("commands.decided_in_group")
