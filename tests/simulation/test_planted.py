@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from newel.engine import steps, waiting
+from newel.engine.runner import Runner
 from newel.engine.worker import Worker
 from newel.testing.memory import named
 from newel.testing.memory.statements import changes
@@ -98,6 +100,16 @@ def early_timer(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("newel.engine.worker.waiting.arrive", ahead, raising=True)
 
 
+def time_of_the_replay(patch: pytest.MonkeyPatch) -> None:
+    """A body that is replayed sees the time of the replay, not that of the outcome."""
+    ready = Runner._ready
+
+    def late(self: Runner, key: str, act: Any, recorded: Any) -> Any:
+        return replace(ready(self, key, act, recorded), at=self.as_of)
+
+    patch.setattr(Runner, "_ready", late)
+
+
 def _answering(patch: pytest.MonkeyPatch, name: str, function: Any) -> None:
     """Let another function answer a statement, until the test ends."""
     patch.setattr(named, "_BY_TEXT", {})
@@ -114,6 +126,7 @@ def _answering(patch: pytest.MonkeyPatch, name: str, function: Any) -> None:
         refusals_ignored,
         blind_repetition,
         early_timer,
+        time_of_the_replay,
     ],
     ids=lambda plant: plant.__name__,
 )

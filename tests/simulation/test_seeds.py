@@ -50,15 +50,13 @@ def test_seeds_are_rough_enough():
         for simulation, _ in played
         for row in simulation.server.tables["run"].rows.values()
     }
-    assert {"completed", "failed", "cancelled"} <= states | {"failed"}
+    assert states == {"completed", "cancelled"}  # a tale tells no end that its author calls failed
     kinds = {
         row["type"]
         for simulation, _ in played
         for row in simulation.server.tables["event"].rows.values()
     }
-    assert {"step.in_doubt", "run.taken_over", "step.parked", "wait.closed"} <= kinds | {
-        "run.taken_over"
-    }
+    assert {"step.in_doubt", "run.taken_over", "step.parked", "wait.closed"} <= kinds
 
 
 def _held(seed: int) -> None:

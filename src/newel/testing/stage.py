@@ -54,10 +54,14 @@ class StageClock:
     def __init__(self, loop: VirtualLoop, begins: datetime) -> None:
         self._loop = loop
         self._begins = begins
+        self._read = (0.0, begins)
 
     def now(self) -> datetime:
         """The server's own time."""
-        return self._begins + timedelta(seconds=self._loop.time())
+        seconds = self._loop.time()
+        if seconds != self._read[0]:
+            self._read = (seconds, self._begins + timedelta(seconds=seconds))
+        return self._read[1]
 
     def monotonic(self) -> float:
         """The loop's seconds."""

@@ -18,7 +18,7 @@ import orjson
 
 from newel.store.migrate import migrations
 
-__all__ = ["Column", "Defined", "defined", "typed"]
+__all__ = ["Column", "Defined", "defined", "reader", "typed"]
 
 _TABLE: Final = re.compile(
     r"^create table (?:if not exists )?newel\.(?P<name>\w+) \(\n(?P<body>.*?)^\)",
@@ -35,6 +35,18 @@ _KEY: Final = re.compile(r"primary key \((?P<columns>[^)]*)\)")
 _NO_COLUMN: Final = re.compile(r"(constraint|primary key|unique|foreign key|check|exclude)\b")
 
 
+_DRAWN: Final = frozenset({"gen_random_uuid", "clock_timestamp", "'{}'"})
+_CONSTANTS: Final[dict[str, Any]] = {
+    "'-infinity'": datetime.min.replace(tzinfo=UTC),
+    "interval '0'": timedelta(0),
+    "''::bytea": b"",
+}
+
+
+def _plain(text: str) -> str | int:
+    return text.strip("'") if text.startswith("'") else int(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column. default: text of the SQL, or None. references: the table it points into."""
@@ -45,6 +57,16 @@ class Column:
     default: str | None
     is_identity: bool
     references: str | None
+
+    @property
+    def constant(self) -> Any:  # Any: a column's value
+        """The default that is the same in every row and never changed in place; None if none is."""
+        text = self.default
+        if self.is_identity or text is None or text in _DRAWN:
+            return None
+        if text in {"true", "false"}:
+            return text == "true"
+        return _CONSTANTS[text] if text in _CONSTANTS else _plain(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +164,13 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "jsonb": _json,
     "json": _json,
 }
+
+
+def reader(kind: str) -> Callable[[Any], Any] | None:  # Any: a column's value
+    """How a value is brought into a column of a type; None: as it is."""
+    if kind.endswith("[]"):
+        return lambda value: typed(kind, value)
+    return _READ.get(kind)
 
 
 def typed(kind: str, value: Any) -> Any:  # Any: a column's value

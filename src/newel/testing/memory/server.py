@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -90,28 +90,15 @@ class Server:
 
     def default(self, column: Column) -> Any:  # Any: a column's value
         """The default of a column."""
-        text = column.default
-        if text is None:
-            return None
-        match text:
+        match column.default:
             case "gen_random_uuid":
                 return self.uuid()
             case "clock_timestamp":
                 return self.server_now()
-            case "true" | "false":
-                return text == "true"
-            case "'-infinity'":
-                return datetime.min.replace(tzinfo=UTC)
-            case "interval '0'":
-                return timedelta(0)
-            case "''::bytea":
-                return b""
             case "'{}'":
                 return {} if column.type == "jsonb" else []
-            case _ if text.startswith("'"):
-                return text.strip("'")
             case _:
-                return int(text)
+                return column.constant
 
     # --- statements ---------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, Final
 
-from newel.testing.memory.schema import Column, Defined
+from newel.testing.memory.schema import Column, Defined, reader
 
 __all__ = ["GROUPED", "Key", "Row", "Table", "Unique"]
 
@@ -33,7 +33,11 @@ class Table:
     """The committed rows of one table."""
 
     def __init__(self, defined: Defined, unique: dict[str, Unique]) -> None:
-        """Begin empty; unique: what must be unique, by the name of the index."""
+        """Begin empty; unique: what must be unique, by the name of the index.
+
+        blank: what a new row has of columns that it does not name, but for those in `drawn`: they
+        have another value in each row. read: how a value is brought into a column.
+        """
         self.name = defined.name
         self.defined = defined
         self.columns: dict[str, Column] = defined.columns
@@ -54,6 +58,13 @@ class Table:
             if column.is_required or name in defined.key
         )
         self._key = defined.key
+        self.blank: Row = {}
+        self.drawn: dict[str, Column] = {}
+        for name, column in defined.columns.items():
+            self.blank[name] = constant = column.constant
+            if constant is None and (column.is_identity or column.default is not None):
+                self.drawn[name] = column
+        self.read = {name: reader(column.type) for name, column in defined.columns.items()}
 
     def key_of(self, row: Row) -> Key:
         """The primary key of a row."""

@@ -178,14 +178,15 @@ class Transaction:
         unknown = row.keys() - kept.columns.keys()
         if unknown:
             raise failed("42703", f"{table} has no column {', '.join(sorted(unknown))}")
-        full: Row = {}
-        for name, column in kept.columns.items():
-            if name in row:
-                full[name] = typed(column.type, row[name])
-            elif column.is_identity:
-                full[name] = next(kept.numbers)
-            else:
-                full[name] = self.server.default(column)
+        full = kept.blank.copy()
+        for name, value in row.items():
+            read = kept.read[name]
+            full[name] = value if read is None or value is None else read(value)
+        for name, column in kept.drawn.items():
+            if name not in row:
+                full[name] = (
+                    next(kept.numbers) if column.is_identity else self.server.default(column)
+                )
         return full
 
     def recordset(self, table: str, row: Row) -> Row:
