@@ -40,7 +40,7 @@ def test_the_same_seed_plays_the_same_story(seed: int):
 def test_seeds_are_rough_enough():
     """Between them, few seeds already kill, freeze, lose and end runs in every way."""
     played = []
-    for seed in range(60):
+    for seed in range(120):
         simulation = Simulation(seed)
         played.append((simulation, simulation.run()))
     assert sum(report.kills for _, report in played) > 20
