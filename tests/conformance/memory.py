@@ -24,12 +24,12 @@ from newel.domain.change import Change, Entries, Head
 from newel.domain.retry import Retry, standard
 from newel.domain.values import Decision
 from newel.engine.addresses import Addresses
+from newel.engine.arriving import arrive
 from newel.engine.body import Decided
 from newel.engine.history import History
 from newel.engine.runner import Circuit, Limits, Loaded, Runner, Settled
 from newel.engine.starting import Start, born
 from newel.engine.vault import Sealer
-from newel.engine.worker import _arrive
 from newel.flow.process import Process
 from newel.flow.waits import DECISION
 from newel.store.queries import queries
@@ -310,7 +310,7 @@ class Worker:
         self.queue: list[Settled] = []
         self.attempts: list[str] = []
         store.host.epoch += 1
-        self.runner = Runner(store.loaded(), store.host, _arrive)
+        self.runner = Runner(store.loaded(), store.host, arrive)
         self.rests = False
         self.take(self.runner.begin())
 

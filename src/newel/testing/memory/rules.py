@@ -161,6 +161,9 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
             (row["wrapped"] is None) == (row["destroyed_at"] is not None)
         ),
     },
+    "task_file": {
+        "emptied_as_a_whole": lambda row: (row["name"] is None) == (row["content"] is None),
+    },
 }
 """What must hold of a row, by table and constraint."""
 

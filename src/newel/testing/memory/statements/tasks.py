@@ -98,3 +98,12 @@ def read_file(at: Transaction, task: UUID) -> list[Row]:
     subject = (at.get("run", row["run_id"]) or {}).get("subject")
     shown = {name: row[name] for name in ("run_id", "name", "content", "sha256")}
     return [shown | {"subject": subject} | newest_key(at, subject)]
+
+
+@statement("files.empty")
+def empty_files(at: Transaction, runs: list[UUID]) -> int:
+    """Empties the files of runs whose payloads are emptied."""
+    rows = [row for row in at.rows("task_file") if row["run_id"] in runs]
+    for row in rows:
+        at.update("task_file", row["task_id"], name=None, content=None)
+    return len(rows)
