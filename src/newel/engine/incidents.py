@@ -40,6 +40,7 @@ from newel.engine.healing import Healing, again_at, failed_since, is_trying
 from newel.engine.joining import IncidentView, fingerprint_of
 from newel.engine.messages import Message, Messages
 from newel.engine.operating import Operating, command, with_streams
+from newel.engine.pace import monotonic
 from newel.engine.runner import Circuit, Host, Runner
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished
@@ -50,6 +51,8 @@ from newel.store.changes import apply
 from newel.store.database import LOST, Connection, Row
 
 _LOST_S: Final = 0.5
+_SELDOM_S: Final = 60.0
+"""So often it is looked for tasks to withdraw while no incident is open."""
 _SOON: Final = timedelta(seconds=60)
 _URGENT: Final = timedelta(seconds=15)
 _LATER: Final = timedelta(minutes=5)
@@ -106,6 +109,7 @@ class Incidents:
         self._tickets = tickets
         self._healing = healing
         self._cutting = cutting
+        self._looked_for_over = 0.0
         self._ids = operating.vault.ids()
         self._secrets: dict[UUID, str] = {}
         self.circuits: dict[str, Circuit] = {}
@@ -192,16 +196,23 @@ class Incidents:
 
     async def look(self, actor: Actor) -> None:
         """Move every incident as far as it goes now."""
-        for row in await rows.open_incidents(self._database):
+        open_now = await rows.open_incidents(self._database)
+        for row in open_now:
             await self._move(row, actor)
         for row in await rows.take_due_probes(self._database, _SOON, _URGENT):
             await self._probe(row, actor)
-        for each in await rows.urgent_over(self._database, OVER.name):
-            with suppress(InvalidInput):  # another worker has told it a moment before
-                await self._messages.send(over(each), actor)
+        if open_now or monotonic() - self._looked_for_over >= _SELDOM_S:
+            await self._tell_over(actor)
         for each in await rows.stranded(self._database):
             await self._again(each["run_id"], each["key"], actor, is_let_go=True)
         self._read_circuits(await rows.open_incidents(self._database))
+
+    async def _tell_over(self, actor: Actor) -> None:
+        """Tell those who ask for work by hand that their step is no longer open."""
+        self._looked_for_over = monotonic()
+        for each in await rows.urgent_over(self._database, OVER.name):
+            with suppress(InvalidInput):  # another worker has told it a moment before
+                await self._messages.send(over(each), actor)
 
     def answered(self, credential: str) -> None:
         """The step that went first has succeeded: nothing is held back any more."""
