@@ -23,7 +23,7 @@ from newel.flow.parallel import parallel
 from newel.flow.process import process
 from newel.flow.step import step
 from newel.flow.waits import timer
-from newel.store.database import LOST
+from newel.store.database import LOST, whole
 from newel.store.migrate import migrate
 from tests.engine.house import House, opened
 from tests.engine.outages import GitHub, inviting
@@ -320,3 +320,18 @@ async def test_the_server_is_killed_in_the_middle(tmp_path):
                     await assert_unbroken(house, run)
             await house.database.close()
     assert set(effects) == {f"r{number}/{part}" for number in range(10) for part in "abcd"}
+
+
+@pytest.mark.parametrize("is_lent", [True, False])
+async def test_what_ended_a_transaction_is_told_though_it_cannot_be_undone(build, is_lent):
+    """Cancelled on a connection that is gone: it stays a cancellation, and nobody goes on."""
+    async with build([journey]) as house:
+        connection = await house.database.dedicated()
+
+        async def cut_and_cancelled() -> None:
+            async with house.database.transaction() if is_lent else whole(connection):
+                await cut(house)
+                raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await cut_and_cancelled()

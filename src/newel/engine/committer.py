@@ -27,7 +27,7 @@ from newel.domain.change import Change
 from newel.engine.enduring import Patience
 from newel.engine.operating import with_streams
 from newel.store.changes import RARE_REFUSED, STREAM_MOVED, Refusal, apply
-from newel.store.database import LOST, Connection, Database, is_lost
+from newel.store.database import LOST, Connection, Database, is_lost, whole
 
 _MAX_EVENTS: Final = 2000
 _MAX_CHANGES: Final = 128
@@ -184,7 +184,7 @@ class Committer:
         if not batch[0].is_solo:
             self.commits += 1
             return await apply(self._connection, batch, worker=worker, epoch=epoch)
-        async with self._connection.transaction():
+        async with whole(self._connection):
             return await self._alone(self._connection, batch[0])
 
     async def _alone(self, connection: Connection, change: Change) -> dict[UUID, Refusal]:

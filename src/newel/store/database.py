@@ -55,6 +55,23 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, LOST) and not isinstance(error, ValueError)
 
 
+@asynccontextmanager
+async def whole(connection: Connection) -> AsyncIterator[None]:
+    """One transaction of a connection; what ended its block is told even if no rollback can be."""
+    ended: BaseException | None = None
+    try:
+        async with connection.transaction():
+            try:
+                yield
+            except BaseException as error:
+                ended = error
+                raise
+    except LOST:
+        if ended is None:
+            raise
+        raise ended from None
+
+
 class _PlainConnection(asyncpg.Connection):
     """A connection that needs no cleaning on release, because nothing here leaves state."""
 
@@ -149,7 +166,10 @@ class Database:
                 elif is_dead:  # the answer to a rollback would not come, either
                     _cut(connection)
                 else:
-                    await transaction.rollback()
+                    try:
+                        await transaction.rollback()
+                    except LOST:  # what ended the block is told, be it only that it was cancelled
+                        _cut(connection)
 
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[Connection]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from newel.store.database import Connection, Database
+from newel.store.database import Connection, Database, whole
 from newel.store.queries import queries
 
 _SQL: Final = queries("workers")
@@ -44,7 +44,7 @@ async def take_over(connection: Connection) -> list[int]:
 
     Answers with the ids of those workers. Locks: workers, then runs.
     """
-    async with connection.transaction():
+    async with whole(connection):
         rows = await connection.fetch(_SQL.lapsed)
         for row in rows:
             await connection.execute(_SQL.fence, row["id"])
@@ -54,7 +54,7 @@ async def take_over(connection: Connection) -> list[int]:
 
 async def stop(connection: Connection, *, worker: int, epoch: int) -> None:
     """Leave: let go of what is still owned, and give the lease back."""
-    async with connection.transaction():
+    async with whole(connection):
         await connection.execute(_SQL.let_go, worker)
         await connection.execute(_SQL.stop, worker, epoch)
 

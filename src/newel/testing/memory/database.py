@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol, TypeVar, cast
 import asyncpg
 
 from newel.base.errors import Bug
-from newel.store.database import Connection, Database
+from newel.store.database import Connection, Database, whole
 from newel.testing.memory.server import Answer, Server
 from newel.testing.memory.transaction import Transaction, Waits
 
@@ -257,7 +257,7 @@ class MemoryDatabase(Database):
         """One transaction on a connection of the pool."""
         connection = self._connected()
         try:
-            async with connection.transaction():
+            async with whole(cast("Connection", connection)):
                 yield cast("Connection", connection)
         finally:
             connection.terminate()
