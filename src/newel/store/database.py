@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
@@ -58,14 +59,14 @@ def is_lost(error: BaseException) -> bool:
 @asynccontextmanager
 async def whole(connection: Connection) -> AsyncIterator[None]:
     """One transaction of a connection; what ended its block is told even if no rollback can be."""
-    ended: BaseException | None = None
+    is_good, ended = False, None
     try:
         async with connection.transaction():
             try:
                 yield
-            except BaseException as error:
-                ended = error
-                raise
+                is_good = True
+            finally:
+                ended = None if is_good else sys.exception()
     except LOST:
         if ended is None:
             raise
