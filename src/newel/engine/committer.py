@@ -214,28 +214,29 @@ class Committer:
         """Find out which Change the server cannot take; the others must not suffer for it."""
         runs = list(dict.fromkeys(change.run for change in batch))
         if len(runs) == 1:
-            moved = self._has_moved(runs[0], error)
-            return [_Written(batch, {runs[0]: "moved" if moved else error})]
+            return [_Written(batch, {runs[0]: self._why(runs[0], error)})]
         half = set(runs[: len(runs) // 2])
         return [
             *await self._write([change for change in batch if change.run in half]),
             *await self._write([change for change in batch if change.run not in half]),
         ]
 
-    def _has_moved(self, run: UUID, error: Exception) -> bool:
-        """Whether somebody else may just have been first: what is read anew then fits.
+    def _why(self, run: UUID, error: Exception) -> Refusal | Exception:
+        """Why one run was refused: somebody else may just have been first; else its own fault.
 
         A unique violation says so only at first: one that comes again and again is the Change's
         own fault, and its run parks.
         """
         state = getattr(error, "sqlstate", None)
+        if state == RARE_REFUSED:
+            return "others"
         if state != _UNIQUE_VIOLATION:
-            return state == RARE_REFUSED
+            return error
         self._violations[run] = self._violations.get(run, 0) + 1
         if self._violations[run] < _MOST_VIOLATIONS:
-            return True
+            return "moved"
         del self._violations[run]
-        return False
+        return error
 
     def _tell(self) -> None:
         untold, self._untold = self._untold, []

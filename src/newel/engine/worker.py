@@ -56,7 +56,9 @@ from newel.store.database import LOST, Connection, Database
 
 _BUSY_POLL_S: Final = 0.05
 _IDLE_POLL_S: Final = 1.0
-_TURN_S: Final = 0.2
+_TURNS_S: Final[dict[Refusal, float]] = {"effect": 0.2, "others": 0.02}
+"""How long a refused run lets others go first: another run that is about to make the same, which is
+found after it; whoever holds a row of another run, which no reading of this run waits for."""
 _PUT_OFF: Final = timedelta(minutes=1)
 _UNSURE_S: Final = 60.0
 """So long after a loss of connection or lease it is checked what the database thinks we own."""
@@ -438,8 +440,7 @@ class Worker:
         elif isinstance(why, Exception):
             self._care(run, partial(self._poisoned, run, why))
         else:
-            # Where another run is about to make the same, what it makes is found after it.
-            self._rebuild(run, after=_TURN_S if why == "effect" else 0.0)
+            self._rebuild(run, after=_TURNS_S.get(why, 0.0))
 
     def lease_lost(self) -> None:
         """Drop everything silently: the new owner has the truth."""

@@ -19,7 +19,8 @@ from newel.domain.change import Change, Row
 from newel.store.database import Connection
 from newel.store.queries import queries
 
-Refusal = Literal["owner", "moved", "held", "effect", "full", "exists"]
+Refusal = Literal["owner", "moved", "held", "effect", "full", "exists", "others"]
+"""Why a run's Change was not written; others: it needs rows of others that somebody else holds."""
 
 FENCED: Final = "NW001"
 STREAM_MOVED: Final = "NW002"

@@ -82,8 +82,8 @@ class _Order:
 class Simulation:
     """See the module; `run` plays the whole of it."""
 
-    def __init__(self, seed: int) -> None:
-        """Draw the weather and what is to be done."""
+    def __init__(self, seed: int, *, is_wide: bool = False) -> None:
+        """Draw the weather and what is to be done; is_wide: with all that a body can say."""
         self.seed = seed
         self.chance = Random(seed)  # noqa: S311 - a seed's chance, no secret
         self.take(Weather.drawn(self.chance))
@@ -101,7 +101,7 @@ class Simulation:
         self.kills = self.freezes = 0
         self.sights: defaultdict[tuple[str, str], set[object]] = defaultdict(set)
         self.orders = [
-            _Order(f"order-{number}", _written(tales.drawn(self.chance, leaves=6)))
+            _Order(f"order-{number}", _written(tales.drawn(self.chance, leaves=6, is_wide=is_wide)))
             for number in range(self.chance.choice([1, 2, 3]))
         ]
 
@@ -494,6 +494,6 @@ def _written(node: tales.Node) -> Any:  # Any: JSON
     return {"kind": node.kind, "parts": [_written(part) for part in node.parts]}
 
 
-def play(seed: int) -> Report:
-    """Play one seed."""
-    return Simulation(seed).run()
+def play(seed: int, *, is_wide: bool = False) -> Report:
+    """Play one seed; is_wide: see `tales.drawn`."""
+    return Simulation(seed, is_wide=is_wide).run()

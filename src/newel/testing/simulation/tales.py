@@ -14,16 +14,19 @@ from datetime import timedelta
 from random import Random
 from typing import Final, Literal
 
-from newel.base.errors import Overdue
+from newel.base.errors import ChildFailed, Overdue, Rejected
 from newel.domain.people import team
 from newel.domain.values import Absent, Found
 from newel.flow.ambient import new_id, now, this_attempt, this_run
 from newel.flow.compensation import compensation
+from newel.flow.groups import group
 from newel.flow.locks import lock
+from newel.flow.milestones import milestone
 from newel.flow.parallel import parallel
 from newel.flow.process import process
 from newel.flow.races import Won, first_of
 from newel.flow.regions import section
+from newel.flow.scopes import scope
 from newel.flow.step import step
 from newel.flow.waits import Event, approval, timer
 from newel.testing.simulation.outside import Answered, Outside
@@ -38,11 +41,15 @@ LEAVES: Final = (
     "work", "work", "work", "repeated", "answer", "timer", "approval", "deadline", "event",
     "late-event",
 )  # fmt: skip
+WIDE_LEAVES: Final = (*LEAVES, "clear", "reach", "ask", "refusal")
 NODES: Final = (
     "sequence", "parallel", "parallel", "parallel", "section", "loop", "finally", "race", "race",
     "stragglers", "guarded", "guarded", "promise", "promise",
 )  # fmt: skip
+WIDE_NODES: Final = (*NODES, "child", "child", "group", "scope")
 DESK: Final = lock("desk")
+REGION: Final = scope("region")
+OPEN: Final = milestone("open")
 
 
 @dataclass(frozen=True)
@@ -58,17 +65,22 @@ class Node:
         return 1 + sum(part.size for part in self.parts)
 
 
-def drawn(chance: Random, *, leaves: int, holds: bool = False) -> Node:
-    """Draw a tree of at most so many leaves; holds: it stands inside a lock, which is no other."""
+def drawn(chance: Random, *, leaves: int, is_wide: bool = False, holds: bool = False) -> Node:
+    """Draw a tree of at most so many leaves.
+
+    is_wide: with child runs, groups, scopes, milestones and refusals. holds: it stands inside a
+    lock, which is no other.
+    """
     if leaves <= 1 or chance.random() < 0.15:
-        return Node(chance.choice(LEAVES))
+        return Node(chance.choice(WIDE_LEAVES if is_wide else LEAVES))
     width = min(leaves, chance.choice([1, 2, 2, 3]))
     shares = [leaves // width] * width
-    kind = chance.choice(NODES)
+    kind = chance.choice(WIDE_NODES if is_wide else NODES)
     if kind == "guarded" and holds:
         kind = "sequence"  # whoever waits for what he holds himself waits for ever
-    holds = holds or kind == "guarded"
-    return Node(kind, tuple(drawn(chance, leaves=share, holds=holds) for share in shares))
+    holds = (holds or kind == "guarded") and kind != "child"
+    parts = (drawn(chance, leaves=share, is_wide=is_wide, holds=holds) for share in shares)
+    return Node(kind, tuple(parts))
 
 
 async def _look(place: str) -> Found[str] | Absent:
@@ -127,6 +139,21 @@ async def _told(node: Node, at: str) -> str:
                 return _note(at, await NEWS[at].wait(match=at, within=timedelta(hours=2)))
             except Overdue as late:
                 return _note(at, (late.key, late.due))
+        case "refusal":
+            decision = await approval(f"must[{at}]", by=team("hr"))
+            if not decision.approved:
+                raise Rejected(decision)
+            return _note(at, decision.approved)
+        case "clear" | "reach" | "ask":
+            with section(at):
+                return await _marked(node.kind, at)
+        case "child":
+            try:
+                return _note(at, await tale[at](Node("sequence", node.parts)))
+            except ChildFailed as failed:
+                return _note(at, str(failed.cause))
+        case "group":
+            return await _grouped(node, at)
         case "parallel":
             parts = enumerate(node.parts)
             return str(await parallel(*[_told(part, f"{at}.{number}") for number, part in parts]))
@@ -142,6 +169,30 @@ async def _deadline(at: str) -> str:
         return _note(at, decision.approved)
     except Overdue as late:
         return _note(at, (late.key, late.due))
+
+
+async def _marked(kind: str, at: str) -> str:
+    match kind:
+        case "clear":
+            await REGION.cancel()
+        case "reach":
+            await OPEN.reach()
+        case _:
+            return _note(at, await OPEN.holds("asked"))
+    return _note(at, kind)
+
+
+async def _grouped(node: Node, at: str) -> str:
+    """Members that join one after another, an effect in between; then all, the rest, or one."""
+    async with group(f"group[{at}]", str) as members:
+        for number, part in enumerate(node.parts):
+            members.add(_told(part, f"{at}.{number}"))
+            if number == 0:
+                _note(f"{at}.first", await work[f"{at}.first"](f"{at}.first"))
+        if len(at) % 3 == 0:
+            _note(f"{at}.one", await members.join(need=1))
+            await members.complete()
+        return _note(at, await members.join())
 
 
 async def _raced(node: Node, at: str) -> str:
@@ -174,6 +225,11 @@ async def _framed(node: Node, at: str) -> str:
         case "guarded":
             async with DESK[at]:
                 return await _in_turn(node, at)
+        case "scope":
+            done = "cut"
+            async with REGION:
+                done = await _in_turn(node, at)
+            return _note(f"{at}.cut", (REGION.cancelled, done))
         case "promise":
             return await _promised(node, at)
         case "loop":
