@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 
 from newel.base import secrets
@@ -22,6 +23,11 @@ from newel.testing.databases import NewDatabase, connected, databases, program
 
 _POOLED = os.environ.get("NEWEL_TEST_POOLER") == "1"
 """Whether every test reaches its database through PgBouncer in transaction mode."""
+
+
+# Timings never decide a test: a machine may be busy.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
