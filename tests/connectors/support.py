@@ -18,7 +18,7 @@ from newel.flow.context import ATTEMPT, Attempting
 from newel.simulators.clock import SimulatedClock
 from newel.simulators.core import Simulator
 from newel.testing.transport import SimulatorTransport
-from tests.simulators.contract import FILES, judge
+from tests.simulators.contract import FILES, UNCOVERED, judge
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 JANE = Person(name="Jane Doe", email="jane.doe@acme.example", ref="per_jane", hr_key="4711")
@@ -97,10 +97,13 @@ def agreed(simulator: Simulator) -> SimulatorTransport:
         return SimulatorTransport(simulator)
 
     def observe(request: httpx2.Request, response: httpx2.Response) -> None:
-        if simulator.calls()[-1].fault or simulator.faults.rules():
+        last = simulator.calls()[-1]
+        if last.fault or simulator.faults.rules():
+            return
+        if last.operation in UNCOVERED.get(system, set()):
             return
         if request.url.path == "/token" or request.url.path.startswith("/scim/"):
             return
-        judge(system, request, response)
+        judge(system, request, response, last.operation)
 
     return SimulatorTransport(simulator, observer=observe)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from newel.base.errors import (
     AuthFailed,
     ContractDrift,
+    DefinitionError,
     Forbidden,
     Invalid,
     NoCapacity,
@@ -19,7 +21,7 @@ from newel.base.errors import (
 )
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
-from newel.connectors.github import GitHub
+from newel.connectors.github import GitHub, GitHubApp
 from newel.connectors.github_contract import (
     LIMITS,
     MEMBERSHIP,
@@ -379,3 +381,195 @@ def test_answers_have_their_class(
     verdict = GitHub.judged(answer)
     assert (type(verdict) if verdict else None) is kind
     assert {name: getattr(verdict, name) for name in facts} == facts
+
+
+# What the company sees: invitations by mail, teams, levels, the App ----------------------------
+
+
+async def test_an_address_is_invited_once_and_again_after_it_expired(
+    github: GitHub, sim: GitHubSimulator, time: Time
+):
+    """One invitation while it is open, whatever the case of the address; exactly one new later."""
+    await github.ensure_invited(JANE, teams=("platform",))
+    other = replace(JANE, email=JANE.email.upper())
+    with attempt(time) as observed:
+        account = await github.ensure_invited.called(other, teams=("platform",))
+    assert (account.state, effect_of(observed).changed) == ("invited", False)
+    assert (effect_of(observed).path, effect_of(observed).access) == ("invitation", "prepared")
+    time.move(timedelta(days=7, seconds=1))
+    over = await raised(github.joined(JANE), Forbidden)
+    assert over.reason == "blocked"
+    for _ in range(2):
+        await github.ensure_invited(JANE, teams=("platform",))
+    assert len(sim.calls("orgs/create-invitation", committed=True)) == 2
+
+
+async def test_an_accepted_address_is_a_member_and_stays_one(
+    github: GitHub, sim: GitHubSimulator, time: Time
+):
+    """After they accept, `joined` is true, they have the team, and a second run invites nobody."""
+    await github.ensure_invited(JANE, teams=("platform",))
+    assert await github.joined(JANE) is False
+    sim.accept_invitation(JANE.email, "jane-doe")
+    with attempt(time) as observed:
+        assert await github.joined.called(JANE) is True
+    assert (effect_of(observed).access, effect_of(observed).changed) == ("active", True)
+    assert await github.teams_of("jane-doe") == ("platform",)
+    sim.book.clear()
+    again = await github.ensure_invited(JANE, teams=("platform",))
+    assert again.state == "active"
+    assert sim.calls(mutating=True, committed=True) == []
+
+
+async def test_a_lost_invitation_by_mail_is_found(github: GitHub, sim: GitHubSimulator, time: Time):
+    """The answer to the invitation is lost: the listing shows it, and no second one is sent."""
+    sim.fail("orgs/create-invitation", LoseResponse(), times=1)
+    await raised(github.ensure_invited(JANE), OutcomeUnknown)
+    assert github.ensure_invited.verify is not None
+    with attempt(time, follows_doubt=True) as observed:
+        assert isinstance(await github.ensure_invited.verify(JANE), Found)
+    assert "found after unknown outcome" in effect_of(observed).evidence
+    sim.assert_exactly_once(f"invitation/{JANE.email}")
+
+
+async def test_an_invitation_is_withdrawn_once(github: GitHub, sim: GitHubSimulator, time: Time):
+    """Withdrawing changes something the first time and sends nothing the second."""
+    await github.ensure_invited(JANE)
+    sim.book.clear()
+    seen = []
+    for _ in range(2):
+        with attempt(time) as observed:
+            await github.cancel_invitation.called(JANE)
+        seen.append(effect_of(observed).changed)
+    assert seen == [True, False]
+    assert len(sim.mutations()) == 1
+
+
+async def test_unknown_teams_are_wrong_input(github: GitHub, sim: GitHubSimulator):
+    """A team that is not there is named as such, and not taken for a missing permission."""
+    by_mail = await raised(github.ensure_invited(JANE, teams=("platfrom",)), Invalid)
+    assert by_mail.fields == {"platfrom": "is not known"}
+    by_name = await raised(github.join_team(JANE, "jane-doe", "platfrom"), Invalid)
+    assert by_name.fields == {"team": "is not known"}
+    assert sim.calls(mutating=True, committed=True) == []
+
+
+async def test_the_level_of_access_is_what_was_asked(
+    github: GitHub, sim: GitHubSimulator, time: Time
+):
+    """A level that differs is changed, one that agrees is left; what members may anyway is none."""
+    sim.create_by_hand("jane-doe")
+    seen = []
+    for permission in ("pull", "push", "push"):
+        with attempt(time) as observed:
+            await github.grant.called(JANE, "jane-doe", "api", permission=permission)
+        seen.append((effect_of(observed).changed, effect_of(observed).level))
+    assert seen == [(True, "pull"), (True, "push"), (False, "push")]
+    with attempt(time) as observed:
+        await github.revoke.called(JANE, "jane-doe", "api")
+    assert effect_of(observed).evidence == "derived, verified absent"
+    assert sim.access("jane-doe") == set()
+
+
+async def test_an_open_invitation_to_a_repository_goes_too(
+    github: GitHub, sim: GitHubSimulator, time: Time
+):
+    """Who was only invited to a repository cannot come in after the access was revoked."""
+    account = await github.grant(JANE, "jane-doe", "api")
+    assert account.state == "invited"
+    seen = []
+    for _ in range(2):
+        with attempt(time) as observed:
+            await github.revoke.called(JANE, "jane-doe", "api")
+        seen.append(effect_of(observed).changed)
+    assert seen == [True, False]
+    assert len(sim.store.rows("repository_invitations")) == 0
+
+
+async def test_all_accounts_are_listed_page_by_page(github: GitHub, sim: GitHubSimulator):
+    """Members and open invitations are all seen, though a page holds three."""
+    for number in range(5):
+        sim.create_by_hand(f"member-{number}")
+    await github.ensure_invited(JANE)
+    found = [(each.handle, each.state) async for each in github.accounts()]
+    assert len(found) == 7
+    assert found[-1] == (JANE.email, "invited")
+
+
+@pytest.fixture
+def app(sim: GitHubSimulator, time: Time, monkeypatch: pytest.MonkeyPatch) -> GitHub:
+    """Connect as an App."""
+    given = sim.credentials()
+    monkeypatch.setenv("T_GITHUB_APP_KEY", given["GITHUB_APP_KEY"])
+    SecretRef("env:T_GITHUB_APP_KEY").resolve(fresh=True)
+    return GitHub(
+        org="acme-example",
+        app=GitHubApp(
+            app_id=given["GITHUB_APP_ID"],
+            installation=int(given["GITHUB_INSTALLATION"]),
+            key=SecretRef("env:T_GITHUB_APP_KEY"),
+        ),
+        transport=agreed(sim),
+        clock=time.clock,
+        pause=time.pause,
+    )
+
+
+async def test_an_app_fetches_a_token_for_an_hour(app: GitHub, sim: GitHubSimulator, time: Time):
+    """One token serves an hour's calls, then another is fetched; the check knows its rights."""
+    token = "apps/create-installation-access-token"
+    check = await app.check()
+    assert check.ok
+    assert "members:write" in check.have
+    assert check.quota == "1 of 50 seats in use"
+    await app.ensure_member(JANE, "jane-doe")
+    assert len(sim.calls(token)) == 1
+    time.move(timedelta(minutes=60))
+    await app.probe()
+    assert len(sim.calls(token)) == 2
+
+
+@pytest.mark.parametrize("scope", ["members:write", "administration:write"])
+async def test_an_app_names_each_missing_permission_before_it_is_needed(
+    app: GitHub, sim: GitHubSimulator, scope: str
+):
+    """The check of an App names the permission that its installation was not granted."""
+    sim.fail("*", RemoveScope(scope))
+    check = await app.check()
+    assert not check.ok
+    assert scope in check.missing
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"installation": 1}, "no such installation"),
+        ({"app_id": "7"}, "App id, key and clock"),
+        ({"permissions": {"organization_hooks": "write"}}, "was not granted a permission"),
+    ],
+)
+async def test_a_refused_app_says_what_to_look_at(
+    app: GitHub, sim: GitHubSimulator, time: Time, changes: dict[str, Any], said: str
+):
+    """Each way in which an App gets no token is told apart."""
+    given = sim.credentials()
+    right: dict[str, Any] = {
+        "app_id": given["GITHUB_APP_ID"],
+        "installation": int(given["GITHUB_INSTALLATION"]),
+        "key": SecretRef("env:T_GITHUB_APP_KEY"),
+    }
+    wrong = GitHub(
+        org="acme-example",
+        app=GitHubApp(**{**right, **changes}),
+        transport=agreed(sim),
+        clock=time.clock,
+        pause=time.pause,
+    )
+    refused = await raised(wrong.probe(), AuthFailed)
+    assert said in str(refused)
+
+
+def test_one_credential_is_needed():
+    """Neither none nor two credentials are accepted."""
+    with pytest.raises(DefinitionError):
+        GitHub(org="acme-example")

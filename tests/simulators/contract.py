@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,17 @@ FILES = {
     "google": HERE / "google-directory.openapi.json",
     "slack": HERE / "slack-web.openapi3.json",
     "gusto": ELSEWHERE / "gusto.openapi.json",
+}
+# Operations that no copied specification has, each with the document that the stand-in follows.
+UNCOVERED = {
+    "google": {"token"},  # RFC 7523
+    "jira": {"searchRemoved"},  # Atlassian's change notice CHANGE-2046
+    "github": {
+        "issues/list-comments",  # docs.github.com/rest/issues/comments
+        "issues/create-comment",  # docs.github.com/rest/issues/comments
+        "repos/list-collaborators",  # docs.github.com/rest/collaborators/collaborators
+    },
+    "gusto": set[str](),
 }
 
 
@@ -47,8 +59,20 @@ def need(system: str) -> None:
         pytest.skip(f"the specification of {system} is not in {FILES[system].parent}")
 
 
-def judge(system: str, request: httpx2.Request, response: httpx2.Response) -> None:
-    """Raise if request or answer disagree with the vendor's specification."""
+@cache
+def undocumented() -> frozenset[tuple[str, str, int]]:
+    """Give the answers that vendors are known to give besides: system, operation, status."""
+    entries = tomllib.loads((HERE.parent / "undocumented.toml").read_text(encoding="utf-8"))
+    return frozenset((e["system"], e["operation"], e["status"]) for e in entries["answer"])
+
+
+def judge(
+    system: str, request: httpx2.Request, response: httpx2.Response, operation: str = ""
+) -> None:
+    """Raise if request or answer disagree with the vendor's specification.
+
+    operation: its id, where it is known; answers listed in `undocumented.toml` pass then.
+    """
     specification, host = _loaded(system)
     asked = MockRequest(
         host,
@@ -68,5 +92,6 @@ def judge(system: str, request: httpx2.Request, response: httpx2.Response) -> No
     )
     specification.validate_request(asked)
     # Jira's document declares a body for some 204; HTTP allows none.
-    if response.status_code != 204:
+    is_known = (system, operation, response.status_code) in undocumented()
+    if response.status_code != 204 and not is_known:
         specification.validate_response(asked, answered)

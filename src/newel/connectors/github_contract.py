@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final, Literal
 
-from newel.base.errors import Forbidden, Invalid, NoCapacity, StepError, Throttled
+from newel.base.errors import AlreadyDone, Forbidden, Invalid, NoCapacity, StepError, Throttled
 from newel.connectors.answers import (
     Answer,
     Known,
@@ -25,14 +25,25 @@ from newel.connectors.gate import LimitHeaders
 
 _MEMBERSHIP = "/orgs/{org}/memberships/{username}"
 _TEAM = "/orgs/{org}/teams/{slug}/memberships/{username}"
-_COLLABORATOR = "/repos/{owner}/{repo}/collaborators/{username}"
+_COLLABORATORS = "/repos/{owner}/{repo}/collaborators"
+_COLLABORATOR = f"{_COLLABORATORS}/{{username}}"
 READ: Final = "github.read"
 WRITE: Final = "github.write"
 INVITE: Final = "github.invite"
 
 LIMITS: Final = Route("rate-limit/get", "GET", "/rate_limit")
 ORG: Final = Route("orgs/get", "GET", "/orgs/{org}", READ)
+MEMBERS: Final = Route("orgs/list-members", "GET", "/orgs/{org}/members", READ)
 INVITATIONS: Final = Route("orgs/list-pending-invitations", "GET", "/orgs/{org}/invitations", READ)
+FAILED: Final = Route("orgs/list-failed-invitations", "GET", "/orgs/{org}/failed_invitations", READ)
+INVITE_ADDRESS: Final = Route("orgs/create-invitation", "POST", "/orgs/{org}/invitations", INVITE)
+CANCEL_INVITATION: Final = Route(
+    "orgs/cancel-invitation",
+    "DELETE",
+    "/orgs/{org}/invitations/{invitation_id}",
+    WRITE,
+    repeatable=True,
+)
 MEMBERSHIP: Final = Route("orgs/get-membership-for-user", "GET", _MEMBERSHIP, READ)
 SET_MEMBERSHIP: Final = Route(
     "orgs/set-membership-for-user", "PUT", _MEMBERSHIP, INVITE, repeatable=True
@@ -40,6 +51,8 @@ SET_MEMBERSHIP: Final = Route(
 END_MEMBERSHIP: Final = Route(
     "orgs/remove-membership-for-user", "DELETE", _MEMBERSHIP, WRITE, repeatable=True
 )
+TEAMS: Final = Route("teams/list", "GET", "/orgs/{org}/teams", READ)
+ONE_TEAM: Final = Route("teams/get-by-name", "GET", "/orgs/{org}/teams/{slug}", READ)
 TEAM: Final = Route("teams/get-membership-for-user-in-org", "GET", _TEAM, READ)
 SET_TEAM: Final = Route(
     "teams/add-or-update-membership-for-user-in-org", "PUT", _TEAM, WRITE, repeatable=True
@@ -47,12 +60,21 @@ SET_TEAM: Final = Route(
 END_TEAM: Final = Route(
     "teams/remove-membership-for-user-in-org", "DELETE", _TEAM, WRITE, repeatable=True
 )
-COLLABORATOR: Final = Route("repos/check-collaborator", "GET", _COLLABORATOR, READ)
+# The list, because asking about one person answers "yes" to what every member may do anyway, and
+# does not tell the level.
+COLLABORATORS: Final = Route("repos/list-collaborators", "GET", _COLLABORATORS, READ)
 SET_COLLABORATOR: Final = Route(
     "repos/add-collaborator", "PUT", _COLLABORATOR, WRITE, repeatable=True
 )
 END_COLLABORATOR: Final = Route(
     "repos/remove-collaborator", "DELETE", _COLLABORATOR, WRITE, repeatable=True
+)
+
+APP_TOKEN: Final = Route(
+    "apps/create-installation-access-token",
+    "POST",
+    "/app/installations/{installation_id}/access_tokens",
+    reads=True,
 )
 
 INVITED_PER_DAY: Final = "invitations per day"
@@ -84,15 +106,62 @@ class TeamMembership:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What the organization has bought; seats are told to its owners."""
+
+    name: str
+    seats: int | None = None
+    filled_seats: int | None = None
+
+
+@dataclass(frozen=True)
 class Organization:
     """The organization itself."""
 
     login: str
+    created_at: str
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """An invitation, of a user or of an address; failed ones say when and why."""
+
+    id: int
+    login: str | None
+    email: str | None
+    role: str
+    failed_at: str | None = None
+    failed_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Team:
+    """A team as listings have it."""
+
+    id: int
+    slug: str
+
+
+@dataclass(frozen=True)
+class Collaborator:
+    """Somebody who was given access to a repository, and how much."""
+
+    login: str
+    role_name: str
 
 
 MEMBERSHIPS: Final = Shape(Membership)
 TEAM_MEMBERSHIPS: Final = Shape(TeamMembership)
 ORGANIZATIONS: Final = Shape(Organization)
+USERS: Final = Shape(tuple[User, ...])
+ONE_INVITATION: Final = Shape(Invitation)
+INVITATION_LISTS: Final = Shape(tuple[Invitation, ...])
+TEAM_LISTS: Final = Shape(tuple[Team, ...])
+COLLABORATOR_LISTS: Final = Shape(tuple[Collaborator, ...])
+
+# The words for a level differ between giving it and showing it.
+ROLE_NAMES: Final = {"pull": "read", "push": "write"}
 
 
 def judged(answer: Answer) -> StepError | None:
@@ -114,6 +183,18 @@ def judged(answer: Answer) -> StepError | None:
             return _unprocessable(document, said, facts)
         case _:
             return judged_by_status(answer, said=said)
+
+
+def next_page(answer: Answer) -> str | None:
+    """Give the address of the listing's next page; None on the last one.
+
+    Source: RFC 8288, "Web Linking".
+    """
+    for link in answer.headers.get("link", "").split(","):
+        address, _, relation = link.strip().partition(">")
+        if 'rel="next"' in relation:
+            return address.removeprefix("<")
+    return None
 
 
 def limits(answer: Answer) -> LimitHeaders | None:
@@ -156,6 +237,9 @@ def _forbidden(answer: Answer, text: str, said: str, facts: Known) -> Forbidden:
     return Forbidden(f"The token may not do this: {said}.{named}", missing=missing, **facts)
 
 
+_IS_THERE: Final = ("already a part", "already a member", "already been invited", "already invited")
+
+
 def _unprocessable(document: dict[str, object], said: str, facts: Known) -> StepError:
     listed = document.get("errors")
     errors = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
@@ -165,6 +249,9 @@ def _unprocessable(document: dict[str, object], said: str, facts: Known) -> Step
         return NoCapacity("No seat is free in the organization.", what="GitHub seats", **facts)
     if "24 hours" in lowered or "invitation limit" in lowered:
         return NoCapacity("Today's invitations are used up.", what=INVITED_PER_DAY, **facts)
+    is_invitation = facts["operation"] == INVITE_ADDRESS.operation
+    if is_invitation and any(sign in lowered for sign in _IS_THERE):
+        return AlreadyDone(message="They are invited or a member already.", **facts)
     if "blocked" in lowered:
         return Forbidden("This user has blocked the organization.", reason="blocked", **facts)
     fields = {

@@ -8,113 +8,90 @@ Any well-formed login exists: a typo invites a stranger, as it does at GitHub.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import ClassVar
+from datetime import timedelta
 
 from . import github_views as views
-from .faults import Throttle
-from .github_world import GitHubWorld
-from .wire import Answer, Asked, Credential, Document, Refused, Route, route
+from .clock import stamp
+from .faults import RemoveScope
+from .github_issues import GitHubIssues
+from .github_world import APP_SCOPES
+from .signing import Malformed, verified_claims
+from .wire import Answer, Asked, Document, Refused, route
 
-DOCUMENTATION = "https://docs.github.com/rest"
 READ = "members:read|members:write"
 WRITE = "members:write"
 REPOSITORY = "administration:write"
 ORG = "/orgs/{org}"
 MEMBERSHIP = ORG + "/memberships/{username}"
 TEAM_MEMBERSHIP = ORG + "/teams/{slug}/memberships/{username}"
-COLLABORATOR = "/repos/{owner}/{repo}/collaborators/{username}"
+COLLABORATORS = "/repos/{owner}/{repo}/collaborators"
+COLLABORATOR = COLLABORATORS + "/{username}"
 ROLES = {"admin", "member"}
+# A statement of an App may last ten minutes; a minute more for clocks that differ.
+APP_STATEMENT_LASTS_S = 660
+_RANK = {"read": 1, "write": 2}
 PERMISSIONS = {"pull", "triage", "push", "maintain", "admin"}
 
 
-class GitHubSimulator(GitHubWorld):
+class GitHubSimulator(GitHubIssues):
     """GitHub with one organization; see the module's text."""
 
-    # GitHub's primary limit counts requests per credential and hour.
-    hourly_limit: ClassVar[int] = 5000
+    # Apps --------------------------------------------------------------------------------------
 
-    # How GitHub refuses ------------------------------------------------------------------------
-
-    def authenticated(self, asked: Asked) -> Credential:
-        """Find the bearer token; anything else is bad credentials."""
-        if not asked.headers.get("user-agent"):
-            text = "Request forbidden by administrative rules. Please add a User-Agent header."
-            raise Refused(Answer(403, text, media_type="text/plain"))
-        kind, _, secret = asked.headers.get("authorization", "").partition(" ")
-        if not kind:
-            raise Refused(self._message(401, "Requires authentication"))
-        found = self.known_credential(secret) if kind.lower() in ("bearer", "token") else None
-        if found is None:
-            raise Refused(self.error("401", asked=asked))
-        return found
-
-    def scope_refusal(self, asked: Asked, route: Route, missing: Sequence[str]) -> Answer:
-        """Refuse with 403 and the header that names the permission."""
-        del asked, route
-        accepted = ", ".join(need.split("|")[0].replace(":", "=") for need in missing)
-        text = "Resource not accessible by personal access token"
-        return self._message(403, text).with_headers({"X-Accepted-GitHub-Permissions": accepted})
-
-    def error(self, code: str, *, asked: Asked) -> Answer:
-        """Give GitHub's envelope for a status."""
-        del asked
-        texts = {
-            "400": "Problems parsing JSON",
-            "401": "Bad credentials",
-            "403": "Resource not accessible by personal access token",
-            "404": "Not Found",
-            "422": "Validation Failed",
-            "500": "Server Error",
-            "502": "Server Error",
-            "503": "Service unavailable",
+    @route(
+        "POST",
+        "/app/installations/{installation_id}/access_tokens",
+        operation="apps/create-installation-access-token",
+        mutating=False,
+        open=True,
+    )
+    def access_token(self, asked: Asked) -> Answer:
+        """Exchange an App's signed statement for a token that lasts an hour."""
+        installation = self._installation(asked)
+        if asked.params["installation_id"] != installation["id"]:
+            raise Refused(self.error("404", asked=asked))
+        held = {name: kind for name, _, kind in (s.partition(":") for s in self._app_scopes())}
+        wanted = asked.json().get("permissions") or held
+        if any(_RANK[kind] > _RANK.get(held.get(name, ""), 0) for name, kind in wanted.items()):
+            text = "The permissions requested are not granted to this installation."
+            raise Refused(self.message(422, text))
+        secret = f"ghs_{self.store.opaque('installation token', 36)}"
+        scopes = [f"{name}:{kind}" for name, kind in wanted.items()]
+        self.grant("newel-app", secret, scopes, for_s=3600)
+        expires = self.clock.now() + timedelta(hours=1)
+        body = {
+            "token": secret,
+            "expires_at": stamp(expires),
+            "permissions": wanted,
+            "repository_selection": "all",
         }
-        status = int(code) if code.isdigit() else 422
-        return self._message(status, texts.get(code, code))
+        return Answer(201, body)
 
-    def _message(self, status: int, text: str, **more: object) -> Answer:
-        body = {"message": text, **more, "documentation_url": DOCUMENTATION, "status": str(status)}
-        return Answer(status, body)
+    def _installation(self, asked: Asked) -> Document:
+        """Find the App by its statement. Raises Refused with 401 for one that proves nothing."""
+        kind, _, statement = asked.headers.get("authorization", "").partition(" ")
+        try:
+            claims = verified_claims(statement, self.seed)
+        except Malformed as wrong:
+            text = "A JSON web token could not be decoded"
+            raise Refused(self.message(401, text)) from wrong
+        app: Document = self.store.find("apps", str(claims.get("iss"))) or {}
+        if not app or kind.lower() != "bearer" or self.is_revoked("newel-app"):
+            raise Refused(self.message(401, "Integration not found"))
+        now = self.clock.now().timestamp()
+        issued, expires = claims.get("iat", 0), claims.get("exp", 0)
+        if not now < expires <= now + APP_STATEMENT_LASTS_S:
+            text = "'Expiration time' claim ('exp') must be a numeric value representing the future"
+            raise Refused(self.message(401, text))
+        if issued > now:
+            text = "'Issued at' claim ('iat') must be an Integer representing the past"
+            raise Refused(self.message(401, text))
+        return app
 
-    def throttled(self, effect: Throttle, *, asked: Asked) -> Answer:
-        """Refuse as limited; styles: "" secondary limit 403, "429", "primary" (403, none left)."""
-        del asked
-        if effect.style == "primary":
-            reset = int(self.clock.now().timestamp()) + (effect.retry_after or 3600)
-            headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(reset)}
-            return self._message(403, "API rate limit exceeded for user ID 1.").with_headers(
-                headers
-            )
-        text = "You have exceeded a secondary rate limit. Please wait a few minutes."
-        wait = {} if effect.retry_after is None else {"retry-after": str(effect.retry_after)}
-        return self._message(429 if effect.style == "429" else 403, text).with_headers(wait)
-
-    def finished(self, asked: Asked, answer: Answer, *, sequence: int) -> Answer:
-        """Add request id and the state of the primary limit."""
-        hour = self.clock.now().replace(minute=0, second=0, microsecond=0)
-        used = self._used(asked.credential.label, hour)
-        return answer.with_headers(
-            {
-                "X-GitHub-Request-Id": f"{self.seed:04X}:{sequence:06X}",
-                "X-GitHub-Media-Type": "github.v3; format=json",
-                "X-GitHub-Api-Version-Selected": "2022-11-28",
-                "x-ratelimit-limit": str(self.hourly_limit),
-                "x-ratelimit-used": str(used),
-                # Without the quota effect the limit is shown but not enforced: one is always left.
-                "x-ratelimit-remaining": str(max(1, self.hourly_limit - used)),
-                "x-ratelimit-reset": str(int((hour + timedelta(hours=1)).timestamp())),
-                "x-ratelimit-resource": "core",
-            }
-        )
-
-    def _used(self, label: str, hour: datetime) -> int:
-        """Count this credential's calls since the hour began, the present one included."""
-        if self._counted.get(label, (hour, 0))[0] != hour:
-            self._counted.pop(label)
-        count = self._counted.get(label, (hour, 0))[1] + 1
-        self._counted[label] = (hour, count)
-        return count
+    def _app_scopes(self) -> list[str]:
+        """Give what the organization has granted to the App, less what a fault took away."""
+        removed = {e.scope for _, e in self.faults.conditions(RemoveScope, self.clock.now())}
+        return [scope for scope in APP_SCOPES if scope not in removed]
 
     # Who am I, and what is there ---------------------------------------------------------------
 
@@ -135,28 +112,28 @@ class GitHubSimulator(GitHubWorld):
     @route("GET", "/users/{username}", operation="users/get-by-username")
     def user(self, asked: Asked) -> Answer:
         """Show anybody's public profile."""
-        return Answer(200, self.profile(self._login(asked), asked.base_url))
+        return Answer(200, self.profile(self.the_login(asked), asked.base_url))
 
     @route("GET", ORG, operation="orgs/get")
     def organization(self, asked: Asked) -> Answer:
         """Show the organization with its seats."""
-        return Answer(200, self.organization_view(self._org(asked), asked.base_url))
+        return Answer(200, self.organization_view(self.the_org(asked), asked.base_url))
 
     @route("GET", ORG + "/members", operation="orgs/list-members", needs=(READ,))
     def members(self, asked: Asked) -> Answer:
         """List active members."""
-        org = self._org(asked)
+        org = self.the_org(asked)
         rows = self.memberships(org, state="active")
         wanted = asked.query.get("role", "all")
         logins = [row["login"] for row in rows if wanted in ("all", row["role"])]
-        return self._page(asked, [self.simple_user(login, asked.base_url) for login in logins])
+        return self.listed(asked, [self.simple_user(login, asked.base_url) for login in logins])
 
     # Membership --------------------------------------------------------------------------------
 
     @route("GET", MEMBERSHIP, operation="orgs/get-membership-for-user", needs=(READ,))
     def membership(self, asked: Asked) -> Answer:
         """Show one membership, active or pending."""
-        org, login = self._org(asked), self._login(asked)
+        org, login = self.the_org(asked), self.the_login(asked)
         found = self.membership_of(org, login)
         if found is None:
             raise Refused(self.error("404", asked=asked))
@@ -165,11 +142,11 @@ class GitHubSimulator(GitHubWorld):
     @route("PUT", MEMBERSHIP, operation="orgs/set-membership-for-user", needs=(WRITE,))
     def set_membership(self, asked: Asked) -> Answer:
         """Invite a user, or change the role of a member; repeating it changes nothing."""
-        org, login = self._org(asked), self._login(asked)
+        org, login = self.the_org(asked), self.the_login(asked)
         asked.concerns(f"org/{login.lower()}")
         role = asked.json().get("role", "member")
         if role not in ROLES:
-            raise Refused(self._invalid("role", "invalid"))
+            raise Refused(self.invalid("role", "invalid"))
         found = self.membership_of(org, login)
         if found is None:
             self._may_be_invited(org, login)
@@ -181,76 +158,70 @@ class GitHubSimulator(GitHubWorld):
     @route("DELETE", MEMBERSHIP, operation="orgs/remove-membership-for-user", needs=(WRITE,))
     def remove_membership(self, asked: Asked) -> Answer:
         """Remove a member with all that came through membership, or withdraw an invitation."""
-        org, login = self._org(asked), self._login(asked)
+        org, login = self.the_org(asked), self.the_login(asked)
         asked.concerns(f"org/{login.lower()}")
         found = self.membership_of(org, login)
         if found is None:
             raise Refused(self.error("404", asked=asked))
         if self.is_last_owner(org, found):
-            raise Refused(self._message(403, "Cannot remove the last owner of the organization."))
+            raise Refused(self.message(403, "Cannot remove the last owner of the organization."))
         self.forget_member(org, login)
         return Answer(204)
 
     def _may_be_invited(self, org: Document, login: str) -> None:
         if login.lower() in org["blocked_by"]:
-            raise Refused(self._invalid("invitee_id", "unprocessable", "Invitee has blocked this"))
+            raise Refused(self.invalid("invitee_id", "unprocessable", "Invitee has blocked this"))
         if not self.take_seat(used=self.filled_seats(org), seats=org["seats"]):
             text = "You must purchase at least one more seat to add this user as a member."
-            raise Refused(self._message(422, text))
+            raise Refused(self.message(422, text))
         day = self.clock.now() - timedelta(days=1)
         if self.invited_since(org, day) >= org["invitations_per_day"]:
             text = "You have exceeded the number of invitations allowed in 24 hours."
-            raise Refused(self._message(422, text))
-
-    def _invalid(self, name: str, code: str, text: str | None = None) -> Answer:
-        problem = {"resource": "OrganizationInvitation", "field": name, "code": code}
-        if text:
-            problem["message"] = text
-        return self._message(422, "Validation Failed", errors=[problem])
+            raise Refused(self.message(422, text))
 
     # Invitations -------------------------------------------------------------------------------
 
     @route("GET", ORG + "/invitations", operation="orgs/list-pending-invitations", needs=(READ,))
     def invitations(self, asked: Asked) -> Answer:
         """List open invitations, of users and of addresses."""
-        org = self._org(asked)
+        org = self.the_org(asked)
         lag = self.lag("github.invitations")
         rows = self.store.rows("invitations", lambda row: row["state"] == "pending", lag=lag)
         mine = [row for row in rows.values() if row["org"] == org["login"]]
-        return self._page(asked, [self.invitation_view(row, asked.base_url) for row in mine])
+        return self.listed(asked, [self.invitation_view(row, asked.base_url) for row in mine])
 
     @route(
         "GET", ORG + "/failed_invitations", operation="orgs/list-failed-invitations", needs=(READ,)
     )
     def failed_invitations(self, asked: Asked) -> Answer:
         """List invitations that expired or failed."""
-        org = self._org(asked)
+        org = self.the_org(asked)
         lag = self.lag("github.invitations")
         rows = self.store.rows("invitations", lambda row: row["state"] == "failed", lag=lag)
         mine = [row for row in rows.values() if row["org"] == org["login"]]
-        return self._page(asked, [self.invitation_view(row, asked.base_url) for row in mine])
+        return self.listed(asked, [self.invitation_view(row, asked.base_url) for row in mine])
 
     @route("POST", ORG + "/invitations", operation="orgs/create-invitation", needs=(WRITE,))
     def create_invitation(self, asked: Asked) -> Answer:
         """Invite by e-mail address or user id, with teams."""
-        org, wanted = self._org(asked), asked.json()
+        org, wanted = self.the_org(asked), asked.json()
         email, role = wanted.get("email"), wanted.get("role", "direct_member")
         login = self.login_of(wanted.get("invitee_id"))
         if not email and not login:
-            raise Refused(self._invalid("invitee_id", "missing_field"))
+            raise Refused(self.invalid("invitee_id", "missing_field"))
         asked.concerns(f"invitation/{(email or login or '').lower()}")
         if role not in {"admin", "direct_member", "billing_manager", "reinstate"}:
-            raise Refused(self._invalid("role", "invalid"))
+            raise Refused(self.invalid("role", "invalid"))
         if email and self.is_known_address(org, email):
             text = "A user with this email address is already a part of this organization"
-            raise Refused(self._invalid("email", "unprocessable", text))
+            raise Refused(self.invalid("email", "unprocessable", text))
         if login and self.membership_of(org, login):
             raise Refused(
-                self._invalid("invitee_id", "unprocessable", "Invitee is already a member")
+                self.invalid("invitee_id", "unprocessable", "Invitee is already a member")
             )
         teams = [self.team_by_id(org, team) for team in wanted.get("team_ids", [])]
         if None in teams:
-            raise Refused(self._invalid("team_ids", "invalid"))
+            raise Refused(self.invalid("team_ids", "invalid"))
         self._may_be_invited(org, login or "")
         slugs = [team["slug"] for team in teams if team]
         row = self.invite(
@@ -268,7 +239,7 @@ class GitHubSimulator(GitHubWorld):
     )
     def cancel_invitation(self, asked: Asked) -> Answer:
         """Withdraw an open invitation."""
-        org = self._org(asked)
+        org = self.the_org(asked)
         row = self.store.find("invitations", asked.params["invitation_id"])
         if row is None or row["state"] != "pending":
             raise Refused(self.error("404", asked=asked))
@@ -281,14 +252,22 @@ class GitHubSimulator(GitHubWorld):
     @route("GET", ORG + "/teams", operation="teams/list", needs=(READ,))
     def teams(self, asked: Asked) -> Answer:
         """List the teams."""
-        org = self._org(asked)
+        org = self.the_org(asked)
         rows = self.store.rows("teams", lambda row: row["org"] == org["login"])
-        return self._page(asked, [views.team(row, asked.base_url) for row in rows.values()])
+        return self.listed(asked, [views.team(row, asked.base_url) for row in rows.values()])
+
+    @route("GET", ORG + "/teams/{slug}", operation="teams/get-by-name", needs=(READ,))
+    def team_by_name(self, asked: Asked) -> Answer:
+        """Show one team."""
+        org, team = self.the_org(asked), self.the_team(asked)
+        members = self.store.count("team_members", lambda row: row["team"] == team["slug"])
+        whole = self.organization_view(org, asked.base_url)
+        return Answer(200, views.full_team(team, whole, members=members, base_url=asked.base_url))
 
     @route("GET", TEAM_MEMBERSHIP, operation="teams/get-membership-for-user-in-org", needs=(READ,))
     def team_membership(self, asked: Asked) -> Answer:
         """Show one team membership."""
-        slug, login = self._team(asked)["slug"], self._login(asked)
+        slug, login = self.the_team(asked)["slug"], self.the_login(asked)
         found = self.store.find("team_members", f"{slug}/{login.lower()}")
         if found is None:
             raise Refused(self.error("404", asked=asked))
@@ -302,13 +281,13 @@ class GitHubSimulator(GitHubWorld):
     )
     def join_team(self, asked: Asked) -> Answer:
         """Put a user into a team; who is no member yet is invited and stays pending."""
-        org, team, login = self._org(asked), self._team(asked), self._login(asked)
+        org, team, login = self.the_org(asked), self.the_team(asked), self.the_login(asked)
         asked.concerns(f"team/{team['slug']}/{login.lower()}")
         role = asked.json().get("role", "member")
         if role not in {"member", "maintainer"}:
-            raise Refused(self._invalid("role", "invalid"))
+            raise Refused(self.invalid("role", "invalid"))
         if team["managed_by_idp"]:
-            raise Refused(self._message(403, "This team is managed by an identity provider."))
+            raise Refused(self.message(403, "This team is managed by an identity provider."))
         member = self.membership_of(org, login)
         state = member["state"] if member else "pending"
         row = {"team": team["slug"], "login": login, "role": role, "state": state}
@@ -327,10 +306,10 @@ class GitHubSimulator(GitHubWorld):
     )
     def leave_team(self, asked: Asked) -> Answer:
         """Take a user out of a team."""
-        team, login = self._team(asked), self._login(asked)
+        team, login = self.the_team(asked), self.the_login(asked)
         asked.concerns(f"team/{team['slug']}/{login.lower()}")
         if team["managed_by_idp"]:
-            raise Refused(self._message(403, "This team is managed by an identity provider."))
+            raise Refused(self.message(403, "This team is managed by an identity provider."))
         if not self.store.remove("team_members", f"{team['slug']}/{login.lower()}"):
             raise Refused(self.error("404", asked=asked))
         return Answer(204)
@@ -344,20 +323,47 @@ class GitHubSimulator(GitHubWorld):
         needs=("metadata:read|" + REPOSITORY,),
     )
     def collaborator(self, asked: Asked) -> Answer:
-        """Say by status whether a user has access to a repository."""
-        repository, login = self._repository(asked), self._login(asked)
-        if not self.store.find("collaborators", f"{repository['full_name']}/{login.lower()}"):
+        """Say by status whether a user has access: given, or what every member may do anyway."""
+        repository, login = self.the_repository(asked), self.the_login(asked)
+        org = self.store.find("orgs", repository["owner"].lower())
+        member = self.membership_of(org, login) if org else None
+        is_member = member is not None and member["state"] == "active"
+        key = f"{repository['full_name']}/{login.lower()}"
+        if not is_member and not self.store.find("collaborators", key):
             raise Refused(self.error("404", asked=asked))
         return Answer(204)
+
+    @route(
+        "GET",
+        COLLABORATORS,
+        operation="repos/list-collaborators",
+        needs=("metadata:read|" + REPOSITORY,),
+    )
+    def collaborators(self, asked: Asked) -> Answer:
+        """List who has access; `affiliation=direct`: only to whom it was given."""
+        repository = self.the_repository(asked)
+        rows = self.store.rows(
+            "collaborators", lambda row: row["repository"] == repository["full_name"]
+        ).values()
+        given = {row["login"]: row["permission"] for row in rows}
+        org = self.store.find("orgs", repository["owner"].lower())
+        if org and asked.query.get("affiliation", "all") == "all":
+            members = {row["login"]: "pull" for row in self.memberships(org, state="active")}
+            given = {**members, **given}
+        shown = [
+            views.collaborator(self.simple_user(login, asked.base_url), level)
+            for login, level in given.items()
+        ]
+        return self.listed(asked, shown)
 
     @route("PUT", COLLABORATOR, operation="repos/add-collaborator", needs=(REPOSITORY,))
     def add_collaborator(self, asked: Asked) -> Answer:
         """Give access: at once to active members, by invitation to everybody else."""
-        repository, login = self._repository(asked), self._login(asked)
+        repository, login = self.the_repository(asked), self.the_login(asked)
         asked.concerns(f"repo/{repository['full_name']}/{login.lower()}")
         permission = asked.json().get("permission", "push")
         if permission not in PERMISSIONS:
-            raise Refused(self._invalid("permission", "invalid"))
+            raise Refused(self.invalid("permission", "invalid"))
         org = self.store.find("orgs", repository["owner"].lower())
         member = self.membership_of(org, login) if org else None
         key = f"{repository['full_name']}/{login.lower()}"
@@ -371,7 +377,7 @@ class GitHubSimulator(GitHubWorld):
     @route("DELETE", COLLABORATOR, operation="repos/remove-collaborator", needs=(REPOSITORY,))
     def remove_collaborator(self, asked: Asked) -> Answer:
         """Take access away, open invitations included."""
-        repository, login = self._repository(asked), self._login(asked)
+        repository, login = self.the_repository(asked), self.the_login(asked)
         asked.concerns(f"repo/{repository['full_name']}/{login.lower()}")
         key = f"{repository['full_name']}/{login.lower()}"
         had = self.store.remove("collaborators", key)
@@ -379,48 +385,3 @@ class GitHubSimulator(GitHubWorld):
         if not had and not invited:
             raise Refused(self.error("404", asked=asked))
         return Answer(204)
-
-    # Reading a request -------------------------------------------------------------------------
-
-    def _org(self, asked: Asked) -> Document:
-        found = self.store.find("orgs", asked.params["org"].lower())
-        if found is None:
-            raise Refused(self.error("404", asked=asked))
-        return found
-
-    def _team(self, asked: Asked) -> Document:
-        org = self._org(asked)
-        found = self.store.find("teams", asked.params["slug"])
-        if found is None or found["org"] != org["login"]:
-            raise Refused(self.error("404", asked=asked))
-        return found
-
-    def _repository(self, asked: Asked) -> Document:
-        name = f"{asked.params['owner']}/{asked.params['repo']}".lower()
-        found = self.store.find("repositories", name)
-        if found is None:
-            raise Refused(self.error("404", asked=asked))
-        return found
-
-    def _login(self, asked: Asked) -> str:
-        login = asked.params["username"]
-        if not self.exists(login):
-            raise Refused(self.error("404", asked=asked))
-        return login
-
-    def _page(self, asked: Asked, rows: list[Document]) -> Answer:
-        """Give one page of a listing, with the links GitHub puts into a header."""
-        size = self.page(_number(asked.query.get("per_page"), 30), largest=100)
-        number = max(1, _number(asked.query.get("page"), 1))
-        last = max(1, -(-len(rows) // size))
-        links = []
-        for name, target in (("prev", number - 1), ("next", number + 1), ("last", last)):
-            if 1 <= target <= last and target != number:
-                url = f"{asked.base_url}{asked.path}?per_page={size}&page={target}"
-                links.append(f'<{url}>; rel="{name}"')
-        headers = {"Link": ", ".join(links)} if links else {}
-        return Answer(200, rows[(number - 1) * size : number * size], headers)
-
-
-def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdigit() else default

@@ -65,6 +65,9 @@ _REPOSITORY_LINKS = {
 }
 
 
+LONGEST_LABEL = 50
+
+
 def node_id(kind: str, identity: int) -> str:
     """Give the id of a thing in GitHub's other API."""
     return b64encode(f"{len(kind):02d}:{kind}{identity}".encode()).decode()
@@ -176,4 +179,89 @@ def minimal_repository(row: Document, owner: Document, base_url: str) -> Documen
         "fork": False,
         "url": url,
         **{name: url + tail for name, tail in _REPOSITORY_LINKS.items()},
+    }
+
+
+def full_team(row: Document, organization: Document, *, members: int, base_url: str) -> Document:
+    """Show one team on its own, with its organization."""
+    return {
+        **team(row, base_url),
+        "created_at": "2019-03-04T09:00:00Z",
+        "updated_at": "2019-03-04T09:00:00Z",
+        "members_count": members,
+        "repos_count": 0,
+        "organization": organization,
+    }
+
+
+def collaborator(user: Document, permission: str) -> Document:
+    """Show somebody who was given access to a repository."""
+    ladder = ("pull", "triage", "push", "maintain", "admin")
+    rank = ladder.index(permission)
+    return {
+        **user,
+        "permissions": {each: ladder.index(each) <= rank for each in ladder},
+        "role_name": {"pull": "read", "push": "write"}.get(permission, permission),
+    }
+
+
+def issue(row: Document, author: Document, *, comments: int, base_url: str) -> Document:
+    """Show an issue."""
+    repository = f"{base_url}/repos/{row['repository']}"
+    url = f"{repository}/issues/{row['number']}"
+    return {
+        "id": row["id"],
+        "node_id": node_id("Issue", row["id"]),
+        "url": url,
+        "repository_url": repository,
+        "labels_url": url + "/labels{/name}",
+        "comments_url": url + "/comments",
+        "events_url": url + "/events",
+        "html_url": f"https://github.com/{row['repository']}/issues/{row['number']}",
+        "number": row["number"],
+        "state": row["state"],
+        # Left out while there is none: the specification lists the reasons, and null is not one.
+        **({"state_reason": row["reason"]} if row["reason"] else {}),
+        "title": row["title"],
+        "body": row["body"],
+        "user": author,
+        "labels": [_label(name, base_url) for name in row["labels"]],
+        "assignee": None,
+        "assignees": [],
+        "milestone": None,
+        "locked": False,
+        "comments": comments,
+        "closed_at": row["closed_at"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+        "author_association": "MEMBER",
+    }
+
+
+def _label(name: str, base_url: str) -> Document:
+    return {
+        "id": 700_000_000 + sum(name.encode()),
+        "node_id": node_id("Label", sum(name.encode())),
+        "url": f"{base_url}/labels/{name}",
+        "name": name,
+        "description": None,
+        "color": "ededed",
+        "default": False,
+    }
+
+
+def issue_comment(row: Document, comment: Document, author: Document, base_url: str) -> Document:
+    """Show a comment of an issue."""
+    issue_url = f"{base_url}/repos/{row['repository']}/issues/{row['number']}"
+    return {
+        "id": comment["id"],
+        "node_id": node_id("IssueComment", comment["id"]),
+        "url": f"{base_url}/repos/{row['repository']}/issues/comments/{comment['id']}",
+        "html_url": f"https://github.com/{row['repository']}/issues/{row['number']}",
+        "issue_url": issue_url,
+        "body": comment["body"],
+        "user": author,
+        "created_at": comment["created_at"],
+        "updated_at": comment["created_at"],
+        "author_association": "MEMBER",
     }

@@ -15,12 +15,22 @@ from typing import Any
 from . import github_views as views
 from .clock import stamp
 from .core import Simulator
+from .signing import private_pem
 from .system import Panel, action
 from .wire import Credential, Document
 
 LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,38}")
 INVITATION_LASTS = timedelta(days=7)
-ALL_SCOPES = ("members:read", "members:write", "administration:write", "metadata:read")
+ALL_SCOPES = (
+    "members:read",
+    "members:write",
+    "administration:write",
+    "metadata:read",
+    "issues:write",
+)
+APP_SCOPES = ("members:write", "administration:write", "metadata:read", "issues:write")
+APP_ID = "310042"
+INSTALLATION = "5150042"
 
 
 class GitHubWorld(Simulator):
@@ -60,6 +70,7 @@ class GitHubWorld(Simulator):
             "since": "2019-03-04T09:00:00Z",
         }
         self.store.put("memberships", "acme-example/acme-owner", {**owner, "org": "acme-example"})
+        self.store.put("apps", APP_ID, {"id": INSTALLATION, "app_id": APP_ID})
         self.grant(
             "newel",
             f"github_pat_{self.store.opaque('token', 40)}",
@@ -68,10 +79,13 @@ class GitHubWorld(Simulator):
         )
 
     def credentials(self, address: str | None = None) -> dict[str, str]:
-        """Give token, organization and address."""
+        """Give token, App, organization and address."""
         token = next(iter(self.store.rows("credentials", lambda row: row["label"] == "newel")))
         return {
             "GITHUB_TOKEN": token,
+            "GITHUB_APP_ID": APP_ID,
+            "GITHUB_INSTALLATION": INSTALLATION,
+            "GITHUB_APP_KEY": private_pem(self.seed),
             "GITHUB_ORG": "acme-example",
             "GITHUB_URL": address or "https://api.github.com",
         }
@@ -116,6 +130,7 @@ class GitHubWorld(Simulator):
         invitations = reversed(self.store.rows("invitations").values())
         teams = reversed(self.store.rows("team_members").values())
         access = reversed(self.store.rows("collaborators").values())
+        issues = reversed(self.store.rows("issues").values())
         return [
             Panel(
                 title="Members",
@@ -139,6 +154,14 @@ class GitHubWorld(Simulator):
                 title="Repository access",
                 columns=("Login", "Repository", "Permission"),
                 rows=[(r["login"], r["repository"], r["permission"]) for r in access],
+            ),
+            Panel(
+                title="Issues",
+                columns=("Number", "Title", "State", "Labels"),
+                rows=[
+                    (str(r["number"]), r["title"], r["state"], ", ".join(r["labels"]))
+                    for r in issues
+                ],
             ),
         ]
 

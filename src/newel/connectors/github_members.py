@@ -1,0 +1,543 @@
+"""One GitHub organization: who is in it, who is invited, and until when.
+
+GitHub has no place for our mark, so whom a membership belongs to is known from the user name
+alone. It must therefore come from the person's own form or the HR record and stand in the
+approval: a typo invites a stranger. A person accepts an invitation by hand; until then the
+grant is prepared, and repositories are granted only afterwards.
+Source: connectors document, §14; https://docs.github.com/rest (API version 2022-11-28).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import ClassVar, Final, Literal, TypeVar, Unpack
+
+from newel.base.errors import (
+    AlreadyDone,
+    Bug,
+    DefinitionError,
+    Forbidden,
+    Invalid,
+    NoCapacity,
+    StepError,
+)
+from newel.base.secrets import SecretRef
+from newel.connectors.answers import Answer, Route
+from newel.connectors.auth import BearerCredential
+from newel.connectors.base import Check, Connector, Outside, all_of
+from newel.connectors.contract import Shape
+from newel.connectors.ensure import Ensured, Exists, ensured, removed
+from newel.connectors.gate import Bucket, LimitHeaders
+from newel.connectors.github_app import AppCredential, GitHubApp
+from newel.connectors.github_contract import (
+    CANCEL_INVITATION,
+    END_MEMBERSHIP,
+    FAILED,
+    INVITATION_LISTS,
+    INVITATIONS,
+    INVITE,
+    INVITE_ADDRESS,
+    INVITED_PER_DAY,
+    LIMITS,
+    MEMBERS,
+    MEMBERSHIP,
+    MEMBERSHIPS,
+    ONE_INVITATION,
+    ORG,
+    ORGANIZATIONS,
+    READ,
+    SET_MEMBERSHIP,
+    TEAM_LISTS,
+    TEAMS,
+    USERS,
+    WRITE,
+    Invitation,
+    Membership,
+    Organization,
+    Team,
+    judged,
+    limits,
+    next_page,
+)
+from newel.connectors.http import MOST_PAGES
+from newel.connectors.operation import operation
+from newel.domain.people import Person
+from newel.domain.values import Access, Account
+
+__all__ = ["GitHubMembers"]
+
+Role = Literal["member", "admin"]
+T = TypeVar("T")
+
+SETTLE: Final = (0, 5, 15)
+GONE: Final = HTTPStatus.NOT_FOUND
+NEEDS_READ: Final = "members:read|members:write"
+NEEDS_WRITE: Final = "members:write"
+NEEDS_REPOSITORY: Final = "administration:write"
+_LARGEST_PAGE: Final = "100"
+_MONTH: Final = timedelta(days=30)
+# What an invitation calls the role of a member; our own word stands for one who is in already.
+_INVITED_AS: Final = {"member": "direct_member"}
+_MEMBER: Final = "member"
+
+
+class GitHubMembers(Connector):
+    """The organization's members and invitations; `GitHub` adds teams and repositories."""
+
+    title = "GitHub"
+    buckets: ClassVar = (
+        Bucket(name=READ, rate=4000 / 3600, capacity=200),
+        Bucket(name=WRITE, rate=1 / 1.2, capacity=5),
+        Bucket(name=INVITE, rate=400 / 86400, capacity=400),
+    )
+
+    def __init__(
+        self,
+        *,
+        org: str,
+        token: SecretRef | None = None,
+        app: GitHubApp | None = None,
+        name: str = "github",
+        base_url: str = "https://api.github.com",
+        api_version: str = "2022-11-28",
+        **outside: Unpack[Outside],
+    ) -> None:
+        """Make it for a fine-grained token of an owner, or for an App of the organization.
+
+        Raises DefinitionError unless exactly one of the two is given.
+        """
+        if (token is None) == (app is None):
+            raise DefinitionError(
+                f"The connector `{name}` needs one credential, a token or an App.",
+                fix='`token=SecretRef("env:GITHUB_TOKEN")`, or `app=GitHubApp(…)`.',
+            )
+        self._app = None if app is None else AppCredential(app)
+        secret = token if app is None else app.key
+        assert secret is not None
+        super().__init__(
+            name=name,
+            secret=secret,
+            credential=self._app or BearerCredential(secret),
+            addresses={"": base_url},
+            headers={
+                "Accept": "application/vnd.github+json",
+                "X-GitHub-Api-Version": api_version,
+            },
+            request_id=("x-github-request-id",),
+            **outside,
+        )
+        self.org = org
+
+    async def probe(self) -> None:
+        """Ask for the rate limit, which costs none of it."""
+        await self.http.call(LIMITS)
+
+    async def check(self) -> Check:
+        """Prove the credential, the organization and what may be done there.
+
+        An App is told its permissions; a classic token its scopes. A fine-grained token shows
+        that it may not change anything only when it tries, which is said in a note.
+        """
+        answer = await self.http.call(LIMITS)
+        found = ORGANIZATIONS.read(await self.http.call(ORG, {"org": self.org}))
+        notes = _notes(found, self.clock.now())
+        have, is_proved = self._permissions(answer)
+        if not is_proved:
+            have = await self._seen()
+            notes = (*notes, "Whether this token may change members shows at the first change.")
+        needs = (NEEDS_READ, NEEDS_WRITE, NEEDS_REPOSITORY) if is_proved else (NEEDS_READ,)
+        missing = tuple(need.partition("|")[0] for need in all_of(needs, have))
+        return Check(
+            ok=not missing,
+            identity=found.login,
+            have=have,
+            missing=missing,
+            quota=_seats(found),
+            notes=notes,
+        )
+
+    def _permissions(self, answer: Answer) -> tuple[tuple[str, ...], bool]:
+        """Give the permissions, and whether the credential has told them all."""
+        if self._app is not None:
+            return tuple(f"{name}:{kind}" for name, kind in self._app.permissions.items()), True
+        classic = answer.headers.get("x-oauth-scopes")
+        if classic is None:
+            return (), False
+        scopes = {scope.strip() for scope in classic.split(",")}
+        found = (
+            ("members:write", {"admin:org", "write:org"}),
+            ("members:read", {"read:org"}),
+            ("administration:write", {"repo"}),
+        )
+        return tuple(name for name, signs in found if signs & scopes), True
+
+    async def _seen(self) -> tuple[str, ...]:
+        """Prove that members can be seen, by looking."""
+        query = {"per_page": "1"}
+        try:
+            await self.http.call(INVITATIONS, {"org": self.org}, query=query, expect=(GONE,))
+        except Forbidden:
+            return ()
+        return ("members:read",)
+
+    async def accounts(self) -> AsyncIterator[Account]:
+        """List everybody in the organization: members, and users with an open invitation."""
+        path = {"org": self.org}
+        async for user in self.listed(MEMBERS, USERS, path):
+            yield Account(
+                system=self.name,
+                id=str(user.id),
+                handle=user.login,
+                url=f"https://github.com/{user.login}",
+            )
+        async for invitation in self.listed(INVITATIONS, INVITATION_LISTS, path):
+            yield self._invited(invitation)
+
+    async def listed(
+        self, route: Route, shape: Shape[tuple[T, ...]], path: Mapping[str, object], **query: str
+    ) -> AsyncIterator[T]:
+        """Give all entries of a listing, page by page; links must stay on GitHub's own host."""
+        answer = await self.http.call(route, path, query={"per_page": _LARGEST_PAGE, **query})
+        for _ in range(MOST_PAGES):
+            for entry in shape.read(answer):
+                yield entry
+            url = next_page(answer)
+            if url is None:
+                return
+            answer = await self.http.call(route, path, url=url)
+        raise Bug(f"The listing {route.operation} has no end.")
+
+    # Membership --------------------------------------------------------------------------------
+
+    @operation(
+        idempotency="read",
+        needs=(NEEDS_READ,),
+        reads=(MEMBERSHIP.operation,),
+        natural_key="org/{username}",
+        bucket=READ,
+        title="Look up GitHub membership",
+    )
+    async def find(self, username: str) -> Account | None:
+        """Look a user up in the organization; None if they are neither member nor invited."""
+        found = await self._membership(username)
+        return None if found is None else self._account(username, found)
+
+    @operation(
+        natural_key="org/{username}",
+        idempotency="put",
+        path="admin_api",
+        grants="{system}:account",
+        undo="remove_member",
+        reversible="with_loss",
+        sends_email="person",
+        bucket=INVITE,
+        needs=(NEEDS_WRITE,),
+        spec=(SET_MEMBERSHIP.operation,),
+        reads=(MEMBERSHIP.operation,),
+        settle=SETTLE,
+        title="Invite to the GitHub organization",
+    )
+    async def ensure_member(
+        self, person: Person, username: str, *, role: Role = "member"
+    ) -> Account:
+        """Make them a member, or find that they are one; a new member is invited first."""
+        del person
+        reached = await ensured(
+            look=lambda: self._membership(username),
+            ours=by_name,
+            create=lambda: self._set_membership(username, role),
+            differs=lambda found: {} if found.role == role else {"role": role},
+            change=lambda _, __: self._set_membership(username, role),
+            settling=self.settling(*SETTLE),
+            what="GitHub membership",
+        )
+        account = self._account(username, reached.value)
+        access: Access = "active" if account.state == "active" else "prepared"
+        return self.reported(reached, account, access=access)
+
+    @operation(
+        idempotency="read",
+        grants="{system}:account",
+        needs=(NEEDS_READ,),
+        reads=(MEMBERSHIP.operation,),
+        natural_key="org/{username}",
+        bucket=READ,
+        title="See whether the GitHub invitation is accepted",
+    )
+    async def accepted(self, person: Person, username: str) -> bool:
+        """Say whether they are an active member by now.
+
+        Raises Forbidden(blocked) if the invitation is gone: it lasts seven days, or was declined.
+        """
+        del person
+        found = await self._membership(username)
+        if found is None:
+            raise _over(MEMBERSHIP.operation)
+        if found.state != "active":
+            return False
+        account = self._account(username, found)
+        self.reported(Ensured(found, changed=True, evidence="accepted by the person"), account)
+        return True
+
+    @operation(
+        natural_key="org/{username}",
+        idempotency="put",
+        revokes="{system}:account",
+        undo="ensure_member",
+        reversible="with_loss",
+        sends_email="person",
+        bucket=WRITE,
+        needs=(NEEDS_WRITE,),
+        spec=(END_MEMBERSHIP.operation,),
+        reads=(MEMBERSHIP.operation,),
+        settle=SETTLE,
+        title="Remove from the GitHub organization",
+    )
+    async def remove_member(self, person: Person, username: str) -> Account:
+        """End membership or invitation; private forks are lost."""
+        del person
+        reached = await removed(
+            look=lambda: self._membership(username),
+            ours=by_name,
+            remove=lambda _: self._end(END_MEMBERSHIP, username),
+            settling=self.settling(*SETTLE),
+            what="GitHub membership",
+        )
+        account = Account(system=self.name, id="", handle=username, state="absent")
+        return self.reported(reached, account, access="revoked")
+
+    # Invitations by address --------------------------------------------------------------------
+
+    @operation(
+        natural_key="invitation/{person.email}",
+        idempotency="natural",
+        path="invitation",
+        grants="{system}:account",
+        undo="cancel_invitation",
+        reversible="until:accepted",
+        sends_email="person",
+        bucket=INVITE,
+        needs=(NEEDS_WRITE,),
+        spec=(INVITE_ADDRESS.operation,),
+        reads=(INVITATIONS.operation, TEAMS.operation),
+        settle=SETTLE,
+        title="Invite to the GitHub organization by mail",
+    )
+    async def ensure_invited(
+        self,
+        person: Person,
+        *,
+        role: Role | Literal["reinstate"] = "member",
+        teams: tuple[str, ...] = (),
+    ) -> Account:
+        """Invite their work address, with teams by slug; for who has no known user name.
+
+        role: `reinstate` gives a former member back what they had. An invitation that has
+        expired is sent again. GitHub never tells which user an address belongs to.
+        """
+        reached = await ensured(
+            look=lambda: self._invitation(person.email),
+            ours=lambda _: "derived",
+            create=lambda: self._invite(person.email, role, teams),
+            settling=self.settling(*SETTLE),
+            what="GitHub invitation",
+        )
+        account = self._invited(reached.value)
+        access: Access = "active" if account.state == "active" else "prepared"
+        return self.reported(reached, account, access=access, path="invitation")
+
+    @operation(
+        natural_key="invitation/{person.email}",
+        idempotency="natural",
+        path="invitation",
+        revokes="{system}:account",
+        undo="none: a new invitation is another one",
+        reversible="yes",
+        bucket=WRITE,
+        needs=(NEEDS_WRITE,),
+        spec=(CANCEL_INVITATION.operation,),
+        reads=(INVITATIONS.operation,),
+        settle=SETTLE,
+        title="Take back the invitation to GitHub",
+    )
+    async def cancel_invitation(self, person: Person) -> Account:
+        """Withdraw the open invitation of their work address; an accepted one stays."""
+        reached = await removed(
+            look=lambda: self._invitation(person.email),
+            ours=lambda _: "derived",
+            remove=self._cancel,
+            settling=self.settling(*SETTLE),
+            what="GitHub invitation",
+        )
+        gone = Account(
+            system=self.name, id="", handle=person.email, email=person.email, state="absent"
+        )
+        return self.reported(reached, gone, access="revoked", path="invitation")
+
+    @operation(
+        idempotency="read",
+        grants="{system}:account",
+        path="invitation",
+        needs=(NEEDS_READ,),
+        reads=(INVITATIONS.operation, FAILED.operation),
+        natural_key="invitation/{person.email}",
+        bucket=READ,
+        title="See whether the GitHub invitation by mail is accepted",
+    )
+    async def joined(self, person: Person) -> bool:
+        """Say whether the invitation of their work address has been accepted by now.
+
+        Raises Forbidden(blocked) if it has expired or failed.
+        """
+        if await self._invitation(person.email) is not None:
+            return False
+        failed = await self._first(FAILED, person.email)
+        if failed is not None:
+            raise _over(FAILED.operation)
+        account = Account(
+            system=self.name, id="", handle=person.email, email=person.email, state="active"
+        )
+        accepted = Ensured(account, changed=True, evidence="accepted by the person")
+        self.reported(accepted, account, path="invitation")
+        return True
+
+    # Requests ----------------------------------------------------------------------------------
+
+    async def _membership(self, username: str) -> Membership | None:
+        path = {"org": self.org, "username": username}
+        answer = await self.http.call(MEMBERSHIP, path, expect=(GONE,))
+        return None if answer.status == GONE else MEMBERSHIPS.read(answer)
+
+    async def _set_membership(self, username: str, role: Role) -> Membership:
+        path = {"org": self.org, "username": username}
+        try:
+            answer = await self.http.call(SET_MEMBERSHIP, path, body={"role": role})
+        except NoCapacity as full:
+            raise self._dated(full) from None
+        return MEMBERSHIPS.read(answer)
+
+    async def _invitation(self, email: str) -> Invitation | None:
+        return await self._first(INVITATIONS, email)
+
+    async def _first(self, route: Route, email: str) -> Invitation | None:
+        """Find an address in a listing of invitations."""
+        async for each in self.listed(route, INVITATION_LISTS, {"org": self.org}):
+            if (each.email or "").lower() == email.lower():
+                return each
+        return None
+
+    async def _invite(self, email: str, role: str, teams: tuple[str, ...]) -> Invitation:
+        body: dict[str, object] = {"email": email, "role": _INVITED_AS.get(role, role)}
+        if teams:
+            body["team_ids"] = await self._team_ids(teams)
+        try:
+            answer = await self.http.call(INVITE_ADDRESS, {"org": self.org}, body=body)
+        except AlreadyDone as there:
+            if await self._invitation(email) is not None:
+                raise Exists from there
+            # No open invitation: the address, which was given to them alone, is a member's.
+            return Invitation(id=0, login=None, email=email, role=_MEMBER)
+        except NoCapacity as full:
+            raise self._dated(full) from None
+        return ONE_INVITATION.read(answer)
+
+    async def _team_ids(self, slugs: tuple[str, ...]) -> list[int]:
+        found = {each.slug: each.id async for each in self.teams()}
+        if unknown := [slug for slug in slugs if slug not in found]:
+            raise Invalid("There is no such team.", fields=dict.fromkeys(unknown, "is not known"))
+        return [found[slug] for slug in slugs]
+
+    def teams(self) -> AsyncIterator[Team]:
+        """List the organization's teams."""
+        return self.listed(TEAMS, TEAM_LISTS, {"org": self.org})
+
+    async def _cancel(self, invitation: Invitation) -> None:
+        path = {"org": self.org, "invitation_id": invitation.id}
+        await self.http.call(CANCEL_INVITATION, path, expect=(GONE,))
+
+    def _dated(self, full: NoCapacity) -> NoCapacity:
+        """Say when a spent day of invitations returns."""
+        if full.what == INVITED_PER_DAY:
+            full.until = self.clock.now() + timedelta(days=1)
+        return full
+
+    async def _end(self, route: Route, username: str, **more: str) -> None:
+        path = {"org": self.org, "username": username, **more}
+        await self.http.call(route, path, expect=(GONE,))
+
+    def _invited(self, found: Invitation) -> Account:
+        handle = found.login or found.email or ""
+        return Account(
+            system=self.name,
+            id="",
+            handle=handle,
+            email=found.email or "",
+            state="active" if found.role == _MEMBER else "invited",
+            url=f"https://github.com/orgs/{self.org}/people/pending_invitations",
+        )
+
+    def _account(self, username: str, found: Membership) -> Account:
+        user = found.user
+        return Account(
+            system=self.name,
+            id=str(user.id) if user else "",
+            handle=user.login if user else username,
+            state="active" if found.state == "active" else "invited",
+            url=f"https://github.com/{username}",
+        )
+
+    def _member(self, username: str, *, is_active: bool) -> Account:
+        return Account(
+            system=self.name,
+            id="",
+            handle=username,
+            state="active" if is_active else "invited",
+            url=f"https://github.com/{username}",
+        )
+
+    # Answers -----------------------------------------------------------------------------------
+
+    @staticmethod
+    def judged(answer: Answer) -> StepError | None:
+        """Class an answer of GitHub."""
+        return judged(answer)
+
+    @staticmethod
+    def limits(answer: Answer) -> LimitHeaders | None:
+        """Read how many requests are left in this hour."""
+        return limits(answer)
+
+
+def by_name(_: object) -> str:
+    """Nothing but the user name tells whose it is; see the module's text."""
+    return "derived"
+
+
+def _over(route: str) -> Forbidden:
+    return Forbidden(
+        "There is no membership and no open invitation any more: it has expired or was "
+        "declined. Invite them again, then retry.",
+        reason="blocked",
+        operation=route,
+    )
+
+
+def _seats(found: Organization) -> str:
+    """Say how many seats are in use, where the organization's plan counts them."""
+    plan = found.plan
+    if plan is None or not plan.seats:
+        return ""
+    return f"{plan.filled_seats or 0} of {plan.seats} seats in use"
+
+
+def _notes(found: Organization, now: datetime) -> tuple[str, ...]:
+    """Say what the organization's age means for invitations, and whether seats are left."""
+    notes = []
+    if now - datetime.fromisoformat(found.created_at) < _MONTH:
+        notes.append("The organization is younger than a month: 50 invitations a day.")
+    plan = found.plan
+    if plan is not None and plan.seats and (plan.filled_seats or 0) >= plan.seats:
+        notes.append("No seat is free: an invitation would be refused.")
+    return tuple(notes)
