@@ -92,10 +92,6 @@ class Ids:
         time = f"{now_ms:012x}"
         self._prefix = f"{time[:8]}-{time[8:]}-7{self._high:03x}-"
 
-    def begin_anew(self) -> None:
-        """Forget the ids made so far: the next one is drawn from the clock and from chance."""
-        self._last_ms = -1
-
     def new(self) -> UUID:
         """Make a time-ordered id: of a task, an incident, a grant, a ticket, an account."""
         self._advance()

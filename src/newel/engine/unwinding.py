@@ -9,15 +9,13 @@ source of the functions that are being awaited.
 from __future__ import annotations
 
 import ast
-import inspect
-import textwrap
 from collections.abc import Callable, Coroutine
 from functools import cache
 from types import CodeType
 from typing import Any
 
 from newel.base.errors import Unwind
-from newel.base.source import parsed
+from newel.base.source import tree_of
 
 
 def breaks_off(
@@ -44,8 +42,7 @@ def breaks_off(
 def _lines_of_finally(code: CodeType) -> frozenset[int]:
     """The lines inside the `finally` blocks of a function; none where its source is not there."""
     try:
-        lines, first = inspect.getsourcelines(code)
-        tree = parsed(textwrap.dedent("".join(lines)))
+        tree = tree_of(code)
     except (OSError, SyntaxError):
         return frozenset()
     found: set[int] = set()
@@ -53,4 +50,4 @@ def _lines_of_finally(code: CodeType) -> frozenset[int]:
         if isinstance(node, ast.Try) and node.finalbody:
             end = node.finalbody[-1].end_lineno or node.finalbody[-1].lineno
             found.update(range(node.finalbody[0].lineno, end + 1))
-    return frozenset(line + first - 1 for line in found)
+    return frozenset(line + code.co_firstlineno - 1 for line in found)

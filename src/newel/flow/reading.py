@@ -11,14 +11,14 @@ import ast
 import inspect
 import itertools
 import linecache
-import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from types import CodeType
 from typing import Any, cast
 
 from newel.base.codec import Codec
-from newel.base.source import parsed
+from newel.base.source import parsed, tree_of
 from newel.flow.act import Place
 from newel.flow.process import Process
 from newel.flow.step import Step
@@ -130,9 +130,10 @@ def _unseen(function: Callable[..., Any], seen: set[object]) -> ast.Module | Non
     if function in seen:
         return None
     seen.add(function)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     try:
-        return parsed(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
+        return tree_of(code) if isinstance(code, CodeType) else None
+    except (OSError, SyntaxError):
         return None
 
 

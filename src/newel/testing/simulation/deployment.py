@@ -1,20 +1,23 @@
-"""The deployment that all seeds of one program share: its engine is made and registered once.
+"""The deployment of a seed: an engine of its own, over what was registered once for all of them.
 
-Reading processes, making codecs and registering takes longer than many a seed. What a seed decides
-is moved in: server, network, chance, clock and the outside; nothing of the seed before is left.
+Reading the processes for their registration takes as long as many a seed; its rows and numbers are
+the same for every one. All else is new, so that a seed plays the same story whichever went before.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from newel.base.clock import FakeClock
+from newel.engine import ticketing
 from newel.engine.engine import Engine
 from newel.engine.vault import Vault
-from newel.engine.wording import Case, Issue
 from newel.engine.worker import WorkerSettings
 from newel.testing.desk import TicketDesk
 from newel.testing.memory import MemoryDatabase, PlainCarrier, Server
@@ -23,8 +26,9 @@ from newel.testing.simulation import tales
 if TYPE_CHECKING:
     from newel.testing.simulation.play import Simulation
 
-__all__ = ["Deployment", "deployment"]
+__all__ = ["deployed"]
 
+_KEK: Final = b"k" * 32
 _BEFORE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _SETTINGS: Final = WorkerSettings(
     lease=timedelta(seconds=2),
@@ -32,26 +36,6 @@ _SETTINGS: Final = WorkerSettings(
     grace=timedelta(seconds=1),
     look=timedelta(seconds=1),
 )
-
-
-class _Chance:
-    """Chance and time of whichever seed is played."""
-
-    def __init__(self) -> None:
-        self.random = Random(0)  # noqa: S311 - a seed's chance, no secret
-        self.clock: Any = None  # Any: the clock of a stage
-
-    def bytes(self, count: int) -> bytes:
-        """So many random bytes."""
-        return self.random.randbytes(count)
-
-    def now(self) -> datetime:
-        """The seed's time."""
-        return _BEFORE if self.clock is None else self.clock.now()
-
-    def monotonic(self) -> float:
-        """The seed's seconds."""
-        return 0.0 if self.clock is None else self.clock.monotonic()
 
 
 class _Outside:
@@ -67,52 +51,43 @@ class _Outside:
         await tales.OUTSIDE.get().probe()
 
 
-class _Tracker(TicketDesk):
-    """The tracker of whichever seed is played."""
-
-    inner: TicketDesk
-
-    async def open(self, case: Case) -> Issue:
-        """Open a ticket in the seed's tracker."""
-        return await self.inner.open(case)
-
-    async def find(self, case: Case) -> Issue | None:
-        """Look into the seed's tracker."""
-        return await self.inner.find(case)
+def deployed(seed: Simulation) -> tuple[Engine, MemoryDatabase]:
+    """The engine and the database of a seed, registered."""
+    known = _registered()
+    seed.server.put_back(known.rows)
+    database = MemoryDatabase(seed.server, seed.network)
+    vault = Vault(_KEK, "test", entropy=seed.chance.randbytes, clock=seed.clock)
+    engine = _engine(database, vault, [seed.tracker])
+    engine.versions.update(known.versions)
+    engine.tickets.version = known.versions[ticketing.NAME]
+    return engine, database
 
 
-class Deployment:
-    """One engine over one database, whose insides are those of a seed."""
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    """What a registration leaves: rows by table, and the number of each process's version."""
 
-    def __init__(self) -> None:
-        """Make the engine and register it."""
-        self._chance = _Chance()
-        self._tracker = _Tracker("tracker")
-        server = Server(clock=self._chance.now, entropy=self._chance.bytes)
-        self.database = MemoryDatabase(server, PlainCarrier())
-        vault = Vault(b"k" * 32, "test", entropy=self._chance.bytes, clock=self._chance)
-        self.engine = Engine(
-            self.database,
-            vault,
-            [tales.tale],
-            connectors=[_Outside()],
-            channels=[self._tracker],
-            events=[tales.NEWS],
-            worker=_SETTINGS,
-        )
-        asyncio.run(self.engine.register())
-        self._registered = server.kept()
-
-    def move_into(self, seed: Simulation) -> None:
-        """Give everything to a seed."""
-        self._chance.random, self._chance.clock = seed.chance, seed.clock
-        self._tracker.inner = seed.tracker
-        seed.server.put_back(self._registered)
-        self.database.move_to(seed.server, seed.network)
-        self.engine._ids.begin_anew()  # noqa: SLF001 - what a seed makes must not hang on the one before
+    rows: Any  # Any: as the server in memory keeps them
+    versions: dict[str, int]
 
 
 @cache
-def deployment() -> Deployment:
-    """The deployment of this program."""
-    return Deployment()
+def _registered() -> _Registered:
+    chance = Random(0)  # noqa: S311 - nothing here is secret
+    server = Server(clock=lambda: _BEFORE, entropy=chance.randbytes)
+    vault = Vault(_KEK, "test", entropy=chance.randbytes, clock=FakeClock(_BEFORE))
+    engine = _engine(MemoryDatabase(server, PlainCarrier()), vault, [TicketDesk("tracker")])
+    asyncio.run(engine.register())
+    return _Registered(server.kept(), dict(engine.versions))
+
+
+def _engine(database: MemoryDatabase, vault: Vault, channels: Sequence[TicketDesk]) -> Engine:
+    return Engine(
+        database,
+        vault,
+        [tales.tale],
+        connectors=[_Outside()],
+        channels=channels,
+        events=[tales.NEWS],
+        worker=_SETTINGS,
+    )

@@ -31,7 +31,7 @@ from newel.testing.loop import Place, VirtualLoop
 from newel.testing.memory import Server, Transaction
 from newel.testing.memory.tables import Row
 from newel.testing.simulation import tales
-from newel.testing.simulation.deployment import deployment
+from newel.testing.simulation.deployment import deployed
 from newel.testing.simulation.invariants import FINAL, Broken, Watch, chained, ended
 from newel.testing.simulation.network import Network
 from newel.testing.simulation.outside import Outside, Tracker
@@ -94,9 +94,7 @@ class Simulation:
         self.network = Network(self.loop, self.chance, lambda: self.weather)
         self.outside = Outside(self.loop, self.chance, lambda: self.weather)
         self.tracker = Tracker()
-        house = deployment()
-        house.move_into(self)
-        self.database, self.engine = house.database, house.engine
+        self.engine, self.database = deployed(self)
         self.staff: list[_Staff] = []
         self.kills = self.freezes = 0
         self.sights: defaultdict[tuple[str, str], set[object]] = defaultdict(set)
