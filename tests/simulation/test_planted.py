@@ -97,7 +97,7 @@ def early_timer(patch: pytest.MonkeyPatch) -> None:
         finally:
             run.as_of = kept
 
-    patch.setattr("newel.engine.worker.waiting.arrive", ahead, raising=True)
+    patch.setattr(waiting, "arrive", ahead)
 
 
 def time_of_the_replay(patch: pytest.MonkeyPatch) -> None:

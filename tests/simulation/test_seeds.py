@@ -39,7 +39,7 @@ def test_seeds_that_found_something_once_find_nothing_now():
 
 
 def test_a_seed_plays_the_same_story_whichever_went_before():
-    """Played in another order, each writes the same journal, byte for byte: nothing is left over."""
+    """Played in another order, each writes the same journal, byte for byte: nothing is left."""
     seeds = [3, 46, 148, 1561]
     told = {seed: play(seed).trace for seed in seeds}
     assert told == {seed: play(seed).trace for seed in reversed(seeds)}
