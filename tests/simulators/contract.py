@@ -20,6 +20,7 @@ FILES = {
     "github": HERE / "github.openapi.json",
     "jira": HERE / "jira.openapi.json",
     "google": HERE / "google-directory.openapi.json",
+    "google-datatransfer": HERE / "google-datatransfer.openapi.json",
     "slack": HERE / "slack-web.openapi3.json",
     "gusto": ELSEWHERE / "gusto.openapi.json",
 }
@@ -73,6 +74,8 @@ def judge(
 
     operation: its id, where it is known; answers listed in `undocumented.toml` pass then.
     """
+    if request.url.path.startswith("/admin/datatransfer/"):
+        system = "google-datatransfer"
     specification, host = _loaded(system)
     asked = MockRequest(
         host,

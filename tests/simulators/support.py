@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from newel.simulators import SYSTEMS, Simulator, World
 from newel.simulators.google import GRANT
-from newel.simulators.google_world import TOKEN_URI, USER_SCOPE
+from newel.simulators.google_world import DELEGATED, TOKEN_URI, USER_SCOPE
 from newel.simulators.gusto import VERSION
 from newel.simulators.salesforce_world import LOGIN_HOSTS
 from newel.simulators.signing import private_key
@@ -97,7 +97,7 @@ async def headers_of(system: str, world: World) -> dict[str, str]:
             token = f"Bearer {settings['GUSTO_TOKEN']}"
             return {"Authorization": token, "X-Gusto-API-Version": VERSION}
         case "google":
-            path, claims = "/token", google_claims()
+            path, claims = "/token", google_claims(scope=" ".join(DELEGATED))
         case _:
             path, claims = "/services/oauth2/token", salesforce_claims(world)
     async with plain(world.simulators[system]) as client:

@@ -286,3 +286,133 @@ async def test_a_wrong_user_is_refused(world, google, changes, status, reason):
 async def test_a_wrong_listing_is_refused(google, query):
     """A listing needs a customer or a domain, and a query that can be read."""
     assert (await google.get(USERS + query)).status_code == 400
+
+
+GROUPS = "/admin/directory/v1/groups"
+STAFF = f"{GROUPS}/staff@acme.example/members"
+
+
+async def reason_of(answer: Any) -> tuple[int, str, str]:
+    """Give status, reason and text of a refusal."""
+    error = answer.json()["error"]
+    return answer.status_code, error["errors"][0]["reason"], error["message"]
+
+
+async def test_a_member_is_added_once_and_removed_once(world, google):
+    """A second addition is a duplicate, a second removal 404; groups can be asked by user."""
+    world.google.add_group("staff@acme.example")
+    user = (await google.post(USERS, json=body())).json()
+    wanted = {"id": user["id"], "role": "MEMBER"}
+    answers = [await google.post(STAFF, json=wanted) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 409]
+    of_jane = (await google.get(f"{GROUPS}?userKey={user['id']}")).json()
+    assert [group["email"] for group in of_jane["groups"]] == ["staff@acme.example"]
+    answers = [await google.delete(f"{STAFF}/{user['id']}") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [204, 404]
+    assert world.google.groups_of("jane.doe@acme.example") == []
+
+
+async def test_who_is_not_there_is_named_by_the_part_of_the_address(world, google):
+    """An absent group, an absent member and a fresh user are each 404 with the key's name."""
+    wanted = {"id": "nobody", "role": "MEMBER"}
+    answer = await google.post(STAFF, json=wanted)
+    assert await reason_of(answer) == (404, "notFound", "Resource Not Found: groupKey")
+    world.google.add_group("staff@acme.example")
+    answer = await google.post(STAFF, json=wanted)
+    assert await reason_of(answer) == (404, "notFound", "Resource Not Found: memberKey")
+    user = (await google.post(USERS, json=body())).json()
+    world.google.fail("*", NotReady(90))
+    fresh = {"id": user["id"]}
+    assert (await google.post(STAFF, json=fresh)).status_code == 404
+    world.clock.advance(timedelta(seconds=90))
+    assert (await google.post(STAFF, json=fresh)).status_code == 200
+
+
+async def test_a_lagging_membership_is_not_shown(world, google):
+    """A group shows its new member later, while adding again is a duplicate at once."""
+    world.google.add_group("staff@acme.example")
+    user = (await google.post(USERS, json=body())).json()
+    world.google.fail("*", Lag("google.member", 60))
+    await google.post(STAFF, json={"id": user["id"]})
+    assert (await google.get(f"{STAFF}/{user['id']}")).status_code == 404
+    assert (await google.post(STAFF, json={"id": user["id"]})).status_code == 409
+    world.clock.advance(timedelta(seconds=60))
+    assert (await google.get(f"{STAFF}/{user['id']}")).json()["role"] == "MEMBER"
+
+
+async def test_every_way_in_can_be_ended(world, google):
+    """Sessions, apps, app passwords and backup codes end each by its own call."""
+    email = "jane.doe@acme.example"
+    await google.post(USERS, json=body(suspended=False))
+    world.google.log_in(email)
+    token = world.google.authorize_app(email, "Notes")["clientId"]
+    code = world.google.make_app_password(email, "Telephone")["codeId"]
+    world.google.make_backup_codes(email)
+    left = [world.google.ways_in(email)]
+    for method, path in (
+        ("POST", "/signOut"),
+        ("DELETE", f"/tokens/{token}"),
+        ("DELETE", f"/asps/{code}"),
+        ("POST", "/verificationCodes/invalidate"),
+    ):
+        assert (await google.request(method, JANE + path)).status_code == 204
+        left.append(world.google.ways_in(email))
+    assert [len(each) for each in left] == [4, 3, 2, 1, 0]
+
+
+async def test_a_transfer_runs_until_the_world_ends_it(world, google):
+    """A transfer names its owners by id, is in progress, and then completed or failed."""
+    path = "/admin/datatransfer/v1/transfers"
+    jane = (await google.post(USERS, json=body())).json()["id"]
+    boss = world.google.create_by_hand("boss@acme.example")
+    wanted = {
+        "oldOwnerUserId": jane,
+        "newOwnerUserId": boss,
+        "applicationDataTransfers": [{"applicationId": "55656082996"}],
+    }
+    by_address = {**wanted, "newOwnerUserId": "boss@acme.example"}
+    assert (await google.post(path, json=by_address)).status_code == 400
+    made = (await google.post(path, json=wanted)).json()
+    world.google.finish_transfer()
+    ended = (await google.get(f"{path}/{made['id']}")).json()
+    states = [each["overallTransferStatusCode"] for each in (made, ended)]
+    assert states == ["inProgress", "completed"]
+    found = (await google.get(f"{path}?oldOwnerUserId={jane}&status=inProgress")).json()
+    assert "dataTransfers" not in found
+
+
+async def test_a_licence_is_one_of_its_product_and_has_to_be_free(world, google):
+    """A second licence of a product and one beyond those bought are 412, each with its text."""
+    path = "/apps/licensing/v1/product/Google-Apps/sku/1010020020/user"
+    await google.post(USERS, json=body())
+    wanted = {"userId": "jane.doe@acme.example"}
+    world.google.fail("*", Seats(0), identity="full")
+    status, _, text = await reason_of(await google.post(path, json=wanted))
+    assert (status, "enough available" in text) == (412, True)
+    world.google.faults.remove("full")
+    assert (await google.post(path, json=wanted)).status_code == 200
+    status, _, text = await reason_of(await google.post(path, json=wanted))
+    assert (status, "already has" in text) == (412, True)
+    assert world.google.licences_of("jane.doe@acme.example") == ["1010020020"]
+
+
+async def test_a_deleted_user_comes_back_within_twenty_days(world, google):
+    """Undeleting is by id, for twenty days; the address is free again after some minutes."""
+    user = (await google.post(USERS, json=body())).json()
+    path = f"{USERS}/{user['id']}/undelete"
+    await google.delete(JANE)
+    assert (await google.post(USERS, json=body())).status_code == 409
+    deleted = (await google.get(f"{USERS}?customer=c&showDeleted=true")).json()["users"]
+    assert [each["id"] for each in deleted] == [user["id"]]
+    back = await google.post(path, json={"orgUnitPath": "/"})
+    assert (back.status_code, (await google.get(JANE)).status_code) == (204, 200)
+    await google.delete(JANE)
+    world.clock.advance(timedelta(minutes=6))
+    assert (await google.post(USERS, json=body())).status_code == 200
+    world.google.store.remove("users", str(world.google.find_user("jane.doe@acme.example")["id"]))
+    world.clock.advance(timedelta(days=21))
+    now = int(world.clock.now().timestamp())
+    answer = await exchanged(google, "/token", google_claims(iat=now, exp=now + 600))
+    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    late = await google.post(path, json={"orgUnitPath": "/"}, headers=headers)
+    assert late.status_code == 404

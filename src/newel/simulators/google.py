@@ -1,28 +1,24 @@
 """Google Workspace: the token endpoint with signed assertions, and the users of the directory.
 
-The contract is the vendor's discovery document (`tests/contract/specs/google-directory.*`) and the
+The contract is the vendor's discovery documents (`tests/contract/specs/google-*`) and the
 connectors document, §11; the error envelope and its reasons are from there. Views that can lag:
-`google.user`. Styles of throttling: "" user rate, "quota" exceeded quota, "429".
+`google.user`, `google.member`. Styles of throttling: "" user rate, "quota" exceeded quota, "429".
+Groups, sessions, and what is handed on when somebody goes are in the modules beside this one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from datetime import timedelta
 
-from .clock import moment_from
-from .faults import Throttle
-from .google_world import (
-    DOMAIN,
-    TOKEN_URI,
-    USER_SCOPE,
-    GoogleWorld,
-    etag_of,
-    full_name,
-    marker_of,
-)
+from .clock import milliseconds, moment_from
+from .google_groups import GoogleGroups
+from .google_handover import GoogleHandover
+from .google_security import GoogleSecurity
+from .google_world import DOMAIN, TOKEN_URI, USER_SCOPE, full_name, marker_of
 from .signing import Malformed, verified_claims
-from .wire import Answer, Asked, Credential, Document, Refused, Route, route
+from .wire import Answer, Asked, Document, Refused, route
 
 USERS = "/admin/directory/v1/users"
 ONE = USERS + "/{key}"
@@ -30,6 +26,9 @@ READ_SCOPES = f"{USER_SCOPE}|{USER_SCOPE}.readonly"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_LASTS_S = 3600
 SKEW_S = 300
+# A deleted user can be brought back; its address is free again only after a while.
+KEPT = timedelta(days=20)
+RESERVED = timedelta(minutes=5)
 # What a caller may write; the other fields of a user are the vendor's own.
 WRITABLE = {
     "primaryEmail",
@@ -62,69 +61,8 @@ _ADDRESS = re.compile(r"[a-z0-9._'+-]+@[a-z0-9.-]+", re.IGNORECASE)
 _TERM = re.compile(r"(\w+)(?::|=)('[^']*'|\S+)")
 
 
-class GoogleSimulator(GoogleWorld):
+class GoogleSimulator(GoogleGroups, GoogleSecurity, GoogleHandover):
     """One Google Workspace customer; see the module's text."""
-
-    # How Google refuses ------------------------------------------------------------------------
-
-    def authenticated(self, asked: Asked) -> Credential:
-        """Find the bearer token that the token endpoint gave out."""
-        kind, _, secret = asked.headers.get("authorization", "").partition(" ")
-        found = self.known_credential(secret) if kind.lower() == "bearer" else None
-        if found is None:
-            raise Refused(self.error("authError", asked=asked))
-        return found
-
-    def scope_refusal(self, asked: Asked, route: Route, missing: Sequence[str]) -> Answer:
-        """Refuse with 403 insufficientPermissions."""
-        del asked, route, missing
-        text = "Request had insufficient authentication scopes."
-        return self.problem(403, "insufficientPermissions", text, status="PERMISSION_DENIED")
-
-    def error(self, code: str, *, asked: Asked) -> Answer:
-        """Give Google's envelope for a reason or a status."""
-        del asked
-        known = {
-            "400": (400, "parseError", "Parse Error"),
-            "401": (401, "authError", "Invalid Credentials"),
-            "authError": (401, "authError", "Invalid Credentials"),
-            "403": (403, "forbidden", "Not Authorized to access this resource/api"),
-            "forbidden": (403, "forbidden", "Not Authorized to access this resource/api"),
-            "404": (404, "notFound", "Resource Not Found: userKey"),
-            "notFound": (404, "notFound", "Resource Not Found: userKey"),
-            "duplicate": (409, "duplicate", "Entity already exists."),
-            "conditionNotMet": (412, "conditionNotMet", "User creation is not complete."),
-            "500": (500, "backendError", "Backend Error"),
-            "backendError": (503, "backendError", "Backend Error"),
-            "503": (503, "backendError", "Service unavailable. Please try again"),
-        }
-        status = int(code) if code.isdigit() else 400
-        return self.problem(*known.get(code, (status, code, code)))
-
-    def problem(self, code: int, reason: str, text: str, *, status: str = "") -> Answer:
-        """Build the error envelope."""
-        domain = "usageLimits" if "xceeded" in reason else "global"
-        error = {
-            "code": code,
-            "message": text,
-            "errors": [{"message": text, "domain": domain, "reason": reason}],
-        }
-        return Answer(code, {"error": {**error, "status": status} if status else error})
-
-    def throttled(self, effect: Throttle, *, asked: Asked) -> Answer:
-        """Refuse by the user's rate, by the quota, or with 429."""
-        del asked
-        text = "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute per user'."
-        match effect.style:
-            case "quota":
-                answer = self.problem(403, "quotaExceeded", text)
-            case "429":
-                answer = self.problem(429, "rateLimitExceeded", text, status="RESOURCE_EXHAUSTED")
-            case _:
-                answer = self.problem(403, "userRateLimitExceeded", text)
-        # Google promises no Retry-After; it is sent only if the rule asks for another than 30 s.
-        given = effect.retry_after not in (None, Throttle().retry_after)
-        return answer.with_headers({"Retry-After": str(effect.retry_after)} if given else {})
 
     # Token endpoint ----------------------------------------------------------------------------
 
@@ -178,25 +116,14 @@ class GoogleSimulator(GoogleWorld):
     @route("GET", USERS, operation="directory.users.list", needs=(READ_SCOPES,))
     def users(self, asked: Asked) -> Answer:
         """List users of the customer or a domain, one page at a time."""
-        self._as_admin(asked)
+        self.as_admin(asked)
         if not asked.query.get("customer") and not asked.query.get("domain"):
             raise Refused(self.problem(400, "badRequest", "Bad Request"))
-        rows = list(
-            self.store.rows("users", self._query(asked), lag=self.lag("google.user")).values()
-        )
-        rows.sort(key=lambda user: user["primaryEmail"])
-        start = int(asked.query.get("pageToken") or 0)
-        size = self.page(int(asked.query.get("maxResults") or 100), largest=500)
-        page: Document = {
-            "kind": "admin#directory#users",
-            "etag": etag_of(rows),
-            "users": [self.user_view(user) for user in rows[start : start + size]],
-        }
-        if not page["users"]:
-            del page["users"]
-        if start + size < len(rows):
-            page["nextPageToken"] = str(start + size)
-        return Answer(200, page)
+        table = "deleted_users" if asked.query.get("showDeleted") == "true" else "users"
+        rows = self.store.rows(table, self._query(asked), lag=self.lag("google.user"))
+        views = [self.user_view(user) for user in rows.values()]
+        views.sort(key=lambda user: str(user["primaryEmail"]))
+        return self.listing(asked, "admin#directory#users", "users", views, largest=500)
 
     def _query(self, asked: Asked) -> Callable[[Document], bool]:
         """Read the search clauses `email:`, `externalId:`, `name:` … joined by spaces."""
@@ -222,7 +149,7 @@ class GoogleSimulator(GoogleWorld):
     @route("POST", USERS, operation="directory.users.insert", needs=(USER_SCOPE,))
     def insert(self, asked: Asked) -> Answer:
         """Create a user; the address must be new and in a domain of the customer."""
-        self._as_admin(asked)
+        self.as_admin(asked)
         wanted = asked.json()
         email = str(wanted.get("primaryEmail") or "").lower()
         asked.concerns(f"account/{email}", marker=marker_of(wanted))
@@ -240,9 +167,9 @@ class GoogleSimulator(GoogleWorld):
             raise Refused(self.problem(400, "invalid", "Invalid Input: primary_user_email"))
         if email.partition("@")[2] != DOMAIN:
             raise Refused(self.problem(404, "notFound", "Domain not found."))
-        if self.find_user(email) is not None:
+        if self.find_user(email) is not None or self._is_reserved(email):
             raise Refused(self.error("duplicate", asked=asked))
-        if not self.take_seat(used=self.store.count("users"), seats=self._licences):
+        if not self.take_seat(used=self.store.count("users"), seats=self.seats):
             text = "Domain user limit reached."
             raise Refused(self.problem(412, "limitExceeded", text))
         return Answer(200, self.user_view(self.insert_user({**wanted, "primaryEmail": email})))
@@ -250,14 +177,12 @@ class GoogleSimulator(GoogleWorld):
     @route("GET", ONE, operation="directory.users.get", needs=(READ_SCOPES,))
     def get(self, asked: Asked) -> Answer:
         """Show a user by address or id."""
-        self._as_admin(asked)
-        return Answer(200, self.user_view(self._user(asked, lagging=True)))
+        return Answer(200, self.user_view(self.user_of(asked, lagging=True)))
 
     @route("PUT", ONE, operation="directory.users.update", needs=(USER_SCOPE,))
     def update(self, asked: Asked) -> Answer:
         """Change the given fields: lists are replaced whole, null clears."""
-        self._as_admin(asked)
-        user, wanted = self._user(asked), asked.json()
+        user, wanted = self.user_of(asked), asked.json()
         asked.concerns(f"account/{user['primaryEmail']}", marker=marker_of(wanted))
         self._check(wanted)
         if self.is_unready(moment_from(user["creationTime"])):
@@ -283,32 +208,51 @@ class GoogleSimulator(GoogleWorld):
 
     @route("DELETE", ONE, operation="directory.users.delete", needs=(USER_SCOPE,))
     def delete(self, asked: Asked) -> Answer:
-        """Delete a user."""
-        self._as_admin(asked)
-        user = self._user(asked)
+        """Delete a user, who can be brought back for some days; licences become free."""
+        user = self.user_of(asked)
         asked.concerns(f"account/{user['primaryEmail']}", marker=marker_of(user))
         self.store.remove("users", user["id"])
+        deleted = {**user, "deletionTime": milliseconds(self.clock.now())}
+        self.store.put("deleted_users", user["id"], deleted)
+        self.leave_all_groups(user)
+        for table in ("licences", "sessions", "app_tokens", "app_passwords", "backup_codes"):
+            for key in self.store.rows(table, lambda row: row["user"] == user["id"]):
+                self.store.remove(table, key)
         return Answer(204)
 
-    # Reading a request ---------------------------------------------------------------------------
+    @route("POST", ONE + "/undelete", operation="directory.users.undelete", needs=(USER_SCOPE,))
+    def undelete(self, asked: Asked) -> Answer:
+        """Bring a deleted user back, by id, as long as it is kept."""
+        self.as_admin(asked)
+        self._check(asked.json())
+        user = self.store.find("deleted_users", asked.params["key"])
+        if user is None or self._age(user) > KEPT:
+            raise self.absent("userKey")
+        asked.concerns(f"account/{user['primaryEmail']}", marker=marker_of(user))
+        if self.find_user(user["primaryEmail"]) is not None:
+            raise Refused(self.error("duplicate", asked=asked))
+        self.store.remove("deleted_users", user["id"])
+        unit = asked.json().get("orgUnitPath", "/")
+        alive = {name: value for name, value in user.items() if name != "deletionTime"}
+        self.store.put("users", user["id"], {**alive, "orgUnitPath": unit})
+        return Answer(204)
 
-    def _as_admin(self, asked: Asked) -> None:
-        subject = self.find_user(asked.credential.subject)
-        if subject is None or not subject.get("isAdmin"):
-            raise Refused(self.error("forbidden", asked=asked))
+    def _age(self, deleted: Document) -> timedelta:
+        return self.clock.now() - moment_from(deleted["deletionTime"])
 
-    def _user(self, asked: Asked, *, lagging: bool = False) -> Document:
-        found = self.find_user(asked.params["key"], lagging=lagging)
-        if found is None:
-            raise Refused(self.error("notFound", asked=asked))
-        return found
+    def _is_reserved(self, email: str) -> bool:
+        """Say whether the address belonged to a user deleted a moment ago."""
+        return any(
+            row["primaryEmail"] == email and self._age(row) < RESERVED
+            for row in self.store.rows("deleted_users").values()
+        )
 
     def _check(self, wanted: Document) -> None:
         """Refuse unknown fields and values of the wrong form."""
-        unknown = sorted(wanted.keys() - WRITABLE)
-        if unknown:
-            text = f'Invalid JSON payload received. Unknown name "{unknown[0]}": Cannot find field.'
-            raise Refused(self.problem(400, "badRequest", text, status="INVALID_ARGUMENT"))
+        self.known_fields(wanted, WRITABLE)
+        if wanted.get("archived"):
+            text = "Insufficient archived user licenses."
+            raise Refused(self.problem(412, "conditionNotMet", text))
         password = wanted.get("password")
         if password is not None and not 8 <= len(str(password)) <= 100:
             raise Refused(self.problem(400, "invalid", "Invalid Password"))

@@ -38,8 +38,8 @@ class GoogleWorld(Simulator):
     title = "Google Workspace"
 
     def __init__(self, *, licences: int | None = 50, **options: Any) -> None:
-        """Make it with so many licences (None: unlimited)."""
-        self._licences = licences
+        """Make it with so many licences (None: unlimited), of users and of each product."""
+        self.seats = licences
         super().__init__(**options)
 
     def populate(self) -> None:
@@ -119,14 +119,11 @@ class GoogleWorld(Simulator):
         return str(self.insert_user({"primaryEmail": email.lower(), "name": name})["id"])
 
     @action
-    def log_in(self, email: str) -> None:
-        """Let a person log in."""
-        user = self.find_user(email)
-        if user is None:
-            message = f"there is no user {email}"
-            raise ValueError(message)
-        now = milliseconds(self.clock.now())
-        self.store.put("users", user["id"], {**user, "lastLoginTime": now})
+    def undelegate(self, scope: str) -> None:
+        """Let an administrator take a scope from the service account's delegation."""
+        for key, service in self.store.rows("service_accounts").items():
+            kept = [each for each in service["scopes"] if each != scope]
+            self.store.put("service_accounts", key, {**service, "scopes": kept})
 
     # State ---------------------------------------------------------------------------------------
 
