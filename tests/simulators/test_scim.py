@@ -61,7 +61,7 @@ def operations(*steps: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("etag", [True, False])
 def test_every_check_of_an_independent_tester_passes(etag: bool):
-    """scim2-tester finds no error, no deviation, and nothing announced that it has to skip."""
+    """The tester scim2-tester finds no error, no deviation and nothing that it has to skip."""
     simulator = ScimSimulator(seed=7, quirks=Quirks(etag=etag))
     token = simulator.credentials()["SCIM_TOKEN"]
     with httpx2.Client(
