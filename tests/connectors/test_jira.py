@@ -27,6 +27,7 @@ from newel.connectors.jira_contract import (
     CREATE_USER,
     FIND_USERS,
     MOVE,
+    PERMISSION_NAMES,
     document_of,
     text_of,
 )
@@ -432,3 +433,108 @@ async def test_an_unknown_group_is_invalid(jira: Jira):
     account = await jira.ensure_account(JANE)
     refused = await raised(jira.join_group(account, "no-such-group"), Invalid)
     assert list(refused.fields) == ["group"]
+
+
+# What a company sees -----------------------------------------------------------------------------
+
+
+async def test_an_issue_is_commented_once_per_act(jira: Jira, sim: JiraSimulator, time: Time):
+    """Two attempts of one act leave one comment; the answer of the first was lost."""
+    issue = await jira.create_issue("OPS", "A laptop", "For the first day.")
+    sim.fail(ADD_COMMENT.operation, LoseResponse(), times=1)
+    with attempt(time):
+        await raised(jira.comment.called(issue.key, "It is here."), OutcomeUnknown)
+    with attempt(time, follows_doubt=True) as observed:
+        await jira.comment.called(issue.key, "It is here.")
+    assert effect_of(observed).changed
+    assert len(sim.tickets()[0]["comments"]) == 1
+
+
+async def test_an_issue_is_moved_once(jira: Jira, sim: JiraSimulator, time: Time):
+    """By status, transition or `done`; where it is already nothing is sent; unknown ways fail."""
+    issue = await jira.create_issue("OPS", "A laptop", "For the first day.")
+    seen = []
+    for to in ("Start work", "In Progress", "done", "Done"):
+        with attempt(time) as observed:
+            await jira.transition.called(issue.key, to)
+        seen.append(effect_of(observed).changed)
+    assert seen == [True, False, True, False]
+    assert sim.tickets()[0]["status"] == "Done"
+    unknown = await raised(jira.transition(issue.key, "Ordered"), Invalid)
+    assert "Start work" in str(unknown)
+
+
+async def test_all_people_are_listed(jira: Jira, sim: JiraSimulator, time: Time):
+    """Accounts come page by page, locked ones too; without permission it refuses."""
+    for number in range(5):
+        sim.create_by_hand(f"user-{number}@acme.example")
+    sim.deactivate_user("user-3@acme.example")
+    found = {each.email: each.state async for each in jira.accounts()}
+    assert len(found) == 6
+    assert found["user-3@acme.example"] == "suspended"
+    sim.fail("*", RemoveScope("USER_PICKER"))
+    time.move(timedelta(hours=25))
+    await raised(anext(jira.accounts()), Forbidden)
+
+
+async def test_a_user_beyond_the_first_page_is_found(jira: Jira, sim: JiraSimulator):
+    """Others whose address begins alike do not hide the account."""
+    for number in range(4):
+        sim.create_by_hand(f"jane.doe@acme.example.{number}")
+    sim.create_by_hand(JANE.email)
+    found = await jira.find(JANE)
+    assert found is not None
+    assert found.email == JANE.email
+
+
+async def test_the_check_looks_at_the_project_of_tickets(jira: Jira):
+    """The project, its issue type and its permissions are proved before a ticket is needed."""
+    assert (await jira.check(project="OPS")).ok
+    check = await jira.check(project="OPS", issue_type="Incident")
+    assert check.missing == ("issue type Incident in OPS",)
+    await raised(jira.check(project="NONE"), Invalid)
+
+
+@pytest.mark.parametrize("permission", sorted(PERMISSION_NAMES))
+async def test_the_check_names_each_missing_permission(
+    jira: Jira, sim: JiraSimulator, permission: str
+):
+    """Whatever is taken away is named by key and by the name that administrators read."""
+    sim.fail("*", RemoveScope(permission))
+    assert (await jira.check()).missing == (f"{permission} ({PERMISSION_NAMES[permission]})",)
+
+
+async def test_a_token_that_ends_soon_is_told(
+    sim: JiraSimulator, time: Time, monkeypatch: pytest.MonkeyPatch
+):
+    """Thirty days ahead the check says when the token ends, and not before."""
+    given = sim.credentials()
+    monkeypatch.setenv("T_JIRA_TOKEN", given["JIRA_TOKEN"])
+    SecretRef("env:T_JIRA_TOKEN").resolve(fresh=True)
+    jira = Jira(
+        email=given["JIRA_EMAIL"],
+        token=SecretRef("env:T_JIRA_TOKEN"),
+        base_url=given["JIRA_URL"],
+        token_expires=START + timedelta(days=31),
+        transport=agreed(sim),
+        clock=time.clock,
+        pause=time.pause,
+    )
+    early = await jira.check()
+    time.move(timedelta(days=2))
+    late = await jira.check()
+    assert (early.notes, early.expires_at) == ((), jira.token_expires)
+    assert late.notes == ("The API token ends on 2026-02-05: make a new one in time.",)
+
+
+async def test_all_duplicates_are_seen_though_a_page_holds_three(
+    jira: Jira, tickets: JiraTickets, sim: JiraSimulator
+):
+    """The sweep finds every issue of an incident, page by page, and leaves one open."""
+    refs = []
+    for _ in range(5):
+        sim.fail("searchAndReconsileIssuesUsingJql", Lag("jira.search", 600))
+        refs.append(await tickets.ensure_ticket(TICKET))
+    sim.heal()
+    assert await tickets.sweep(INCIDENT, refs[0]) == 4
+    assert [ticket["status"] for ticket in sim.tickets()] == ["To Do", *["Done"] * 4]

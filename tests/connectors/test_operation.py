@@ -9,6 +9,7 @@ import pytest
 
 from newel.base.errors import DefinitionError, Forbidden
 from newel.base.secrets import SecretRef
+from newel.connectors.atlassian import Atlassian
 from newel.connectors.base import Connector, names_of
 from newel.connectors.github import GitHub
 from newel.connectors.google import Google
@@ -30,6 +31,7 @@ from tests.connectors.support import JANE, raised
 from tests.simulators.contract import FILES, UNCOVERED, operations
 
 CONNECTORS: dict[type[Connector], type[Simulator]] = {
+    Atlassian: JiraSimulator,
     GitHub: GitHubSimulator,
     Google: GoogleSimulator,
     Gusto: GustoSimulator,

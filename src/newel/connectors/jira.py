@@ -1,55 +1,49 @@
 """Jira Cloud: accounts, groups and issues; escalation tickets are in `trackers.jira`.
 
-Searching without the permission to browse answers 200 with an empty list, which a look-up would
-take for "absent" and create a second account. So nothing is searched before the permission was
-proved on this credential within a day.
+Suspending is the organization's affair, with a key of its own: `atlassian`.
 Source: connectors document, §13.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import ClassVar, Final, Unpack
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Final
 
-from newel.base.errors import Forbidden, Invalid, OwnershipConflict, StepError
-from newel.base.secrets import SecretRef
-from newel.connectors.answers import Answer
-from newel.connectors.auth import BasicCredential
-from newel.connectors.base import Check, Connector, Outside
+from newel.base.errors import Bug, Invalid, OwnershipConflict
+from newel.connectors.answers import Route
 from newel.connectors.ensure import Exists, ensured, removed
-from newel.connectors.gate import Bucket, LimitHeaders
+from newel.connectors.http import MOST_PAGES
 from newel.connectors.jira_contract import (
+    ADD_COMMENT,
+    ALL_USERS,
     API,
-    BROWSE_PROJECTS,
     BROWSE_USERS,
+    COMMENTS,
     CREATE_ISSUE,
     CREATE_USER,
-    CREATED,
     FIND_USERS,
     GROUP_LISTS,
     GROUP_PAGES,
     GROUPS,
-    HITS,
+    ISSUE,
     JOIN_GROUP,
     LEAVE_GROUP,
-    ME,
-    MINE,
-    MYSELF,
+    MOVE,
     ONE_USER,
-    PERMISSION_NAMES,
     PERMISSIONS,
     REMOVE_USER,
     SEARCH,
+    TRANSITIONS,
     USER_GROUPS,
     USER_SEARCH,
     USERS,
+    Transition,
     User,
     document_of,
-    judged,
-    limits,
 )
+from newel.connectors.jira_site import Issue, JiraSite
 from newel.connectors.looking import report
 from newel.connectors.operation import operation
 from newel.domain.people import Person
@@ -58,72 +52,24 @@ from newel.flow.context import ATTEMPT
 
 __all__ = ["Issue", "Jira"]
 
-_PROOF_LASTS: Final = timedelta(hours=24)
 _ACCOUNTS_SETTLE: Final = (0, 5)
 _SEARCH_SETTLES: Final = (0, 20, 60)
 _MARK: Final = "newel.key"
+_LARGEST_PAGE: Final = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Issue:
-    """An issue: its key as people read it, and where they can read it."""
-
-    system: str
-    id: str
-    key: str
-    url: str
-
-
-class Jira(Connector):
+class Jira(JiraSite):
     """One Jira Cloud site: accounts, groups, issues."""
 
-    title = "Jira"
-    buckets: ClassVar = (
-        Bucket(name=API, rate=10, capacity=20),
-        Bucket(name=USER_SEARCH, rate=1, capacity=5),
-    )
+    async def accounts(self) -> AsyncIterator[Account]:
+        """List all people's accounts, also locked ones; programs and customers are left out.
 
-    def __init__(
-        self,
-        *,
-        email: str,
-        token: SecretRef,
-        base_url: str,
-        site_url: str | None = None,
-        name: str = "jira",
-        **outside: Unpack[Outside],
-    ) -> None:
-        """Make it for an account's e-mail address and API token.
-
-        base_url: the site, or `https://api.atlassian.com/ex/jira/{cloudId}` for scoped tokens.
-        site_url: where people open issues, if that is another address.
+        Raises Forbidden if the credential cannot see users.
         """
-        super().__init__(
-            name=name,
-            secret=token,
-            credential=BasicCredential(email, token),
-            addresses={"": base_url},
-            request_id=("atl-traceid", "x-arequestid"),
-            **outside,
-        )
-        self.site_url = (site_url or base_url).rstrip("/")
-        self._proved: dict[str, datetime] = {}
-
-    async def probe(self) -> None:
-        """Ask who we are."""
-        await self.http.call(MYSELF)
-
-    async def check(self) -> Check:
-        """Prove credential and permissions; without permission searches would lie."""
-        me = ME.read(await self.http.call(MYSELF))
-        have = await self._permissions(tuple(PERMISSION_NAMES))
-        missing = tuple(f"{key} ({PERMISSION_NAMES[key]})" for key in have if not have[key])
-        return Check(
-            ok=not missing,
-            identity=me.display_name,
-            have=tuple(key for key in have if have[key]),
-            missing=missing,
-        )
+        await self.prove(BROWSE_USERS)
+        async for user in self._users(ALL_USERS, {}):
+            if user.kind == "atlassian":
+                yield self._shown(user)
 
     # Accounts ----------------------------------------------------------------------------------
 
@@ -284,76 +230,87 @@ class Jira(Connector):
         )
         return reached.value
 
-    # What trackers use, too --------------------------------------------------------------------
+    @operation(
+        idempotency="marker",
+        undo="none: a comment has been read and mailed",
+        reversible="no",
+        sends_email="person",
+        bucket=API,
+        needs=("BROWSE_PROJECTS", "ADD_COMMENTS"),
+        spec=(ADD_COMMENT.operation,),
+        reads=(COMMENTS.operation,),
+        title="Comment on the Jira issue",
+    )
+    async def comment(self, issue: str, text: str) -> Issue:
+        """Add one comment for this act to an issue, by its key."""
+        changed = await self.comment_once(issue, _mark_of(issue, text), text)
+        return self._told(issue, changed=changed, evidence="added" if changed else "marker")
 
-    async def search(self, project: str, label: str, mark: str, value: str) -> Issue | None:
-        """Find the oldest issue with a label whose property `mark` has this value, or is unset."""
-        found = await self.marked(project, label, mark, value)
-        return found[0] if found else None
+    @operation(
+        natural_key="issue/{issue}",
+        idempotency="natural",
+        undo="none: which way leads back is the workflow's",
+        reversible="with_loss",
+        bucket=API,
+        needs=("BROWSE_PROJECTS", "TRANSITION_ISSUES"),
+        spec=(MOVE.operation,),
+        reads=(ISSUE.operation, TRANSITIONS.operation),
+        title="Move the Jira issue",
+    )
+    async def transition(self, issue: str, to: str) -> Issue:
+        """Move an issue by the name of a transition or of the status it leads to.
 
-    async def marked(self, project: str, label: str, mark: str, value: str) -> list[Issue]:
-        """Find all issues with a label and a property `mark` of this value, the oldest first."""
-        await self.prove(BROWSE_PROJECTS)
-        query = {
-            "jql": f'project = "{project}" AND labels = "{label}" ORDER BY created ASC',
-            "fields": "labels",
-            "properties": mark,
-            "maxResults": "50",
-        }
-        hits = HITS.read(await self.http.call(SEARCH, query=query)).issues
-        mine = [hit for hit in hits if (hit.properties or {}).get(mark, value) == value]
-        return [self.issue(hit.id, hit.key) for hit in sorted(mine, key=lambda hit: int(hit.id))]
-
-    async def create(self, project: str, fields: dict[str, object], mark: str, value: str) -> Issue:
-        """Create an issue that carries its mark from the first moment."""
-        body = {
-            "fields": {"project": {"key": project}, **fields},
-            "properties": [{"key": mark, "value": value}],
-        }
-        made = CREATED.read(await self.http.call(CREATE_ISSUE, body=body))
-        return self.issue(made.id, made.key)
-
-    def issue(self, number: str, key: str) -> Issue:
-        """Give an issue with the address people open it at."""
-        return Issue(system=self.name, id=number, key=key, url=f"{self.site_url}/browse/{key}")
-
-    async def prove(self, permission: str) -> None:
-        """Make sure that a search would see what there is; raises Forbidden naming the lack."""
-        proved = self._proved.get(permission)
-        if proved is not None and self.clock.now() - proved < _PROOF_LASTS:
-            return
-        have = await self._permissions((permission,))
-        if not have.get(permission):
-            name = PERMISSION_NAMES[permission]
-            raise Forbidden(
-                f"The account cannot search: it needs the permission {permission} ({name}). "
-                "An empty answer would prove nothing.",
-                missing=permission,
-                operation=PERMISSIONS.operation,
+        `done` leads to any status that ends the work. Raises Invalid naming the ways there are.
+        """
+        wanted = to.lower()
+        status = await self.status_of(issue)
+        if wanted in {status.name.lower(), status.category.key}:
+            return self._told(issue, changed=False, evidence="its status")
+        ways = await self.ways_from(issue)
+        chosen = next((way for way in ways if wanted in _names_of(way)), None)
+        if chosen is None:
+            there_are = ", ".join(way.name for way in ways) or "none for this account"
+            raise Invalid(
+                f"No transition of the issue leads to `{to}`; there are: {there_are}.",
+                fields={"to": "is no transition of the issue"},
             )
-        self._proved[permission] = self.clock.now()
+        await self.move(issue, chosen)
+        return self._told(issue, changed=True, evidence="moved")
+
+    def _told(self, key: str, *, changed: bool, evidence: str) -> Issue:
+        report(Effect(changed=changed, account=key, evidence=evidence))
+        return self.issue("", key)
 
     # Requests ----------------------------------------------------------------------------------
-
-    async def _permissions(self, keys: tuple[str, ...]) -> dict[str, bool]:
-        answer = await self.http.call(PERMISSIONS, query={"permissions": ",".join(keys)})
-        mine = MINE.read(answer).permissions
-        return {key: key in mine and mine[key].has for key in keys}
 
     async def _user(self, person: Person) -> User | None:
         """Find the one user with this address; where addresses are hidden, the only hit."""
         await self.prove(BROWSE_USERS)
-        answer = await self.http.call(FIND_USERS, query={"query": person.email})
-        hits = USERS.read(answer)
-        exact = [user for user in hits if user.email.lower() == person.email.lower()]
-        hidden = [user for user in hits if not user.email]
-        found = exact or hidden
-        if len(found) > 1:
+        hidden = []
+        async for user in self._users(FIND_USERS, {"query": person.email}):
+            if user.email.lower() == person.email.lower():
+                return user
+            if not user.email:
+                hidden.append(user)
+        if len(hidden) > 1:
             raise OwnershipConflict(
                 "More than one account may be theirs: their addresses are hidden.",
-                evidence=f"{len(found)} hits",
+                evidence=f"{len(hidden)} hits",
             )
-        return found[0] if found else None
+        return hidden[0] if hidden else None
+
+    async def _users(self, route: Route, query: dict[str, str]) -> AsyncIterator[User]:
+        """Give all hits, page by page; a page may be shorter than asked and not be the last."""
+        seen = 0
+        for _ in range(MOST_PAGES):
+            page = {**query, "startAt": str(seen), "maxResults": str(_LARGEST_PAGE)}
+            users = USERS.read(await self.http.call(route, query=page))
+            for user in users:
+                yield user
+            seen += len(users)
+            if not users or (route is FIND_USERS and seen >= _LARGEST_PAGE):
+                return
+        raise Bug(f"The listing {route.operation} has no end.")
 
     async def _create_user(self, person: Person, products: tuple[str, ...]) -> User:
         body = {
@@ -409,24 +366,21 @@ class Jira(Connector):
         return await self.create(project, fields, _MARK, mark)
 
     def _account(self, person: Person, user: User) -> Account:
+        return replace(
+            self._shown(user),
+            handle=user.display_name or person.email,
+            email=user.email or person.email,
+        )
+
+    def _shown(self, user: User) -> Account:
         return Account(
             system=self.name,
             id=user.account_id,
-            handle=user.display_name or person.email,
-            email=user.email or person.email,
+            handle=user.display_name or user.email,
+            email=user.email,
             state="active" if user.active else "suspended",
             url=f"{self.site_url}/jira/people/{user.account_id}",
         )
-
-    @staticmethod
-    def judged(answer: Answer) -> StepError | None:
-        """Class an answer of Jira."""
-        return judged(answer)
-
-    @staticmethod
-    def limits(answer: Answer) -> LimitHeaders | None:
-        """Read how many calls are left."""
-        return limits(answer)
 
 
 def _by_address(_: object) -> str:
@@ -439,3 +393,7 @@ def _mark_of(project: str, title: str) -> str:
     attempting = ATTEMPT.get()
     seed = attempting.info.idempotency_key if attempting else f"{project}\0{title}"
     return f"newel-{hashlib.sha256(seed.encode()).hexdigest()[:16]}"
+
+
+def _names_of(way: Transition) -> set[str]:
+    return {way.name.lower(), way.to.name.lower(), way.to.category.key}

@@ -26,12 +26,17 @@ from newel.connectors.gate import LimitHeaders
 
 API: Final = "jira.api"
 USER_SEARCH: Final = "jira.user_search"
+ISSUE_WRITES: Final = "jira.issue"
 _V3: Final = "/rest/api/3"
 _ISSUE: Final = f"{_V3}/issue/{{issue}}"
 
 MYSELF: Final = Route("getCurrentUser", "GET", f"{_V3}/myself", API)
 PERMISSIONS: Final = Route("getMyPermissions", "GET", f"{_V3}/mypermissions", API)
 FIND_USERS: Final = Route("findUsers", "GET", f"{_V3}/user/search", USER_SEARCH)
+ALL_USERS: Final = Route("getAllUsers", "GET", f"{_V3}/users/search", API)
+ISSUE_TYPES: Final = Route(
+    "getCreateIssueMetaIssueTypes", "GET", f"{_V3}/issue/createmeta/{{project}}/issuetypes", API
+)
 CREATE_USER: Final = Route("createUser", "POST", f"{_V3}/user", API)
 REMOVE_USER: Final = Route("removeUser", "DELETE", f"{_V3}/user", API, repeatable=True)
 USER_GROUPS: Final = Route("getUserGroups", "GET", f"{_V3}/user/groups", API)
@@ -76,6 +81,7 @@ class User:
     email: Annotated[str, named("emailAddress")] = ""
     display_name: Annotated[str, named("displayName")] = ""
     active: bool = True
+    kind: Annotated[str, named("accountType")] = "atlassian"
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,7 @@ class IssuePage:
     """One page of search hits."""
 
     issues: tuple[FoundIssue, ...]
+    next_page: Annotated[str | None, named("nextPageToken")] = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,7 @@ class StatusCategory:
 class Status:
     """A status of an issue."""
 
+    name: str
     category: Annotated[StatusCategory, named("statusCategory")]
 
 
@@ -191,6 +199,20 @@ class CommentPage:
 
 
 @dataclass(frozen=True)
+class IssueType:
+    """A kind of issue that may be created in a project."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class IssueTypePage:
+    """The kinds of issues of a project."""
+
+    issue_types: Annotated[tuple[IssueType, ...], named("issueTypes")]
+
+
+@dataclass(frozen=True)
 class Me:
     """The account the credential belongs to."""
 
@@ -208,6 +230,7 @@ ISSUES: Final = Shape(Issue)
 WAYS: Final = Shape(Transitions)
 COMMENT_PAGES: Final = Shape(CommentPage)
 ME: Final = Shape(Me)
+ISSUE_TYPE_PAGES: Final = Shape(IssueTypePage)
 
 
 def document_of(text: str) -> dict[str, object]:
@@ -295,6 +318,10 @@ def _refused(texts: str, said: str, fields: dict[str, object], facts: Known) -> 
         reasons["products"] = (
             "An account with this address exists without access to the product: give it "
             "access in Jira's administration, then retry."
+        )
+    elif facts["operation"] == CREATE_USER.operation and not reasons:
+        reasons["emailAddress"] = (
+            "Jira does not say which: the address is not accepted, or no licence is free."
         )
     return Invalid(f"Jira refuses the data: {said}", fields=reasons, **facts)
 

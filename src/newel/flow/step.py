@@ -130,7 +130,10 @@ class Step(Generic[P, R]):
     @overload
     def __get__(self: Step[Concatenate[T, Q], R], instance: T, owner: type) -> Step[Q, R]: ...
     def __get__(self, instance: object, owner: type) -> Step[..., R]:
-        """Bind a method's step to its instance, whose `name` leads the key."""
+        """Bind a method's step to its instance, whose `name` leads the key.
+
+        An instance that handles another system's access names that one as `access_system`.
+        """
         if instance is None:
             return self
         bound = self._bound.get(id(instance))
@@ -146,11 +149,12 @@ class Step(Generic[P, R]):
         if options.formerly:
             options = replace(options, formerly=_of_instance(options.formerly, prefix))
         if options.system is None:
+            system = getattr(instance, "access_system", prefix)
             options = replace(
                 options,
-                system=prefix,
-                grants=_in_system(options.grants, prefix),
-                revokes=_in_system(options.revokes, prefix),
+                system=system,
+                grants=_in_system(options.grants, system),
+                revokes=_in_system(options.revokes, system),
             )
         return Step(
             self.function.__get__(instance),

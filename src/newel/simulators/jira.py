@@ -9,16 +9,32 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from .clock import stamp
 from .faults import Throttle
-from .jira_issues import JiraIssues
+from .jira_issues import OLD_API, SETTABLE, JiraIssues
 from .jira_world import PERMISSIONS, PRODUCTS
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
 API = "/rest/api/3"
+# What clients ask of the version before.
+OLD = {
+    "getServerInfo",
+    "getFields",
+    "getProject",
+    "createIssue",
+    "getIssue",
+    "editIssue",
+    "searchAndReconsileIssuesUsingJql",
+    "searchAndReconsileIssuesUsingJqlPost",
+    "addComment",
+    "getComments",
+    "getTransitions",
+    "doTransition",
+}
 
 
 class JiraSimulator(JiraIssues):
@@ -27,16 +43,20 @@ class JiraSimulator(JiraIssues):
     # How Jira refuses --------------------------------------------------------------------------
 
     def authenticated(self, asked: Asked) -> Credential:
-        """Find the credential of Basic authentication with e-mail and API token."""
+        """Find the credential: e-mail and API token for the site, a bearer key above it.
+
+        A token with scopes opens nothing at the site's own address, only at the gateway's.
+        """
         kind, _, encoded = asked.headers.get("authorization", "").partition(" ")
-        secret = ""
-        if kind.lower() == "basic":
+        is_above = asked.path.startswith(("/admin/", "/users/"))
+        secret = encoded if kind.lower() == "bearer" and is_above else ""
+        if kind.lower() == "basic" and not is_above:
             try:
                 secret = b64decode(encoded, validate=True).decode()
             except (binascii.Error, UnicodeDecodeError):
                 secret = ""
         found = self.known_credential(secret)
-        if found is None:
+        if found is None or (found.label == "scoped" and "cloud" not in asked.params):
             raise Refused(self.error("401", asked=asked))
         return found
 
@@ -86,6 +106,40 @@ class JiraSimulator(JiraIssues):
         """Add the request's id."""
         del asked
         return answer.with_headers({"Atl-Traceid": f"{self.seed:08x}{sequence:024x}"})
+
+    @route("GET", API + "/serverInfo", operation="getServerInfo", open=True)
+    def server_info(self, asked: Asked) -> Answer:
+        """Say which Jira this is; everybody may ask."""
+        info = {
+            "baseUrl": asked.base_url,
+            "version": "1001.0.0-SNAPSHOT",
+            "versionNumbers": [1001, 0, 0],
+            "deploymentType": "Cloud",
+            "buildNumber": 100_250,
+            "serverTitle": "Jira",
+        }
+        return Answer(200, info)
+
+    @route("GET", API + "/field", operation="getFields")
+    def fields(self, asked: Asked) -> Answer:
+        """List the fields of issues."""
+        del asked
+        return Answer(
+            200,
+            [
+                {
+                    "id": name,
+                    "key": name,
+                    "name": name.capitalize(),
+                    "custom": False,
+                    "orderable": True,
+                    "navigable": True,
+                    "searchable": True,
+                    "clauseNames": [name],
+                }
+                for name in sorted(SETTABLE)
+            ],
+        )
 
     # Who am I ----------------------------------------------------------------------------------
 
@@ -143,6 +197,14 @@ class JiraSimulator(JiraIssues):
         size = self.page(int(asked.query.get("maxResults", "50")), largest=1000)
         found = [self.user_view(row, asked.base_url) for row in rows.values()]
         return Answer(200, found[start : start + size])
+
+    @route("GET", API + "/users/search", operation="getAllUsers", needs=("USER_PICKER",))
+    def all_users(self, asked: Asked) -> Answer:
+        """List all users, active or not."""
+        start = int(asked.query.get("startAt", "0"))
+        size = self.page(int(asked.query.get("maxResults", "50")), largest=1000)
+        rows = list(self.store.rows("users").values())[start : start + size]
+        return Answer(200, [self.user_view(row, asked.base_url) for row in rows])
 
     @route("GET", API + "/user", operation="getUser", needs=("USER_PICKER",))
     def get_user(self, asked: Asked) -> Answer:
@@ -293,3 +355,15 @@ def _begins(row: Document, words: str) -> bool:
     """Say whether name or address begins with the words; a hidden address is still searched."""
     names = (*row["displayName"].lower().split(), row["displayName"].lower())
     return row["emailAddress"].lower().startswith(words) or any(n.startswith(words) for n in names)
+
+
+def _also_at() -> Iterator[Route]:
+    """Give the other addresses of routes: the gateway's, and the version that clients still use."""
+    for each in JiraSimulator.routes:
+        if each.template.startswith(API):
+            yield replace(each, template="/ex/jira/{cloud}" + each.template)
+        if each.operation in OLD:
+            yield replace(each, template=each.template.replace(API + "/", OLD_API))
+
+
+JiraSimulator.routes = (*JiraSimulator.routes, *_also_at())

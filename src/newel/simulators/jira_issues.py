@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from .jira_organization import JiraOrganization
 from .jira_query import NotJql, NotUnderstood, parsed
-from .jira_world import ISSUE_TYPES, STATUSES, TRANSITIONS, JiraWorld, plain_text
+from .jira_world import ISSUE_TYPES, STATUSES, TRANSITIONS, plain_text
 from .wire import Answer, Asked, Document, Refused, route
 
 ISSUE = "/rest/api/3/issue"
+# The version before, which takes text where the present one takes documents.
+OLD_API = "/rest/api/2/"
 ONE = ISSUE + "/{key}"
 SEARCH = "/rest/api/3/search/jql"
 SETTABLE = {"summary", "description", "labels", "priority", "assignee", "duedate"}
 FIRST_STATUS = "10000"
 
 
-class JiraIssues(JiraWorld):
+class JiraIssues(JiraOrganization):
     """The routes about issues."""
 
     def problem(self, status: int, *messages: str, **errors: str) -> Answer:
@@ -33,7 +36,7 @@ class JiraIssues(JiraWorld):
         mark = next(iter(properties.values()), fields.get("summary", ""))
         asked.concerns(f"issue/{_mark(mark)}", marker=_mark(mark) if properties else "")
         project, kind = self._project_and_type(fields)
-        self._check_fields(fields)
+        self._check_fields(fields, asked)
         if not str(fields.get("summary") or "").strip():
             raise Refused(self.problem(400, summary="You must specify a summary of the issue."))
         number = self.store.number("issue")
@@ -67,14 +70,15 @@ class JiraIssues(JiraWorld):
                 return found, identity
         raise Refused(self.problem(400, issuetype="Specify a valid issue type"))
 
-    def _check_fields(self, fields: Document) -> None:
+    def _check_fields(self, fields: Document, asked: Asked) -> None:
         """Refuse what Jira's screens and field types refuse, each error by its field."""
         errors: dict[str, str] = {}
         for name in fields.keys() - SETTABLE:
             text = f"Field '{name}' cannot be set. It is not on the appropriate screen, or unknown."
             errors[name] = text
         description = fields.get("description")
-        if description is not None and not _is_document(description):
+        is_text = isinstance(description, str) and OLD_API in asked.path
+        if description is not None and not is_text and not _is_document(description):
             errors["description"] = (
                 "Operation value must be an Atlassian Document (see the Atlassian Document Format)"
             )
@@ -108,7 +112,7 @@ class JiraIssues(JiraWorld):
         for change in (wanted.get("update") or {}).get("labels", []):
             labels = fields.get("labels", issue["fields"].get("labels", []))
             fields["labels"] = _labels(labels, change)
-        self._check_fields(fields)
+        self._check_fields(fields, asked)
         changed = {**issue["fields"], **fields}
         properties = {**issue["properties"], **self._properties(wanted.get("properties") or [])}
         if changed != issue["fields"] or properties != issue["properties"]:

@@ -12,6 +12,8 @@ from .wire import Document
 SITE = "acme-example"
 ADMIN = "newel@acme.example"
 PROJECT = "OPS"
+ORGANIZATION = "6f1c2f4e-0a51-4a43-9f0b-0d6c1f2a7b11"
+CLOUD = "9e3b6d2a-2c7f-4f57-8d61-3a5b7c9d1e20"
 PRODUCTS = {
     "jira-software": "jira-software-users-acme-example",
     "jira-servicedesk": "jira-servicedesk-users-acme-example",
@@ -63,17 +65,27 @@ class JiraWorld(Simulator):
         )
         token = f"ATATT3x{self.store.opaque('token', 40)}"
         self.grant("newel", f"{ADMIN}:{token}", tuple(PERMISSIONS), subject=admin["accountId"])
+        scoped = f"ATSTT3x{self.store.opaque('token', 40)}"
+        self.grant("scoped", f"{ADMIN}:{scoped}", tuple(PERMISSIONS), subject=admin["accountId"])
+        self.grant("organization", f"ATCTT3x{self.store.opaque('key', 40)}", ("org:admin",))
 
     def credentials(self, address: str | None = None) -> dict[str, str]:
-        """Give e-mail, API token, project and address."""
-        secret = next(iter(self.store.rows("credentials", lambda row: row["label"] == "newel")))
-        email, _, token = secret.partition(":")
+        """Give e-mail, tokens, project, address, and the organization's key and address."""
+        email, _, token = self._secret("newel").partition(":")
         return {
             "JIRA_EMAIL": email,
             "JIRA_TOKEN": token,
+            "JIRA_SCOPED_TOKEN": self._secret("scoped").partition(":")[2],
+            "JIRA_CLOUD_ID": CLOUD,
+            "ATLASSIAN_ORGANIZATION": ORGANIZATION,
+            "ATLASSIAN_KEY": self._secret("organization"),
+            "ATLASSIAN_URL": address or "https://api.atlassian.com",
             "JIRA_PROJECT": PROJECT,
             "JIRA_URL": address or f"https://{SITE}.atlassian.net",
         }
+
+    def _secret(self, label: str) -> str:
+        return next(iter(self.store.rows("credentials", lambda row: row["label"] == label)))
 
     def accounts(self) -> list[Document]:
         """List the users of the site."""

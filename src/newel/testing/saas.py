@@ -129,7 +129,9 @@ class Saas:
     def wire(self, *connectors: Connector) -> None:
         """Let connectors speak to their simulators until the end of the test."""
         for connector in connectors:
-            simulator = self.world.simulators.get(type(connector).__name__.lower())
+            found = self.world.simulators
+            own, behind = type(connector).__name__.lower(), getattr(connector, "access_system", "")
+            simulator = found.get(own) or found.get(behind)
             if simulator is None or any(each[0] is connector for each in self._wired):
                 continue
             http = connector.http

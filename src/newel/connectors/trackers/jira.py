@@ -1,8 +1,7 @@
 """Tickets as Jira issues.
 
 Mark: the labels `newel` and `newel-<8 hex>`, and the issue property `newel.incident`; the label
-can be searched, the property tells two incidents with one label apart. Comments carry their own
-key as a property and as their last line, because a list of comments does not promise properties.
+can be searched, the property tells two incidents with one label apart.
 Source: connectors document, §13 "Tickets".
 """
 
@@ -10,31 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from newel.base.errors import Bug
-from newel.connectors.http import MOST_PAGES
 from newel.connectors.jira import Jira
 from newel.connectors.jira_contract import (
-    ADD_COMMENT,
-    COMMENT_PAGES,
-    COMMENTS,
     EDIT_ISSUE,
-    ISSUE,
-    ISSUES,
     LINK,
     LINKS,
-    MOVE,
-    TRANSITIONS,
-    WAYS,
     Transition,
     document_of,
-    text_of,
 )
 from newel.connectors.trackers.base import Ticket, TicketRef, label_of
 
 __all__ = ["JiraTickets", "jira_issues"]
 
 _MARK = "newel.incident"
-_COMMENT_MARK = "newel.comment"
 _LONGEST_SUMMARY = 250
 
 
@@ -82,28 +69,18 @@ class JiraTickets:
 
     async def comment(self, ref: TicketRef, key: str, text: str) -> None:
         """Add a comment once per key; it notifies everybody who watches the issue."""
-        last_line = f"newel comment {key}"
-        if await self._has_comment(ref, last_line):
-            return
-        body = {
-            "body": document_of(f"{text}\n\n{last_line}"),
-            "properties": [{"key": _COMMENT_MARK, "value": key}],
-        }
-        await self._jira.http.call(ADD_COMMENT, {"issue": ref.key}, body=body)
+        await self._jira.comment_once(ref.key, key, text)
 
     async def resolve(self, ref: TicketRef) -> None:
         """Move the issue to a done status; where no way leads there, say so in a comment."""
-        path = {"issue": ref.key}
-        shown = await self._jira.http.call(ISSUE, path, query={"fields": "status"})
-        if ISSUES.read(shown).fields.status.category.key == "done":
+        if (await self._jira.status_of(ref.key)).category.key == "done":
             return
-        ways = WAYS.read(await self._jira.http.call(TRANSITIONS, path)).transitions
-        chosen = self._way_out(ways)
+        chosen = self._way_out(await self._jira.ways_from(ref.key))
         if chosen is None:
             text = "The incident is over. No transition of this issue leads to a done status."
             await self.comment(ref, "resolved", text)
             return
-        await self._jira.http.call(MOVE, path, body={"transition": {"id": chosen.id}})
+        await self._jira.move(ref.key, chosen)
 
     async def attach(self, ref: TicketRef, links: Mapping[str, str]) -> None:
         """Link addresses to the issue; each name is a global id, so each is linked once."""
@@ -112,14 +89,12 @@ class JiraTickets:
 
     async def reopen(self, ref: TicketRef) -> None:
         """Move a done issue back; where no way leads there, the comment that follows says it."""
-        path = {"issue": ref.key}
-        shown = await self._jira.http.call(ISSUE, path, query={"fields": "status"})
-        if ISSUES.read(shown).fields.status.category.key != "done":
+        if (await self._jira.status_of(ref.key)).category.key != "done":
             return
-        ways = WAYS.read(await self._jira.http.call(TRANSITIONS, path)).transitions
+        ways = await self._jira.ways_from(ref.key)
         back = next((way for way in ways if way.to.category.key != "done"), None)
         if back is not None:
-            await self._jira.http.call(MOVE, path, body={"transition": {"id": back.id}})
+            await self._jira.move(ref.key, back)
 
     async def sweep(self, incident: str, ref: TicketRef) -> int:
         """Link every other issue of the incident to its ticket, and close it."""
@@ -156,19 +131,6 @@ class JiraTickets:
         body = {"globalId": name, "object": {"url": url, "title": title}}
         await self._jira.http.call(LINK, path, body=body)
 
-    async def _has_comment(self, ref: TicketRef, last_line: str) -> bool:
-        seen = 0
-        for _ in range(MOST_PAGES):
-            query = {"startAt": str(seen), "maxResults": "100", "orderBy": "-created"}
-            answer = await self._jira.http.call(COMMENTS, {"issue": ref.key}, query=query)
-            page = COMMENT_PAGES.read(answer)
-            if any(_last_line(comment.body) == last_line for comment in page.comments):
-                return True
-            seen += len(page.comments)
-            if not page.comments or seen >= page.total:
-                return False
-        raise Bug("The comments of an issue have no end.")
-
     def _ref(self, key: str, url: str) -> TicketRef:
         return TicketRef(channel=self.channel, key=key, url=url)
 
@@ -178,8 +140,3 @@ def jira_issues(
 ) -> JiraTickets:
     """Send tickets to a Jira project: `tickets = [jira_issues("OPS", jira=jira)]`."""
     return JiraTickets(project=project, jira=jira, issue_type=issue_type, resolve_by=resolve_by)
-
-
-def _last_line(body: object) -> str:
-    lines = text_of(body).strip().split("\n")
-    return lines[-1].strip()

@@ -1,0 +1,275 @@
+"""One Jira Cloud site: how it is signed in to, what may be done there, and its issues.
+
+Searching without the permission to browse answers 200 with an empty list, which a look-up would
+take for "absent" and create a second account. So nothing is searched before the permission was
+proved on this credential within a day.
+Source: connectors document, §13.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Final, Unpack
+
+from newel.base.errors import Bug, Forbidden, Invalid, StepError
+from newel.base.secrets import SecretRef
+from newel.connectors.answers import Answer
+from newel.connectors.auth import BasicCredential
+from newel.connectors.base import Check, Connector, Outside
+from newel.connectors.gate import Bucket, LimitHeaders
+from newel.connectors.http import MOST_PAGES
+from newel.connectors.jira_contract import (
+    ADD_COMMENT,
+    API,
+    BROWSE_PROJECTS,
+    COMMENT_PAGES,
+    COMMENTS,
+    CREATE_ISSUE,
+    CREATED,
+    HITS,
+    ISSUE,
+    ISSUE_TYPE_PAGES,
+    ISSUE_TYPES,
+    ISSUE_WRITES,
+    ISSUES,
+    ME,
+    MINE,
+    MOVE,
+    MYSELF,
+    PERMISSION_NAMES,
+    PERMISSIONS,
+    SEARCH,
+    TRANSITIONS,
+    USER_SEARCH,
+    WAYS,
+    Status,
+    Transition,
+    document_of,
+    judged,
+    limits,
+    text_of,
+)
+
+__all__ = ["Issue", "JiraSite"]
+
+_PROOF_LASTS: Final = timedelta(hours=24)
+_WARNED_BEFORE: Final = timedelta(days=30)
+_COMMENT_MARK: Final = "newel.comment"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """An issue: its key as people read it, and where they can read it."""
+
+    system: str
+    id: str
+    key: str
+    url: str
+
+
+class JiraSite(Connector):
+    """The site and its issues; `Jira` adds accounts and groups."""
+
+    title = "Jira"
+    buckets: ClassVar = (
+        Bucket(name=API, rate=10, capacity=20),
+        Bucket(name=USER_SEARCH, rate=1, capacity=5),
+        Bucket(name=ISSUE_WRITES, rate=0.5, capacity=4),
+    )
+
+    def __init__(
+        self,
+        *,
+        email: str,
+        token: SecretRef,
+        base_url: str,
+        site_url: str | None = None,
+        token_expires: datetime | None = None,
+        name: str = "jira",
+        **outside: Unpack[Outside],
+    ) -> None:
+        """Make it for an account's e-mail address and API token.
+
+        base_url: the site, or `https://api.atlassian.com/ex/jira/{cloudId}` for scoped tokens.
+        site_url: where people open issues, if that is another address. token_expires: the aware
+        moment that Atlassian showed when the token was made; it lasts a year at most.
+        """
+        super().__init__(
+            name=name,
+            secret=token,
+            credential=BasicCredential(email, token),
+            addresses={"": base_url},
+            request_id=("atl-traceid", "x-arequestid"),
+            **outside,
+        )
+        self.site_url = (site_url or base_url).rstrip("/")
+        self.token_expires = token_expires
+        self._proved: dict[str, datetime] = {}
+
+    async def probe(self) -> None:
+        """Ask who we are."""
+        await self.http.call(MYSELF)
+
+    async def check(self, *, project: str | None = None, issue_type: str = "Task") -> Check:
+        """Prove credential and permissions; without permission searches would lie.
+
+        project: prove the permissions there, and that issues of the type can be created.
+        """
+        me = ME.read(await self.http.call(MYSELF))
+        have = await self._permissions(tuple(PERMISSION_NAMES), project)
+        missing = [f"{key} ({PERMISSION_NAMES[key]})" for key in have if not have[key]]
+        if project is not None and not missing and not await self._has_type(project, issue_type):
+            missing.append(f"issue type {issue_type} in {project}")
+        return Check(
+            ok=not missing,
+            identity=me.display_name,
+            have=tuple(key for key in have if have[key]),
+            missing=tuple(missing),
+            expires_at=self.token_expires,
+            notes=self._notes(),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        """Say that the token ends soon; Atlassian says so to nobody but who has made it."""
+        if self.token_expires is None:
+            return ()
+        left = self.token_expires - self.clock.now()
+        if left > _WARNED_BEFORE:
+            return ()
+        when = self.token_expires.astimezone(UTC).date().isoformat()
+        return (f"The API token ends on {when}: make a new one in time.",)
+
+    async def _has_type(self, project: str, issue_type: str) -> bool:
+        answer = await self.http.call(ISSUE_TYPES, {"project": project})
+        return issue_type in {each.name for each in ISSUE_TYPE_PAGES.read(answer).issue_types}
+
+    # Issues ------------------------------------------------------------------------------------
+
+    async def search(self, project: str, label: str, mark: str, value: str) -> Issue | None:
+        """Find the oldest issue with a label whose property `mark` has this value, or is unset."""
+        found = await self.marked(project, label, mark, value)
+        return found[0] if found else None
+
+    async def marked(self, project: str, label: str, mark: str, value: str) -> list[Issue]:
+        """Find all issues with a label and a property `mark` of this value, the oldest first."""
+        await self.prove(BROWSE_PROJECTS)
+        query = {
+            "jql": f'project = "{project}" AND labels = "{label}" ORDER BY created ASC',
+            "fields": "labels",
+            "properties": mark,
+            "maxResults": "50",
+        }
+        mine = []
+        for _ in range(MOST_PAGES):
+            page = HITS.read(await self.http.call(SEARCH, query=query))
+            mine += [hit for hit in page.issues if (hit.properties or {}).get(mark, value) == value]
+            if page.next_page is None:
+                break
+            query["nextPageToken"] = page.next_page
+        return [self.issue(hit.id, hit.key) for hit in sorted(mine, key=lambda hit: int(hit.id))]
+
+    async def create(self, project: str, fields: dict[str, object], mark: str, value: str) -> Issue:
+        """Create an issue that carries its mark from the first moment."""
+        body = {
+            "fields": {"project": {"key": project}, **fields},
+            "properties": [{"key": mark, "value": value}],
+        }
+        made = CREATED.read(await self.http.call(CREATE_ISSUE, body=body))
+        return self.issue(made.id, made.key)
+
+    def issue(self, number: str, key: str) -> Issue:
+        """Give an issue with the address people open it at."""
+        return Issue(system=self.name, id=number, key=key, url=f"{self.site_url}/browse/{key}")
+
+    async def prove(self, permission: str) -> None:
+        """Make sure that a search would see what there is; raises Forbidden naming the lack."""
+        proved = self._proved.get(permission)
+        if proved is not None and self.clock.now() - proved < _PROOF_LASTS:
+            return
+        have = await self._permissions((permission,))
+        if not have.get(permission):
+            name = PERMISSION_NAMES[permission]
+            raise Forbidden(
+                f"The account cannot search: it needs the permission {permission} ({name}). "
+                "An empty answer would prove nothing.",
+                missing=permission,
+                operation=PERMISSIONS.operation,
+            )
+        self._proved[permission] = self.clock.now()
+
+    async def comment_once(self, key: str, mark: str, text: str) -> bool:
+        """Add a comment to an issue unless one with this mark is there; says whether it was added.
+
+        The mark is a property and the last line, because a list of comments does not promise
+        properties. A comment notifies everybody who watches the issue.
+        """
+        last_line = f"newel comment {mark}"
+        if await self._has_comment(key, last_line):
+            return False
+        body = {
+            "body": document_of(f"{text}\n\n{last_line}"),
+            "properties": [{"key": _COMMENT_MARK, "value": mark}],
+        }
+        await self.http.call(ADD_COMMENT, {"issue": key}, body=body, bucket=_writes(key))
+        return True
+
+    async def status_of(self, key: str) -> Status:
+        """Give the status of an issue."""
+        answer = await self.http.call(ISSUE, {"issue": key}, query={"fields": "status"})
+        return ISSUES.read(answer).fields.status
+
+    async def ways_from(self, key: str) -> tuple[Transition, ...]:
+        """Give the transitions that this account may take from the issue's status."""
+        return WAYS.read(await self.http.call(TRANSITIONS, {"issue": key})).transitions
+
+    async def move(self, key: str, way: Transition) -> None:
+        """Take a transition."""
+        body = {"transition": {"id": way.id}}
+        await self.http.call(MOVE, {"issue": key}, body=body, bucket=_writes(key))
+
+    async def _has_comment(self, key: str, last_line: str) -> bool:
+        seen = 0
+        for _ in range(MOST_PAGES):
+            query = {"startAt": str(seen), "maxResults": "100", "orderBy": "-created"}
+            answer = await self.http.call(COMMENTS, {"issue": key}, query=query)
+            page = COMMENT_PAGES.read(answer)
+            if any(_last_line(comment.body) == last_line for comment in page.comments):
+                return True
+            seen += len(page.comments)
+            if not page.comments or seen >= page.total:
+                return False
+        raise Bug("The comments of an issue have no end.")
+
+    async def _permissions(
+        self, keys: tuple[str, ...], project: str | None = None
+    ) -> dict[str, bool]:
+        query = {"permissions": ",".join(keys)}
+        if project is not None:
+            query["projectKey"] = project
+        answer = await self.http.call(PERMISSIONS, query=query, expect=(404,))
+        if answer.status == 404:
+            fields = {"project": "is not known, or this account may not see it"}
+            raise Invalid(f"There is no project {project}.", fields=fields)
+        mine = MINE.read(answer).permissions
+        return {key: key in mine and mine[key].has for key in keys}
+
+    @staticmethod
+    def judged(answer: Answer) -> StepError | None:
+        """Class an answer of Jira."""
+        return judged(answer)
+
+    @staticmethod
+    def limits(answer: Answer) -> LimitHeaders | None:
+        """Read how many calls are left."""
+        return limits(answer)
+
+
+def _writes(key: str) -> str:
+    """Name the budget of one issue: Jira limits how often the same one is written."""
+    return f"{ISSUE_WRITES}:{key}"
+
+
+def _last_line(body: object) -> str:
+    lines = text_of(body).strip().split("\n")
+    return lines[-1].strip()
