@@ -33,6 +33,7 @@ google = Google(
     service_account=_secret("GOOGLE_SERVICE_ACCOUNT"),
     admin=_setting("GOOGLE_ADMIN", "admin@acme.example"),
     base_url=_setting("GOOGLE_URL", "https://admin.googleapis.com"),
+    licensing_url=_setting("GOOGLE_LICENSING_URL", "https://licensing.googleapis.com"),
     token_url=_setting("GOOGLE_TOKEN_URL", "https://oauth2.googleapis.com/token"),
 )
 slack = Slack(

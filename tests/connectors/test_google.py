@@ -21,7 +21,17 @@ from newel.base.errors import (
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
 from newel.connectors.google import Google
-from newel.connectors.google_contract import GET_USER, INSERT_USER, TOKEN, UPDATE_USER
+from newel.connectors.google_contract import (
+    GET_USER,
+    INSERT_LICENCE,
+    INSERT_MEMBER,
+    INSERT_USER,
+    LICENCE_SCOPE,
+    SCOPES,
+    SIGN_OUT,
+    TOKEN,
+    UPDATE_USER,
+)
 from newel.domain.people import Person
 from newel.domain.values import Absent, Found
 from newel.simulators.faults import (
@@ -246,14 +256,27 @@ async def test_a_wrong_clock_is_named(google: Google, time: Time):
     assert "-7200 s" in str(refused)
 
 
-async def test_a_missing_delegation_is_named(google: Google, sim: GoogleSimulator):
-    """The check fails with the scope that is not delegated."""
-    sim.fail("*", RevokeToken())
+async def test_the_check_tells_what_works(google: Google):
+    """A good credential is checked with its scopes, the customer's id and what it is capable of."""
     check = await google.check()
-    assert (check.ok, check.missing) == (
-        False,
-        ("https://www.googleapis.com/auth/admin.directory.user",),
-    )
+    assert (check.ok, check.have, check.missing) == (True, SCOPES, ())
+    assert check.capabilities == ("google.data_transfer", "google.licensing")
+    assert check.notes == ("The customer's id is C01acme7x.",)
+
+
+async def test_a_missing_delegation_is_named(google: Google, sim: GoogleSimulator):
+    """The check fails with exactly the scope that is not delegated."""
+    sim.undelegate(LICENCE_SCOPE)
+    check = await google.check()
+    assert (check.ok, check.missing) == (False, (LICENCE_SCOPE,))
+    assert set(check.have) == set(SCOPES) - {LICENCE_SCOPE}
+
+
+async def test_a_refused_key_misses_no_scope(google: Google, sim: GoogleSimulator, time: Time):
+    """A credential that is refused as a whole is not reported as a missing scope."""
+    time.world.advance(timedelta(hours=2))
+    check = await google.check()
+    assert (check.ok, check.have, check.missing) == (False, (), ())
 
 
 async def test_the_key_stays_inside(google: Google, sim: GoogleSimulator, time: Time):
@@ -334,7 +357,32 @@ def answered(status: int, reason: str, text: str = "", *, route: Any = UPDATE_US
         (answered(404, "notFound"), NotReady, {}),
         (answered(400, "invalid", "Invalid Password"), Invalid, {}),
         (answered(400, "", "User creation is not complete."), NotReady, {}),
-        (answered(412, "conditionNotMet"), NotReady, {}),
+        (answered(412, "conditionNotMet", "User creation is not complete."), NotReady, {}),
+        (answered(412, "conditionNotMet", "Insufficient archived user licenses."), NoCapacity, {}),
+        (
+            answered(412, "conditionNotMet", "There are not enough", route=INSERT_LICENCE),
+            NoCapacity,
+            {},
+        ),
+        (
+            answered(412, "conditionNotMet", "User already has a license", route=INSERT_LICENCE),
+            Invalid,
+            {"code": "already assigned"},
+        ),
+        (
+            answered(403, "insufficientPermissions", route=SIGN_OUT),
+            Forbidden,
+            {"missing": "https://www.googleapis.com/auth/admin.directory.user.security"},
+        ),
+        (answered(429, "rateLimitExceeded"), Throttled, {"retry_after": None}),
+        (answered(409, "duplicate"), Invalid, {"status": 409}),
+        (
+            answered(404, "notFound", "Resource Not Found: memberKey", route=INSERT_MEMBER),
+            NotReady,
+            {"status": 404},
+        ),
+        (answered(404, "notFound", "Domain not found.", route=INSERT_USER), Invalid, {}),
+        (answered(400, "invalid", "Invalid Input: INVALID_OU_ID", route=INSERT_USER), Invalid, {}),
         (answered(412, "limitExceeded"), NoCapacity, {"what": "Google Workspace licences"}),
         (answered(503, "backendError"), Transient, {}),
         (answered(503, "backendError", route=INSERT_USER), OutcomeUnknown, {}),

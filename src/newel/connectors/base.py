@@ -24,7 +24,7 @@ from newel.domain.people import Person
 from newel.domain.values import Access, Account, Effect
 from newel.flow.step import Step
 
-__all__ = ["Check", "Connector", "Outside", "all_of", "marker_of", "names_of"]
+__all__ = ["Check", "Connector", "Holding", "Outside", "all_of", "marker_of", "names_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,18 @@ class Check:
     expires_at: datetime | None = None
     quota: str = ""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """An account as its system shows it, with what it gives: what `accounts()` yields.
+
+    entitlements: by their keys, the account's own among them. marker: our mark on it, or empty.
+    """
+
+    account: Account
+    entitlements: tuple[str, ...] = ()
+    marker: str = ""
 
 
 class Outside(TypedDict, total=False):

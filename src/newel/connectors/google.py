@@ -1,116 +1,58 @@
 """Google Workspace: the accounts of the directory.
 
 The account is made before the first day, suspended and with a password nobody knows, and carries
-our mark from the moment it exists. A service account acts for an administrator; its key signs an
-assertion for a token of an hour.
+our mark from the moment it exists. Groups, what lets somebody in, and what is handed on at the end
+are in the modules beside this one.
 Source: connectors document, §11.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import ClassVar, Final, Unpack
+from typing import Final
 
-import orjson
-
-from newel.base.errors import AuthFailed, StepError
-from newel.base.secrets import Secret, SecretRef
-from newel.connectors.answers import Answer
-from newel.connectors.auth import Assertion, FetchedCredential, Token, exchanged, revealed
-from newel.connectors.base import Check, Connector, Outside, marker_of, names_of
+from newel.base.errors import Invalid, NotReady
+from newel.connectors.base import Holding, marker_of, names_of
 from newel.connectors.ensure import Ensured, Exists, ensured, removed
-from newel.connectors.gate import Bucket
 from newel.connectors.google_contract import (
     DELETE_USER,
     DIRECTORY,
     GET_USER,
+    GROUP_SCOPE,
     INSERT_USER,
+    LICENCE_PAGES,
+    LICENCE_SCOPE,
+    LIST_LICENCES,
+    LIST_MEMBERS,
     LIST_USERS,
     MARKER_TYPE,
-    SCOPE,
-    TOKEN,
+    MEMBER_PAGES,
+    MEMBER_SCOPE,
+    UNDELETE_USER,
     UPDATE_USER,
+    USER_PAGES,
+    USER_SCOPE,
     USERS,
     User,
-    judged,
 )
-from newel.connectors.http import Http
+from newel.connectors.google_groups import GoogleGroups, Group
+from newel.connectors.google_handover import GoogleHandover, Transfer
+from newel.connectors.google_security import GoogleSecurity, Issued
 from newel.connectors.operation import operation
 from newel.domain.people import Person
 from newel.domain.values import Access, Account
 
-__all__ = ["Google"]
+__all__ = ["Google", "Group", "Issued", "Transfer"]
 
 _SETTLE: Final = (0, 5, 15, 30, 60)
-_LASTS: Final = timedelta(hours=1)
-_NEEDS: Final = (SCOPE,)
-_ADVICE: Final = {
-    "unauthorized_client": f"Delegate the scope {SCOPE} to the service account.",
-    "invalid email": "The administrator to act for does not exist or is suspended.",
-    "account not found": "The service account does not exist.",
-    "signature": "The key does not belong to the service account.",
-}
+_NEEDS: Final = (USER_SCOPE,)
+_PAGE: Final = {"maxResults": "200"}
 
 
-def _unknown_password() -> str:
-    """Make a password that nobody gets to know; the account is entered another way."""
-    return secrets.token_urlsafe(48)
-
-
-class Google(Connector):
-    """One Google Workspace customer: accounts of people."""
-
-    title = "Google Workspace"
-    buckets: ClassVar = (Bucket(name=DIRECTORY, rate=32, capacity=64),)
-
-    def __init__(
-        self,
-        *,
-        service_account: SecretRef,
-        admin: str,
-        customer: str = "my_customer",
-        org_unit: str = "/",
-        name: str = "google",
-        base_url: str = "https://admin.googleapis.com",
-        token_url: str = "https://oauth2.googleapis.com/token",  # noqa: S107 - an address
-        password: Callable[[], str] = _unknown_password,
-        **outside: Unpack[Outside],
-    ) -> None:
-        """Make it for a service account's key file that may act for an administrator.
-
-        service_account: reference to the JSON key file. admin: address of the administrator.
-        """
-        super().__init__(
-            name=name,
-            secret=service_account,
-            credential=FetchedCredential(self._fetched),
-            addresses={"": base_url, "token": token_url.removesuffix("/token")},
-            request_id=("x-goog-request-id",),
-            **outside,
-        )
-        self.admin = admin
-        self.customer = customer
-        self.org_unit = org_unit
-        self._service_account = service_account
-        self._token_url = token_url
-        self._password = password
-        self._assertion = Assertion()
-
-    async def probe(self) -> None:
-        """List one user."""
-        query = {"customer": self.customer, "maxResults": "1"}
-        await self.http.call(LIST_USERS, query=query)
-
-    async def check(self) -> Check:
-        """Prove delegation by fetching a token for the scopes we use, and read with it."""
-        try:
-            await self.probe()
-        except AuthFailed as refused:
-            return Check(ok=False, missing=_NEEDS, notes=(str(refused),))
-        return Check(ok=True, identity=self.admin, have=_NEEDS)
+class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
+    """One Google Workspace customer: accounts of people, and what they have there."""
 
     @operation(
         idempotency="read",
@@ -138,16 +80,19 @@ class Google(Connector):
         settle=_SETTLE,
         title="Create the Google account",
     )
-    async def ensure_account(self, person: Person, *, suspended: bool = False) -> Account:
+    async def ensure_account(
+        self, person: Person, *, suspended: bool = False, recovery_email: str = ""
+    ) -> Account:
         """Create their account with our mark, or find that it is there.
 
         suspended: make it suspended; an account that exists is never suspended from here.
+        recovery_email: a private address for a lost password; one that is set is left alone.
         """
         marker = marker_of(person)
         reached = await ensured(
             look=lambda: self._user(person),
             ours=lambda user: user.evidence(marker),
-            create=lambda: self._insert(person, marker, suspended=suspended),
+            create=lambda: self._insert(person, marker, recovery_email, suspended=suspended),
             differs=lambda user: {"suspended": False} if user.suspended and not suspended else {},
             change=self._update,
             settling=self.settling(*_SETTLE),
@@ -186,7 +131,10 @@ class Google(Connector):
         title="Suspend the Google account",
     )
     async def suspend(self, person: Person) -> Account:
-        """Lock the account; everything in it stays."""
+        """Lock the account; everything in it stays. One that is gone lets nobody in."""
+        if await self._user(person) is None:
+            absent: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
+            return self.reported(absent, self._absent(person), access="revoked")
         return self._told(await self._switched(person, suspended=True))
 
     @operation(
@@ -232,26 +180,104 @@ class Google(Connector):
             settling=self.settling(*_SETTLE),
             what="Google account",
         )
-        gone = Account(
-            system=self.name,
-            id=reached.value.id if reached.value else "",
-            handle=person.email,
-            email=person.email,
-            state="absent",
-        )
+        gone = self._absent(person, reached.value.id if reached.value else "")
         return self.reported(reached, gone, access="revoked")
+
+    @operation(
+        natural_key="user/{person.email}",
+        idempotency="put",
+        revokes="{system}:account",
+        undo="undelete_account",
+        reversible="until:20 days after the deletion",
+        approval="high",
+        bucket=DIRECTORY,
+        needs=_NEEDS,
+        spec=(DELETE_USER.operation,),
+        reads=(GET_USER.operation,),
+        settle=_SETTLE,
+        title="Delete the Google account",
+    )
+    async def delete_account(self, person: Person) -> Account:
+        """Delete the account with all that is in it; what is to stay is transferred first."""
+        marker = marker_of(person)
+        reached = await removed(
+            look=lambda: self._user(person),
+            ours=lambda user: user.evidence(marker),
+            remove=self._delete,
+            settling=self.settling(*_SETTLE),
+            what="Google account",
+        )
+        gone = self._absent(person, reached.value.id if reached.value else "")
+        return self.reported(reached, gone, access="revoked")
+
+    @operation(
+        natural_key="user/{person.email}",
+        idempotency="put",
+        grants="{system}:account",
+        undo="delete_account",
+        reversible="yes",
+        bucket=DIRECTORY,
+        needs=_NEEDS,
+        spec=(UNDELETE_USER.operation,),
+        reads=(GET_USER.operation, LIST_USERS.operation),
+        settle=_SETTLE,
+        title="Bring the deleted Google account back",
+    )
+    async def undelete_account(self, person: Person) -> Account:
+        """Bring a deleted account back, found by our mark; its groups and licences stay lost."""
+        marker = marker_of(person)
+        reached = await ensured(
+            look=lambda: self._user(person),
+            ours=lambda user: user.evidence(marker),
+            create=lambda: self._undelete(person, marker),
+            settling=self.settling(*_SETTLE),
+            what="Google account",
+        )
+        return self._told(reached)
+
+    # Everybody ---------------------------------------------------------------------------------
+
+    async def accounts(self) -> AsyncIterator[Holding]:
+        """Give every account with its mark, its groups and its licences; reads only.
+
+        Groups and licences are told as far as the scopes reach.
+        """
+        held = await self._entitlements()
+        query = {"customer": self.customer, "maxResults": "500"}
+        async for page in self._pages(LIST_USERS, USER_PAGES, query=query):
+            for user in page.users:
+                more = sorted(held[user.id] | held[user.email])
+                yield Holding(
+                    account=self._account(user),
+                    entitlements=(self.base_entitlement, *more),
+                    marker=user.marker,
+                )
+
+    async def _entitlements(self) -> defaultdict[str, set[str]]:
+        """Give what accounts have beside themselves, by the user's id or address."""
+        held: defaultdict[str, set[str]] = defaultdict(set)
+        if {GROUP_SCOPE, MEMBER_SCOPE} <= set(self.scopes):
+            async for group in self._groups("customer", self.customer):
+                path = {"group": group.id}
+                async for page in self._pages(LIST_MEMBERS, MEMBER_PAGES, path, query=_PAGE):
+                    for member in page.members:
+                        held[member.id].add(f"{self.name}:group/{group.address}")
+        if LICENCE_SCOPE in self.scopes:
+            query = {"customerId": self.customer, "maxResults": "1000"}
+            for product in self.products:
+                path = {"product": product}
+                async for listed in self._pages(LIST_LICENCES, LICENCE_PAGES, path, query=query):
+                    for licence in listed.items:
+                        held[licence.user].add(f"{self.name}:licence/{licence.sku}")
+        return held
 
     # Requests ----------------------------------------------------------------------------------
 
-    async def _user(self, person: Person) -> User | None:
-        answer = await self.http.call(
-            GET_USER, {"key": person.email}, expect=(HTTPStatus.NOT_FOUND,)
-        )
-        return None if answer.status == HTTPStatus.NOT_FOUND else USERS.read(answer)
-
-    async def _insert(self, person: Person, marker: str, *, suspended: bool) -> User:
+    async def _insert(
+        self, person: Person, marker: str, recovery_email: str, *, suspended: bool
+    ) -> User:
         given, family = names_of(person)
-        body = {
+        body: dict[str, object] = {
             "primaryEmail": person.email,
             "name": {"givenName": given, "familyName": family},
             "password": self._password(),
@@ -259,17 +285,32 @@ class Google(Connector):
             "orgUnitPath": self.org_unit,
             "suspended": suspended,
         }
+        if recovery_email:
+            body["recoveryEmail"] = recovery_email
         answer = await self.http.call(INSERT_USER, body=body, expect=(HTTPStatus.CONFLICT,))
         if answer.status == HTTPStatus.CONFLICT:
             raise Exists
         return USERS.read(answer)
 
-    async def _update(self, user: User, fields: Mapping[str, object]) -> User:
-        answer = await self.http.call(UPDATE_USER, {"key": user.id}, body=dict(fields))
-        return USERS.read(answer)
-
     async def _delete(self, user: User) -> None:
         await self.http.call(DELETE_USER, {"key": user.id}, expect=(HTTPStatus.NOT_FOUND,))
+
+    async def _undelete(self, person: Person, marker: str) -> User:
+        """Find the deleted user at the address, bring it back and show it."""
+        query = {"customer": self.customer, "showDeleted": "true", "maxResults": "500"}
+        async for page in self._pages(LIST_USERS, USER_PAGES, query=query):
+            for user in page.users:
+                if user.email == person.email and user.marker in {"", marker}:
+                    return await self._back(user)
+        raise Invalid("There is no deleted Google account of theirs that could be brought back.")
+
+    async def _back(self, user: User) -> User:
+        body = {"orgUnitPath": self.org_unit}
+        await self.http.call(UNDELETE_USER, {"key": user.id}, body=body)
+        found = await self._user_at(user.id)
+        if found is None:
+            raise NotReady("The account was brought back and is not to be seen yet.")
+        return found
 
     async def _switched(self, person: Person, *, suspended: bool) -> Ensured[User]:
         marker = marker_of(person)
@@ -290,50 +331,3 @@ class Google(Connector):
         if account.state == "suspended":
             access = "prepared" if prepared else "suspended"
         return self.reported(reached, account, access=access)
-
-    def _account(self, user: User) -> Account:
-        return Account(
-            system=self.name,
-            id=user.id,
-            handle=user.email,
-            email=user.email,
-            state="suspended" if user.suspended else "active",
-            url=f"https://admin.google.com/ac/users/{user.id}",
-        )
-
-    # Credential --------------------------------------------------------------------------------
-
-    async def _fetched(self, http: Http) -> Token:
-        """Fetch a token for an hour with an assertion signed by the service account's key."""
-        key = _key_file(await revealed(self._service_account))
-        now = http.now()
-        claims = {
-            "iss": key["client_email"],
-            "sub": self.admin,
-            "scope": SCOPE,
-            "aud": self._token_url,
-            "iat": int(now.timestamp()),
-            "exp": int((now + _LASTS).timestamp()),
-        }
-        assertion = self._assertion.signed(
-            claims, Secret(key["private_key"]), key_id=key.get("private_key_id", "")
-        )
-        granted = await exchanged(http, TOKEN, assertion, _ADVICE)
-        lasts = timedelta(seconds=granted.expires_in or 0)
-        return Token(granted.access_token, now + (lasts or _LASTS))
-
-    @staticmethod
-    def judged(answer: Answer) -> StepError | None:
-        """Class an answer of Google."""
-        return judged(answer)
-
-
-def _key_file(secret: Secret) -> dict[str, str]:
-    try:
-        document = orjson.loads(secret.reveal())
-    except orjson.JSONDecodeError:
-        document = None
-    if not isinstance(document, dict) or not {"client_email", "private_key"} <= document.keys():
-        # Not chained: the cause quotes the file.
-        raise AuthFailed("The service account's key file is not the JSON that Google hands out.")
-    return {name: str(value) for name, value in document.items()}

@@ -77,6 +77,7 @@ class GoogleWorld(Simulator):
             "GOOGLE_CUSTOMER": CUSTOMER,
             "GOOGLE_DOMAIN": DOMAIN,
             "GOOGLE_URL": address or "https://admin.googleapis.com",
+            "GOOGLE_LICENSING_URL": address or "https://licensing.googleapis.com",
             "GOOGLE_TOKEN_URL": token_uri,
         }
 
