@@ -22,6 +22,7 @@ FILES = {
     "google": HERE / "google-directory.openapi.json",
     "google-datatransfer": HERE / "google-datatransfer.openapi.json",
     "slack": HERE / "slack-web.openapi3.json",
+    "bamboohr": HERE / "bamboohr.openapi.json",
     "gusto": ELSEWHERE / "gusto.openapi.json",
 }
 # Operations that no copied specification has, each with the document that the stand-in follows.
@@ -50,7 +51,9 @@ UNCOVERED = {
 @cache
 def _loaded(system: str) -> tuple[OpenAPI, str]:
     document = json.loads(FILES[system].read_text(encoding="utf-8"))
-    return OpenAPI.from_dict(document), document["servers"][0]["url"]
+    server = document["servers"][0]
+    known = {name: each["default"] for name, each in server.get("variables", {}).items()}
+    return OpenAPI.from_dict(document), server["url"].format_map(known)
 
 
 def operations(system: str) -> set[str]:

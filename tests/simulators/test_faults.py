@@ -33,7 +33,15 @@ from newel.simulators import (
     World,
 )
 from newel.simulators.alter import bent
-from newel.simulators.faults import KINDS, effect_from, fault_from
+from newel.simulators.faults import (
+    KINDS,
+    WebhookDelay,
+    WebhookDrop,
+    WebhookDuplicate,
+    WebhookReorder,
+    effect_from,
+    fault_from,
+)
 from newel.simulators.wire import Answer
 from tests.simulators.support import START, signed_in
 
@@ -57,6 +65,10 @@ EFFECTS = [
     Seats(0),
     RevokeToken(),
     RemoveScope("members:write"),
+    WebhookDuplicate(3),
+    WebhookDelay(60),
+    WebhookReorder(),
+    WebhookDrop(),
 ]
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "BearerCredential",
     "FetchedCredential",
     "Granted",
+    "KeyCredential",
     "Token",
     "exchanged",
     "revealed",
@@ -90,6 +91,15 @@ class BasicCredential(_Static):
     async def headers(self, http: Http) -> Mapping[str, str]:  # noqa: ARG002 - the protocol's
         """Give the header. Source: RFC 7617."""
         pair = f"{self._user}:{await self._current()}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+
+class KeyCredential(_Static):
+    """`Authorization: Basic` with the secret as the name and a password without meaning."""
+
+    async def headers(self, http: Http) -> Mapping[str, str]:  # noqa: ARG002 - the protocol's
+        """Give the header. Source: RFC 7617."""
+        pair = f"{await self._current()}:x".encode()
         return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
 

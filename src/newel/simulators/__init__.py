@@ -1,4 +1,4 @@
-"""Faithful stand-ins of six vendors: stateful, deterministic, checking what the vendors check.
+"""Faithful stand-ins of vendors: stateful, deterministic, checking what the vendors check.
 
 They import nothing of newel, so that no shared mistake can make connector and stand-in agree. Each
 is an ASGI application (`simulator.app`); `serve` runs several on loopback; `World` makes all six of
@@ -7,6 +7,7 @@ one demo company with one seed and one clock. Source: connectors document, Part 
 
 from __future__ import annotations
 
+from .bamboohr import BambooHRSimulator
 from .book import Call, CallBook
 from .clock import SimulatedClock
 from .core import Simulator
@@ -34,12 +35,17 @@ from .faults import (
     Throttle,
     Truncate,
     VendorError,
+    WebhookDelay,
+    WebhookDrop,
+    WebhookDuplicate,
+    WebhookReorder,
 )
 from .github import GitHubSimulator
 from .google import GoogleSimulator
 from .gusto import GustoSimulator
 from .jira import JiraSimulator
 from .salesforce import SalesforceSimulator
+from .scim import ScimSimulator
 from .server import NotLoopback, serve
 from .slack import SlackSimulator
 from .world import SYSTEMS, World
@@ -47,6 +53,7 @@ from .world import SYSTEMS, World
 __all__ = [
     "SYSTEMS",
     "AddField",
+    "BambooHRSimulator",
     "Call",
     "CallBook",
     "ConnectionCut",
@@ -72,6 +79,7 @@ __all__ = [
     "RetypeField",
     "RevokeToken",
     "SalesforceSimulator",
+    "ScimSimulator",
     "Seats",
     "SimulatedClock",
     "Simulator",
@@ -80,6 +88,10 @@ __all__ = [
     "Throttle",
     "Truncate",
     "VendorError",
+    "WebhookDelay",
+    "WebhookDrop",
+    "WebhookDuplicate",
+    "WebhookReorder",
     "World",
     "serve",
 ]

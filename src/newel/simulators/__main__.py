@@ -17,15 +17,15 @@ from pathlib import Path
 
 from .clock import SimulatedClock, moment_from
 from .server import serve
-from .world import SYSTEMS, World
+from .world import FURTHER, SYSTEMS, World
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the arguments, serve until a signal comes, give the exit status."""
     options = _parser().parse_args(arguments)
-    unknown = sorted(set(options.only) - set(SYSTEMS))
+    unknown = sorted(set(options.only) - {*SYSTEMS, *FURTHER})
     if unknown:
-        _say(f"unknown system {', '.join(unknown)}; known: {', '.join(SYSTEMS)}")
+        _say(f"unknown system {', '.join(unknown)}; known: {', '.join((*SYSTEMS, *FURTHER))}")
         return 2
     try:
         asyncio.run(_serve(options))

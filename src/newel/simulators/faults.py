@@ -18,7 +18,7 @@ import math
 import random
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, get_args
 
 from .clock import moment_from
 from .wire import Asked, Document
@@ -167,6 +167,30 @@ class RemoveScope:
     scope: str
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookDuplicate:
+    """Every event is delivered so many times."""
+
+    times: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDelay:
+    """Events are delivered this much later than they happen."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookReorder:
+    """Events that are due together are delivered newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDrop:
+    """Events are lost on their way."""
+
+
 Strike: TypeAlias = (
     Down
     | ResetBefore
@@ -182,7 +206,18 @@ Strike: TypeAlias = (
     | AddField
     | RenameField
 )
-Condition: TypeAlias = Latency | Lag | NotReady | Seats | RevokeToken | RemoveScope
+Condition: TypeAlias = (
+    Latency
+    | Lag
+    | NotReady
+    | Seats
+    | RevokeToken
+    | RemoveScope
+    | WebhookDuplicate
+    | WebhookDelay
+    | WebhookReorder
+    | WebhookDrop
+)
 Effect: TypeAlias = Strike | Condition
 
 KINDS: dict[str, type[Effect]] = {
@@ -205,9 +240,13 @@ KINDS: dict[str, type[Effect]] = {
     "seats": Seats,
     "revoke_token": RevokeToken,
     "remove_scope": RemoveScope,
+    "webhook_duplicate": WebhookDuplicate,
+    "webhook_delay": WebhookDelay,
+    "webhook_reorder": WebhookReorder,
+    "webhook_drop": WebhookDrop,
 }
 _NAMES = {effect: name for name, effect in KINDS.items()}
-_CONDITIONS = (Latency, Lag, NotReady, Seats, RevokeToken, RemoveScope)
+_CONDITIONS = get_args(Condition)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
+from .bamboohr import BambooHRSimulator
 from .clock import SimulatedClock
 from .core import Simulator
 from .github import GitHubSimulator
@@ -17,10 +18,13 @@ from .google import GoogleSimulator
 from .gusto import GustoSimulator
 from .jira import JiraSimulator
 from .salesforce import SalesforceSimulator
+from .scim import ScimSimulator
 from .slack import SlackSimulator
 from .slack_world import Plan
 
 SYSTEMS: tuple[str, ...] = ("google", "slack", "jira", "github", "gusto", "salesforce")
+# Systems that the demo company does without; they run when they are asked for.
+FURTHER: tuple[str, ...] = ("bamboohr", "scim")
 
 
 class World:
@@ -55,6 +59,8 @@ class World:
         self.github = GitHubSimulator(seats=seats, **shared)
         self.gusto = GustoSimulator(**shared)
         self.salesforce = SalesforceSimulator(licences=seats, **shared)
+        self.bamboohr = BambooHRSimulator(**shared)
+        self.scim = ScimSimulator(**shared)
 
     @property
     def simulators(self) -> dict[str, Simulator]:
@@ -63,7 +69,8 @@ class World:
 
     def chosen(self, only: Iterable[str]) -> list[Simulator]:
         """Give some of the simulators; raises KeyError for a system there is not."""
-        return [self.simulators[name] for name in only]
+        known = self.simulators | {name: getattr(self, name) for name in FURTHER}
+        return [known[name] for name in only]
 
     def credentials(self, addresses: Mapping[str, str] | None = None) -> dict[str, str]:
         """Give every secret and setting a connector needs, by environment-like names.

@@ -30,6 +30,7 @@ from newel.base.errors import (
     NotWaiting,
     ReasonMissing,
     SelfApproval,
+    SignatureInvalid,
     StoreError,
     problem_type,
 )
@@ -49,6 +50,7 @@ _STATUS: Final[tuple[tuple[type[NewelError], int], ...]] = (
     (AlreadyDecided, 409),
     (NotSkippable, 409),
     (NotEnded, 409),
+    (SignatureInvalid, 401),
     (SelfApproval, 403),
     (NotAllowed, 403),
     (StoreError, 503),
