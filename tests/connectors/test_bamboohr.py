@@ -15,7 +15,6 @@ from newel.base.errors import (
     InvalidInput,
     NotReady,
     OutcomeUnknown,
-    SignatureInvalid,
     StepError,
     Throttled,
     Transient,
@@ -33,6 +32,7 @@ from newel.connectors.bamboohr_contract import (
     hints_of,
 )
 from newel.connectors.hr import Fact, Hint, facts_of
+from newel.connectors.webhooks import SignatureInvalid
 from newel.domain.values import Absent, Found
 from newel.simulators.bamboohr import BambooHRSimulator
 from newel.simulators.faults import (

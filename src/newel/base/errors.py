@@ -39,7 +39,6 @@
             ReasonMissing
             NotSkippable
             NotEnded
-            SignatureInvalid
         StoreError
             SchemaOutdated
             OutcomeUnreadable
@@ -119,7 +118,6 @@ __all__ = [
     "RequestError",
     "SchemaOutdated",
     "SelfApproval",
-    "SignatureInvalid",
     "StepError",
     "StepFailed",
     "StoreError",
@@ -499,17 +497,6 @@ class NotEnded(RequestError):
     def __init__(self, *, run: str, state: str) -> None:
         self.run, self.state = run, state
         super().__init__(f"The run {run} has not ended: it is {state}.")
-
-
-class SignatureInvalid(RequestError):
-    """A message from outside is not proven to come from whom it says it does.
-
-    source: whose message it should be. why: what is wrong, without any of its content.
-    """
-
-    def __init__(self, *, source: str, why: str) -> None:
-        self.source, self.why = source, why
-        super().__init__(f"The message from {source} is not accepted: {why}.")
 
 
 class StoreError(NewelError):

@@ -21,7 +21,6 @@ from newel.base.errors import (
     Forbidden,
     Invalid,
     InvalidInput,
-    SignatureInvalid,
     StepError,
     Throttled,
 )
@@ -36,6 +35,7 @@ from newel.connectors.answers import (
 )
 from newel.connectors.contract import Shape
 from newel.connectors.hr import Employee, Hint
+from newel.connectors.webhooks import SignatureInvalid
 
 API: Final = "bamboohr.api"
 _V1: Final = "/api/v1"

@@ -30,11 +30,11 @@ from newel.base.errors import (
     NotWaiting,
     ReasonMissing,
     SelfApproval,
-    SignatureInvalid,
     StoreError,
     problem_type,
 )
 from newel.base.log import declare, logger
+from newel.connectors.webhooks import SignatureInvalid
 from newel.store.database import LOST
 
 __all__ = ["ErrorPage", "add_error_answers", "is_for_machines", "problem", "status_of"]

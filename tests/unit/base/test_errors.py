@@ -246,10 +246,6 @@ class _Decision:
             "The run run_1 has not ended: it is parked.",
         ),
         (
-            errors.SignatureInvalid(source="BambooHR", why="it has no time"),
-            "The message from BambooHR is not accepted: it has no time.",
-        ),
-        (
             errors.SchemaOutdated(found="", needed="0003"),
             (
                 "The database is at no migration, this version of newel needs 0003. "
