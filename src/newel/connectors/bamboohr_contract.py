@@ -60,7 +60,7 @@ NAMES: Final[Mapping[str, str]] = {
     "family_name": "lastName",
     "work_email": "workEmail",
     "private_email": "homeEmail",
-    "job_title": "jobTitle",
+    "title": "jobTitle",
     "department": "department",
     "location": "location",
     "manager": "supervisorEId",

@@ -39,7 +39,7 @@ class Employee:
     family_name: str
     work_email: str | None = None
     private_email: str | None = None
-    job_title: str | None = None
+    title: str | None = None
     department: str | None = None
     location: str | None = None
     manager: str | None = None
@@ -70,7 +70,7 @@ def facts_of(employee: Employee, *, today: date) -> tuple[Fact, ...]:
     if employee.starts_on is None:
         return ()
     held = {
-        "job_title": employee.job_title,
+        "title": employee.title,
         "department": employee.department,
         "location": employee.location,
         "manager": employee.manager,
