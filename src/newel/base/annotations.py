@@ -21,6 +21,7 @@ from enum import Enum
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
 from uuid import UUID
+from weakref import WeakSet
 
 import typing_extensions
 
@@ -90,12 +91,18 @@ _REFUSED: Final[tuple[tuple[tuple[Any, ...], str, str], ...]] = (  # Any: specia
 )
 
 
+_SOUND: Final = WeakSet[type]()
+"""Records that were looked at whole and found good; those of type variables are never in it."""
+
+
 def check_annotation(annotation: object, *, place: str = "") -> None:
     """Refuse an annotation whose values could not be read back as they were.
 
     place: what is annotated (`hire`, `result`), for the message. errors: NotJournalable.
     """
-    _Check(set()).check(annotation, place or "the value", {})
+    looked = _Check(set())
+    looked.check(annotation, place or "the value", {})
+    _SOUND.update(each for each in looked.seen if not getattr(each, "__parameters__", ()))
 
 
 def described(annotation: object) -> str:
@@ -168,7 +175,7 @@ class _Check:
     def _check_fields(
         self, annotation: object, origin: type, place: str, given: Mapping[object, object]
     ) -> None:
-        if origin in self.seen:
+        if origin in self.seen or origin in _SOUND:
             return
         self.seen.add(origin)
         parameters = getattr(origin, "__parameters__", ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
+from functools import lru_cache
 
 from newel.base.errors import NotJournalable
 
@@ -18,7 +19,7 @@ def hints_of(function: Callable[..., object], *, skips: int = 0) -> dict[str, ob
     plain = inspect.unwrap(function)
     plain = getattr(plain, "__func__", plain)
     try:
-        hints: dict[str, object] = typing.get_type_hints(plain, include_extras=True)
+        hints = _resolved(plain)
     except NameError as error:
         raise NotJournalable(
             f"An annotation of `{plain.__qualname__}` cannot be resolved at run time: {error}.",
@@ -35,3 +36,9 @@ def hints_of(function: Callable[..., object], *, skips: int = 0) -> dict[str, ob
                 code="F701",
             )
     return {name: hints[name] for name in wanted}
+
+
+@lru_cache(maxsize=2048)
+def _resolved(function: Callable[..., object]) -> dict[str, object]:
+    hints: dict[str, object] = typing.get_type_hints(function, include_extras=True)
+    return hints
