@@ -115,6 +115,8 @@ def source_of(process: Process[..., Any]) -> str:  # Any: a process has its own 
     function = inspect.unwrap(process.function)
     own = function.__code__.co_filename
     files = {own: "".join(linecache.getlines(own))}
+    if _is_machinery(function.__module__):  # uses nothing but newel
+        return files[own]
     for name, file in sorted(anywhere(process).files.items()):
         top = name.partition(".")[0]
         if top not in sys.stdlib_module_names and top != "newel" and file not in files:
