@@ -343,7 +343,7 @@ class TestPeople:
         """Names, addresses, comments and reasons are in no other table, neither text nor base64."""
 
         class Google:
-            name, credential, title = "google", "google:1", "Google"
+            name, credential, title, owner = "google", "google:1", "Google", "it"
 
             async def probe(self) -> None:
                 """Answer."""

@@ -110,7 +110,7 @@ async def test_what_runs_all_the_time_scans_no_history(filled):
         ("workers", "lapsed", ()),
         ("workers", "let_go", (1,)),
         ("incidents", "members", (uuid4(),)),
-        ("commands", "starter", (run,)),
+        ("commands", "starters", (run,)),
         ("people", "runs_of", (uuid4(), 50)),
         ("runs", "expiring", (datetime.now(UTC), 50)),
         ("runs", "claim_in_rooms", (1, 1, 200, ["onboarding"], [1])),

@@ -20,14 +20,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from newel.audit.leaf import Actor
-from newel.base.errors import InvalidInput, NotFound, NotWaiting
+from newel.base.errors import InvalidInput, NotFound, NotWaiting, Transient
 from newel.base.ids import parse_reference, reference
 from newel.domain.people import Team
 from newel.domain.retry import Retry
 from newel.engine import commands
 from newel.engine.builtin import BuiltIn, derived
 from newel.engine.messages import Message
-from newel.engine.operating import Operating
+from newel.engine.operating import BEING_TRIED, Operating
 from newel.engine.ticketing import Channel
 from newel.engine.wording import Case
 from newel.flow.forms import form
@@ -171,8 +171,11 @@ def _by_hand(operating: Operating, tell: _Tell | None) -> Process[[Uncut], str]:
             if not uncut.looks and await _completed(operating, run, uncut.key, note, actor):
                 return
             await commands.retry(operating, run, uncut.key, actor=actor)
-        except (NotWaiting, NotFound):
-            return  # it is being tried right now, or done meanwhile
+        except NotWaiting as error:
+            if error.state == BEING_TRIED:  # asked again when that attempt has ended
+                raise Transient(str(error)) from error
+        except NotFound:
+            return  # it was done meanwhile
 
     async def asked(uncut: Uncut) -> str:
         done = await form(

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from newel.audit import catalogue as facts
@@ -28,6 +28,10 @@ from newel.store.database import Connection, Database, Row
 
 Tell = Callable[[Change], None]
 """Told of every Change after its commit, for the log."""
+
+
+BEING_TRIED: Final = "being tried right now"
+"""The state of a step that no verb may touch: its attempt is under way."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +79,7 @@ class Command:
         if act is None:
             raise NotFound(kind="open step", reference=key)
         if act.state == "attempting":
-            raise NotWaiting(verb=verb, what=f"`{key}`", state="being tried right now")
+            raise NotWaiting(verb=verb, what=f"`{key}`", state=BEING_TRIED)
         return act
 
     def record(self, fact: Any, *, key: str | None = None, **more: Any) -> int:  # Any: per type
