@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+import warnings
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -23,6 +25,7 @@ FILES = {
     "google-datatransfer": HERE / "google-datatransfer.openapi.json",
     "slack": HERE / "slack-web.openapi3.json",
     "bamboohr": HERE / "bamboohr.openapi.json",
+    "asana": HERE / "asana.openapi.json",
     "gusto": ELSEWHERE / "gusto.openapi.json",
 }
 # Operations that no copied specification has, each with the document that the stand-in follows.
@@ -45,6 +48,10 @@ UNCOVERED = {
         "repos/list-collaborators",  # docs.github.com/rest/collaborators/collaborators
     },
     "gusto": set[str](),
+    "asana": {
+        "getUser",  # developers.asana.com/reference/getuser
+        "getStoriesForTask",  # developers.asana.com/reference/getstoriesfortask
+    },
 }
 
 
@@ -53,7 +60,9 @@ def _loaded(system: str) -> tuple[OpenAPI, str]:
     document = json.loads(FILES[system].read_text(encoding="utf-8"))
     server = document["servers"][0]
     known = {name: each["default"] for name, each in server.get("variables", {}).items()}
-    return OpenAPI.from_dict(document), server["url"].format_map(known)
+    address = urlsplit(server["url"].format_map(known))
+    # Only the host: a base path is part of the path that was asked for.
+    return OpenAPI.from_dict(document), f"{address.scheme}://{address.netloc}"
 
 
 def operations(system: str) -> set[str]:
@@ -106,7 +115,10 @@ def judge(
         headers=dict(response.headers),
         content_type=response.headers.get("content-type", "").partition(";")[0],
     )
-    specification.validate_request(asked)
+    with warnings.catch_warnings():
+        # Asana's document says which parameters may be empty, in a way that is no longer used.
+        warnings.filterwarnings("ignore", "Use of allowEmptyValue", DeprecationWarning)
+        specification.validate_request(asked)
     # Jira's document declares a body for some 204; HTTP allows none.
     is_known = (system, operation, response.status_code) in undocumented()
     if response.status_code != 204 and not is_known:

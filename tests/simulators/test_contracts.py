@@ -246,7 +246,7 @@ async def test_gusto_agrees_with_its_specification_where_it_is_at_hand(world):
 def test_every_route_is_an_operation_of_the_specification(world, system):
     """Routes carry the operation ids of the vendor's specification, save the listed ones."""
     need(system)
-    routes = {route.operation for route in world.simulators[system].routes}
+    routes = {route.operation for route in world.chosen([system])[0].routes}
     known = operations(system)
     if system == "google":
         known |= operations("google-datatransfer") | licensing()

@@ -81,6 +81,14 @@ class BearerCredential(_Static):
         return {"Authorization": f"Bearer {await self._current()}"}
 
 
+class KeyCredential(_Static):
+    """`Authorization` with nothing but the key, as Linear takes those of persons."""
+
+    async def headers(self, http: Http) -> Mapping[str, str]:  # noqa: ARG002 - the protocol's
+        """Give the header."""
+        return {"Authorization": await self._current()}
+
+
 class BasicCredential(_Static):
     """`Authorization: Basic` with a name and a secret, as API tokens of Atlassian are used."""
 

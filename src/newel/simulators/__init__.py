@@ -7,6 +7,7 @@ one demo company with one seed and one clock. Source: connectors document, Part 
 
 from __future__ import annotations
 
+from .asana import AsanaSimulator
 from .bamboohr import BambooHRSimulator
 from .book import Call, CallBook
 from .clock import SimulatedClock
@@ -44,15 +45,18 @@ from .github import GitHubSimulator
 from .google import GoogleSimulator
 from .gusto import GustoSimulator
 from .jira import JiraSimulator
+from .linear import LinearSimulator
 from .salesforce import SalesforceSimulator
 from .scim import ScimSimulator
 from .server import NotLoopback, serve
 from .slack import SlackSimulator
 from .world import SYSTEMS, World
+from .zendesk import ZendeskSimulator
 
 __all__ = [
     "SYSTEMS",
     "AddField",
+    "AsanaSimulator",
     "BambooHRSimulator",
     "Call",
     "CallBook",
@@ -67,6 +71,7 @@ __all__ = [
     "GustoSimulator",
     "Hang",
     "JiraSimulator",
+    "LinearSimulator",
     "Lag",
     "Latency",
     "LoseResponse",
@@ -93,5 +98,6 @@ __all__ = [
     "WebhookDuplicate",
     "WebhookReorder",
     "World",
+    "ZendeskSimulator",
     "serve",
 ]

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
+from .asana import AsanaSimulator
 from .bamboohr import BambooHRSimulator
 from .clock import SimulatedClock
 from .core import Simulator
@@ -17,14 +18,16 @@ from .github import GitHubSimulator
 from .google import GoogleSimulator
 from .gusto import GustoSimulator
 from .jira import JiraSimulator
+from .linear import LinearSimulator
 from .salesforce import SalesforceSimulator
 from .scim import ScimSimulator
 from .slack import SlackSimulator
 from .slack_world import Plan
+from .zendesk import ZendeskSimulator
 
 SYSTEMS: tuple[str, ...] = ("google", "slack", "jira", "github", "gusto", "salesforce")
 # Systems that the demo company does without; they run when they are asked for.
-FURTHER: tuple[str, ...] = ("bamboohr", "scim")
+FURTHER: tuple[str, ...] = ("asana", "bamboohr", "linear", "scim", "zendesk")
 
 
 class World:
@@ -61,6 +64,9 @@ class World:
         self.salesforce = SalesforceSimulator(licences=seats, **shared)
         self.bamboohr = BambooHRSimulator(**shared)
         self.scim = ScimSimulator(**shared)
+        self.linear = LinearSimulator(**shared)
+        self.asana = AsanaSimulator(**shared)
+        self.zendesk = ZendeskSimulator(**shared)
 
     @property
     def simulators(self) -> dict[str, Simulator]:
