@@ -37,6 +37,7 @@ __all__ = [
     "FetchedCredential",
     "Granted",
     "KeyCredential",
+    "PlainCredential",
     "Token",
     "exchanged",
     "revealed",
@@ -81,7 +82,7 @@ class BearerCredential(_Static):
         return {"Authorization": f"Bearer {await self._current()}"}
 
 
-class KeyCredential(_Static):
+class PlainCredential(_Static):
     """`Authorization` with nothing but the key, as Linear takes those of persons."""
 
     async def headers(self, http: Http) -> Mapping[str, str]:  # noqa: ARG002 - the protocol's

@@ -23,7 +23,7 @@ from newel.connectors.answers import (
     retry_after,
     sanitised,
 )
-from newel.connectors.auth import KeyCredential
+from newel.connectors.auth import PlainCredential
 from newel.connectors.base import Check, Connector, Outside
 from newel.connectors.contract import Shape, named
 from newel.connectors.gate import Bucket, LimitHeaders
@@ -189,7 +189,7 @@ class Linear(Connector):
         super().__init__(
             name=name,
             secret=key,
-            credential=KeyCredential(key),
+            credential=PlainCredential(key),
             addresses={"": base_url},
             request_id=("x-request-id",),
             **outside,
