@@ -171,12 +171,16 @@ async def test_without_scim_the_account_is_made_by_hand(
     monkeypatch.setenv("T_SLACK_PRO", sim.credentials()["SLACK_TOKEN"])
     slack = Slack(token=SecretRef("env:T_SLACK_PRO"), plan="pro", transport=agreed(sim))
     refused = await raised(slack.ensure_account(JANE), Forbidden)
-    assert (refused.reason, sim.calls()) == ("blocked", [])
+    assert (refused.reason, sim.mutations()) == ("blocked", [])
     assert await slack.find(JANE) is None
+    assert not await slack.accepted(JANE)
     sim.accept_in_slack(JANE.email)
-    found = await slack.find(JANE)
-    assert found is not None
-    assert found.state == "active"
+    assert await slack.accepted(JANE)
+    with attempt(time) as observed:
+        account = await slack.ensure_account.called(JANE)
+    effect = effect_of(observed)
+    assert (account.state, effect.path, effect.evidence) == ("active", "by_hand", "derived")
+    assert sim.mutations() == []
 
 
 # Messages --------------------------------------------------------------------------------------

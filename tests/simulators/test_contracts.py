@@ -142,6 +142,12 @@ SLACK: list[Step] = [
     ("GET", "/api/users.lookupByEmail?email=newel@acme.example", None, 200),
     ("GET", "/api/users.lookupByEmail?email=nobody@acme.example", None, 200),
     ("GET", "/api/conversations.list", None, 200),
+    ("GET", "/api/users.list?limit=2", None, 200),
+    ("GET", "/api/conversations.members?channel=C0ACME00001", None, 200),
+    ("POST", "/api/conversations.invite", {"channel": "C0ACME00002", "users": "U404"}, 200),
+    ("POST", "/api/conversations.kick", {"channel": "C0ACME00002", "user": "U404"}, 200),
+    ("POST", "/api/admin.users.session.reset", {"user_id": "U404"}, 200),
+    ("POST", "/api/admin.users.remove", {"team_id": "T0ACME0001", "user_id": "U404"}, 200),
     (
         "POST",
         "/api/chat.postMessage",
@@ -289,12 +295,20 @@ def test_every_web_api_route_of_slack_is_a_method_with_its_scope(world):
         ("conversations.history", {"channel": "C0ACME00001", "oldest": "soon"}),
         ("conversations.history", {"channel": "C0ACME00001", "cursor": "?"}),
         ("conversations.invite", {"channel": "C0ACME00001", "users": "U404"}),
+        ("conversations.kick", {"channel": "C0ACME00002", "user": "U404"}),
+        ("conversations.kick", {"channel": "C0ACME00001", "user": "APP"}),
+        ("conversations.kick", {"channel": "C0ACME00002", "user": "APP"}),
+        ("conversations.members", {"channel": "C404"}),
+        ("admin.users.remove", {"team_id": "T0ACME0001", "user_id": "U404"}),
+        ("admin.users.session.reset", {"user_id": "U404"}),
         ("admin.users.invite", {"team_id": "T1", "email": "a@b.c", "channel_ids": "C1"}),
         ("admin.users.assign", {"team_id": "T0ACME0001", "user_id": "U404"}),
     ],
 )
 async def test_every_error_of_slack_is_in_its_methods_list(world, slack, method, arguments):
     """An error of the Web API is one that the method's reference names."""
+    app = world.slack.user_by_email("newel@acme.example")["id"]
+    arguments = {name: app if value == "APP" else value for name, value in arguments.items()}
     answer = await slack.post(f"/api/{method}", json=arguments)
     body = answer.json()
     assert (answer.status_code, body["ok"]) == (200, False)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from newel.simulators import Lag, LoseResponse, SlackSimulator
+from newel.simulators import Lag, LoseResponse, RemoveScope, SlackSimulator
 from newel.simulators.slack_scim import CORE, ERROR, PATCH
 from newel.simulators.slack_world import GENERAL
 from tests.simulators.support import plain
@@ -336,3 +336,69 @@ async def test_what_scim_cannot_do_is_refused(world, slack, method, path, body, 
     answer = await slack.request(method, path.replace("JANE", jane), json=body)
     assert (answer.status_code, answer.json()["status"]) == (status, str(status))
     assert world.slack.calls(committed=True) == []
+
+
+async def test_who_is_in_a_channel_is_listed_and_taken_out(world, slack):
+    """Members are listed over pages; a person is taken out once, and never of the general one."""
+    for number in range(4):
+        world.slack.create_by_hand(f"user{number}@acme.example")
+    first = (await slack.get(f"/api/conversations.members?channel={GENERAL}")).json()
+    cursor = first["response_metadata"]["next_cursor"]
+    rest = (await slack.get(f"/api/conversations.members?channel={GENERAL}&cursor={cursor}")).json()
+    assert (len(first["members"]), len(rest["members"])) == (3, 2)
+    jane = world.slack.create_by_hand("jane@acme.example")["id"]
+    world.slack.join("C0ACME00002", jane)
+    body = {"channel": "C0ACME00002", "user": jane}
+    assert (await slack.post("/api/conversations.kick", json=body)).json() == {"ok": True}
+    assert await error_of(slack, "conversations.kick", body) == "not_in_channel"
+    general = {"channel": GENERAL, "user": jane}
+    assert await error_of(slack, "conversations.kick", general) == "cant_kick_from_general"
+
+
+async def test_private_channels_are_closed_to_the_scopes_of_public_ones(world, slack):
+    """Reading and inviting to a private channel need the scopes of groups, by their names."""
+    secret = world.slack.add_channel("secret", is_private=True)["id"]
+    for scope in ("groups:read", "groups:write", "groups:write.invites"):
+        world.slack.fail("*", RemoveScope(scope))
+    for method, arguments, needed in (
+        ("conversations.members", {"channel": secret}, "groups:read"),
+        ("conversations.list", {"types": "public_channel,private_channel"}, "groups:read"),
+        ("conversations.invite", {"channel": secret, "users": "U1"}, "groups:write.invites"),
+        ("conversations.kick", {"channel": secret, "user": "U1"}, "groups:write"),
+    ):
+        answer = (await slack.post(f"/api/{method}", json=arguments)).json()
+        assert (answer["error"], answer["needed"]) == ("missing_scope", needed)
+
+
+async def test_a_guest_is_in_few_channels_and_the_owner_out_of_reach():
+    """A guest cannot be put into a channel; the owner neither removed, signed out nor locked."""
+    simulator = SlackSimulator(plan="enterprise")
+    jane = simulator.create_by_hand("jane@acme.example")["id"]
+    simulator.make_guest("jane@acme.example")
+    simulator.make_primary_owner("jane@acme.example")
+    simulator.log_in("jane@acme.example")
+    removal = {"team_id": "T0ACME0001", "user_id": jane}
+    async with client_of(simulator) as slack:
+        joining = {"channel": "C0ACME00002", "users": jane}
+        assert await error_of(slack, "conversations.invite", joining) == "user_is_restricted"
+        found = await error_of(slack, "admin.users.remove", removal)
+        assert found == "cannot_modify_primary_owner"
+        found = await error_of(slack, "admin.users.session.reset", {"user_id": jane})
+        assert found == "cannot_reset_primary_owner"
+        assert (await slack.delete(f"{SCIM}/{jane}")).status_code == 403
+    assert simulator.is_signed_in("jane@acme.example")
+    with pytest.raises(ValueError, match="there is no user"):
+        simulator.log_in("nobody@acme.example")
+
+
+async def test_members_are_listed_with_their_address_only_for_who_may_see_it(world, slack):
+    """The list has everybody who is no mere invitation; addresses need a scope of their own."""
+    world.slack.create_by_hand("jane@acme.example")
+    members = (await slack.get("/api/users.list")).json()["members"]
+    assert [each["profile"]["email"] for each in members] == [
+        "newel@acme.example",
+        "jane@acme.example",
+    ]
+    world.slack.fail("*", RemoveScope("users:read.email"))
+    members = (await slack.get("/api/users.list")).json()["members"]
+    assert ["email" in each["profile"] for each in members] == [False, False]

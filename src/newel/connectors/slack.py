@@ -1,45 +1,36 @@
-"""Slack: accounts through SCIM where the plan has it, and messages.
+"""Slack: accounts by the way the plan has, beside channels and messages.
 
-Below Business+ nobody can be invited by a program: there the account is made by hand. Messages
-have no documented idempotency key, so each carries an opaque key in its metadata, by which a
-lost one is found in the channel's history. Metadata is readable by every app of the workspace:
-it holds the key and nothing else.
-Source: connectors document, §12.
+There are three ways. SCIM makes an account with our mark, and locks and unlocks it. Without SCIM an
+Enterprise organization invites people; the account is there when they have accepted. Below that no
+program can do it: a step says what is to be done by hand, and looks whether it has been.
+Source: connectors document, §7 and §12.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
-from typing import ClassVar, Final, Literal, Unpack
+from typing import Final
 
-from newel.base.errors import Bug, Forbidden, Invalid, OwnershipConflict, StepError
-from newel.base.secrets import SecretRef
-from newel.connectors.answers import Answer
-from newel.connectors.auth import BearerCredential
-from newel.connectors.base import Check, Connector, Outside, all_of, marker_of, names_of
+from newel.base.errors import Bug, NotReady
+from newel.connectors.answers import Route
+from newel.connectors.base import Holding, marker_of, names_of
 from newel.connectors.ensure import Ensured, Exists, ensured
-from newel.connectors.gate import Bucket
 from newel.connectors.http import MOST_PAGES
-from newel.connectors.looking import report
 from newel.connectors.operation import operation
+from newel.connectors.slack_base import Capability, Plan, Who, evidence_of
+from newel.connectors.slack_channels import SlackChannels
 from newel.connectors.slack_contract import (
-    AUTH_TEST,
-    CHANNEL_PAGES,
-    CHANNELS,
-    HISTORIES,
-    HISTORY,
+    ASSIGN,
+    END_SESSIONS,
+    INVITE,
+    LIST_USERS,
     LOOK_UP,
-    MEMBERS,
+    MEMBER_PAGES,
     PATCH_SCHEMA,
-    POST,
-    POSTED,
-    SAY,
+    REMOVE,
     SCIM_CHANGE,
-    SCIM_CONFIG,
     SCIM_CREATE,
     SCIM_FIND,
     SCIM_ONE,
@@ -47,126 +38,37 @@ from newel.connectors.slack_contract import (
     SCIM_USER,
     SCIM_USERS,
     TIER2,
-    TIER3,
     USER_SCHEMA,
-    WHOAMI,
-    ScimUser,
-    judged,
+    Member,
 )
+from newel.connectors.slack_messages import Message, SlackMessages
 from newel.domain.people import Person
-from newel.domain.values import Absent, Access, Account, Effect, Found, Unclear
-from newel.flow.context import ATTEMPT
+from newel.domain.values import Access, Account
 
-__all__ = ["Message", "Plan", "Slack"]
-
-Plan = Literal["pro", "business", "enterprise"]
+__all__ = ["Capability", "Message", "Plan", "Slack"]
 
 _SETTLE: Final = (0, 5)
-_HISTORY_SETTLES: Final = (0, 5)
-_CLOCKS_DIFFER: Final = timedelta(minutes=2)
 _LONGEST_NAME: Final = 21
-_SAY_NEEDS: Final = ("chat:write", "channels:history|groups:history", "channels:read|groups:read")
+_INVITED: Final = "already_in_team_invited_user"
+_FIND: Final = "admin|users:read.email"
+_LOOKS: Final = (SCIM_FIND.operation, LOOK_UP.operation)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Message:
-    """A message that was said; `ts` is its name inside the channel."""
-
-    system: str
-    channel: str
-    ts: str
-
-
-class Slack(Connector):
-    """One Slack workspace: accounts and messages."""
-
-    title = "Slack"
-    buckets: ClassVar = (
-        Bucket(name=TIER2, rate=16 / 60, capacity=16),
-        Bucket(name=TIER3, rate=40 / 60, capacity=40),
-        Bucket(name=POST, rate=48 / 60, capacity=4),
-        Bucket(name=SCIM_USER, rate=144 / 60, capacity=16),
-        Bucket(name=SCIM_READ, rate=800 / 60, capacity=100),
-    )
-
-    def __init__(
-        self,
-        *,
-        token: SecretRef,
-        plan: Plan = "business",
-        name: str = "slack",
-        base_url: str = "https://slack.com",
-        scim_url: str = "https://api.slack.com",
-        **outside: Unpack[Outside],
-    ) -> None:
-        """Make it for a token; plan: what the workspace pays for, which no token can tell."""
-        super().__init__(
-            name=name,
-            secret=token,
-            credential=BearerCredential(token),
-            addresses={"": base_url, "scim": scim_url},
-            request_id=("x-slack-req-id",),
-            **outside,
-        )
-        self.plan: Plan = plan
-        self._channel_ids: dict[str, str] = {}
-
-    @property
-    def has_scim(self) -> bool:
-        """Whether accounts can be made by SCIM."""
-        return self.plan != "pro"
-
-    async def probe(self) -> None:
-        """Ask whose token it is."""
-        await self.http.call(AUTH_TEST)
-
-    async def check(self) -> Check:
-        """Prove token, scopes and, where the plan has it, SCIM."""
-        answer = await self.http.call(AUTH_TEST)
-        who = WHOAMI.read(answer)
-        have = tuple(sorted(answer.headers.get("x-oauth-scopes", "").replace(" ", "").split(",")))
-        missing = all_of(self._needs(), have)
-        if self.has_scim and "admin" not in missing:
-            await self.http.call(SCIM_CONFIG)
-        return Check(
-            ok=not missing,
-            identity=f"{who.user} in {who.team}",
-            have=have,
-            missing=missing,
-            capabilities=("slack.scim",) if self.has_scim else (),
-        )
-
-    def _needs(self) -> tuple[str, ...]:
-        return (*_SAY_NEEDS, "admin") if self.has_scim else (*_SAY_NEEDS, "users:read.email")
-
-    # Accounts ----------------------------------------------------------------------------------
+class Slack(SlackMessages, SlackChannels):
+    """One Slack workspace: accounts, channels, messages."""
 
     @operation(
         idempotency="read",
         natural_key="user/{person.email}",
-        needs=("admin|users:read.email",),
-        reads=(SCIM_FIND.operation, LOOK_UP.operation),
+        needs=(_FIND,),
+        reads=_LOOKS,
         bucket=SCIM_READ,
         title="Look up the Slack account",
     )
     async def find(self, person: Person) -> Account | None:
         """Look for the account at the person's work address, whoever it belongs to."""
-        if self.has_scim:
-            found = await self._user(person)
-            return None if found is None else self._account(person, found)
-        answer = await self.http.call(
-            LOOK_UP, query={"email": person.email}, expect=("users_not_found",)
-        )
-        if answer.document.get("error"):
-            return None
-        member = MEMBERS.read(answer).user
-        return Account(
-            system=self.name,
-            id=member.id,
-            handle=member.name,
-            email=person.email,
-            state="suspended" if member.deleted else "active",
-        )
+        who = await self._who(person)
+        return None if who is None else self._account(who)
 
     @operation(
         natural_key="user/{person.email}",
@@ -177,26 +79,46 @@ class Slack(Connector):
         reversible="yes",
         sends_email="person",
         bucket=SCIM_USER,
-        needs=("admin",),
-        spec=(SCIM_CREATE.operation, SCIM_CHANGE.operation),
-        reads=(SCIM_FIND.operation,),
+        needs=("admin|admin.users:write|users:read.email",),
+        spec=(SCIM_CREATE.operation, SCIM_CHANGE.operation, INVITE.operation),
+        reads=_LOOKS,
         settle=_SETTLE,
         title="Create the Slack account",
     )
     async def ensure_account(self, person: Person) -> Account:
-        """Create their account with our mark; a deactivated one of theirs is reactivated."""
-        self._need_scim()
-        marker = marker_of(person)
-        reached = await ensured(
-            look=lambda: self._user(person),
-            ours=lambda user: _evidence(user, marker),
-            create=lambda: self._create(person, marker),
-            differs=lambda user: {} if user.active else {"active": True},
-            change=self._change,
-            settling=self.settling(*_SETTLE),
-            what="Slack account",
-        )
-        return self.reported(reached, self._account(person, reached.value), path="scim")
+        """Create their account by the first way that the plan has, or find that it is there.
+
+        By SCIM it has our mark, and a deactivated one of theirs is reactivated. An invited account
+        is `invited` until they accept. Raises Forbidden(blocked) where it is made by hand.
+        """
+        if self.has_scim:
+            return await self._by_scim(person)
+        if self.has_admin:
+            return await self._by_invitation(person)
+        who = await self._own(person)
+        if who is None:
+            raise self._by_hand("invite the person in Slack", INVITE)
+        found = Ensured(who, changed=False, evidence=who.evidence)
+        return self.reported(found, self._account(who), path="by_hand")
+
+    @operation(
+        idempotency="read",
+        grants="{system}:account",
+        needs=(_FIND,),
+        reads=_LOOKS,
+        natural_key="user/{person.email}",
+        bucket=SCIM_READ,
+        title="See whether the Slack invitation is accepted",
+    )
+    async def accepted(self, person: Person) -> bool:
+        """Say whether their account is there by now; who was invited is not seen before."""
+        who = await self._own(person)
+        if who is None or who.state != "active":
+            return False
+        path = "scim" if self.has_scim else "invitation" if self.has_admin else "by_hand"
+        reached = Ensured(who, changed=True, evidence="accepted by the person")
+        self.reported(reached, self._account(who), path=path)
+        return True
 
     @operation(
         natural_key="user/{person.email}",
@@ -213,6 +135,8 @@ class Slack(Connector):
     )
     async def deactivate(self, person: Person) -> Account:
         """Lock the account and end its sessions; messages and files stay."""
+        if self.has_scim and await self._who(person) is None:
+            return self._gone(person)
         return await self._switched(person, active=False)
 
     @operation(
@@ -232,135 +156,181 @@ class Slack(Connector):
         """Let a deactivated person in again."""
         return await self._switched(person, active=True)
 
-    # Messages ----------------------------------------------------------------------------------
-
-    async def _verify_say(self, channel: str, text: str) -> Found[Message] | Absent | Unclear:
-        """Look for the message's key in the channel's history since the call was intended."""
-        try:
-            found = await self.settling(*_HISTORY_SETTLES).look(
-                lambda: self.said(channel, self._op_key(channel, text))
-            )
-        except Forbidden as refused:
-            return Unclear(f"The history of the channel cannot be read: {refused}")
-        if found is None:
-            return Absent()
-        report(
-            Effect(
-                changed=True,
-                external_id=found.ts,
-                account=channel,
-                evidence="key in the channel's history",
-            )
-        )
-        return Found(found)
+    # The organization --------------------------------------------------------------------------
 
     @operation(
-        idempotency="append",
-        undo="none: a message that was read cannot be unread",
-        reversible="no",
-        bucket=POST,
-        needs=_SAY_NEEDS,
-        spec=(SAY.operation,),
-        reads=(HISTORY.operation, CHANNELS.operation),
-        settle=_HISTORY_SETTLES,
-        verify=_verify_say,
-        unclear="repeat",
-        title="Say something in Slack",
+        natural_key="workspace/{person.email}",
+        idempotency="natural",
+        grants="{system}:account",
+        undo="remove",
+        reversible="yes",
+        bucket=TIER2,
+        needs=(_FIND, "admin.users:write"),
+        spec=(ASSIGN.operation,),
+        reads=_LOOKS,
+        title="Put into the Slack workspace",
     )
-    async def say(self, channel: str, text: str) -> Message:
-        """Say something in a channel, by its name (`#general`) or id.
+    async def assign(self, person: Person) -> Account:
+        """Put somebody whom the organization has into this workspace."""
+        self._need_admin("add the person to the workspace", ASSIGN)
+        who = await self._need_own(person)
+        body = {"team_id": await self._team_id(), "user_id": who.id}
+        answer = await self.http.call(ASSIGN, body=body, expect=("user_already_team_member",))
+        changed = not answer.document.get("error")
+        reached = Ensured(who, changed=changed, evidence=who.evidence)
+        return self.reported(reached, self._account(who))
 
-        Without the scope to read the channel's history a lost answer may lead to a repetition.
-        """
-        posted = await self.post(channel, text, self._op_key(channel, text))
-        report(Effect(changed=True, external_id=posted.ts, account=channel, evidence="created"))
-        return posted
+    @operation(
+        natural_key="workspace/{person.email}",
+        idempotency="put",
+        revokes="{system}:account",
+        undo="assign",
+        reversible="with_loss",
+        bucket=TIER2,
+        needs=(_FIND, "admin.users:write", "users:read.email"),
+        spec=(REMOVE.operation,),
+        reads=_LOOKS,
+        title="Remove from the Slack workspace",
+    )
+    async def remove(self, person: Person) -> Account:
+        """Take them out of this workspace, their channels included; the organization keeps them."""
+        self._need_admin("remove the person from the workspace", REMOVE)
+        who = await self._own(person)
+        if who is None:
+            return self._gone(person)
+        body = {"team_id": await self._team_id(), "user_id": who.id}
+        done = ("user_already_deleted", "user_not_found")
+        answer = await self.http.call(REMOVE, body=body, expect=done)
+        changed = not answer.document.get("error")
+        if await self._member(person) is not None:
+            raise NotReady("The person was removed from the workspace and is still to be seen.")
+        reached = Ensured(who, changed=changed, evidence=f"{who.evidence}, verified absent")
+        return self.reported(reached, self._absent(person), access="revoked")
 
-    async def post(
-        self, channel: str, text: str, op_key: str, *, thread: str | None = None
-    ) -> Message:
-        """Post a message that carries a key; thread: the message that it answers."""
-        body: dict[str, object] = {
-            "channel": channel,
-            "text": text,
-            "metadata": {"event_type": "newel", "event_payload": {"op_key": op_key}},
-        }
-        if thread is not None:
-            body["thread_ts"] = thread
-        answer = await self.http.call(SAY, body=body, bucket=f"{POST}:{channel}")
-        posted = POSTED.read(answer)
-        return Message(system=self.name, channel=posted.channel, ts=posted.ts)
+    @operation(
+        natural_key="sessions/{person.email}",
+        idempotency="put",
+        undo="none: they sign in again",
+        reversible="with_loss",
+        bucket=TIER2,
+        needs=(_FIND, "admin.users:write"),
+        spec=(END_SESSIONS.operation,),
+        reads=_LOOKS,
+        title="Sign out of Slack everywhere",
+    )
+    async def end_sessions(self, person: Person) -> Account:
+        """End all sessions, on every device; an account that is gone has none."""
+        self._need_admin("sign the person out of all sessions", END_SESSIONS)
+        who = await self._own(person)
+        if who is None:
+            return self._gone(person)
+        await self.http.call(END_SESSIONS, body={"user_id": who.id})
+        ended = Ensured(who, changed=True, evidence=who.evidence)
+        return self.reported(ended, self._account(who))
 
-    def key_of(self, what: str) -> str:
-        """Give the key that a message about something carries; opaque to everybody."""
-        return hashlib.sha256(f"{self.name}\0{what}".encode()).hexdigest()[:32]
+    # Everybody ---------------------------------------------------------------------------------
 
-    def _op_key(self, channel: str, text: str) -> str:
-        """Give the key of this act: the same for every attempt of it, opaque to everybody."""
-        attempting = ATTEMPT.get()
-        seed = attempting.info.idempotency_key if attempting else f"{channel}\0{text}"
-        return self.key_of(seed)
+    async def accounts(self) -> AsyncIterator[Holding]:
+        """Give every account with its mark and its channels; reads only."""
+        held: defaultdict[str, list[str]] = defaultdict(list)
+        async for channel in self._channels():
+            async for user in self._members(channel.id):
+                held[user].append(f"{self.name}:channel/{channel.id}")
+        async for who in self._everybody():
+            yield Holding(
+                account=self._account(who),
+                entitlements=(self.base_entitlement, *sorted(held[who.id])),
+                marker=who.mark,
+            )
 
-    async def said(self, channel: str, op_key: str) -> Message | None:
-        """Find the message that carries a key, since the attempt's intent if there is one."""
-        channel_id = await self._channel_id(channel)
-        attempting = ATTEMPT.get()
-        query = {"channel": channel_id, "include_all_metadata": "true", "limit": "200"}
-        if attempting is not None:
-            # Their clock is not ours: a little earlier than the intent, to be sure.
-            oldest = attempting.info.intended_at - _CLOCKS_DIFFER
-            query["oldest"] = f"{oldest.timestamp():.6f}"
+    async def _everybody(self) -> AsyncIterator[Who]:
+        if not self.has_scim:
+            async for member in self._listed():
+                yield Who(
+                    id=member.id,
+                    handle=member.name,
+                    email=member.profile.email,
+                    state="suspended" if member.deleted else "active",
+                )
+            return
+        seen = 0
         for _ in range(MOST_PAGES):
-            page = HISTORIES.read(await self.http.call(HISTORY, query=query))
-            for message in page.messages:
-                metadata = message.metadata
-                if metadata is not None and metadata.event_payload.op_key == op_key:
-                    return Message(system=self.name, channel=channel_id, ts=message.ts)
+            query = {"startIndex": str(seen + 1), "count": "200"}
+            page = SCIM_USERS.read(await self.http.call(SCIM_FIND, query=query))
+            for user in page.resources:
+                yield self._seen(user, user.email)
+            seen += len(page.resources)
+            if not page.resources or seen >= page.total:
+                return
+        raise Bug("The list of users has no end.")
+
+    async def _listed(self) -> AsyncIterator[Member]:
+        query = {"limit": "200"}
+        for _ in range(MOST_PAGES):
+            page = MEMBER_PAGES.read(await self.http.call(LIST_USERS, query=query))
+            for member in page.members:
+                if not member.is_bot:
+                    yield member
             if not page.more.next_cursor:
-                return None
+                return
             query["cursor"] = page.more.next_cursor
-        raise Bug("The history of a channel has no end.")
-
-    async def _channel_id(self, channel: str) -> str:
-        """Give the id of a channel; a name is looked up once."""
-        name = channel.removeprefix("#")
-        if channel == name and channel[:1] in "CGD" and channel.isupper():
-            return channel
-        if name in self._channel_ids:
-            return self._channel_ids[name]
-        query = {"types": "public_channel,private_channel", "limit": "999"}
-        for _ in range(MOST_PAGES):
-            page = CHANNEL_PAGES.read(await self.http.call(CHANNELS, query=query))
-            self._channel_ids |= {each.name: each.id for each in page.channels}
-            if name in self._channel_ids or not page.more.next_cursor:
-                break
-            query["cursor"] = page.more.next_cursor
-        if name not in self._channel_ids:
-            raise Invalid("There is no such channel.", fields={"channel": "is not known"})
-        return self._channel_ids[name]
+        raise Bug("The list of members has no end.")
 
     # Requests ----------------------------------------------------------------------------------
 
-    def _need_scim(self) -> None:
-        if not self.has_scim:
-            raise Forbidden(
-                f"Slack's plan {self.plan} lets no program make accounts: invite the person by "
-                "hand in Slack, then complete this step by hand.",
-                reason="blocked",
-                operation=SCIM_CREATE.operation,
-            )
+    async def _by_scim(self, person: Person) -> Account:
+        marker = marker_of(person)
+        reached = await ensured(
+            look=lambda: self._who(person),
+            ours=lambda who: evidence_of(who, marker),
+            create=lambda: self._create(person, marker),
+            differs=lambda who: {} if who.state == "active" else {"active": True},
+            change=self._change,
+            settling=self.settling(*_SETTLE),
+            what="Slack account",
+        )
+        return self.reported(reached, self._account(reached.value), path="scim")
 
-    async def _user(self, person: Person) -> ScimUser | None:
-        address = person.email.replace("\\", "\\\\").replace('"', '\\"')
-        answer = await self.http.call(SCIM_FIND, query={"filter": f'email eq "{address}"'})
-        users = SCIM_USERS.read(answer).resources
-        if len(users) > 1:
-            raise OwnershipConflict(
-                "More than one account has this address.", evidence=f"{len(users)} hits"
-            )
-        return users[0] if users else None
+    async def _by_invitation(self, person: Person) -> Account:
+        """Invite them; what `users.lookupByEmail` does not show, the answer tells."""
+        reached = await ensured(
+            look=lambda: self._who(person),
+            ours=lambda who: who.evidence,
+            create=lambda: self._invite(person),
+            settling=self.settling(0),
+            what="Slack account",
+        )
+        is_new = reached.value.evidence != _INVITED
+        account = self._account(reached.value)
+        access: Access = "prepared" if account.state == "invited" else "active"
+        told = Ensured(
+            reached.value,
+            changed=reached.changed and is_new,
+            evidence=reached.evidence if is_new else "derived",
+        )
+        return self.reported(told, account, access=access, path="invitation")
 
-    async def _create(self, person: Person, marker: str) -> ScimUser:
+    async def _invite(self, person: Person) -> Who:
+        channels = [await self._channel_id(each) for each in self.first_channels]
+        body = {
+            "team_id": await self._team_id(),
+            "email": person.email,
+            "channel_ids": ",".join(channels),
+            "real_name": person.name,
+        }
+        answer = await self.http.call(INVITE, body=body, expect=("already_in_team", _INVITED))
+        code = answer.document.get("error")
+        if code == "already_in_team":
+            raise Exists
+        return Who(
+            id="",
+            handle=person.email,
+            email=person.email,
+            state="invited",
+            evidence=str(code or "derived"),
+        )
+
+    async def _create(self, person: Person, marker: str) -> Who:
         given, family = names_of(person)
         body = {
             "schemas": [USER_SCHEMA],
@@ -373,50 +343,36 @@ class Slack(Connector):
         answer = await self.http.call(SCIM_CREATE, body=body, expect=(HTTPStatus.CONFLICT,))
         if answer.status == HTTPStatus.CONFLICT:
             raise Exists
-        return SCIM_ONE.read(answer)
+        return self._seen(SCIM_ONE.read(answer), person.email)
 
-    async def _change(self, user: ScimUser, fields: Mapping[str, object]) -> ScimUser:
+    async def _change(self, who: Who, fields: Mapping[str, object]) -> Who:
         steps = [{"op": "replace", "path": name, "value": fields[name]} for name in fields]
         body = {"schemas": [PATCH_SCHEMA], "Operations": steps}
-        return SCIM_ONE.read(await self.http.call(SCIM_CHANGE, {"id": user.id}, body=body))
+        answer = await self.http.call(SCIM_CHANGE, {"id": who.id}, body=body)
+        return self._seen(SCIM_ONE.read(answer), who.email)
 
     async def _switched(self, person: Person, *, active: bool) -> Account:
-        self._need_scim()
+        if not self.has_scim:
+            what = "reactivate" if active else "deactivate"
+            raise self._by_hand(f"{what} the person in Slack", SCIM_CHANGE)
         marker = marker_of(person)
-        reached: Ensured[ScimUser] = await ensured(
-            look=lambda: self._user(person),
-            ours=lambda user: _evidence(user, marker),
+        reached = await ensured(
+            look=lambda: self._who(person),
+            ours=lambda who: evidence_of(who, marker),
             create=None,
-            differs=lambda user: {} if user.active is active else {"active": active},
+            differs=lambda who: {} if (who.state == "active") is active else {"active": active},
             change=self._change,
             settling=self.settling(0),
             what="Slack account",
         )
-        account = self._account(person, reached.value)
-        access: Access = "active" if reached.value.active else "suspended"
+        account = self._account(reached.value)
+        access: Access = "active" if account.state == "active" else "suspended"
         return self.reported(reached, account, access=access, path="scim")
 
-    def _account(self, person: Person, user: ScimUser) -> Account:
-        return Account(
-            system=self.name,
-            id=user.id,
-            handle=user.user_name,
-            email=person.email,
-            state="active" if user.active else "suspended",
-        )
+    def _need_admin(self, what: str, route: Route) -> None:
+        if not self.has_admin:
+            raise self._by_hand(what, route)
 
-    @staticmethod
-    def judged(answer: Answer) -> StepError | None:
-        """Class an answer of Slack."""
-        return judged(answer)
-
-
-def _evidence(user: ScimUser, marker: str) -> str:
-    """Say why an account is the subject's; Slack can hold our mark, so without it, it is not."""
-    if user.external_id == marker:
-        return "marker"
-    raise OwnershipConflict(
-        "An account with this address exists and is not known to be theirs.",
-        external_id=user.id,
-        evidence="marker of another subject" if user.external_id else "no marker",
-    )
+    def _gone(self, person: Person) -> Account:
+        absent: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
+        return self.reported(absent, self._absent(person), access="revoked")

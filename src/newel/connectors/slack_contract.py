@@ -7,44 +7,42 @@ with statuses. Source: connectors document, §12; Slack's method reference; RFC 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from http import HTTPStatus
 from typing import Annotated, Final
 
-from newel.base.errors import (
-    AuthFailed,
-    ContractDrift,
-    Forbidden,
-    Invalid,
-    NoCapacity,
-    StepError,
-    Throttled,
-    Transient,
-)
-from newel.connectors.answers import (
-    Answer,
-    Known,
-    Route,
-    facts_of,
-    judged_by_status,
-    retry_after,
-    sanitised,
-    unanswered,
-)
+from newel.connectors.answers import Route
 from newel.connectors.contract import Shape, named
 
+# Limits of the Web API hold for each method by itself: a budget's name is tier and method.
 TIER2: Final = "slack.t2"
 TIER3: Final = "slack.t3"
+TIER4: Final = "slack.t4"
 POST: Final = "slack.post"
 SCIM_READ: Final = "slack.scim.read"
 SCIM_USER: Final = "slack.scim.user"
 _SCIM: Final = "/scim/v2"
 
-AUTH_TEST: Final = Route("auth.test", "POST", "/api/auth.test", reads=True)
-LOOK_UP: Final = Route("users.lookupByEmail", "GET", "/api/users.lookupByEmail", TIER3)
-SAY: Final = Route("chat.postMessage", "POST", "/api/chat.postMessage", POST)
-HISTORY: Final = Route("conversations.history", "GET", "/api/conversations.history", TIER3)
-CHANNELS: Final = Route("conversations.list", "GET", "/api/conversations.list", TIER2)
+
+def _method(
+    name: str, verb: str, tier: str, *, reads: bool = False, repeatable: bool = False
+) -> Route:
+    """Give the route of a method of the Web API."""
+    bucket = tier if tier in {"", POST} else f"{tier}:{name}"
+    return Route(name, verb, f"/api/{name}", bucket, reads=reads, repeatable=repeatable)
+
+
+AUTH_TEST: Final = _method("auth.test", "POST", "", reads=True)
+LOOK_UP: Final = _method("users.lookupByEmail", "GET", TIER3)
+LIST_USERS: Final = _method("users.list", "GET", TIER2)
+INVITE: Final = _method("admin.users.invite", "POST", TIER2)
+ASSIGN: Final = _method("admin.users.assign", "POST", TIER2)
+REMOVE: Final = _method("admin.users.remove", "POST", TIER2)
+END_SESSIONS: Final = _method("admin.users.session.reset", "POST", TIER2, repeatable=True)
+SAY: Final = _method("chat.postMessage", "POST", POST)
+HISTORY: Final = _method("conversations.history", "GET", TIER3)
+CHANNELS: Final = _method("conversations.list", "GET", TIER2)
+IN_CHANNEL: Final = _method("conversations.members", "GET", TIER4)
+JOIN: Final = _method("conversations.invite", "POST", TIER3, repeatable=True)
+KICK: Final = _method("conversations.kick", "POST", TIER3, repeatable=True)
 SCIM_CONFIG: Final = Route(
     "scim/config", "GET", f"{_SCIM}/ServiceProviderConfig", SCIM_READ, "scim"
 )
@@ -56,85 +54,6 @@ SCIM_CHANGE: Final = Route(
 
 USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-
-# What errors mean that any method may answer with, and those of the methods used here.
-_NOT_SIGNED_IN: Final = {
-    "invalid_auth",
-    "not_authed",
-    "token_revoked",
-    "token_expired",
-    "account_inactive",
-}
-_NOT_PERMITTED: Final = {
-    "not_allowed_token_type",
-    "access_denied",
-    "no_permission",
-    "ekm_access_denied",
-    "not_an_admin",
-    "invalid_permissions",
-    "feature_not_enabled",
-    "app_access_restricted",
-    "send_on_behalf_not_allowed",
-    "as_user_not_supported",
-    "metadata_must_be_sent_from_app",
-    "plan_upgrade_required",
-}
-_BLOCKED: Final = {
-    "restricted_action",
-    "restricted_action_non_threadable_channel",
-    "restricted_action_read_only_channel",
-    "restricted_action_thread_locked",
-    "restricted_action_thread_only_channel",
-    "not_in_channel",
-    "messages_tab_disabled",
-    "enterprise_is_restricted",
-    "channel_is_limited_access",
-    "slack_connect_canvas_sharing_blocked",
-    "slack_connect_file_link_sharing_blocked",
-    "slack_connect_lists_sharing_blocked",
-}
-_UNKNOWN_OUTCOME: Final = {"fatal_error", "internal_error"}
-_PASSING: Final = {"service_unavailable", "request_timeout", "team_added_to_org"}
-_LIMITED: Final = {"ratelimited", "rate_limited"}
-_WRONG_DATA: Final = {
-    "invalid_arguments",
-    "invalid_arg_name",
-    "invalid_json",
-    "missing_argument",
-    "channel_not_found",
-    "is_archived",
-    "no_text",
-    "team_not_found",
-    "users_not_found",
-    "user_not_found",
-    "invalid_email",
-    "invalid_blocks",
-    "invalid_blocks_format",
-    "invalid_cursor",
-    "invalid_limit",
-    "invalid_types",
-    "invalid_metadata_filter_keys",
-    "invalid_metadata_format",
-    "invalid_metadata_schema",
-    "invalid_ts_latest",
-    "invalid_ts_oldest",
-    "markdown_text_conflict",
-    "metadata_too_large",
-    "method_not_supported_for_channel_type",
-    "missing_file_data",
-    "msg_blocks_too_long",
-    "too_many_attachments",
-    "too_many_contact_cards",
-    "attachment_payload_limit_exceeded",
-    "cannot_reply_to_message",
-    "draft_already_deleted",
-    "draft_already_sent",
-    "draft_has_conflict",
-    "draft_not_found",
-    "duplicate_channel_not_found",
-    "duplicate_message_not_found",
-}
-_WITHOUT_HEADER: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -151,6 +70,7 @@ class Member:
     id: str
     name: str
     deleted: bool = False
+    is_bot: bool = False
     profile: Profile = Profile()
 
 
@@ -162,6 +82,14 @@ class FoundMember:
 
 
 @dataclass(frozen=True)
+class ScimEmail:
+    """An address of a user."""
+
+    value: str
+    primary: bool = False
+
+
+@dataclass(frozen=True)
 class ScimUser:
     """A user, as SCIM shows one."""
 
@@ -169,13 +97,21 @@ class ScimUser:
     user_name: Annotated[str, named("userName")]
     active: bool
     external_id: Annotated[str | None, named("externalId")] = None
+    emails: tuple[ScimEmail, ...] = ()
+
+    @property
+    def email(self) -> str:
+        """The primary address, else the first, else none."""
+        values = sorted(self.emails, key=lambda each: not each.primary)
+        return values[0].value if values else ""
 
 
 @dataclass(frozen=True)
 class ScimUsers:
-    """One page of users."""
+    """One page of users; total: how many there are on all pages."""
 
     resources: Annotated[tuple[ScimUser, ...], named("Resources")] = ()
+    total: Annotated[int, named("totalResults")] = 0
 
 
 @dataclass(frozen=True)
@@ -225,6 +161,22 @@ class HistoryPage:
 
 
 @dataclass(frozen=True)
+class MemberPage:
+    """One page of the workspace's members."""
+
+    members: tuple[Member, ...]
+    more: Annotated[More, named("response_metadata")] = More()
+
+
+@dataclass(frozen=True)
+class PresentPage:
+    """One page of who is in a channel, by id."""
+
+    members: tuple[str, ...]
+    more: Annotated[More, named("response_metadata")] = More()
+
+
+@dataclass(frozen=True)
 class Channel:
     """A channel."""
 
@@ -250,77 +202,11 @@ class Whoami:
 
 
 MEMBERS: Final = Shape(FoundMember)
+MEMBER_PAGES: Final = Shape(MemberPage)
+PRESENT: Final = Shape(PresentPage)
 SCIM_USERS: Final = Shape(ScimUsers)
 SCIM_ONE: Final = Shape(ScimUser)
 POSTED: Final = Shape(Posted)
 HISTORIES: Final = Shape(HistoryPage)
 CHANNEL_PAGES: Final = Shape(ChannelPage)
 WHOAMI: Final = Shape(Whoami)
-
-
-def judged(answer: Answer) -> StepError | None:
-    """Class an answer of Slack: of the Web API by its error, of SCIM by its status."""
-    if answer.route.host == "scim":
-        return _judged_scim(answer)
-    document = answer.document
-    if not isinstance(document, dict):
-        return judged_by_status(answer)
-    if document.get("ok") is True and answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        return None
-    code = str(document.get("error") or "")
-    facts = facts_of(answer, code or None)
-    if answer.status == HTTPStatus.TOO_MANY_REQUESTS or code in _LIMITED:
-        wait = retry_after(answer) or {"retry_after": _WITHOUT_HEADER}
-        return Throttled("Slack asks for fewer calls.", **facts, **wait)
-    if answer.status >= HTTPStatus.MULTIPLE_CHOICES and code not in _PASSING:
-        return judged_by_status(answer, code=code or None)
-    return _judged_error(answer, code, document, facts)
-
-
-def _judged_error(
-    answer: Answer, code: str, document: dict[str, object], facts: Known
-) -> StepError:
-    if code in _NOT_SIGNED_IN:
-        return AuthFailed(f"Slack refuses the token: {code}.", **facts)
-    if code == "missing_scope":
-        needed = str(document.get("needed") or "") or None
-        return Forbidden(f"The token lacks the scope {needed}.", missing=needed, **facts)
-    if code in _NOT_PERMITTED:
-        return Forbidden(f"The token may not do this: {code}.", **facts)
-    if code in _BLOCKED:
-        return Forbidden(f"Slack refuses this at present: {code}.", reason="blocked", **facts)
-    if code in _UNKNOWN_OUTCOME:
-        return unanswered(answer.route, f"Slack failed on the way: {code}", code=code)
-    if code in _PASSING:
-        return Transient(f"Slack cannot answer now: {code}.", **facts)
-    if code == "message_limit_exceeded":
-        return NoCapacity("The workspace has used up its messages.", what="messages", **facts)
-    if code in _WRONG_DATA:
-        return Invalid(f"Slack refuses the data: {code}.", **facts)
-    return ContractDrift(
-        f"Slack answers {answer.route.operation} with an error nobody agreed on.",
-        expected="ok, or a documented error",
-        seen=sanitised(code) or "neither ok nor error",
-        **facts,
-    )
-
-
-def _judged_scim(answer: Answer) -> StepError | None:
-    if answer.status < HTTPStatus.BAD_REQUEST:
-        return judged_by_status(answer)
-    document = answer.document if isinstance(answer.document, dict) else {}
-    detail = str(document.get("detail") or "")
-    facts = facts_of(answer, detail if detail.isidentifier() else None)
-    said = sanitised(detail)
-    match answer.status:
-        case 403 if detail == "missing_scope":
-            return Forbidden("The token lacks the scope admin.", missing="admin", **facts)
-        case 403:
-            return Forbidden(f"The token may not do this: {said}", **facts)
-        case 409:
-            return Invalid(f"Slack has this already: {said}", **facts)
-        case 429:
-            wait = retry_after(answer) or {"retry_after": _WITHOUT_HEADER}
-            return Throttled("Slack asks for fewer calls.", **facts, **wait)
-        case _:
-            return judged_by_status(answer, code=facts["code"], said=said)

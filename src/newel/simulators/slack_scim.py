@@ -133,6 +133,8 @@ class SlackScim(SlackWorld):
             for path, value in self._steps(step):
                 self._set(changed, path, value)
         self._refuse_taken(name=changed["userName"], email=changed["email"], beside=user["id"])
+        if not changed["active"]:
+            self._deactivate(user)
         self.store.put("users", user["id"], changed)
         return _answer(200, self._resource(changed, asked))
 
@@ -142,8 +144,15 @@ class SlackScim(SlackWorld):
         self._need_plan()
         user = self._user(asked)
         asked.concerns(f"account/{user['email']}", marker=user["externalId"])
+        self._deactivate(user)
         self.store.put("users", user["id"], {**user, "active": False})
         return Answer(204)
+
+    def _deactivate(self, user: Document) -> None:
+        """End the sessions; a token of an administrator cannot act on the owner."""
+        if user["primary_owner"]:
+            raise Refused(self.scim_error(403, "cannot_modify_primary_owner"))
+        self.store.remove("sessions", user["id"])
 
     def _need_plan(self) -> None:
         if self.plan == "pro":

@@ -19,6 +19,10 @@ SCOPES = (
     "channels:read",
     "channels:write.invites",
     "chat:write",
+    "groups:history",
+    "groups:read",
+    "groups:write",
+    "groups:write.invites",
     "team:read",
     "users:read",
     "users:read.email",
@@ -143,11 +147,27 @@ class SlackWorld(Simulator):
     @action
     def deactivate_by_hand(self, email: str) -> None:
         """Let an administrator deactivate a user in the browser."""
-        found = self.user_by_email(email.lower())
-        if found is None:
-            message = f"there is no user {email}"
-            raise ValueError(message)
-        self.store.put("users", found["id"], {**found, "active": False})
+        user = self._named(email)
+        self.store.put("users", user["id"], {**user, "active": False})
+        self.store.remove("sessions", user["id"])
+
+    @action
+    def log_in(self, email: str) -> None:
+        """Let a person sign in."""
+        user = self._named(email)
+        self.store.put("sessions", user["id"], {"user": user["id"]})
+
+    @action
+    def make_guest(self, email: str) -> None:
+        """Let an administrator make somebody a guest, who is in few channels."""
+        user = self._named(email)
+        self.store.put("users", user["id"], {**user, "guest": True})
+
+    @action
+    def make_primary_owner(self, email: str) -> None:
+        """Let the workspace be handed to somebody, whom no program may touch from then on."""
+        user = self._named(email)
+        self.store.put("users", user["id"], {**user, "primary_owner": True})
 
     # State -------------------------------------------------------------------------------------
 
@@ -174,6 +194,8 @@ class SlackWorld(Simulator):
             "active": True,
             "invited": invited,
             "in_team": True,
+            "guest": False,
+            "primary_owner": False,
             "resource": resource or {},
             "created": now,
             "updated": now,
@@ -186,6 +208,17 @@ class SlackWorld(Simulator):
     def user_by_email(self, email: str) -> Document | None:
         """Give the user of an address, deactivated and invited ones included."""
         return self.store.first("users", lambda row: row["email"].lower() == email)
+
+    def is_signed_in(self, email: str) -> bool:
+        """Say whether somebody has a session."""
+        return self.store.find("sessions", self._named(email)["id"]) is not None
+
+    def _named(self, email: str) -> Document:
+        user = self.user_by_email(email.lower())
+        if user is None:
+            message = f"there is no user {email}"
+            raise ValueError(message)
+        return user
 
     def join(self, channel: str, user: str) -> None:
         """Put a user into a channel."""
@@ -241,8 +274,9 @@ class SlackWorld(Simulator):
                 "team": self.team,
             },
             "is_admin": False,
-            "is_owner": False,
-            "is_restricted": False,
+            "is_owner": user["primary_owner"],
+            "is_primary_owner": user["primary_owner"],
+            "is_restricted": user["guest"],
             "is_ultra_restricted": False,
             "is_bot": False,
             "is_invited_user": user["invited"],

@@ -1,0 +1,304 @@
+"""The way to one Slack workspace: plan and token, and how a person's account is found.
+
+The plan decides what can be done at all: SCIM makes, locks and shows accounts (Business+ and
+Enterprise), `admin.*` invites and removes (Enterprise), and below that people do it by hand. An
+account seen by SCIM carries our mark; one seen by its address alone is the subject's because newel
+gave that address to nobody else.
+Source: connectors document, §4.3, §7 and §12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal, Unpack
+
+from newel.base.errors import Bug, DefinitionError, Forbidden, Invalid, OwnershipConflict, StepError
+from newel.base.secrets import SecretRef
+from newel.connectors import slack_answers
+from newel.connectors.answers import Answer, Route
+from newel.connectors.auth import BearerCredential
+from newel.connectors.base import Check, Connector, Outside, all_of, marker_of
+from newel.connectors.gate import Bucket
+from newel.connectors.http import MOST_PAGES
+from newel.connectors.operation import declared
+from newel.connectors.slack_contract import (
+    AUTH_TEST,
+    CHANNEL_PAGES,
+    CHANNELS,
+    LOOK_UP,
+    MEMBERS,
+    POST,
+    SCIM_CONFIG,
+    SCIM_FIND,
+    SCIM_READ,
+    SCIM_USER,
+    SCIM_USERS,
+    TIER2,
+    TIER3,
+    TIER4,
+    WHOAMI,
+    Channel,
+    Member,
+    ScimUser,
+)
+from newel.domain.people import Person
+from newel.domain.values import Account, AccountState
+
+__all__ = ["Capability", "Plan", "SlackBase", "Who"]
+
+Plan = Literal["pro", "business", "enterprise"]
+Capability = Literal["slack.scim", "slack.admin"]
+
+_ALLOWS: Final[dict[Plan, tuple[Capability, ...]]] = {
+    "pro": (),
+    "business": ("slack.scim",),
+    "enterprise": ("slack.scim", "slack.admin"),
+}
+_ROUTE_OF: Final[dict[str, Capability]] = {
+    "admin": "slack.scim",
+    "admin.users:write": "slack.admin",
+}
+PUBLIC: Final = "public_channel"
+PRIVATE: Final = "private_channel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Who:
+    """An account of Slack and why it is the subject's; mark: our mark on it, or empty."""
+
+    id: str
+    handle: str
+    email: str
+    state: AccountState
+    evidence: str = ""
+    mark: str = ""
+
+
+class SlackBase(Connector):
+    """One Slack workspace, without its operations."""
+
+    title = "Slack"
+    buckets: ClassVar = (
+        Bucket(name=TIER2, rate=16 / 60, capacity=16),
+        Bucket(name=TIER3, rate=40 / 60, capacity=40),
+        Bucket(name=TIER4, rate=80 / 60, capacity=80),
+        Bucket(name=POST, rate=48 / 60, capacity=4),
+        Bucket(name=SCIM_USER, rate=144 / 60, capacity=16),
+        Bucket(name=SCIM_READ, rate=800 / 60, capacity=100),
+    )
+
+    def __init__(
+        self,
+        *,
+        token: SecretRef,
+        plan: Plan = "business",
+        capabilities: Sequence[Capability] | None = None,
+        team: str = "",
+        first_channels: Sequence[str] = ("general",),
+        name: str = "slack",
+        base_url: str = "https://slack.com",
+        scim_url: str = "https://api.slack.com",
+        **outside: Unpack[Outside],
+    ) -> None:
+        """Make it for a token; plan: what the workspace pays for, which no token can tell.
+
+        capabilities: those of the plan that the token is meant for; None: all of them.
+        team: the workspace's id, where one token serves several. first_channels: names or ids of
+        the channels that an invitation is to. Raises DefinitionError for what the plan has not.
+        """
+        super().__init__(
+            name=name,
+            secret=token,
+            credential=BearerCredential(token),
+            addresses={"": base_url, "scim": scim_url},
+            request_id=("x-slack-req-id",),
+            **outside,
+        )
+        allowed = _ALLOWS[plan]
+        wanted = allowed if capabilities is None else tuple(capabilities)
+        if beyond := [each for each in wanted if each not in allowed]:
+            raise DefinitionError(
+                f"The connector `{name}` is told to use {beyond[0]}, which Slack's plan {plan} "
+                "does not have.",
+                fix="another `plan=`, or fewer `capabilities=`.",
+            )
+        self.plan: Plan = plan
+        self.capabilities = wanted
+        self.first_channels = tuple(first_channels)
+        self._team = team
+        self._channel_ids: dict[str, str] = {}
+
+    @property
+    def has_scim(self) -> bool:
+        """Whether accounts can be made by SCIM."""
+        return "slack.scim" in self.capabilities
+
+    @property
+    def has_admin(self) -> bool:
+        """Whether people can be invited, removed and signed out by `admin.*`."""
+        return "slack.admin" in self.capabilities
+
+    async def probe(self) -> None:
+        """Ask whose token it is."""
+        await self.http.call(AUTH_TEST)
+
+    async def check(self) -> Check:
+        """Prove token, scopes and, where the plan has it, SCIM."""
+        answer = await self.http.call(AUTH_TEST)
+        who = WHOAMI.read(answer)
+        have = tuple(sorted(answer.headers.get("x-oauth-scopes", "").replace(" ", "").split(",")))
+        missing = all_of(self.scopes_needed(), have)
+        proved = {_ROUTE_OF[scope] for scope in _ROUTE_OF if scope in have}
+        notes: tuple[str, ...] = ()
+        if self.has_scim and "admin" not in missing:
+            try:
+                await self.http.call(SCIM_CONFIG)
+            except Forbidden as refused:
+                proved.discard("slack.scim")
+                notes = (f"Slack's plan {self.plan} was to have SCIM: {refused}",)
+        lost = set(self.capabilities) - proved
+        return Check(
+            ok=not missing and not lost,
+            identity=f"{who.user} in {who.team}",
+            have=have,
+            missing=missing,
+            capabilities=tuple(each for each in self.capabilities if each in proved),
+            notes=notes,
+        )
+
+    def scopes_needed(self) -> tuple[str, ...]:
+        """Give the scopes of the operations that this plan has, each once, in order."""
+        found: dict[str, None] = {}
+        for step in self.operations().values():
+            for need in declared(step).needs:
+                route = _ROUTE_OF.get(need)
+                if route is None or route in self.capabilities:
+                    found[need] = None
+        return tuple(found)
+
+    # Who somebody is ---------------------------------------------------------------------------
+
+    async def _who(self, person: Person) -> Who | None:
+        """Find the account at the person's work address, whoever it belongs to."""
+        if self.has_scim:
+            found = await self._scim_user(person)
+            return None if found is None else self._seen(found, person.email)
+        member = await self._member(person)
+        if member is None:
+            return None
+        return Who(
+            id=member.id,
+            handle=member.name,
+            email=person.email,
+            state="suspended" if member.deleted else "active",
+            evidence="derived",
+        )
+
+    async def _member(self, person: Person) -> Member | None:
+        """Find the member of this workspace at an address; invited people are not shown."""
+        answer = await self.http.call(
+            LOOK_UP, query={"email": person.email}, expect=("users_not_found",)
+        )
+        return None if answer.document.get("error") else MEMBERS.read(answer).user
+
+    async def _own(self, person: Person) -> Who | None:
+        """Find the person's own account; raises OwnershipConflict if it is not theirs."""
+        who = await self._who(person)
+        if who is not None and self.has_scim:
+            evidence_of(who, marker_of(person))
+        return who
+
+    async def _need_own(self, person: Person) -> Who:
+        who = await self._own(person)
+        if who is None:
+            raise Invalid("There is no Slack account to change.")
+        return who
+
+    async def _scim_user(self, person: Person) -> ScimUser | None:
+        address = person.email.replace("\\", "\\\\").replace('"', '\\"')
+        answer = await self.http.call(SCIM_FIND, query={"filter": f'email eq "{address}"'})
+        users = SCIM_USERS.read(answer).resources
+        if len(users) > 1:
+            raise OwnershipConflict(
+                "More than one account has this address.", evidence=f"{len(users)} hits"
+            )
+        return users[0] if users else None
+
+    def _seen(self, user: ScimUser, email: str) -> Who:
+        return Who(
+            id=user.id,
+            handle=user.user_name,
+            email=email,
+            state="active" if user.active else "suspended",
+            evidence="marker",
+            mark=user.external_id or "",
+        )
+
+    def _account(self, who: Who) -> Account:
+        return Account(
+            system=self.name, id=who.id, handle=who.handle, email=who.email, state=who.state
+        )
+
+    async def _team_id(self) -> str:
+        """Give the workspace's id, as told or as the token has it; asked for once."""
+        if not self._team:
+            self._team = WHOAMI.read(await self.http.call(AUTH_TEST)).team_id
+        return self._team
+
+    def _by_hand(self, what: str, route: Route) -> Forbidden:
+        """Say what a person has to do, because the plan lets no program do it."""
+        return Forbidden(
+            f"On Slack's plan {self.plan}, as it is set up here, no program can do this: {what}, "
+            "then complete this step by hand.",
+            reason="blocked",
+            operation=route.operation,
+        )
+
+    # Channels ----------------------------------------------------------------------------------
+
+    async def _channel_id(self, channel: str) -> str:
+        """Give the id of a channel; a name is looked up once."""
+        name = channel.removeprefix("#")
+        if channel == name and channel[:1] in "CGD" and channel.isupper():
+            return channel
+        if name not in self._channel_ids:
+            async for each in self._channels():
+                self._channel_ids[each.name] = each.id
+                if each.name == name:
+                    break
+        if name not in self._channel_ids:
+            raise Invalid("There is no such channel.", fields={"channel": "is not known"})
+        return self._channel_ids[name]
+
+    async def _channels(self) -> AsyncIterator[Channel]:
+        """List the channels that the token may see: public ones and, with the scope, private."""
+        query = {"types": f"{PUBLIC},{PRIVATE}", "limit": "999"}
+        for _ in range(MOST_PAGES):
+            answer = await self.http.call(CHANNELS, query=query, expect=("missing_scope",))
+            if answer.document.get("error"):
+                query["types"] = PRIVATE if query["types"] == PUBLIC else PUBLIC
+                answer = await self.http.call(CHANNELS, query=query)
+            page = CHANNEL_PAGES.read(answer)
+            for each in page.channels:
+                yield each
+            if not page.more.next_cursor:
+                return
+            query["cursor"] = page.more.next_cursor
+        raise Bug("The list of channels has no end.")
+
+    @staticmethod
+    def judged(answer: Answer) -> StepError | None:
+        """Class an answer of Slack."""
+        return slack_answers.judged(answer)
+
+
+def evidence_of(who: Who, marker: str) -> str:
+    """Say why an account is the subject's; SCIM can hold our mark, so without it, it is not."""
+    if who.mark == marker:
+        return who.evidence
+    raise OwnershipConflict(
+        "An account with this address exists and is not known to be theirs.",
+        external_id=who.id,
+        evidence="marker of another subject" if who.mark else "no marker",
+    )
