@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +20,9 @@ from newel.base.errors import (
 )
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
-from newel.connectors.payroll import CREATE_EMPLOYEE, DELETE_EMPLOYEE, EMPLOYEES, Gusto
+from newel.connectors.operation import declared
+from newel.connectors.payroll import Gusto
+from newel.connectors.payroll_contract import CREATE_EMPLOYEE, DELETE_EMPLOYEE, EMPLOYEES
 from newel.domain.people import Person
 from newel.domain.values import Absent, Found
 from newel.simulators.faults import (
@@ -33,6 +35,7 @@ from newel.simulators.faults import (
     RevokeToken,
     Status,
     Throttle,
+    VendorError,
 )
 from newel.simulators.gusto import GustoSimulator
 from tests.connectors.support import JANE, START, Time, agreed, attempt, effect_of, raised
@@ -160,6 +163,172 @@ async def test_self_onboarding_writes_to_the_private_address(gusto: Gusto, sim: 
     assert (await gusto.ensure_employee(JANE)).id == account["id"]
 
 
+def place_of(sim: GustoSimulator) -> str:
+    """Give the company's one place of work."""
+    return next(iter(sim.store.rows("locations")))
+
+
+async def test_position_pay_and_place_are_entered_once(
+    gusto: Gusto, sim: GustoSimulator, time: Time
+):
+    """Each is entered once and nothing the second time; pay is set on the position's own pay."""
+    await gusto.ensure_employee(JANE)
+    first_day = date(2026, 2, 2)
+    position = await gusto.set_job(JANE, "Engineer", first_day)
+    steps: list[tuple[Any, tuple[Any, ...]]] = [
+        (gusto.set_job, (JANE, "Engineer", first_day)),
+        (gusto.set_compensation, (position.uuid, "85000", "Year")),
+        (gusto.set_compensation, (position.uuid, "85000.00", "Year")),
+        (gusto.set_work_address, (JANE, place_of(sim), first_day)),
+        (gusto.set_work_address, (JANE, place_of(sim), first_day)),
+        (gusto.update, (JANE,)),
+    ]
+    seen = []
+    for operation, arguments in steps:
+        with attempt(time) as observed:
+            await operation.called(*arguments)
+        seen.append(effect_of(observed).changed)
+    assert seen == [False, True, False, True, False, False]
+    (pay,) = sim.store.rows("compensations").values()
+    assert (pay["rate"], pay["payment_unit"], pay["flsa_status"]) == ("85000.00", "Year", "Exempt")
+    assert len(sim.mutations()) == 4
+
+
+@pytest.mark.parametrize("name", ["set_job", "set_work_address", "terminate", "ensure_employee"])
+async def test_each_lost_answer_is_found(gusto: Gusto, sim: GustoSimulator, time: Time, name: str):
+    """Committed, and the answer lost: verify finds what was entered, and nothing is doubled."""
+    if name != "ensure_employee":
+        await gusto.ensure_employee(JANE)
+    arguments: dict[str, tuple[Any, ...]] = {
+        "ensure_employee": (JANE,),
+        "set_job": (JANE, "Engineer", date(2026, 2, 2)),
+        "set_work_address": (JANE, place_of(sim), date(2026, 2, 2)),
+        "terminate": (JANE, date(2026, 12, 31)),
+    }
+    step = getattr(gusto, name)
+    sim.fail("post-*", LoseResponse(), times=1)
+    await raised(step(*arguments[name]), OutcomeUnknown)
+    with attempt(time) as observed:
+        assert isinstance(await step.verify(*arguments[name]), Found)
+    assert effect_of(observed).evidence == "derived, found after unknown outcome"
+    with attempt(time) as observed:
+        await step.called(*arguments[name])
+    assert not effect_of(observed).changed
+    assert sim.book.doubled() == {}
+
+
+async def test_a_stale_version_is_read_again(gusto: Gusto, sim: GustoSimulator, time: Time):
+    """Somebody changes the record in between: it is read again, and the change made on that."""
+    account = await gusto.ensure_employee(JANE)
+    position = await gusto.set_job(JANE, "Engineer", date(2026, 2, 2))
+    for status, operation in (
+        ("409", gusto.update(JANE, preferred_name="Janie")),
+        ("invalid_resource_version", gusto.set_compensation(position.uuid, "1", "Hour")),
+    ):
+        sim.heal()
+        sim.fail("put-*", VendorError(status), times=1)
+        await operation
+    employee = sim.store.find("employees", account.id)
+    assert employee is not None and employee["preferred_first_name"] == "Janie"
+    sim.heal()
+    sim.fail("put-*", VendorError("409"))
+    await raised(gusto.update(JANE, preferred_name="J"), Transient)
+
+
+async def test_somebody_leaves_stays_leaves_and_comes_back(
+    gusto: Gusto, sim: GustoSimulator, time: Time
+):
+    """Entered twice, moved, taken back, entered again, past, rehired: each has its effect once."""
+    await gusto.ensure_employee(JANE)
+    seen = []
+    for operation, arguments in (
+        (gusto.terminate, (JANE, date(2026, 1, 30))),
+        (gusto.terminate, (JANE, date(2026, 1, 30))),
+        (gusto.terminate, (JANE, date(2026, 1, 31))),
+        (gusto.cancel_termination, (JANE,)),
+        (gusto.cancel_termination, (JANE,)),
+        (gusto.terminate_with_final_pay, (JANE, date(2026, 1, 31))),
+    ):
+        with attempt(time) as observed:
+            await operation.called(*arguments)
+        seen.append((effect_of(observed).changed, effect_of(observed).access))
+    assert seen == [
+        (True, "revoked"),
+        (False, "revoked"),
+        (True, "revoked"),
+        (True, "active"),
+        (False, "active"),
+        (True, "revoked"),
+    ]
+    (leaving,) = sim.store.rows("terminations").values()
+    assert leaving["run_termination_payroll"] is True
+    time.move(timedelta(days=30))
+    refused = await raised(gusto.cancel_termination(JANE), Forbidden)
+    assert refused.reason == "blocked"
+    for _ in range(2):
+        await gusto.rehire(JANE, date(2026, 2, 4), place_of(sim))
+    assert len(sim.store.rows("rehires")) == 1
+    await gusto.terminate(JANE, date(2026, 12, 31))
+    assert len(sim.store.rows("terminations")) == 2
+
+
+async def test_somebody_is_invited_once(gusto: Gusto, sim: GustoSimulator, time: Time):
+    """The invitation goes out once, and not to somebody who is further already."""
+    await gusto.ensure_employee(JANE, private_email="jane@home.example")
+    for _ in range(2):
+        await gusto.invite_self_onboarding(JANE)
+    sim.complete_self_onboarding(JANE.email)
+    await gusto.invite_self_onboarding(JANE)
+    assert len(sim.mutations()) == 2
+
+
+def test_money_needs_an_approval():
+    """Every operation that moves money declares it, and the approval it asks for."""
+    facts = {name: declared(step) for name, step in Gusto.operations().items()}
+    assert {name: each.approval for name, each in facts.items() if each.moves_money} == {
+        "set_compensation": "pay",
+        "terminate_with_final_pay": "final pay",
+    }
+
+
+async def test_a_rate_that_is_no_number_is_never_sent(gusto: Gusto, sim: GustoSimulator):
+    """A wrong rate, an unknown person: refused before anything is sent."""
+    wrong = await raised(gusto.set_compensation("x", "a lot", "Year"), Invalid)
+    assert wrong.fields == {"rate": "is no number"}
+    await raised(gusto.terminate(JANE, date(2026, 1, 31)), Invalid)
+    assert sim.mutations() == []
+
+
+NEEDED = [
+    ("set_job", "jobs:write"),
+    ("set_compensation", "compensations:write"),
+    ("terminate", "employments:write"),
+    ("update", "employees:write"),
+    ("invite_self_onboarding", "employees:manage"),
+]
+
+
+@pytest.mark.parametrize(("name", "scope"), NEEDED)
+async def test_each_missing_scope_is_named(
+    gusto: Gusto, sim: GustoSimulator, name: str, scope: str
+):
+    """Without a scope exactly the operations that list it fail, and say its name."""
+    await gusto.ensure_employee(JANE, private_email="jane@home.example")
+    position = await gusto.set_job(JANE, "Engineer", date(2026, 2, 2))
+    arguments: dict[str, tuple[Any, ...]] = {
+        "set_job": (JANE, "Lead", date(2026, 3, 2)),
+        "set_compensation": (position.uuid, "1", "Hour"),
+        "terminate": (JANE, date(2026, 12, 31)),
+        "update": (JANE,),
+        "invite_self_onboarding": (JANE,),
+    }
+    sim.fail("*", RemoveScope(scope))
+    assert scope in declared(getattr(gusto, name)).needs
+    more = {"preferred_name": "J"} if name == "update" else {}
+    refused = await raised(getattr(gusto, name)(*arguments[name], **more), Forbidden)
+    assert refused.missing == scope
+
+
 @pytest.mark.parametrize("name", ["O'Brien-Łuczak", "Björk", "محمد علي", "🦊 Fox", "A & B"])
 async def test_any_name_is_carried(gusto: Gusto, sim: GustoSimulator, name: str):
     """Apostrophes, single words, other scripts and emoji neither fail nor double anybody."""
@@ -175,6 +344,10 @@ async def test_check_names_missing_scopes(gusto: Gusto, sim: GustoSimulator):
     sim.fail("*", RemoveScope("employees:manage"))
     check = await gusto.check()
     assert (check.ok, check.missing) == (False, ("employees:manage",))
+    sim.heal()
+    sim.fail("*", RemoveScope("compensations:read"))
+    check = await gusto.check()
+    assert (check.ok, check.missing) == (True, ("compensations:read",))
 
 
 @pytest.mark.parametrize(
@@ -203,11 +376,16 @@ async def test_faults_have_their_class(
 
 
 def answered(
-    status: int, message: str = "", *, route: Any = CREATE_EMPLOYEE, **headers: str
+    status: int,
+    message: str = "",
+    *,
+    route: Any = CREATE_EMPLOYEE,
+    category: str = "some_category",
+    **headers: str,
 ) -> Answer:
     """Make an answer with Gusto's error envelope."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    error = {"error_key": "email", "category": "some_category", "message": message}
+    error = {"error_key": "email", "category": category, "message": message}
     return Answer(route, status, named, json.dumps({"errors": [error]}).encode())
 
 
@@ -225,6 +403,7 @@ def answered(
         (answered(406, "version"), ContractDrift, {}),
         (answered(409), Transient, {}),
         (answered(422, "is taken"), Invalid, {"fields": {"email": "is taken"}}),
+        (answered(422, category="invalid_resource_version"), Transient, {}),
         (answered(429, retry_after="9"), Throttled, {"retry_after": timedelta(seconds=9)}),
         (
             answered(429, x_ratelimit_reset=str(int(START.timestamp()))),

@@ -1,325 +1,389 @@
-"""Payroll in Gusto: employees.
+"""Payroll in Gusto: employees, what they are hired to do and paid, when they leave.
 
 Nothing about an employee is unique and no request has an idempotency key, so a second POST makes
 a second employee. What stands against it: the look-up before, at the settle times after a lost
 answer, and the store's lock on the effect, by which two runs about one person never stand
 between look-up and create at once.
+
+Money: nothing here runs a payroll by itself. What changes pay, or lets Gusto pay somebody out, asks
+for an approval. Social security numbers and dates of birth are left to self-onboarding.
 Source: connectors document, §16; Gusto's API 2025-06-15.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date
+from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
-from typing import ClassVar, Final, Unpack
+from typing import Final, Literal, TypeVar
 
 from newel.base.errors import (
-    Bug,
-    ContractDrift,
     Forbidden,
     Invalid,
-    OwnershipConflict,
-    StepError,
-    Throttled,
-    Transient,
 )
-from newel.base.secrets import SecretRef
-from newel.connectors.answers import (
-    Answer,
-    Route,
-    facts_of,
-    judged_by_status,
-    retry_after,
-    sanitised,
-)
-from newel.connectors.auth import BearerCredential
-from newel.connectors.base import Check, Connector, Outside, all_of, names_of
-from newel.connectors.contract import Shape
-from newel.connectors.ensure import ensured, removed
-from newel.connectors.gate import Bucket, LimitHeaders
-from newel.connectors.http import MOST_PAGES
+from newel.connectors.answers import Answer
+from newel.connectors.ensure import Ensured, ensured, removed
+from newel.connectors.looking import report
 from newel.connectors.operation import operation
-from newel.domain.people import Person
-from newel.domain.values import Account
-
-__all__ = ["Gusto"]
-
-API: Final = "gusto.api"
-_EMPLOYEES: Final = "/v1/companies/{company}/employees"
-
-TOKEN_INFO: Final = Route("get-v1-token-info", "GET", "/v1/token_info", API)
-EMPLOYEES: Final = Route("get-v1-companies-company_id-employees", "GET", _EMPLOYEES, API)
-CREATE_EMPLOYEE: Final = Route("post-v1-employees", "POST", _EMPLOYEES, API)
-DELETE_EMPLOYEE: Final = Route(
-    "delete-v1-employee", "DELETE", "/v1/employees/{employee}", API, repeatable=True
+from newel.connectors.payroll_contract import (
+    ADDRESSES,
+    API,
+    CANCEL_TERMINATION,
+    COMING_BACK,
+    CREATE_ADDRESS,
+    CREATE_JOB,
+    CREATE_REHIRE,
+    EMPLOYEES,
+    JOBS,
+    LEAVING,
+    LEAVINGS,
+    MOVE_TERMINATION,
+    PAID,
+    PAY,
+    PAYS,
+    POSITION,
+    POSITIONS,
+    REHIRE,
+    SET_PAY,
+    TERMINATE,
+    TERMINATIONS,
+    WORK_ADDRESS,
+    WORK_ADDRESSES,
+    Employee,
+    Pay,
+    Position,
+    Rehire,
+    Termination,
+    WorkAddress,
 )
+from newel.connectors.payroll_employees import (
+    EMPLOYMENT_SCOPES,
+    JOB_SCOPES,
+    PAY_SCOPES,
+    STALE_VERSION,
+    GustoEmployees,
+    on_its_version,
+)
+from newel.domain.people import Person
+from newel.domain.values import Account, Effect
+
+__all__ = ["Gusto", "Leaving", "PayUnit"]
 
 _SETTLE: Final = (0, 5, 30, 120)
 _SCOPES: Final = ("employees:read", "employees:manage")
-_PAGE: Final = 100
-_NAMED_SCOPE: Final = re.compile(r"\b([a-z_]+:[a-z]+)\b")
+_Row = TypeVar("_Row")
+PayUnit = Literal["Hour", "Week", "Month", "Year", "Paycheck"]
 
 
-@dataclass(frozen=True)
-class Employee:
-    """An employee; `email` is the private address."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """When somebody leaves. with_final_pay: whether Gusto is to pay them out."""
 
-    uuid: str
-    work_email: str | None = None
-    email: str | None = None
-    onboarded: bool = False
-
-    def is_at(self, address: str) -> bool:
-        """Say whether this is the employee with an address: at work, else the private one."""
-        known = self.work_email or self.email or ""
-        return known.lower() == address.lower()
+    employee: str
+    on: date
+    with_final_pay: bool = False
 
 
-@dataclass(frozen=True)
-class TokenInfo:
-    """What a token may do."""
+class Gusto(GustoEmployees):
+    """One company at Gusto: employees, positions, pay, leaving and coming back."""
 
-    scope: str
-
-
-_ONE: Final = Shape(Employee)
-_PAGES: Final = Shape(tuple[Employee, ...])
-_INFO: Final = Shape(TokenInfo)
-
-
-class Gusto(Connector):
-    """One company at Gusto: its employees."""
-
-    title = "Gusto"
-    buckets: ClassVar = (Bucket(name=API, rate=160 / 60, capacity=40),)
-
-    def __init__(
-        self,
-        *,
-        company: str,
-        token: SecretRef,
-        name: str = "gusto",
-        base_url: str = "https://api.gusto.com",
-        api_version: str = "2025-06-15",
-        **outside: Unpack[Outside],
-    ) -> None:
-        """Make it for a company's id and a token of it."""
-        super().__init__(
-            name=name,
-            secret=token,
-            credential=BearerCredential(token),
-            addresses={"": base_url},
-            headers={"X-Gusto-API-Version": api_version},
-            request_id=("x-request-id",),
-            **outside,
-        )
-        self.company = company
-
-    async def probe(self) -> None:
-        """Ask what the token may do."""
-        await self.http.call(TOKEN_INFO)
-
-    async def check(self) -> Check:
-        """Prove token and scopes."""
-        have = tuple(_INFO.read(await self.http.call(TOKEN_INFO)).scope.split())
-        missing = all_of(_SCOPES, have)
-        return Check(ok=not missing, identity=self.company, have=have, missing=missing)
+    # Positions and pay -------------------------------------------------------------------------
 
     @operation(
-        idempotency="read",
-        natural_key="employee/{person.email}",
-        needs=("employees:read",),
-        reads=(EMPLOYEES.operation,),
-        bucket=API,
-        title="Look up the employee in payroll",
-    )
-    async def find(self, person: Person) -> Account | None:
-        """Look for the employee with the person's work address."""
-        found = await self._employee(person)
-        return None if found is None else self._account(person, found)
-
-    @operation(
-        natural_key="employee/{person.email}",
+        natural_key="job/{person.email}/{title}/{starts_on}",
         idempotency="append",
-        grants="{system}:account",
-        undo="withdraw",
-        reversible="until:onboarding is completed",
-        sends_email="person",
+        undo="none: payroll keeps what somebody was hired to do",
+        reversible="with_loss",
         bucket=API,
-        needs=_SCOPES,
-        spec=(CREATE_EMPLOYEE.operation,),
-        reads=(EMPLOYEES.operation,),
+        needs=JOB_SCOPES,
+        spec=(CREATE_JOB.operation,),
+        reads=(EMPLOYEES.operation, JOBS.operation),
         settle=_SETTLE,
-        title="Add to payroll",
+        title="Enter the position in payroll",
     )
-    async def ensure_employee(
-        self, person: Person, *, private_email: str = "", self_onboarding: bool = False
-    ) -> Account:
-        """Add them to payroll, or find that they are in it.
+    async def set_job(self, person: Person, title: str, starts_on: date) -> Position:
+        """Enter what somebody is hired to do from a day on, or find that it is entered."""
+        employee = await self.known(person)
+        path: dict[str, object] = {"employee": employee.uuid}
+        day = starts_on.isoformat()
 
-        self_onboarding: Gusto asks the person for bank and tax data by e-mail, at the private
-        address if there is one.
-        """
+        async def look() -> Position | None:
+            held = POSITIONS.read(await self.http.call(JOBS, path))
+            return next((p for p in held if (p.title, p.hire_date) == (title, day)), None)
+
+        async def create() -> Position:
+            body = {"title": title, "hire_date": day}
+            return POSITION.read(await self.http.call(CREATE_JOB, path, body=body))
+
         reached = await ensured(
-            look=lambda: self._employee(person),
+            look=look,
             ours=lambda _: "derived",
-            create=lambda: self._create(person, private_email, self_onboarding=self_onboarding),
+            create=create,
             settling=self.settling(*_SETTLE),
-            what="employee",
+            what="position",
         )
-        return self.reported(reached, self._account(person, reached.value))
+        return self._done(reached, reached.value.uuid)
 
     @operation(
-        natural_key="employee/{person.email}",
+        natural_key="pay/{position}",
         idempotency="put",
-        revokes="{system}:account",
-        undo="ensure_employee",
+        undo="none: what was paid before is not kept",
+        reversible="with_loss",
+        moves_money=True,
+        approval="pay",
+        bucket=API,
+        needs=PAY_SCOPES,
+        spec=(SET_PAY.operation,),
+        reads=(PAY.operation,),
+        title="Set the pay",
+    )
+    async def set_compensation(
+        self, position: str, rate: str, unit: PayUnit, *, flsa_status: str = "Exempt"
+    ) -> Pay:
+        """Set what is paid for a position, by its id. rate: a decimal number, such as 85000.00."""
+        try:
+            amount = Decimal(rate)
+        except InvalidOperation:
+            raise Invalid("The rate is no number.", fields={"rate": "is no number"}) from None
+        wanted = {
+            "rate": f"{amount:.2f}",
+            "payment_unit": unit,
+            "flsa_status": flsa_status,
+        }
+
+        async def look() -> Pay | None:
+            held = PAYS.read(await self.http.call(PAY, {"job": position}))
+            return held[-1] if held else None
+
+        async def change(found: Pay, fields: Mapping[str, object]) -> Pay:
+            path: dict[str, object] = {"compensation": found.uuid}
+
+            async def send(version: str) -> Answer:
+                body = {"version": version, **wanted, **fields}
+                return await self.http.call(SET_PAY, path, body=body, expect=STALE_VERSION)
+
+            async def fresh() -> str:
+                return (await look() or found).version
+
+            return PAID.read(await on_its_version(send, fresh, found.version))
+
+        reached = await ensured(
+            look=look,
+            ours=lambda _: "position id",
+            create=None,
+            differs=lambda found: {n: v for n, v in wanted.items() if getattr(found, n) != v},
+            change=change,
+            settling=self.settling(0),
+            what="compensation",
+        )
+        return self._done(reached, reached.value.uuid)
+
+    @operation(
+        natural_key="work_address/{person.email}/{starts_on}",
+        idempotency="append",
+        undo="none: payroll keeps where somebody has worked",
         reversible="with_loss",
         bucket=API,
         needs=_SCOPES,
-        spec=(DELETE_EMPLOYEE.operation,),
-        reads=(EMPLOYEES.operation,),
+        spec=(CREATE_ADDRESS.operation,),
+        reads=(EMPLOYEES.operation, ADDRESSES.operation),
         settle=_SETTLE,
-        title="Withdraw from payroll",
+        title="Enter the place of work in payroll",
     )
-    async def withdraw(self, person: Person) -> Account:
-        """Take them out of payroll while they are still being onboarded."""
-        reached = await removed(
-            look=lambda: self._employee(person),
+    async def set_work_address(self, person: Person, location: str, starts_on: date) -> WorkAddress:
+        """Enter where somebody works from a day on, by the id of the company's location."""
+        employee = await self.known(person)
+        path: dict[str, object] = {"employee": employee.uuid}
+        wanted = {"location_uuid": location, "effective_date": starts_on.isoformat()}
+
+        async def look() -> WorkAddress | None:
+            held = WORK_ADDRESSES.read(await self.http.call(ADDRESSES, path))
+            return next(
+                (a for a in held if all(getattr(a, n) == v for n, v in wanted.items())), None
+            )
+
+        async def create() -> WorkAddress:
+            return WORK_ADDRESS.read(await self.http.call(CREATE_ADDRESS, path, body=wanted))
+
+        reached = await ensured(
+            look=look,
             ours=lambda _: "derived",
-            remove=self._delete,
+            create=create,
             settling=self.settling(*_SETTLE),
-            what="employee",
+            what="work address",
         )
-        gone = Account(
-            system=self.name,
-            id=reached.value.uuid if reached.value else "",
-            handle=person.email,
-            email=person.email,
-            state="absent",
+        return self._done(reached, reached.value.uuid)
+
+    # Leaving and coming back -------------------------------------------------------------------
+
+    @operation(
+        natural_key="termination/{person.email}",
+        idempotency="natural",
+        revokes="{system}:account",
+        undo="cancel_termination",
+        reversible="until:the last day",
+        bucket=API,
+        needs=EMPLOYMENT_SCOPES,
+        spec=(TERMINATE.operation, MOVE_TERMINATION.operation),
+        reads=(EMPLOYEES.operation, TERMINATIONS.operation),
+        settle=_SETTLE,
+        title="Enter the last day in payroll",
+    )
+    async def terminate(self, person: Person, on: date) -> Leaving:
+        """Enter somebody's last day, without paying them out.
+
+        Some states of the USA require final wages within 24 hours: whoever runs payroll must know.
+        """
+        return await self._leave(person, on, with_final_pay=False)
+
+    @operation(
+        natural_key="termination/{person.email}",
+        idempotency="natural",
+        revokes="{system}:account",
+        undo="cancel_termination",
+        reversible="until:the last day",
+        moves_money=True,
+        approval="final pay",
+        bucket=API,
+        needs=EMPLOYMENT_SCOPES,
+        spec=(TERMINATE.operation, MOVE_TERMINATION.operation),
+        reads=(EMPLOYEES.operation, TERMINATIONS.operation),
+        settle=_SETTLE,
+        title="Enter the last day in payroll, and pay out",
+    )
+    async def terminate_with_final_pay(self, person: Person, on: date) -> Leaving:
+        """Enter somebody's last day, and let Gusto pay them out; what was paid stays paid."""
+        return await self._leave(person, on, with_final_pay=True)
+
+    @operation(
+        natural_key="termination/{person.email}",
+        idempotency="put",
+        grants="{system}:account",
+        undo="none: a last day is entered anew, with its date",
+        reversible="yes",
+        bucket=API,
+        needs=EMPLOYMENT_SCOPES,
+        spec=(CANCEL_TERMINATION.operation,),
+        reads=(EMPLOYEES.operation, TERMINATIONS.operation),
+        settle=_SETTLE,
+        title="Take the last day out of payroll",
+    )
+    async def cancel_termination(self, person: Person) -> Account:
+        """Let somebody stay after all; raises Forbidden(blocked) when the day has passed."""
+        employee = await self.known(person)
+        reached = await removed(
+            look=lambda: self._termination(employee),
+            ours=lambda _: "derived",
+            remove=lambda _: self._cancel(employee),
+            settling=self.settling(*_SETTLE),
+            what="termination",
         )
-        return self.reported(reached, gone, access="revoked")
+        stays = Ensured(employee, changed=reached.changed, evidence=reached.evidence)
+        return self.reported(stays, self._account(person, employee))
+
+    @operation(
+        natural_key="rehire/{person.email}",
+        idempotency="natural",
+        grants="{system}:account",
+        undo="none: a new last day is entered by terminate",
+        reversible="with_loss",
+        bucket=API,
+        needs=EMPLOYMENT_SCOPES,
+        spec=(CREATE_REHIRE.operation,),
+        reads=(EMPLOYEES.operation, REHIRE.operation),
+        settle=_SETTLE,
+        title="Take them back into payroll",
+    )
+    async def rehire(
+        self, person: Person, on: date, location: str, *, reports_new_hire: bool = True
+    ) -> Account:
+        """Take somebody who has left back from a day on.
+
+        reports_new_hire: Gusto files the report to the state that is due for a new hire.
+        """
+        employee = await self.known(person)
+        path: dict[str, object] = {"employee": employee.uuid}
+
+        async def look() -> Rehire | None:
+            answer = await self.http.call(REHIRE, path)
+            planned = answer.status != HTTPStatus.NO_CONTENT
+            return COMING_BACK.read(answer) if planned else None
+
+        async def create() -> Rehire:
+            body = {
+                "effective_date": on.isoformat(),
+                "file_new_hire_report": reports_new_hire,
+                "work_location_uuid": location,
+            }
+            return COMING_BACK.read(await self.http.call(CREATE_REHIRE, path, body=body))
+
+        reached = await ensured(
+            look=look,
+            ours=lambda _: "derived",
+            create=create,
+            settling=self.settling(*_SETTLE),
+            what="rehire",
+        )
+        return self.reported(reached, self._account(person, employee))
 
     # Requests ----------------------------------------------------------------------------------
 
-    async def _employee(self, person: Person) -> Employee | None:
-        """Search by name, page through, and match the address: Gusto searches names only."""
-        found: list[Employee] = []
-        for number in range(1, MOST_PAGES + 1):
-            query = {"search_term": person.name, "page": str(number), "per": str(_PAGE)}
-            answer = await self.http.call(EMPLOYEES, {"company": self.company}, query=query)
-            page = _PAGES.read(answer)
-            found += [employee for employee in page if employee.is_at(person.email)]
-            if not page or number >= _last_page(answer):
-                break
-        else:
-            raise Bug("The list of employees has no end.")
-        if len(found) > 1:
-            raise OwnershipConflict(
-                "More than one employee has this address.", evidence=f"{len(found)} hits"
-            )
-        return found[0] if found else None
+    def _done(self, reached: Ensured[_Row], identity: str) -> _Row:
+        """Report what was done to an employee's record, and give it."""
+        report(Effect(changed=reached.changed, external_id=identity, evidence=reached.evidence))
+        return reached.value
 
-    async def _create(
-        self, person: Person, private_email: str, *, self_onboarding: bool
-    ) -> Employee:
-        given, family = names_of(person)
-        body: dict[str, object] = {
-            "first_name": given,
-            "last_name": family,
-            "work_email": person.email,
-            "self_onboarding": self_onboarding,
-        }
-        if private_email or self_onboarding:
-            body["email"] = private_email or person.email
-        answer = await self.http.call(CREATE_EMPLOYEE, {"company": self.company}, body=body)
-        return _ONE.read(answer)
+    async def _termination(self, employee: Employee) -> Termination | None:
+        path = {"employee": employee.uuid}
+        held = LEAVINGS.read(await self.http.call(TERMINATIONS, path))
+        return held[-1] if held else None
 
-    async def _delete(self, employee: Employee) -> None:
+    async def _leave(self, person: Person, on: date, *, with_final_pay: bool) -> Leaving:
+        employee = await self.known(person)
+        path: dict[str, object] = {"employee": employee.uuid}
+        wanted = {"effective_date": on.isoformat(), "run_termination_payroll": with_final_pay}
+
+        async def create() -> Termination:
+            return LEAVING.read(await self.http.call(TERMINATE, path, body=wanted))
+
+        async def change(found: Termination, _: Mapping[str, object]) -> Termination:
+            async def send(version: str) -> Answer:
+                body = {"version": version, **wanted}
+                return await self.http.call(MOVE_TERMINATION, path, body=body, expect=STALE_VERSION)
+
+            async def fresh() -> str:
+                return (await self._termination(employee) or found).version
+
+            return LEAVING.read(await on_its_version(send, fresh, found.version))
+
+        async def look() -> Termination | None:
+            found = await self._termination(employee)
+            # Of somebody who has come back, the former last day says nothing.
+            return None if found and found.active and not employee.terminated else found
+
+        reached = await ensured(
+            look=look,
+            ours=lambda _: "derived",
+            create=create,
+            differs=lambda found: {n: v for n, v in wanted.items() if getattr(found, n) != v},
+            change=change,
+            settling=self.settling(*_SETTLE),
+            what="termination",
+        )
+        account = self._account(person, employee)
+        self.reported(reached, account, access="revoked")
+        return Leaving(employee=employee.uuid, on=on, with_final_pay=with_final_pay)
+
+    async def _cancel(self, employee: Employee) -> None:
         try:
             await self.http.call(
-                DELETE_EMPLOYEE, {"employee": employee.uuid}, expect=(HTTPStatus.NOT_FOUND,)
+                CANCEL_TERMINATION, {"employee": employee.uuid}, expect=(HTTPStatus.NOT_FOUND,)
             )
         except Invalid as refused:
             raise Forbidden(
-                "The employee has completed onboarding and can only be terminated.",
+                "The last day has passed: the employee can only be rehired.",
                 reason="blocked",
-                operation=DELETE_EMPLOYEE.operation,
+                operation=CANCEL_TERMINATION.operation,
             ) from refused
-
-    def _account(self, person: Person, employee: Employee) -> Account:
-        return Account(
-            system=self.name,
-            id=employee.uuid,
-            handle=person.email,
-            email=person.email,
-            state="active",
-        )
-
-    # Answers -----------------------------------------------------------------------------------
-
-    @staticmethod
-    def judged(answer: Answer) -> StepError | None:
-        """Class an answer of Gusto, by its category."""
-        if answer.status < HTTPStatus.BAD_REQUEST:
-            return judged_by_status(answer)
-        errors = _errors(answer)
-        code = errors[0].get("category") if errors else None
-        text = " ".join(each.get("message", "") for each in errors)
-        said, facts = sanitised(text), facts_of(answer, code)
-        match answer.status:
-            case 403:
-                scope = _NAMED_SCOPE.search(text)
-                missing = scope[1] if scope else None
-                return Forbidden(f"The token may not do this: {said}", missing=missing, **facts)
-            case 406:
-                return ContractDrift(
-                    "Gusto does not speak this version of its API any more.",
-                    expected="the pinned version",
-                    seen=said,
-                    **facts,
-                )
-            case 409:
-                return Transient("Somebody else changed the employee at this moment.", **facts)
-            case 422:
-                reasons = {e.get("error_key", ""): sanitised(e.get("message")) for e in errors}
-                return Invalid(f"Gusto refuses the data: {said}", fields=reasons, **facts)
-            case 429:
-                wait = retry_after(answer)
-                if wait or (reset := _reset(answer)) is None:
-                    return Throttled("Gusto asks for fewer calls.", **facts, **wait)
-                return Throttled("Gusto asks for fewer calls.", retry_at=reset, **facts)
-            case _:
-                return judged_by_status(answer, code=code, said=said)
-
-    @staticmethod
-    def limits(answer: Answer) -> LimitHeaders | None:
-        """Read how many requests are left in this minute."""
-        remaining = answer.headers.get("x-ratelimit-remaining", "")
-        if not remaining.isdigit():
-            return None
-        return LimitHeaders(remaining=int(remaining), reset_at=_reset(answer))
-
-
-def _errors(answer: Answer) -> list[dict[str, str]]:
-    document = answer.document if isinstance(answer.document, dict) else {}
-    listed = document.get("errors")
-    if not isinstance(listed, list):
-        return []
-    return [
-        {str(name): str(value) for name, value in each.items()}
-        for each in listed
-        if isinstance(each, dict)
-    ]
-
-
-def _reset(answer: Answer) -> datetime | None:
-    stated = answer.headers.get("x-ratelimit-reset", "")
-    return datetime.fromtimestamp(int(stated), UTC) if stated.isdigit() else None
-
-
-def _last_page(answer: Answer) -> int:
-    stated = answer.headers.get("x-total-pages", "")
-    return int(stated) if stated.isdigit() else MOST_PAGES

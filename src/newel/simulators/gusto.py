@@ -333,6 +333,186 @@ class GustoSimulator(GustoWorld):
             fields["rate"] = f"{float(fields['rate']):.2f}"
         return Answer(200, self.keep("compensations", {**row, **fields}))
 
+    # Places, leaving and coming back ------------------------------------------------------------
+
+    @route(
+        "GET",
+        "/v1/companies/{company}/locations",
+        operation="get-v1-companies-company_id-locations",
+        needs=("companies:read",),
+    )
+    def locations(self, asked: Asked) -> Answer:
+        """List the places of work of the company."""
+        self._company(asked)
+        return Answer(200, list(self.store.rows("locations").values()))
+
+    @route(
+        "GET",
+        EMPLOYEE + "/work_addresses",
+        operation="get-v1-employees-employee_id-work_addresses",
+        needs=("employees:read",),
+    )
+    def work_addresses(self, asked: Asked) -> Answer:
+        """List where an employee works and has worked."""
+        employee = self._employee(asked)["uuid"]
+        rows = self.store.rows("work_addresses", lambda row: row["employee_uuid"] == employee)
+        return Answer(200, list(rows.values()))
+
+    @route(
+        "POST",
+        EMPLOYEE + "/work_addresses",
+        operation="post-v1-employees-employee_id-work_addresses",
+        needs=("employees:manage",),
+    )
+    def create_work_address(self, asked: Asked) -> Answer:
+        """Set where an employee works from a day on; every request adds one."""
+        employee, wanted = self._employee(asked), asked.json()
+        asked.concerns(f"work_address/{employee['uuid']}/{wanted.get('effective_date')}")
+        self._refuse_unknown(wanted, {"location_uuid", "effective_date"})
+        self._check_date(wanted, "effective_date")
+        place = self.store.find("locations", str(wanted.get("location_uuid")))
+        if place is None:
+            text = "Location does not exist"
+            raise Refused(self.problem(422, "location_uuid", "invalid_attribute_value", text))
+        shown = ("street_1", "street_2", "city", "state", "zip", "country")
+        row = {
+            "uuid": self.store.uuid("work_address"),
+            "employee_uuid": employee["uuid"],
+            "location_uuid": place["uuid"],
+            "effective_date": wanted.get("effective_date") or self.today(),
+            "active": True,
+            **{name: place[name] for name in shown},
+        }
+        return Answer(201, self.keep("work_addresses", row))
+
+    @route(
+        "GET",
+        EMPLOYEE + "/terminations",
+        operation="get-v1-employees-employee_id-terminations",
+        needs=("employments:read",),
+    )
+    def terminations(self, asked: Asked) -> Answer:
+        """List when an employee leaves or has left."""
+        rows = self.terminations_of(self._employee(asked)["uuid"])
+        return Answer(200, [self.termination_view(row) for row in rows])
+
+    @route(
+        "POST",
+        EMPLOYEE + "/terminations",
+        operation="post-v1-employees-employee_id-terminations",
+        needs=("employments:write",),
+    )
+    def create_termination(self, asked: Asked) -> Answer:
+        """Let an employee leave on a day; there can be one open termination."""
+        employee = self._employee(asked)
+        asked.concerns(f"termination/{self._name(employee)}")
+        fields = self._leaving(asked)
+        held = [self.termination_view(row) for row in self.terminations_of(employee["uuid"])]
+        if employee["terminated"] or any(row["cancelable"] for row in held):
+            text = "Employee already has a termination"
+            raise Refused(self.problem(422, "base", "invalid_operation", text))
+        identity = self.store.uuid("termination")
+        row = {"uuid": identity, "employee_uuid": employee["uuid"], **fields}
+        return Answer(201, self.termination_view(self.keep("terminations", row)))
+
+    @route(
+        "PUT",
+        "/v1/terminations/{employee}",
+        operation="put-v1-terminations-employee_id",
+        needs=("employments:write",),
+    )
+    def update_termination(self, asked: Asked) -> Answer:
+        """Change when an employee leaves, if the version is the present one."""
+        employee = self._employee(asked)
+        asked.concerns(f"termination/{self._name(employee)}")
+        row = self._termination(asked, employee)
+        self._check_version(row, asked.json(), stale=422)
+        kept = self.keep("terminations", {**row, **self._leaving(asked)})
+        return Answer(200, self.termination_view(kept))
+
+    @route(
+        "DELETE",
+        EMPLOYEE + "/terminations",
+        operation="delete-v1-employees-employee_id-terminations",
+        needs=("employments:write",),
+    )
+    def delete_termination(self, asked: Asked) -> Answer:
+        """Let an employee stay after all, before the day."""
+        employee = self._employee(asked)
+        asked.concerns(f"termination/{self._name(employee)}")
+        row = self._termination(asked, employee)
+        if not self.termination_view(row)["cancelable"]:
+            text = "Termination has taken effect and cannot be cancelled"
+            raise Refused(self.problem(422, "base", "invalid_operation", text))
+        self.store.remove("terminations", row["uuid"])
+        return Answer(204)
+
+    @route(
+        "GET",
+        EMPLOYEE + "/rehire",
+        operation="get-v1-employees-employee_id-rehire",
+        needs=("employments:read",),
+    )
+    def rehire(self, asked: Asked) -> Answer:
+        """Show when an employee comes back; 204 if that is not planned."""
+        row = self.store.find("rehires", self._employee(asked)["uuid"])
+        return Answer(204) if row is None else Answer(200, self.rehire_view(row))
+
+    @route(
+        "POST",
+        EMPLOYEE + "/rehire",
+        operation="post-v1-employees-employee_id-rehire",
+        needs=("employments:write",),
+    )
+    def create_rehire(self, asked: Asked) -> Answer:
+        """Let somebody who has left come back."""
+        employee, wanted = self._employee(asked), asked.json()
+        asked.concerns(f"rehire/{self._name(employee)}")
+        if not employee["terminated"] or self.store.find("rehires", employee["uuid"]):
+            text = "Employee cannot be rehired"
+            raise Refused(self.problem(422, "base", "invalid_operation", text))
+        for name in ("effective_date", "file_new_hire_report", "work_location_uuid"):
+            if wanted.get(name) is None:
+                text = f"{name.replace('_', ' ').capitalize()} is required"
+                raise Refused(self.problem(422, name, "invalid_attribute_value", text))
+        self._check_date(wanted, "effective_date")
+        if self.store.find("locations", str(wanted["work_location_uuid"])) is None:
+            text = "Location does not exist"
+            raise Refused(self.problem(422, "work_location_uuid", "invalid_attribute_value", text))
+        row = {
+            "uuid": employee["uuid"],
+            "employee_uuid": employee["uuid"],
+            "effective_date": wanted["effective_date"],
+            "file_new_hire_report": wanted["file_new_hire_report"],
+            "work_location_uuid": wanted["work_location_uuid"],
+            "employment_status": wanted.get("employment_status", "not_set"),
+            "two_percent_shareholder": bool(wanted.get("two_percent_shareholder")),
+        }
+        return Answer(201, self.rehire_view(self.keep("rehires", row)))
+
+    def _leaving(self, asked: Asked) -> Document:
+        wanted = asked.json()
+        self._refuse_unknown(wanted, {"version", "effective_date", "run_termination_payroll"})
+        if not wanted.get("effective_date"):
+            text = "Effective date is required"
+            raise Refused(self.problem(422, "effective_date", "invalid_attribute_value", text))
+        self._check_date(wanted, "effective_date")
+        return {
+            "effective_date": wanted["effective_date"],
+            "run_termination_payroll": bool(wanted.get("run_termination_payroll")),
+        }
+
+    def _termination(self, asked: Asked, employee: Document) -> Document:
+        rows = self.terminations_of(employee["uuid"])
+        if not rows:
+            raise Refused(self.error("404", asked=asked))
+        return rows[-1]
+
+    @staticmethod
+    def _name(employee: Document) -> str:
+        name = employee["work_email"] or employee["email"] or names_of(employee)
+        return str(name).lower()
+
     # Checks ------------------------------------------------------------------------------------
 
     def _company(self, asked: Asked) -> None:

@@ -49,6 +49,22 @@ class GustoWorld(Simulator):
             {"uuid": company, "name": "Acme", "admin": self.store.uuid("admin")},
         )
         self.grant("newel", self.store.opaque("token", 43), SCOPES, subject=company)
+        place = {
+            "uuid": self.store.uuid("location"),
+            "company_uuid": company,
+            "phone_number": "8009360383",
+            "street_1": "525 20th St",
+            "street_2": None,
+            "city": "San Francisco",
+            "state": "CA",
+            "zip": "94107",
+            "country": "USA",
+            "mailing_address": True,
+            "filing_address": True,
+            "active": True,
+            "inactive": False,
+        }
+        self.keep("locations", place)
 
     @property
     def company(self) -> str:
@@ -136,6 +152,35 @@ class GustoWorld(Simulator):
                 "terminated": False,
             },
         )
+
+    def today(self) -> str:
+        """Give the present day."""
+        return self.clock.now().date().isoformat()
+
+    def tick(self) -> None:
+        """Let terminations and rehires whose day has come take effect."""
+        for row in self.store.rows("terminations").values():
+            if row["effective_date"] <= self.today():
+                employee: Document = self.store.find("employees", row["employee_uuid"]) or {}
+                back = self.store.find("rehires", row["employee_uuid"])
+                has_left = back is None or back["effective_date"] > self.today()
+                if employee and employee["terminated"] is not has_left:
+                    self.keep("employees", {**employee, "terminated": has_left})
+
+    def terminations_of(self, employee: str) -> list[Document]:
+        """List the terminations of an employee."""
+        rows = self.store.rows("terminations", lambda row: row["employee_uuid"] == employee)
+        return list(rows.values())
+
+    def termination_view(self, row: Document) -> Document:
+        """Show a termination: it can be taken back until its day has come."""
+        is_past = row["effective_date"] <= self.today()
+        return {**row, "active": is_past, "cancelable": not is_past}
+
+    def rehire_view(self, row: Document) -> Document:
+        """Show a rehire."""
+        shown = {name: value for name, value in row.items() if name != "uuid"}
+        return {**shown, "active": row["effective_date"] <= self.today()}
 
     def jobs_of(self, employee: str) -> list[Document]:
         """List the jobs of an employee, oldest first."""
