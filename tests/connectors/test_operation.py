@@ -29,6 +29,7 @@ from newel.simulators.salesforce import SalesforceSimulator
 from newel.simulators.slack import SlackSimulator
 from tests.connectors.support import JANE, raised
 from tests.simulators.contract import FILES, UNCOVERED, operations
+from tests.simulators.test_contracts import licensing
 
 CONNECTORS: dict[type[Connector], type[Simulator]] = {
     Atlassian: JiraSimulator,
@@ -171,6 +172,8 @@ def test_calls_exist_in_simulator_and_specification(
     file = FILES.get(simulator.system)
     if file is not None and file.exists():
         covered = {name.replace("_", ".") for name in operations(simulator.system)}
+        if simulator.system == "google":
+            covered |= operations("google-datatransfer") | licensing()
         covered |= operations(simulator.system) | UNCOVERED.get(simulator.system, set())
         assert {call for call in calls if not call.startswith("scim/")} <= covered
 

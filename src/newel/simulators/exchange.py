@@ -9,7 +9,7 @@ ASGI has no word for "the connection was cut": a real server hands the connectio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import format_datetime
 from typing import Protocol, cast
 from urllib.parse import parse_qsl, quote
@@ -276,6 +276,14 @@ async def _asked(scope: Scope, receive: Receive) -> Asked:
         path=path,
         base_url=f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}",
         headers=headers,
-        query=dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)),
+        query=_joined(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)),
         body=bytes(body),
     )
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Give one value a name; a list may be sent as one text or as many, and is the same list."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found

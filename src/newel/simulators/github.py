@@ -8,6 +8,7 @@ Any well-formed login exists: a typo invites a stranger, as it does at GitHub.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from . import github_views as views
@@ -23,7 +24,8 @@ WRITE = "members:write"
 REPOSITORY = "administration:write"
 ORG = "/orgs/{org}"
 MEMBERSHIP = ORG + "/memberships/{username}"
-TEAM_MEMBERSHIP = ORG + "/teams/{slug}/memberships/{username}"
+TEAM = ORG + "/teams/{slug}"
+TEAM_MEMBERSHIP = TEAM + "/memberships/{username}"
 COLLABORATORS = "/repos/{owner}/{repo}/collaborators"
 COLLABORATOR = COLLABORATORS + "/{username}"
 ROLES = {"admin", "member"}
@@ -256,7 +258,7 @@ class GitHubSimulator(GitHubIssues):
         rows = self.store.rows("teams", lambda row: row["org"] == org["login"])
         return self.listed(asked, [views.team(row, asked.base_url) for row in rows.values()])
 
-    @route("GET", ORG + "/teams/{slug}", operation="teams/get-by-name", needs=(READ,))
+    @route("GET", TEAM, operation="teams/get-by-name", needs=(READ,))
     def team_by_name(self, asked: Asked) -> Answer:
         """Show one team."""
         org, team = self.the_org(asked), self.the_team(asked)
@@ -385,3 +387,14 @@ class GitHubSimulator(GitHubIssues):
         if not had and not invited:
             raise Refused(self.error("404", asked=asked))
         return Answer(204)
+
+
+# Clients follow the address that a team shows of itself, which has its number.
+GitHubSimulator.routes = (
+    *GitHubSimulator.routes,
+    *[
+        replace(each, template=each.template.replace(TEAM, "/organizations/{org}/team/{slug}"))
+        for each in GitHubSimulator.routes
+        if each.template.startswith(TEAM)
+    ],
+)

@@ -125,7 +125,8 @@ class GitHubManners(GitHubWorld):
     def the_team(self, asked: Asked) -> Document:
         """Find the team of the path."""
         org = self.the_org(asked)
-        found = self.store.find("teams", asked.params["slug"])
+        wanted = asked.params["slug"]
+        found = self.store.first("teams", lambda row: wanted in (row["slug"], str(row["id"])))
         if found is None or found["org"] != org["login"]:
             raise Refused(self.error("404", asked=asked))
         return found

@@ -37,7 +37,7 @@ class Asked:
     """One request while it is being answered.
 
     headers: names in lower case. params: the values of the template's names, decoded.
-    query: the last value of each name, decoded.
+    query: decoded; values of a name that is given more than once are joined by commas.
     The last three fields are filled by the simulator as it learns them, for the book of calls.
     """
 
