@@ -38,6 +38,7 @@ from newel.simulators.faults import (
     DropField,
     Lag,
     LoseResponse,
+    RemoveScope,
     ResetBefore,
     RevokeToken,
     Seats,
@@ -235,6 +236,7 @@ async def test_a_blocked_deactivation_freezes_first(plain: Salesforce, sim: Sale
     assert refused.reason == "blocked"
     states = {account["handle"]: account["state"] for account in sim.accounts()}
     assert states[JANE.email] == "frozen"
+    assert "default lead owner" in str(refused)
 
 
 async def test_requests_go_where_the_token_says(plain: Salesforce, sim: SalesforceSimulator):
@@ -261,7 +263,58 @@ async def test_check_reads_the_daily_limit(plain: Salesforce):
     """The check says how many requests are left today."""
     check = await plain.check()
     assert check.ok
-    assert check.quota.endswith("of 100000 requests left today")
+    assert check.quota == "99999 of 100000 requests left today, 49 licences free"
+
+
+@pytest.mark.parametrize(
+    ("scope", "permission"),
+    [
+        ("manage_users", "Manage Users"),
+        ("assign_permission_sets", "Assign Permission Sets"),
+        ("freeze_users", "Freeze Users"),
+    ],
+)
+async def test_check_names_the_missing_permission(
+    plain: Salesforce, sim: SalesforceSimulator, scope: str, permission: str
+):
+    """A permission that is taken away is named as the set-up pages name it."""
+    sim.fail("*", RemoveScope(scope))
+    check = await plain.check()
+    assert (check.ok, check.missing) == (False, (permission,))
+
+
+async def test_a_login_is_frozen_and_opened_once(
+    plain: Salesforce, sim: SalesforceSimulator, time: Time
+):
+    """Freezing and unfreezing change something once, keep the user, and are read back."""
+    await plain.ensure_account(JANE)
+    seen = []
+    for operation in (plain.freeze, plain.unfreeze):
+        for _ in range(2):
+            with attempt(time) as observed:
+                await operation.called(JANE)
+            seen.append((effect_of(observed).changed, effect_of(observed).access))
+    assert seen == [
+        (True, "suspended"),
+        (False, "suspended"),
+        (True, "active"),
+        (False, "active"),
+    ]
+    assert len(sim.mutations()) == 3
+    await raised(plain.freeze(OTHER_JANE), OwnershipConflict)
+
+
+async def test_a_user_is_found_by_the_mark_under_another_name(
+    salesforce: Salesforce, sim: SalesforceSimulator
+):
+    """Somebody renamed the user: the mark finds it, and no second one is made."""
+    account = await salesforce.ensure_account(JANE)
+    user = sim.store.find("User", account.id)
+    assert user is not None
+    sim.store.put("User", account.id, {**user, "Username": "jane.roe@acme.example"})
+    again = await salesforce.ensure_account(JANE)
+    assert (again.id, again.handle) == (account.id, "jane.roe@acme.example")
+    assert len(sim.mutations()) == 1
 
 
 def test_a_marker_field_must_be_a_name(

@@ -265,10 +265,15 @@ async def test_any_name_and_address_is_carried(scim: Scim, sim: ScimSimulator, n
 
 
 async def test_all_accounts_are_listed_over_pages(scim: Scim, sim: ScimSimulator):
-    """The listing goes on to the last page."""
+    """The listing goes on to the last page, and shows marks and groups."""
     for number in range(7):
         sim.create_by_hand(f"user{number}@acme.example")
-    assert len([user async for user in scim.accounts()]) == 7
+    account = await scim.ensure_account(JANE)
+    await scim.join_group(account, "Staff")
+    held = [each async for each in scim.accounts()]
+    assert (len(held), [each.marker for each in held]) == (8, [""] * 7 + ["4711"])
+    assert held[-1].account == account
+    assert held[-1].entitlements == ("okta:account", "okta:group/Staff")
 
 
 async def test_check_names_what_may_not_be_read(scim: Scim, sim: ScimSimulator):

@@ -9,6 +9,7 @@ Source: connectors document, §15.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, Unpack
@@ -18,6 +19,7 @@ from newel.base.errors import (
     DefinitionError,
     Forbidden,
     Invalid,
+    NotReady,
     OwnershipConflict,
     StepError,
 )
@@ -38,6 +40,7 @@ from newel.connectors.salesforce_contract import (
     FREEZE,
     LIMITS,
     MADE,
+    PERMISSIONS,
     QUERY,
     ROWS,
     TAKEN,
@@ -129,14 +132,21 @@ class Salesforce(Connector):
         await self.http.call(LIMITS, self._path())
 
     async def check(self) -> Check:
-        """Prove the key and that users can be read."""
+        """Prove the key and the permissions of the user it acts for."""
         limits = ALL_LIMITS.read(await self.http.call(LIMITS, self._path()))
-        await self._rows("Id", "User", {"Username": self._username})
+        (own, *_) = await self._rows(", ".join(PERMISSIONS), "UserPermissionAccess", {})
+        have = tuple(name for field, name in PERMISSIONS.items() if own.get(field) is True)
+        missing = tuple(name for name in PERMISSIONS.values() if name not in have)
+        fields = "Name, TotalLicenses, UsedLicenses"
+        licences = await self._rows(fields, "UserLicense", {"Name": "Salesforce"})
+        free = [f"{_left(row)} licences free" for row in licences]
+        left = f"{limits.daily.remaining} of {limits.daily.most} requests left today"
         return Check(
-            ok=True,
+            ok=not missing,
             identity=self._username,
-            have=("API Enabled",),
-            quota=f"{limits.daily.remaining} of {limits.daily.most} requests left today",
+            have=have,
+            missing=missing,
+            quota=", ".join((left, *free)),
         )
 
     # Accounts ----------------------------------------------------------------------------------
@@ -228,6 +238,38 @@ class Salesforce(Connector):
         """Let a deactivated person in again."""
         return await self._switched(person, is_active=True)
 
+    @operation(
+        natural_key="login/{person.email}",
+        idempotency="put",
+        undo="unfreeze",
+        reversible="yes",
+        bucket=API,
+        needs=("API Enabled", "Freeze Users"),
+        spec=(FREEZE.operation,),
+        reads=(QUERY.operation,),
+        settle=_SETTLE,
+        title="Freeze the Salesforce login",
+    )
+    async def freeze(self, person: Person) -> Account:
+        """Shut the login at once; user, licence and everything owned stay as they are."""
+        return await self._frozen(person, is_frozen=True)
+
+    @operation(
+        natural_key="login/{person.email}",
+        idempotency="put",
+        undo="freeze",
+        reversible="yes",
+        bucket=API,
+        needs=("API Enabled", "Freeze Users"),
+        spec=(FREEZE.operation,),
+        reads=(QUERY.operation,),
+        settle=_SETTLE,
+        title="Unfreeze the Salesforce login",
+    )
+    async def unfreeze(self, person: Person) -> Account:
+        """Open a frozen login again."""
+        return await self._frozen(person, is_frozen=False)
+
     # Permission sets ---------------------------------------------------------------------------
 
     @operation(
@@ -294,8 +336,15 @@ class Salesforce(Connector):
         return f"{person.email}{self._suffix}"
 
     async def _user(self, person: Person) -> User | None:
-        fields = f"Id, IsActive, {self._marker_field}"
-        rows = await self._rows(fields, "User", {"Username": self._login_name(person)})
+        """Look for the user with the person's mark, whatever they are called, else by name."""
+        fields = f"Id, IsActive, Username, {self._marker_field}"
+        marked = {self._marker_field: marker_of(person)}
+        rows = await self._rows(fields, "User", marked)
+        if len(rows) > 1:
+            raise OwnershipConflict(
+                "More than one account carries the mark.", evidence=f"{len(rows)} hits"
+            )
+        rows = rows or await self._rows(fields, "User", {"Username": self._login_name(person)})
         if not rows:
             return None
         row = rows[0]
@@ -303,6 +352,7 @@ class Salesforce(Connector):
             id=_text(row, "Id"),
             is_active=row.get("IsActive") is True,
             mark=str(row.get(self._marker_field) or ""),
+            name=_text(row, "Username"),
         )
 
     async def _create(self, person: Person, marker: str) -> User:
@@ -325,12 +375,13 @@ class Salesforce(Connector):
             answer = await self.http.call(CREATE_USER, self._path(), body=body, expect=TAKEN)
         if answer.status != HTTPStatus.CREATED:  # taken, or an upsert met the mark elsewhere
             raise Exists
-        return User(id=MADE.read(answer).id, is_active=True, mark=marker)
+        name = self._login_name(person)
+        return User(id=MADE.read(answer).id, is_active=True, mark=marker, name=name)
 
     async def _change(self, user: User, fields: Mapping[str, object]) -> User:
         await self.http.call(UPDATE_USER, self._path(id=user.id), body=dict(fields))
         is_active = fields.get("IsActive", user.is_active) is True
-        return User(id=user.id, is_active=is_active, mark=user.mark)
+        return replace(user, is_active=is_active)
 
     async def _switched(self, person: Person, *, is_active: bool) -> Account:
         marker = marker_of(person)
@@ -354,9 +405,10 @@ class Salesforce(Connector):
         except Invalid as refused:
             if refused.code not in BLOCKED:
                 raise
+            obstacles = "; ".join(refused.fields.values())
             raise Forbidden(
                 "Salesforce still needs the user; the login is frozen. Hand over what they own, "
-                "then retry.",
+                f"then retry. {obstacles}".rstrip(),
                 reason="blocked",
                 code=refused.code,
                 operation=UPDATE_USER.operation,
@@ -367,11 +419,44 @@ class Salesforce(Connector):
         await self._freeze(user, is_frozen=False)
         return changed
 
-    async def _freeze(self, user: User, *, is_frozen: bool) -> None:
+    async def _login(self, user: User) -> dict[str, Any] | None:  # Any: see Rows
         rows = await self._rows("Id, IsFrozen", "UserLogin", {"UserId": user.id})
-        if rows and rows[0].get("IsFrozen") is not is_frozen:
-            path = self._path(id=_text(rows[0], "Id"))
+        return rows[0] if rows else None
+
+    async def _freeze(self, user: User, *, is_frozen: bool) -> None:
+        login = await self._login(user)
+        if login is not None and login.get("IsFrozen") is not is_frozen:
+            path = self._path(id=_text(login, "Id"))
             await self.http.call(FREEZE, path, body={"IsFrozen": is_frozen})
+
+    async def _frozen(self, person: Person, *, is_frozen: bool) -> Account:
+        """Bring the login into a state, and see that it is in it."""
+        user = await self._user(person)
+        if user is None:
+            raise Invalid("There is no Salesforce account to change.")
+        evidence = user.evidence(marker_of(person))
+
+        async def change(login: dict[str, Any], wanted: Mapping[str, object]) -> dict[str, Any]:
+            await self.http.call(FREEZE, self._path(id=_text(login, "Id")), body=dict(wanted))
+            changed = await self._login(user)
+            if changed is None or changed.get("IsFrozen") is not is_frozen:
+                raise NotReady("The login was changed and still shows its former state.")
+            return changed
+
+        reached = await ensured(
+            look=lambda: self._login(user),
+            ours=lambda _: evidence,
+            create=None,
+            differs=lambda login: (
+                {} if login.get("IsFrozen") is is_frozen else {"IsFrozen": is_frozen}
+            ),
+            change=change,
+            settling=self.settling(0),
+            what="Salesforce login",
+        )
+        account = self._account(person, user)
+        is_open = user.is_active and not is_frozen
+        return self.reported(reached, account, access="active" if is_open else "suspended")
 
     async def _assignment(self, account: Account, permission_set: str) -> str | None:
         conditions = {"AssigneeId": account.id, "PermissionSet.Name": permission_set}
@@ -398,7 +483,7 @@ class Salesforce(Connector):
         return Account(
             system=self.name,
             id=user.id,
-            handle=self._login_name(person),
+            handle=user.name or self._login_name(person),
             email=person.email,
             state="active" if user.is_active else "suspended",
         )
@@ -428,6 +513,12 @@ class Salesforce(Connector):
 
 def _is_theirs(host: str) -> bool:
     return host.endswith((".salesforce.com", ".force.com"))
+
+
+def _left(row: dict[str, Any]) -> int:  # Any: see Rows
+    """Count what is left of a licence."""
+    most, used = row.get("TotalLicenses"), row.get("UsedLicenses")
+    return most - used if isinstance(most, int) and isinstance(used, int) else 0
 
 
 def _text(row: dict[str, Any], name: str) -> str:  # Any: see Rows

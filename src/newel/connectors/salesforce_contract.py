@@ -47,6 +47,13 @@ UNASSIGN: Final = Route(
     repeatable=True,
 )
 
+# The permissions we need, by the fields of UserPermissionAccess, as the set-up pages name them.
+PERMISSIONS: Final[Mapping[str, str]] = {
+    "PermissionsApiEnabled": "API Enabled",
+    "PermissionsManageUsers": "Manage Users",
+    "PermissionsAssignPermissionSets": "Assign Permission Sets",
+    "PermissionsFreezeUsers": "Freeze Users",
+}
 TAKEN: Final = ("DUPLICATE_USERNAME", "DUPLICATE_VALUE")
 BLOCKED: Final = ("FIELD_INTEGRITY_EXCEPTION", "DELETE_FAILED", "ENTITY_IS_LOCKED")
 _NOT_PERMITTED: Final = {
@@ -90,11 +97,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class User:
-    """A user: its id, whether it may log in, and what stands in the marker field."""
+    """A user: its id, whether it may log in, what stands in the marker field, its user name."""
 
     id: str
     is_active: bool
     mark: str
+    name: str = ""
 
     def evidence(self, marker: str) -> str:
         """Say why the user is the subject's; raises OwnershipConflict if it is not."""
@@ -118,8 +126,8 @@ def selected(fields: str, kind: str, conditions: Mapping[str, str]) -> str:
     Source: SOQL and SOSL reference, "Quoted String Escape Sequences".
     """
     clauses = [f"{field} = {_quoted(value)}" for field, value in conditions.items()]
-    where = " AND ".join(clauses)
-    return f"SELECT {fields} FROM {kind} WHERE {where}"  # noqa: S608 - values are escaped
+    where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+    return f"SELECT {fields} FROM {kind}{where}"  # noqa: S608 - values are escaped
 
 
 def _quoted(value: str) -> str:

@@ -25,7 +25,7 @@ from newel.base.errors import (
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
 from newel.connectors.auth import BearerCredential
-from newel.connectors.base import Check, Connector, Outside, marker_of, names_of
+from newel.connectors.base import Check, Connector, Holding, Outside, marker_of, names_of
 from newel.connectors.ensure import Exists, ensured, removed
 from newel.connectors.gate import Bucket
 from newel.connectors.http import MOST_PAGES
@@ -275,8 +275,8 @@ class Scim(Connector):
         """Take an account out of a group."""
         return await self._membership(account, group, is_member=False)
 
-    async def accounts(self) -> AsyncIterator[User]:
-        """Give all users of the directory, page by page; changes nothing."""
+    async def accounts(self) -> AsyncIterator[Holding]:
+        """Give all accounts of the directory with their groups, page by page; changes nothing."""
         config = await self._dialect()
         size = config.page_size or _LARGEST_PAGE
         start, seen = 1, 0
@@ -284,12 +284,26 @@ class Scim(Connector):
             query = {"startIndex": str(start), "count": str(size)}
             page = PAGE_OF_USERS.read(await self.http.call(USERS, query=query))
             for user in page.resources:
-                yield user
+                yield self._holding(user)
             seen += len(page.resources)
             start += len(page.resources)
             if not page.resources or seen >= page.total:
                 return
         raise Bug("The list of users has no end.")
+
+    def _holding(self, user: User) -> Holding:
+        groups = tuple(f"{self.name}:group/{each.name}" for each in user.groups if each.name)
+        return Holding(
+            account=Account(
+                system=self.name,
+                id=user.id,
+                handle=user.name,
+                email=user.address,
+                state="active" if user.active else "suspended",
+            ),
+            entitlements=(self.base_entitlement, *groups),
+            marker=user.mark or "",
+        )
 
     # Requests ----------------------------------------------------------------------------------
 

@@ -90,6 +90,21 @@ class Meta:
 
 
 @dataclass(frozen=True)
+class GroupOf:
+    """A group that a user is in, as the user's record shows it."""
+
+    name: Annotated[str | None, named("display")] = None
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address of a user."""
+
+    value: str | None = None
+    primary: bool = False
+
+
+@dataclass(frozen=True)
 class User:
     """A user of the directory."""
 
@@ -97,7 +112,15 @@ class User:
     name: Annotated[str, named("userName")]
     mark: Annotated[str | None, named("externalId")] = None
     active: bool = True
+    emails: tuple[Address, ...] = ()
+    groups: tuple[GroupOf, ...] = ()
     meta: Meta = field(default_factory=Meta)
+
+    @property
+    def address(self) -> str:
+        """The primary address, else the first, else nothing."""
+        primary = [each.value for each in self.emails if each.primary]
+        return next((each for each in (*primary, *(e.value for e in self.emails)) if each), "")
 
     def evidence(self, marker: str) -> str:
         """Say why the user is the subject's; raises OwnershipConflict if it is not."""

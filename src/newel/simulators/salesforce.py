@@ -40,6 +40,13 @@ REQUIRED = (
     "EmailEncodingKey",
     "LanguageLocaleKey",
 )
+# What the asking user may do, by the field that says so.
+PERMISSIONS = {
+    "PermissionsApiEnabled": "api",
+    "PermissionsManageUsers": "manage_users",
+    "PermissionsAssignPermissionSets": "assign_permission_sets",
+    "PermissionsFreezeUsers": "freeze_users",
+}
 # The fields a query may name, by object.
 FIELDS = {
     "User": {
@@ -61,6 +68,8 @@ FIELDS = {
     "PermissionSet": {"Id", "Name", "Label", "IsOwnedByProfile"},
     "PermissionSetAssignment": {"Id", "AssigneeId", "PermissionSetId"},
     "UserLogin": {"Id", "UserId", "IsFrozen", "IsPasswordLocked"},
+    "UserLicense": {"Id", "Name", "TotalLicenses", "UsedLicenses"},
+    "UserPermissionAccess": {"Id", *PERMISSIONS},
 }
 # Which object a relationship in a query leads to, and by which field.
 RELATIONS = {
@@ -227,12 +236,19 @@ class SalesforceSimulator(SalesforceWorld):
         if kind not in FIELDS:
             text = f"sObject type '{kind}' is not supported."
             raise Refused(self.problem(400, "INVALID_TYPE", text))
+        if kind == "UserPermissionAccess":
+            held = asked.credential.scopes
+            return [{"Id": "000", **{name: scope in held for name, scope in PERMISSIONS.items()}}]
+        if kind == "UserLicense":
+            used = self.store.count("User", lambda row: row["IsActive"])
+            most = 1_000_000 if self._licences is None else self._licences
+            licence = {"Id": "100", "Name": "Salesforce"}
+            return [{**licence, "TotalLicenses": most, "UsedLicenses": used}]
         rows = self.store.rows(
             kind,
             lambda row: all(c.holds(self._field(kind, row, c.field)) for c in clauses),
             lag=self.lag("salesforce.query"),
         )
-        del asked
         return list(rows.values())
 
     def _field(self, kind: str, row: Document, name: str) -> Value:
