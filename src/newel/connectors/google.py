@@ -214,7 +214,7 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
         natural_key="user/{person.email}",
         idempotency="put",
         grants="{system}:account",
-        undo="delete_account",
+        undo="suspend",
         reversible="yes",
         bucket=DIRECTORY,
         needs=_NEEDS,
