@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal, ParamSpec, TypeVar, get_args
 
 from newel.base.errors import DefinitionError, Forbidden
-from newel.connectors.looking import AFTER_DOUBT, WouldChange, looking
+from newel.connectors.looking import AFTER_DOUBT, WouldChange, is_looking, looking
 from newel.domain.keys import checked_name, former
 from newel.domain.values import Absent, Found, InDoubt
 from newel.flow.context import ATTEMPT
@@ -143,6 +143,7 @@ def _naming_needs(
 
     @functools.wraps(function)
     async def performed(*args: P.args, **kwargs: P.kwargs) -> R:
+        _refuse_unapproved(facts)
         try:
             return await function(*args, **kwargs)
         except Forbidden as refused:
@@ -153,6 +154,21 @@ def _naming_needs(
             raise
 
     return performed
+
+
+def _refuse_unapproved(facts: Declared) -> None:
+    """Send nothing that asks for an approval from a run in which nobody has approved anything.
+
+    Raises Forbidden; looking is free.
+    """
+    attempting = ATTEMPT.get()
+    if facts.approval is None or is_looking() or attempting is None or attempting.is_approved:
+        return
+    raise Forbidden(
+        f"Nobody has approved this in the run: it asks for an approval ({facts.approval}). "
+        "Nothing was sent.",
+        reason="blocked",
+    )
 
 
 def _own_look(

@@ -54,6 +54,7 @@ class Begun:
     call: how the code is called. limit: of the outcome, in bytes.
     may_send: whether the worker may still make calls; False when its lease is in doubt.
     is_urgent: whether its calls go before others at a system's limit.
+    is_approved: whether somebody has approved something in the run.
     """
 
     act: StepAct[Any]  # Any: each step has its own result
@@ -70,6 +71,7 @@ class Begun:
     is_leaving: bool = False
     may_send: Callable[[], bool] = lambda: True
     is_urgent: bool = False
+    is_approved: bool = True
 
 
 def begun_of(
@@ -101,6 +103,7 @@ def begun_of(
         is_leaving=run.is_leaving(opened.key),
         may_send=may_send,
         is_urgent=policy_of(run, act).is_urgent,
+        is_approved=run.history.approval is not None,
     )
 
 
@@ -171,7 +174,7 @@ async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> object
     DRIVEN.set(None)
     if begun.doubted_at is not None and act.step.verify is not None:
         info = _info(begun, begun.doubted_at, follows_doubt=True)
-        ATTEMPT.set(Attempting(info, observed, begun.may_send, begun.is_urgent))
+        ATTEMPT.set(_attempting(begun, info, observed))
         match await act.step.verify(*act.args, **act.kwargs):
             case Found(value):
                 done.adopted = True
@@ -186,7 +189,7 @@ async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> object
                 done.redone = True
     follows = begun.doubted_at is not None
     info = _info(begun, begun.began_at, follows_doubt=follows)
-    ATTEMPT.set(Attempting(info, observed, begun.may_send, begun.is_urgent))
+    ATTEMPT.set(_attempting(begun, info, observed))
     return await begun.call.make(act)
 
 
@@ -216,6 +219,10 @@ def _judged(begun: Begun, error: BaseException) -> Exception:
 def _storable(text: str, longest: int) -> str:
     """What a system said, as JSON and PostgreSQL can hold it."""
     return str(text)[:longest].encode(errors="replace").decode().replace("\0", "?")
+
+
+def _attempting(begun: Begun, info: AttemptInfo, observed: Observed) -> Attempting:
+    return Attempting(info, observed, begun.may_send, begun.is_urgent, begun.is_approved)
 
 
 def _info(begun: Begun, intended_at: datetime, *, follows_doubt: bool) -> AttemptInfo:

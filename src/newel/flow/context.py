@@ -75,12 +75,14 @@ class Attempting:
     its lease goes on in the middle of an attempt that another worker has taken over meanwhile:
     whoever sends something that changes the world asks first.
     is_urgent: whether its calls go before others at a system's limit.
+    is_approved: whether somebody has approved something in its run; outside a run nobody asks.
     """
 
     info: AttemptInfo
     observed: Observed
     may_send: Callable[[], bool] = lambda: True
     is_urgent: bool = False
+    is_approved: bool = True
 
 
 DRIVEN: ContextVar[Driven | None] = ContextVar("newel_driven", default=None)
