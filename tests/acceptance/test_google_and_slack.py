@@ -9,7 +9,7 @@ import pytest
 from newel import Person, SecretRef, minutes, parallel, process, seconds, timer
 from newel.connectors.google import Google
 from newel.connectors.slack import Slack
-from newel.simulators import NotReady
+from newel.simulators import Lag, NotReady
 from newel.testing import Saas, running
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
 
@@ -121,6 +121,34 @@ async def test_a_lost_answer_anywhere_changes_nothing(
         assert await run.result() == JANE.email
         assert run.tickets.opened == []
     assert [call.status for call in system.calls(operation) if call.fault] == [None]
+    assert there(saas) == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    ("operation", "view", "lag"),
+    [
+        ("directory.users.insert", "google.user", 40),
+        ("directory.members.insert", "google.member", 200),
+        ("scim/create", "scim.filter", 4),
+        ("chat.postMessage", "slack.history", 4),
+    ],
+)
+async def test_a_lost_answer_behind_a_lagging_view_changes_nothing(
+    saas: Saas,  # noqa: F811 - as above
+    operation: str,
+    view: str,
+    lag: float,
+):
+    """What was made and cannot be seen yet is looked for until it can be, and is made once."""
+    system = saas.google if view.startswith("google") else saas.slack
+    system.simulator.fail("*", Lag(view, lag))
+    system.lose_answer(operation)
+    async with running(joining.request(JANE)) as run:
+        run.clock.advance(minutes(10))
+        assert await run.result() == JANE.email
+        assert run.tickets.opened == []
+    (made,) = system.calls(operation, committed=True)
+    assert made.status is None
     assert there(saas) == EVERYTHING
 
 
