@@ -194,6 +194,9 @@ class Connector:
         if not self._has_own_gate:
             self.http.gate = gate(self, self._pause)
 
+    def forget(self) -> None:
+        """Drop what was read and kept for a while; for whoever puts another world behind it."""
+
     def secret_version(self) -> str:
         """Tell secrets apart without telling them: it changes when the reference's bytes do.
 

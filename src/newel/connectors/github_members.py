@@ -9,6 +9,7 @@ Source: connectors document, §14; https://docs.github.com/rest (API version 202
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -69,6 +70,7 @@ from newel.domain.values import Access, Account
 __all__ = ["GitHubMembers"]
 
 Role = Literal["member", "admin"]
+Standing = Literal["open", "active", "over"]
 T = TypeVar("T")
 
 SETTLE: Final = (0, 5, 15)
@@ -77,6 +79,7 @@ NEEDS_READ: Final = "members:read|members:write"
 NEEDS_WRITE: Final = "members:write"
 NEEDS_REPOSITORY: Final = "administration:write"
 _LARGEST_PAGE: Final = "100"
+_LISTING_LASTS: Final = timedelta(seconds=60)
 _MONTH: Final = timedelta(days=30)
 # What an invitation calls the role of a member; our own word stands for one who is in already.
 _INVITED_AS: Final = {"member": "direct_member"}
@@ -129,6 +132,12 @@ class GitHubMembers(Connector):
             **outside,
         )
         self.org = org
+        self._listing: tuple[datetime | None, frozenset[str]] = (None, frozenset())
+        self._lister: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    def forget(self) -> None:
+        """Drop the listing of invitations."""
+        self._listing = (None, frozenset())
 
     async def probe(self) -> None:
         """Ask for the rate limit, which costs none of it."""
@@ -261,7 +270,7 @@ class GitHubMembers(Connector):
         idempotency="read",
         grants="{system}:account",
         needs=(NEEDS_READ,),
-        reads=(MEMBERSHIP.operation,),
+        reads=(INVITATIONS.operation, MEMBERSHIP.operation),
         natural_key="org/{username}",
         bucket=READ,
         title="See whether the GitHub invitation is accepted",
@@ -271,15 +280,63 @@ class GitHubMembers(Connector):
 
         Raises Forbidden(blocked) if the invitation is gone: it lasts seven days, or was declined.
         """
+        state = await self._state(person, username)
+        if state == "over":
+            raise _over(MEMBERSHIP.operation)
+        return state == "active"
+
+    @operation(
+        idempotency="read",
+        grants="{system}:account",
+        needs=(NEEDS_READ,),
+        reads=(INVITATIONS.operation, MEMBERSHIP.operation),
+        natural_key="org/{username}",
+        bucket=READ,
+        title="See what became of the GitHub invitation",
+    )
+    async def standing(self, person: Person, username: str) -> Standing:
+        """Say what became of their invitation; `over`: it has expired, or was declined.
+
+        For processes that invite again by themselves; `accepted` leaves that to a person.
+        """
+        return await self._state(person, username)
+
+    async def _state(self, person: Person, username: str) -> Standing:
+        """Look at the open invitations, all at once for everybody who waits, then at the person."""
         del person
+        if username.lower() in await self._pending():
+            return "open"
         found = await self._membership(username)
         if found is None:
-            raise _over(MEMBERSHIP.operation)
+            return "over"
         if found.state != "active":
-            return False
+            return "open"
         account = self._account(username, found)
         self.reported(Ensured(found, changed=True, evidence="accepted by the person"), account)
-        return True
+        return "active"
+
+    async def _pending(self) -> frozenset[str]:
+        """Give the users with an open invitation, as they were within the last minute.
+
+        Thirty people who wait cost one listing, not thirty look-ups; who accepts is seen a
+        minute later at most.
+        """
+        async with self._turn():
+            now = self.clock.now()
+            read_at, logins = self._listing
+            if read_at is None or not timedelta(0) <= now - read_at < _LISTING_LASTS:
+                path = {"org": self.org}
+                found = [each async for each in self.listed(INVITATIONS, INVITATION_LISTS, path)]
+                logins = frozenset(each.login.lower() for each in found if each.login)
+                self._listing = (now, logins)
+            return logins
+
+    def _turn(self) -> asyncio.Lock:
+        """Give the lock of this event loop: who comes second finds what the first has read."""
+        loop = asyncio.get_running_loop()
+        if self._lister is None or self._lister[0] is not loop:
+            self._lister = (loop, asyncio.Lock())
+        return self._lister[1]
 
     @operation(
         natural_key="org/{username}",

@@ -107,6 +107,10 @@ class JiraSite(Connector):
         self.token_expires = token_expires
         self._proved: dict[str, datetime] = {}
 
+    def forget(self) -> None:
+        """Drop what was proved of permissions."""
+        self._proved.clear()
+
     async def probe(self) -> None:
         """Ask who we are."""
         await self.http.call(MYSELF)

@@ -159,6 +159,7 @@ def _connect(connector: Connector, transport: Any, gate: Any) -> None:  # Any: a
     http = connector.http
     http._transport, http._client, http.gate = transport, None, gate  # noqa: SLF001 - as above
     http._credential.renew()  # noqa: SLF001 - a token of another world opens nothing here
+    connector.forget()
 
 
 _ACTIVE: list[Saas] = []
