@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from newel import Person, SecretRef, minutes, parallel, process, seconds, timer
+from newel import Person, SecretRef, approval, minutes, parallel, process, seconds, team, timer
 from newel.connectors.google import Google
 from newel.connectors.slack import Slack
 from newel.simulators import Lag, NotReady
@@ -57,6 +57,14 @@ async def leaving(person: Person, heir: Person) -> int:
         await google.leave_group[group.address](person, group.address)
     await google.remove_licence(person, SKU)
     return len(groups)
+
+
+@process
+async def deleting(person: Person, asked: bool) -> str:
+    """Delete an account for good, as somebody has approved or not."""
+    if asked:
+        await approval("delete", by=team("it"))
+    return (await google.delete_account(person)).state
 
 
 @pytest.fixture(autouse=True)
@@ -187,3 +195,17 @@ async def test_who_has_gone_can_get_in_nowhere(saas: Saas):  # noqa: F811 - as a
     assert (states[JANE.email], states[BOSS.email]) == ("suspended", "active")
     (transfer,) = saas.google.store.rows("transfers").values()
     assert transfer["overallTransferStatusCode"] == "completed"
+
+
+async def test_an_account_is_deleted_only_after_an_approval(saas: Saas):  # noqa: F811 - as above
+    """Without an approval in the run nothing is deleted; with one the account is."""
+    async with running(joining.request(JANE)) as run:
+        await run.result()
+    async with running(deleting.request(JANE, asked=False)) as run:
+        assert set(run.parked()) == {"google.delete_account"}
+    assert there(saas) == EVERYTHING
+    async with running(deleting.request(JANE, asked=True)) as run:
+        await run.decide("delete", approved=True)
+        assert await run.result() == "absent"
+    found = there(saas)
+    assert (found["accounts"], found["groups"], found["licences"]) == (0, [], [])

@@ -189,7 +189,7 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
         revokes="{system}:account",
         undo="undelete_account",
         reversible="until:20 days after the deletion",
-        approval="high",
+        approval="delete an account for good",
         bucket=DIRECTORY,
         needs=_NEEDS,
         spec=(DELETE_USER.operation,),
