@@ -233,7 +233,8 @@ class Atlassian(Connector):
         said, facts = _said(answer.document), facts_of(answer)
         match answer.status:
             case 403:
-                return Forbidden(f"The key may not do this: {said}", missing=_NEEDS[0], **facts)
+                text = f"The key may not do this: {said} It needs to be an {_NEEDS[0]}."
+                return Forbidden(text, missing=_NEEDS[0], **facts)
             case 404 if answer.route.is_mutating:
                 fields = {"account": "is not known in the organization"}
                 return Invalid(f"There is no such account: {said}", fields=fields, **facts)

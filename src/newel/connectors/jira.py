@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
 
-from newel.base.errors import Bug, Invalid, OwnershipConflict
+from newel.base.errors import Bug, Forbidden, Invalid, OwnershipConflict
 from newel.connectors.answers import Route
 from newel.connectors.ensure import Exists, ensured, removed
 from newel.connectors.http import MOST_PAGES
@@ -267,9 +267,16 @@ class Jira(JiraSite):
         if wanted in {status.name.lower(), status.category.key}:
             return self._told(issue, changed=False, evidence="its status")
         ways = await self.ways_from(issue)
+        if not ways:
+            # Jira shows no way to who may take none.
+            raise Forbidden(
+                "The account may not move this issue: it needs the permission TRANSITION_ISSUES.",
+                missing="TRANSITION_ISSUES",
+                operation=TRANSITIONS.operation,
+            )
         chosen = next((way for way in ways if wanted in _names_of(way)), None)
         if chosen is None:
-            there_are = ", ".join(way.name for way in ways) or "none for this account"
+            there_are = ", ".join(way.name for way in ways)
             raise Invalid(
                 f"No transition of the issue leads to `{to}`; there are: {there_are}.",
                 fields={"to": "is no transition of the issue"},

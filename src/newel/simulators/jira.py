@@ -20,6 +20,8 @@ from .jira_world import PERMISSIONS, PRODUCTS
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
 API = "/rest/api/3"
+# The organization's addresses, which take its own key.
+ABOVE = ("/admin/", "/users/")
 # What clients ask of the version before.
 OLD = {
     "getServerInfo",
@@ -48,7 +50,7 @@ class JiraSimulator(JiraIssues):
         A token with scopes opens nothing at the site's own address, only at the gateway's.
         """
         kind, _, encoded = asked.headers.get("authorization", "").partition(" ")
-        is_above = asked.path.startswith(("/admin/", "/users/"))
+        is_above = asked.path.startswith(ABOVE)
         secret = encoded if kind.lower() == "bearer" and is_above else ""
         if kind.lower() == "basic" and not is_above:
             try:
@@ -61,8 +63,12 @@ class JiraSimulator(JiraIssues):
         return found
 
     def scope_refusal(self, asked: Asked, route: Route, missing: Sequence[str]) -> Answer:
-        """Refuse with 403."""
-        del asked, route, missing
+        """Refuse with 403, above the site in the organization's own envelope."""
+        del asked, missing
+        if route.template.startswith(ABOVE):
+            text = "The API key has no permission to do this."
+            problem = {"code": "ADMIN-403-1", "title": "Forbidden", "detail": text}
+            return Answer(403, {"errors": [problem]})
         return self.problem(403, "You do not have the permission to do this.")
 
     def error(self, code: str, *, asked: Asked) -> Answer:
