@@ -21,13 +21,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import contenders
-import report
-import startup
-from contenders import Absent, Side
-from ground import DISKS, Ground, absurd_schema
 from newel.cli.measuring import commits_per_second
 from newel.cli.rehearsing import rehearse
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.contenders import Absent, Side
+from bench.ground import DISKS, Ground, absurd_schema
+
+from bench import contenders, report, startup
 from newel.embedded import running_server
 from newel.store.migrate import migrate
 

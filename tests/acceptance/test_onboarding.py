@@ -9,7 +9,7 @@ import pytest
 
 from newel.simulators.faults import Down, LoseResponse
 from tests.acceptance.company_house import CompanyHouse
-from tests.engine.house import PATIENCE_S
+from tests.patience import PATIENCE_S
 
 
 async def _to_rounds(house: CompanyHouse, run: UUID) -> None:

@@ -96,7 +96,7 @@ def edited(random: Random, block: Block, new: str) -> tuple[Block, str | None]:
     place = block
     while any(not isinstance(part, str) for part in place) and random.random() < 0.5:
         inner = random.choice([part for part in place if not isinstance(part, str)])
-        place = random.choice(inner)  # type: ignore[assignment]  # a branch is a block
+        place = random.choice(inner)
     kind = random.choice(["add", "remove", "rename", "move"])
     at = random.randrange(len(place) + 1)
     if kind == "add" or not place:

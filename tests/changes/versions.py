@@ -40,7 +40,7 @@ class World:
             return await code(*args, **kwargs)
 
         called.__wrapped__ = code  # type: ignore[attr-defined]  # its types are read from there
-        step.function = called  # type: ignore[assignment]  # it takes what the other took
+        step.function = called
 
 
 def module(text: str, world: World | None = None) -> dict[str, Any]:

@@ -448,9 +448,9 @@ async def test_an_invitation_is_withdrawn_once(github: GitHub, sim: GitHubSimula
 
 async def test_unknown_teams_are_wrong_input(github: GitHub, sim: GitHubSimulator):
     """A team that is not there is named as such, and not taken for a missing permission."""
-    by_mail = await raised(github.ensure_invited(JANE, teams=("platfrom",)), Invalid)
-    assert by_mail.fields == {"platfrom": "is not known"}
-    by_name = await raised(github.join_team(JANE, "jane-doe", "platfrom"), Invalid)
+    by_mail = await raised(github.ensure_invited(JANE, teams=("unheard-of",)), Invalid)
+    assert by_mail.fields == {"unheard-of": "is not known"}
+    by_name = await raised(github.join_team(JANE, "jane-doe", "unheard-of"), Invalid)
     assert by_name.fields == {"team": "is not known"}
     assert sim.calls(mutating=True, committed=True) == []
 

@@ -9,6 +9,7 @@ import pytest
 
 from newel import approval, days, process, step, team, timer
 from newel.base.errors import InvalidInput
+from newel.domain.limits import OnOverdue
 from tests.engine.house import OPERATOR
 
 gates: dict[str, asyncio.Event] = {}
@@ -289,7 +290,7 @@ async def test_an_attempt_of_the_dead_frees_its_place(build):
 # --- limits of time -------------------------------------------------------------------------
 
 
-def long(overdue: str, *, name: str = "long"):
+def long(overdue: OnOverdue, *, name: str = "long"):
     """A process that may take ninety days and waits for somebody who never answers."""
 
     @process(name=name, subject=None, within=days(90), overdue=overdue, owner="hr")

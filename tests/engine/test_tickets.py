@@ -48,7 +48,7 @@ async def tickets(house) -> list[tuple[str, str]]:
     return [(row["channel"], row["state"]) for row in rows]
 
 
-async def facts(house, kind: str) -> list[dict]:
+async def facts(house, kind: str) -> list[dict[str, Any]]:
     """The data of all facts of a kind."""
     rows = await house.database.fetch(
         "select convert_from(entry, 'UTF8')::jsonb -> 'data' as data from newel.event "

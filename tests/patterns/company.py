@@ -107,22 +107,22 @@ class System:
     @deed
     async def create(self, name: str) -> str:
         """Create an account."""
-        return await book.made(f"{self.name}:{name}")  # type: ignore[no-any-return]
+        return await book.made(f"{self.name}:{name}")
 
     @deed
     async def invite(self, name: str) -> str:
         """Invite somebody."""
-        return await book.made(f"{self.name}:{name}")  # type: ignore[no-any-return]
+        return await book.made(f"{self.name}:{name}")
 
     @deed
     async def grant(self, name: str, what: str) -> str:
         """Grant access to something."""
-        return await book.made(f"{name}:{what}")  # type: ignore[no-any-return]
+        return await book.made(f"{name}:{what}")
 
     @deed
     async def suspend(self, name: str) -> str:
         """Suspend an account; one that is not there is suspended already."""
-        return await book.made(f"suspended {name}")  # type: ignore[no-any-return]
+        return await book.made(f"suspended {name}")
 
     @deed
     async def listed(self, name: str, found: tuple[str, ...]) -> tuple[str, ...]:
@@ -142,19 +142,19 @@ github, salesforce, aws, payroll = (
 @deed
 async def announce(*what: str) -> str:
     """Tell everybody."""
-    return await book.made("+".join(what))  # type: ignore[no-any-return]
+    return await book.made("+".join(what))
 
 
 @deed
 async def do(what: str) -> str:
     """Do one thing; `do["…"]` says which."""
-    return await book.made(what)  # type: ignore[no-any-return]
+    return await book.made(what)
 
 
 @deed
 async def conclude(*what: str) -> str:
     """Do what follows from all of it."""
-    return await book.made("+".join(what))  # type: ignore[no-any-return]
+    return await book.made("+".join(what))
 
 
 class Refused(Exception):

@@ -67,20 +67,20 @@ def _files() -> list[Path]:
 
 
 @pytest.fixture(scope="module", params=["mypy", "pyright"])
-def findings(request, tmp_path_factory) -> Found:
+def findings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Found:
     """Give what one checker finds, by file name."""
     if request.param == "mypy":
         return _mypy()
     return _pyright(tmp_path_factory.mktemp("pyright"))
 
 
-def test_what_authors_write_is_accepted(findings):
+def test_what_authors_write_is_accepted(findings: Found) -> None:
     """Every fact of the API, and the three processes in full, have no finding."""
     assert len(RIGHT) > 12
     assert {name: lines for name, lines in findings.items() if name != PLANTED.name} == {}
 
 
-def test_every_planted_mistake_is_refused(findings):
+def test_every_planted_mistake_is_refused(findings: Found) -> None:
     """Exactly the marked lines are found, neither fewer nor more."""
     lines = PLANTED.read_text().splitlines()
     marked = {number for number, line in enumerate(lines, start=1) if line.endswith("# refused")}
@@ -88,6 +88,6 @@ def test_every_planted_mistake_is_refused(findings):
 
 
 @pytest.mark.parametrize("name", ["onboarding", "expense"])
-def test_a_process_reads_like_the_policy_it_implements(name):
+def test_a_process_reads_like_the_policy_it_implements(name: str) -> None:
     """A whole process file, imports and records included, has less than 60 lines."""
     assert len((HERE / "processes" / f"{name}.py").read_text().splitlines()) < 60

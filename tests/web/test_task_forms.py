@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import httpx2
@@ -82,7 +83,7 @@ async def house(database_url: str, tmp_path) -> AsyncIterator[House]:
     await made.database.close()
 
 
-async def asked(house: House) -> tuple[str, str]:
+async def asked(house: House) -> tuple[UUID, str]:
     """Start the process; gives the run's id and the page of its open task."""
     run = await house.start("equipping", JANE)
     await house.rested(run)

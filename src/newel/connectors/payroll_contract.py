@@ -90,6 +90,7 @@ INVITED: Final = frozenset(
     }
 )
 STALE: Final = "invalid_resource_version"
+_CHANGED: Final = "Somebody else changed the employee at this moment."
 _NAMED_SCOPE: Final = re.compile(r"\b([a-z_]+:[a-z]+)\b")
 
 
@@ -208,8 +209,10 @@ def judged(answer: Answer) -> StepError | None:
                 seen=said,
                 **facts,
             )
-        case 409 | 422 if answer.status == HTTPStatus.CONFLICT or code == STALE:
-            return Transient("Somebody else changed the employee at this moment.", **facts)
+        case 409:
+            return Transient(_CHANGED, **facts)
+        case 422 if code == STALE:
+            return Transient(_CHANGED, **facts)
         case 422:
             reasons = {e.get("error_key", ""): sanitised(e.get("message")) for e in errors}
             return Invalid(f"Gusto refuses the data: {said}", fields=reasons, **facts)

@@ -423,11 +423,13 @@ class Scim(Connector):
     async def _group(self, name: str) -> Group:
         answer = await self.http.call(GROUPS, query={"filter": equal("displayName", name)})
         found = PAGE_OF_GROUPS.read(answer).resources
-        if not found:
-            raise Invalid("There is no such group.", fields={"group": "is not known"})
-        if len(found) > 1:
-            raise Invalid("More than one group has this name.", fields={"group": "is ambiguous"})
-        return found[0]
+        match found:
+            case ():
+                raise Invalid("There is no such group.", fields={"group": "is not known"})
+            case (group,):
+                return group
+            case _:
+                raise Invalid("Groups share this name.", fields={"group": "is ambiguous"})
 
     async def _membership(self, account: Account, group: str, *, is_member: bool) -> Account:
         async def change(found: Group, _: Mapping[str, object]) -> Group:

@@ -98,8 +98,8 @@ class Healing:
         database, run, person = self._operating.database, member["run_id"], member["subject"]
         if await rows.changed_since(database, run, person, parked):
             return "what it is about has changed since"
-        gives = person is not None and (member["detail"] or {}).get("gives")
-        if gives and await ledger.ended_since(database, person, run, parked):
+        gives = (member["detail"] or {}).get("gives")
+        if person is not None and gives and await ledger.ended_since(database, person, run, parked):
             return "other access of this person has ended since"
         return None
 

@@ -50,8 +50,9 @@ class Retention:
         self._new_event_id = new_event_id
         self._tell = tell
 
-    async def watch(self, _: Any) -> None:  # Any: whoever it works beside
+    async def watch(self, worker: Any) -> None:  # Any: whoever it works beside
         """Empty what is due, a little at a time; without a limit there is nothing to do."""
+        del worker
         while self._keep is not None:
             try:
                 emptied = await self.expire()

@@ -82,6 +82,7 @@ class Host(Protocol):
     @property
     def places(self) -> Turns:
         """What is known of places at systems."""
+        ...
 
     @property
     def addresses(self) -> Addresses:

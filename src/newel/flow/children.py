@@ -60,7 +60,7 @@ class SpawnAct(Act["Child[R]"]):
         self.kwargs = dict(request.kwargs)
         self.with_parent = with_parent
 
-    arguments = cast("Any", ChildAct.arguments)
+    arguments = cast("Any", ChildAct[Any].arguments)
 
 
 class ResultAct(Act[R_co]):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Coroutine
 from contextvars import copy_context
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 from newel.base.errors import Cancelled, DefinitionError, OutsideRun
 from newel.domain.keys import Formerly, former, former_with_verb, named
@@ -93,7 +93,7 @@ class Group(Generic[T]):
         if self not in driven.groups and isinstance(call, Coroutine):
             call.close()
         self._must_be_open("add()")
-        driven.added.append((self, call, copy_context()))
+        driven.added.append((self, cast("Awaitable[Any]", call), copy_context()))  # Any: as there
 
     def join(self, need: int | None = None, *, losers: Losers = "cancel") -> Act[tuple[T, ...]]:
         """Wait for all members, or for `need` successes; values in order of arrival.

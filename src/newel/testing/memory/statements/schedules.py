@@ -27,7 +27,7 @@ def known(at: Transaction, name: str) -> list[Row]:
 @statement("schedules.declare")
 def declare(at: Transaction, *columns: object) -> int:
     """Keeps what the code declares."""
-    row = dict(zip((*_DECLARED, "next_at"), columns, strict=True))
+    row: Row = dict(zip((*_DECLARED, "next_at"), columns, strict=True))
     if at.get("schedule", row["name"]) is None:
         at.insert("schedule", row)
     else:
