@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from newel.base.errors import Forbidden, Transient
 from newel.connectors.trackers.mail import mail
