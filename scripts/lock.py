@@ -18,6 +18,7 @@ COMPILE = (
     "--no-header",
     "--no-annotate",
     "--no-emit-index-url",
+    "--no-strip-extras",  # pip compares hashes for `name[extra]` only where it stands so
     "--universal",
     "--python-version=3.11",
 )
