@@ -158,7 +158,7 @@ async def test_who_answers_dies_in_the_transaction(kind, when, build, mortal):
             number += 1
     assert number > 1
     assert "answered" in seen
-    if when == "before":
+    if when == "before" and kind != "event":  # an event is kept first, and whoever looks finds it
         assert "overdue" in seen
 
 
