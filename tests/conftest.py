@@ -38,11 +38,19 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch):
-    """Keep settings of the developer's shell away from the tests."""
-    for name in os.environ:
+def _own_environment() -> Iterator[None]:
+    """Keep settings of the developer's shell away from the tests, and those of one from the next.
+
+    Without `monkeypatch`, whose undoing would come last and bring back what a fixture had set.
+    """
+    before = dict(os.environ)
+    for name in before:
         if name.startswith("NEWEL_"):
-            monkeypatch.delenv(name)
+            del os.environ[name]
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -62,9 +62,8 @@ async def leaving(person: Person) -> None:
 def _systems(saas: Saas, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811 - as above
     given = saas.world.credentials() | DIRECTORY.credentials()
     DIRECTORY.reset()
-    for name in ("GUSTO_TOKEN", "SALESFORCE_KEY", "SCIM_TOKEN"):
-        monkeypatch.setenv(name, given[name])
-        SecretRef(f"env:{name}").resolve(fresh=True)
+    monkeypatch.setenv("SCIM_TOKEN", given["SCIM_TOKEN"])  # `saas` has set the others
+    SecretRef("env:SCIM_TOKEN").resolve(fresh=True)
     monkeypatch.setattr(gusto, "company", given["GUSTO_COMPANY"])
     monkeypatch.setattr(salesforce, "_client_id", given["SALESFORCE_CLIENT_ID"])
     monkeypatch.setattr(salesforce, "_username", given["SALESFORCE_USERNAME"])
