@@ -223,6 +223,12 @@ class Connector:
         """Say when this connector may believe that something is absent."""
         return Settling(times or (0,), self.clock, self._pause)
 
+    def absent(self, person: Person, id_: str = "") -> Account:
+        """A person's account that is not there (any more); id_: the one it had, if it is known."""
+        return Account(
+            system=self.name, id=id_, handle=person.email, email=person.email, state="absent"
+        )
+
     def reported(
         self,
         ensured: Ensured[Any],  # Any: whatever the system shows of the object

@@ -428,9 +428,7 @@ class GitHubMembers(Connector):
             settling=self.settling(*SETTLE),
             what="GitHub invitation",
         )
-        gone = Account(
-            system=self.name, id="", handle=person.email, email=person.email, state="absent"
-        )
+        gone = self.absent(person)
         return self.reported(reached, gone, access="revoked", path="invitation")
 
     @operation(

@@ -134,7 +134,7 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
         """Lock the account; everything in it stays. One that is gone lets nobody in."""
         if await self._user(person) is None:
             absent: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(absent, self._absent(person), access="revoked")
+            return self.reported(absent, self.absent(person), access="revoked")
         return self._told(await self._switched(person, suspended=True))
 
     @operation(
@@ -169,19 +169,10 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
     )
     async def withdraw_account(self, person: Person) -> Account:
         """Delete an account that was never used, still suspended; suspend any other."""
-        marker = marker_of(person)
         found = await self._user(person)
         if found is not None and (found.has_logged_in or not found.suspended):
             return self._told(await self._switched(person, suspended=True))
-        reached = await removed(
-            look=lambda: self._user(person),
-            ours=lambda user: user.evidence(marker),
-            remove=self._delete,
-            settling=self.settling(*_SETTLE),
-            what="Google account",
-        )
-        gone = self._absent(person, reached.value.id if reached.value else "")
-        return self.reported(reached, gone, access="revoked")
+        return await self._removed(person)
 
     @operation(
         natural_key="user/{person.email}",
@@ -199,16 +190,7 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
     )
     async def delete_account(self, person: Person) -> Account:
         """Delete the account with all that is in it; what is to stay is transferred first."""
-        marker = marker_of(person)
-        reached = await removed(
-            look=lambda: self._user(person),
-            ours=lambda user: user.evidence(marker),
-            remove=self._delete,
-            settling=self.settling(*_SETTLE),
-            what="Google account",
-        )
-        gone = self._absent(person, reached.value.id if reached.value else "")
-        return self.reported(reached, gone, access="revoked")
+        return await self._removed(person)
 
     @operation(
         natural_key="user/{person.email}",
@@ -234,6 +216,18 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
             what="Google account",
         )
         return self._told(reached)
+
+    async def _removed(self, person: Person) -> Account:
+        marker = marker_of(person)
+        reached = await removed(
+            look=lambda: self._user(person),
+            ours=lambda user: user.evidence(marker),
+            remove=self._delete,
+            settling=self.settling(*_SETTLE),
+            what="Google account",
+        )
+        gone = self.absent(person, reached.value.id if reached.value else "")
+        return self.reported(reached, gone, access="revoked")
 
     # Everybody ---------------------------------------------------------------------------------
 

@@ -217,15 +217,6 @@ class GoogleBase(Connector):
             url=f"https://admin.google.com/ac/users/{user.id}",
         )
 
-    def _absent(self, person: Person, identity: str = "") -> Account:
-        return Account(
-            system=self.name,
-            id=identity,
-            handle=person.email,
-            email=person.email,
-            state="absent",
-        )
-
     # Credential --------------------------------------------------------------------------------
 
     async def _fetched(self, http: Http) -> Token:

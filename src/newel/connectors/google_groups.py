@@ -115,7 +115,7 @@ class GoogleGroups(GoogleBase):
         user, evidence = await self._own(person)
         if user is None:
             gone: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(gone, self._absent(person), access="revoked")
+            return self.reported(gone, self.absent(person), access="revoked")
         reached = await removed(
             look=lambda: self._member(group, user),
             ours=lambda _: evidence,

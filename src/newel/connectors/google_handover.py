@@ -174,7 +174,7 @@ class GoogleHandover(GoogleBase):
         user, evidence = await self._own(person)
         if user is None:
             gone: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(gone, self._absent(person), access="revoked")
+            return self.reported(gone, self.absent(person), access="revoked")
         reached = await removed(
             look=lambda: self._licence(product, sku, user),
             ours=lambda _: evidence,

@@ -204,7 +204,7 @@ class GoogleSecurity(GoogleBase):
         user, evidence = await self._own(person)
         if user is None:
             gone: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(gone, self._absent(person), access="revoked")
+            return self.reported(gone, self.absent(person), access="revoked")
         await end(user)
         return self.reported(Ensured(user, changed=True, evidence=evidence), self._account(user))
 
@@ -219,7 +219,7 @@ class GoogleSecurity(GoogleBase):
         user, evidence = await self._own(person)
         if user is None:
             gone: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(gone, self._absent(person), access="revoked")
+            return self.reported(gone, self.absent(person), access="revoked")
         path = {"key": user.id}
         items = shape.read(await self.http.call(listing, path)).items
         for item in items:

@@ -138,13 +138,7 @@ class Jira(JiraSite):
             settling=self.settling(*_ACCOUNTS_SETTLE),
             what="Jira account",
         )
-        gone = Account(
-            system=self.name,
-            id=reached.value.account_id if reached.value else "",
-            handle=person.email,
-            email=person.email,
-            state="absent",
-        )
+        gone = self.absent(person, reached.value.account_id if reached.value else "")
         return self.reported(reached, gone, access="revoked")
 
     # Groups ------------------------------------------------------------------------------------

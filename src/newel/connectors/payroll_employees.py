@@ -170,13 +170,7 @@ class GustoEmployees(Connector):
             settling=self.settling(*_SETTLE),
             what="employee",
         )
-        gone = Account(
-            system=self.name,
-            id=reached.value.uuid if reached.value else "",
-            handle=person.email,
-            email=person.email,
-            state="absent",
-        )
+        gone = self.absent(person, reached.value.uuid if reached.value else "")
         return self.reported(reached, gone, access="revoked")
 
     @operation(

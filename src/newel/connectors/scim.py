@@ -228,13 +228,7 @@ class Scim(Connector):
             settling=self.settling(*_SETTLE),
             what="account",
         )
-        gone = Account(
-            system=self.name,
-            id=reached.value.id if reached.value else "",
-            handle=person.email,
-            email=person.email,
-            state="absent",
-        )
+        gone = self.absent(person, reached.value.id if reached.value else "")
         return self.reported(reached, gone, access="revoked", path="scim")
 
     # Groups ------------------------------------------------------------------------------------

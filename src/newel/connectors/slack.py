@@ -205,7 +205,7 @@ class Slack(SlackMessages, SlackChannels):
         if await self._member(person) is not None:
             raise NotReady("The person was removed from the workspace and is still to be seen.")
         reached = Ensured(who, changed=changed, evidence=f"{who.evidence}, verified absent")
-        return self.reported(reached, self._absent(person), access="revoked")
+        return self.reported(reached, self.absent(person), access="revoked")
 
     @operation(
         natural_key="sessions/{person.email}",
@@ -375,4 +375,4 @@ class Slack(SlackMessages, SlackChannels):
 
     def _gone(self, person: Person) -> Account:
         absent: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-        return self.reported(absent, self._absent(person), access="revoked")
+        return self.reported(absent, self.absent(person), access="revoked")

@@ -89,7 +89,7 @@ class SlackChannels(SlackBase):
         who = await self._own(person)
         if who is None:
             gone: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(gone, self._absent(person), access="revoked")
+            return self.reported(gone, self.absent(person), access="revoked")
         identity = await self._channel_id(channel)
         try:
             reached = await removed(
@@ -105,11 +105,6 @@ class SlackChannels(SlackBase):
         return self.reported(reached, self._account(who), access="revoked")
 
     # Requests ----------------------------------------------------------------------------------
-
-    def _absent(self, person: Person) -> Account:
-        return Account(
-            system=self.name, id="", handle=person.email, email=person.email, state="absent"
-        )
 
     async def _present(self, channel: str, who: Who) -> Who | None:
         """Say whether somebody is in a channel: themselves if so, else None."""

@@ -15,7 +15,7 @@ from newel.connectors.trackers.issues import IssueTracker, body_of
 __all__ = ["LinearIssues", "linear_issues"]
 
 _DONE = ("completed", "canceled")
-_TODO = ("unstarted", "backlog", "triage", "started")
+_UNDONE = ("unstarted", "backlog", "triage", "started")
 
 
 class LinearIssues(IssueTracker):
@@ -70,7 +70,7 @@ class LinearIssues(IssueTracker):
     async def _switch(self, ref: TicketRef, *, is_open: bool) -> None:
         """Move it to the first fitting state; where the team has none, say so."""
         states = await self._linear.states(self.team)
-        types = _TODO if is_open else _DONE
+        types = _UNDONE if is_open else _DONE
         fitting = next((s for kind in types for s in states if s.type == kind), None)
         if fitting is not None:
             await self._linear.update(ref.key, {"stateId": fitting.id})
