@@ -13,7 +13,7 @@ LEVELS = {
     "office": ["google", "slack jira gusto", "google", "slack"],
     "sales": ["google", "slack jira gusto salesforce", "salesforce", "google", "slack"],
 }
-IN_TURN = {"office": 10, "sales": 13}
+IN_TURN = {"office": 10, "sales": 12}
 """Requests that wait for one another, tokens included; at 150 to 800 ms each, some seconds."""
 
 

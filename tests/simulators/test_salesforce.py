@@ -271,6 +271,8 @@ async def test_queries_come_in_pages_and_in_order(world, salesforce):
         ("Username IN ('o.brien@acme.example', 'x')", 1),
         ("Username NOT IN ('o.brien@acme.example')", 1),
         ("Profile.Name = 'Sales User'", 2),
+        ("LastName = 'O\\'Brien' OR Username = 'nobody@acme.example'", 1),
+        ("LastName = 'O\\'Brien' or Profile.Name = 'Sales User'", 2),
     ],
 )
 async def test_conditions_compare_as_they_say(world, salesforce, where, count):
@@ -286,6 +288,7 @@ async def test_conditions_compare_as_they_say(world, salesforce, where, count):
         ("DELETE FROM User", 400, "MALFORMED_QUERY"),
         ("SELECT Id FROM User WHERE Username", 400, "MALFORMED_QUERY"),
         ("SELECT Id FROM User WHERE Username = jane", 400, "MALFORMED_QUERY"),
+        ("SELECT Id FROM User WHERE Id = 'x' OR Id = 'y' AND Id = 'z'", 400, "MALFORMED_QUERY"),
         ("SELECT Shoe FROM User", 400, "INVALID_FIELD"),
         ("SELECT Id FROM User WHERE Shoe = 'x'", 400, "INVALID_FIELD"),
         ("SELECT Shop.Name FROM User", 400, "INVALID_FIELD"),
@@ -303,7 +306,7 @@ async def test_a_wrong_query_is_refused(salesforce, soql, status, code):
     [
         "SELECT COUNT() FROM User",
         "SELECT Id FROM User WHERE (IsActive = true)",
-        "SELECT Id FROM User WHERE IsActive = true OR Email = 'x'",
+        "SELECT Id FROM User WHERE (IsActive = true) OR Email = 'x'",
     ],
 )
 async def test_what_is_not_understood_is_not_answered_wrongly(salesforce, soql):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, Unpack
+from typing import Any, ClassVar, Final, Literal, Unpack
 
 from newel.base.errors import (
     ContractDrift,
@@ -326,9 +326,13 @@ class Salesforce(Connector):
         return {"version": self._version, **more}
 
     async def _rows(
-        self, fields: str, kind: str, conditions: Mapping[str, str]
+        self,
+        fields: str,
+        kind: str,
+        conditions: Mapping[str, str],
+        joint: Literal["AND", "OR"] = "AND",
     ) -> tuple[dict[str, Any], ...]:  # Any: see Rows
-        query = {"q": selected(fields, kind, conditions)}
+        query = {"q": selected(fields, kind, conditions, joint)}
         answer = await self.http.call(QUERY, self._path(), query=query)
         return ROWS.read(answer).records
 
@@ -337,23 +341,27 @@ class Salesforce(Connector):
 
     async def _user(self, person: Person) -> User | None:
         """Look for the user with the person's mark, whatever they are called, else by name."""
-        fields = f"Id, IsActive, Username, {self._marker_field}"
-        marked = {self._marker_field: marker_of(person)}
-        rows = await self._rows(fields, "User", marked)
-        if len(rows) > 1:
+        fields, marker = f"Id, IsActive, Username, {self._marker_field}", marker_of(person)
+        either = {self._marker_field: marker, "Username": self._login_name(person)}
+        rows = await self._rows(fields, "User", either, "OR")
+        # Salesforce compares without regard to case, and so must whoever tells its hits apart.
+        marked = [row for row in rows if self._mark(row).casefold() == marker.casefold()]
+        if len(marked) > 1:
             raise OwnershipConflict(
-                "More than one account carries the mark.", evidence=f"{len(rows)} hits"
+                "More than one account carries the mark.", evidence=f"{len(marked)} hits"
             )
-        rows = rows or await self._rows(fields, "User", {"Username": self._login_name(person)})
         if not rows:
             return None
-        row = rows[0]
+        (row, *_) = marked or rows
         return User(
             id=_text(row, "Id"),
             is_active=row.get("IsActive") is True,
-            mark=str(row.get(self._marker_field) or ""),
+            mark=self._mark(row),
             name=_text(row, "Username"),
         )
+
+    def _mark(self, row: dict[str, Any]) -> str:  # Any: see Rows
+        return str(row.get(self._marker_field) or "")
 
     async def _create(self, person: Person, marker: str) -> User:
         given, family = names_of(person)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from newel.base.errors import (
     AuthFailed,
@@ -120,13 +120,15 @@ ROWS: Final = Shape(Rows)
 ALL_LIMITS: Final = Shape(Limits)
 
 
-def selected(fields: str, kind: str, conditions: Mapping[str, str]) -> str:
+def selected(
+    fields: str, kind: str, conditions: Mapping[str, str], joint: Literal["AND", "OR"] = "AND"
+) -> str:
     """Write a query: fields and kind are ours, values are escaped.
 
     Source: SOQL and SOSL reference, "Quoted String Escape Sequences".
     """
     clauses = [f"{field} = {_quoted(value)}" for field, value in conditions.items()]
-    where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+    where = f" WHERE {f' {joint} '.join(clauses)}" if clauses else ""
     return f"SELECT {fields} FROM {kind}{where}"  # noqa: S608 - values are escaped
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .faults import Throttle
-from .salesforce_query import Clause, MalformedQuery, NotUnderstood, Value, parsed
+from .salesforce_query import MalformedQuery, NotUnderstood, Query, Value, parsed
 from .salesforce_world import (
     CLIENT_ID,
     LOGIN_HOSTS,
@@ -196,7 +196,7 @@ class SalesforceSimulator(SalesforceWorld):
         text = asked.query.get("q", "")
         try:
             query = parsed(text)
-            rows = self._chosen(query.object, query.clauses, asked)
+            rows = self._chosen(query, asked)
             if query.order:
                 rows.sort(key=lambda r: str(r.get(query.order)), reverse=query.descending)
             rows = rows[: query.limit]
@@ -232,7 +232,8 @@ class SalesforceSimulator(SalesforceWorld):
             page["nextRecordsUrl"] = f"/services/data/{asked.params['version']}/query/{cursor}"
         return Answer(200, page)
 
-    def _chosen(self, kind: str, clauses: Sequence[Clause], asked: Asked) -> list[Document]:
+    def _chosen(self, query: Query, asked: Asked) -> list[Document]:
+        kind = query.object
         if kind not in FIELDS:
             text = f"sObject type '{kind}' is not supported."
             raise Refused(self.problem(400, "INVALID_TYPE", text))
@@ -244,11 +245,12 @@ class SalesforceSimulator(SalesforceWorld):
             most = 1_000_000 if self._licences is None else self._licences
             licence = {"Id": "100", "Name": "Salesforce"}
             return [{**licence, "TotalLicenses": most, "UsedLicenses": used}]
-        rows = self.store.rows(
-            kind,
-            lambda row: all(c.holds(self._field(kind, row, c.field)) for c in clauses),
-            lag=self.lag("salesforce.query"),
-        )
+        enough = any if query.any_holds else all
+
+        def fits(row: Document) -> bool:
+            return enough(c.holds(self._field(kind, row, c.field)) for c in query.clauses)
+
+        rows = self.store.rows(kind, fits, lag=self.lag("salesforce.query"))
         return list(rows.values())
 
     def _field(self, kind: str, row: Document, name: str) -> Value:

@@ -1,7 +1,8 @@
-"""The part of SOQL the Salesforce simulator understands: one object, AND, ORDER BY, LIMIT.
+"""The part of SOQL the Salesforce simulator understands: one object, AND or OR, ORDER BY, LIMIT.
 
 `SELECT Id, Profile.Name FROM User WHERE Username = 'jane@acme.example' AND IsActive = true`.
-What is not understood is answered 501, never with a wrong list.
+Clauses are joined by AND alone or by OR alone: Salesforce itself asks for brackets where both stand
+on one level. What is not understood is answered 501, never with a wrong list.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _CLAUSE = re.compile(
         (?P<value>\((?:'(?:[^'\\]|\\.)*'|[^()'])*\)|'(?:[^'\\]|\\.)*'|[\w.:+-]+)\s*""",
     re.IGNORECASE | re.VERBOSE,
 )
-_AND = re.compile(r"and\b", re.IGNORECASE)
+_JOINT = re.compile(r"(and|or)\b", re.IGNORECASE)
 _VALUE = re.compile(r"'((?:[^'\\]|\\.)*)'|([^\s,()]+)")
 _ESCAPE = re.compile(r"\\(.)")
 
@@ -65,11 +66,15 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A parsed query; `limit` is None where there is none."""
+    """A parsed query; `limit` is None where there is none.
+
+    any_holds: whether one of the clauses is enough (OR); else all must hold.
+    """
 
     fields: tuple[str, ...]
     object: str
     clauses: tuple[Clause, ...]
+    any_holds: bool
     order: str
     descending: bool
     limit: int | None
@@ -85,18 +90,22 @@ def parsed(text: str) -> Query:
     if any(not re.fullmatch(r"[\w.]+", field) for field in fields):
         message = f"fields {found['fields']!r}"
         raise NotUnderstood(message)
+    clauses, any_holds = _clauses(found["where"] or "")
     return Query(
         fields=fields,
         object=found["object"],
-        clauses=tuple(_clauses(found["where"] or "")),
+        clauses=tuple(clauses),
+        any_holds=any_holds,
         order=found["order"] or "",
         descending=(found["direction"] or "").lower() == "desc",
         limit=int(found["limit"]) if found["limit"] else None,
     )
 
 
-def _clauses(text: str) -> list[Clause]:
+def _clauses(text: str) -> tuple[list[Clause], bool]:
+    """Read the clauses, and whether they are joined by OR."""
     clauses: list[Clause] = []
+    joints: set[str] = set()
     rest = text.strip()
     while rest:
         found = _CLAUSE.match(rest)
@@ -111,12 +120,16 @@ def _clauses(text: str) -> list[Clause]:
         clauses.append(Clause(found["field"], operator, values))
         rest = rest[found.end() :]
         if rest:
-            joined = _AND.match(rest)
+            joined = _JOINT.match(rest)
             if joined is None:
-                message = f"anything but clauses joined by AND, at {rest!r}"
+                message = f"anything but clauses joined by AND or OR, at {rest!r}"
                 raise NotUnderstood(message)
+            joints.add(joined[1].lower())
             rest = rest[joined.end() :].strip()
-    return clauses
+    if len(joints) > 1:
+        message = "unexpected token: AND and OR on one level need brackets"
+        raise MalformedQuery(message)
+    return clauses, joints == {"or"}
 
 
 def _value(quoted: str, bare: str) -> Value:
