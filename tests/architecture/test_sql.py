@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from newel.store.export import LEFT_OUT, TABLES
 from tests.architecture.reading import SOURCE, Block, blocks, blocks_in, shown, without_comments
 
 STORE = SOURCE / "store"
@@ -76,6 +77,13 @@ def test_every_table_has_an_owner():
     """Each table that the migrations make is in the list of owners, and no other is."""
     made = {name for path in MIGRATIONS for name in _TABLES.findall(path.read_text("utf-8"))}
     assert made == set(OWNERS)
+
+
+def test_every_table_is_exported():
+    """What the migrations make, store/export.sql exports, or LEFT_OUT beside it says why not."""
+    made = {name for path in MIGRATIONS for name in _TABLES.findall(path.read_text("utf-8"))}
+    assert made == {*TABLES, *LEFT_OUT}
+    assert not {*TABLES} & {*LEFT_OUT}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

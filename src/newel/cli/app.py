@@ -17,6 +17,7 @@ from newel.cli import (
     course,
     demonstration,
     doctor,
+    exporting,
     holding,
     keys,
     reading,
@@ -66,6 +67,7 @@ def application() -> App:
     app.command(doctor.doctor)
     app.command(retention.retention)
     app.command(keys.key)
+    app.command(exporting.export)
     app.command("newel.cli.bench:bench", name="bench", help=_BENCH)
     return app
 

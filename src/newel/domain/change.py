@@ -199,6 +199,7 @@ class Beside(NamedTuple):
     subject: str | None = None
     id: str | None = None
     process: ProcessVersion | None = None
+    reason: dict[str, Any] | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -199,6 +199,7 @@ async def with_streams(
                     system=fact.system,
                     subject=fact.subject,
                     process=fact.process,
+                    reason=fact.reason,
                     id_=fact.id,
                 )
         change.events.extend(entries.sealed())

@@ -128,9 +128,12 @@ class Vault:
             return Sealer(None, run, self.entropy)
         kid = f"{reference('per', person)}/{n}"
         known = self._keys.get(kid)
-        return Sealer(known or partial(self._unwrapped, kid, wrapped), run, self.entropy)
+        return Sealer(known or partial(self.key, kid, wrapped), run, self.entropy)
 
-    def _unwrapped(self, kid: str, wrapped: bytes) -> personal.PersonKey:
+    def key(self, kid: str, wrapped: bytes) -> personal.PersonKey:
+        """Unwrap the key of that name. Raises LogInconsistent under another key-encryption key."""
+        if (known := self._keys.get(kid)) is not None:
+            return known
         if len(self._keys) > 10_000:
             self._keys.clear()
         key = self._keys[kid] = personal.unwrap(self._kek, kid, wrapped)
@@ -139,7 +142,7 @@ class Vault:
     def check(self, person: UUID, n: int, wrapped: bytes) -> None:
         """Raise StoreError unless a key that should be wrapped under this one opens with it."""
         try:
-            self._unwrapped(f"{reference('per', person)}/{n}", wrapped)
+            self.key(f"{reference('per', person)}/{n}", wrapped)
         except LogInconsistent as error:
             raise StoreError(
                 f"The key-encryption key `{self.kek_id}` is not the one that people's keys of this "

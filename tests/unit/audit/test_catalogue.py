@@ -82,6 +82,7 @@ task.reminded | task n channel
 task.escalated | task level to
 task.decided P S | task decision answer_digest channel auth excluded shown_digest? four_eyes? evidence_digest? comment?
 task.withdrawn | task cause
+data.exported admin | kind rows filter_digest sha256?
 event.received | source message_id body_digest signature wait?
 event.refused system | source cause n window_s
 access.requested P | grant state entitlement action requested_by request_source risk level? expires_at?

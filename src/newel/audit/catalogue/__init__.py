@@ -24,6 +24,7 @@ from newel.audit.catalogue.access import (
 from newel.audit.catalogue.administration import (
     AdminKeyCreated,
     AdminKeyRevoked,
+    DataExported,
     LogEpochOpened,
     PersonAmended,
     PersonKeyCreated,
@@ -140,6 +141,7 @@ __all__ = [
     "AuditEvent",
     "Authority",
     "ConnectorConfigured",
+    "DataExported",
     "Digest",
     "EventReceived",
     "EventRefused",

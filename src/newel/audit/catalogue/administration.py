@@ -10,6 +10,7 @@ from newel.audit.catalogue.declared import AuditEvent, Digest, Sealed, audit_eve
 __all__ = [
     "AdminKeyCreated",
     "AdminKeyRevoked",
+    "DataExported",
     "LogEpochOpened",
     "PersonAmended",
     "PersonKeyCreated",
@@ -107,6 +108,16 @@ class AdminKeyRevoked(AuditEvent):
     """An API key no longer opens anything."""
 
     key: str
+
+
+@audit_event("data.exported", stream="admin")
+class DataExported(AuditEvent):
+    """Data left: `rows` of them, chosen by what `filter_digest` is of; sha256: of what was made."""
+
+    kind: Literal["deployment", "journal"]
+    rows: int
+    filter_digest: Digest
+    sha256: Digest | None = None
 
 
 @audit_event("service.started", stream="service")

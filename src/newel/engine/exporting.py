@@ -1,0 +1,250 @@
+"""Everything a deployment knows, as open files: nobody needs newel to read them, or to leave it.
+
+    manifest.json        counts and SHA-256 of all files below; the same state, the same bytes
+    receipt.json         when, by whom and why; the SHA-256 of the manifest
+    schema/*.sql         the migrations that make the tables
+    tables/*.jsonl       one line of JSON for each row, ordered by what identifies it
+
+Rows are read at one moment and written as they come, so a large deployment needs no more memory
+than a small one. Files are written beside their place, and put there once the export stands in the
+audit log; whatever ends it before leaves nothing behind but a directory called `.partial`.
+Payloads stay sealed as they are stored; a person with a name may have them opened as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal
+from uuid import UUID
+
+import orjson
+
+from newel.audit import catalogue as facts
+from newel.audit.canonical import leaf_bytes
+from newel.audit.leaf import Actor, instant
+from newel.base.errors import InvalidInput, NotAllowed
+from newel.base.ids import parse_reference
+from newel.domain.change import Beside, Change
+from newel.engine.opening import Opener
+from newel.engine.operating import check_reason, with_streams
+from newel.engine.vault import Vault
+from newel.store import registry
+from newel.store.changes import apply
+from newel.store.database import Connection, Database
+from newel.store.export import LEFT_OUT, TABLES, Snapshot, snapshot
+from newel.store.migrate import migrations
+
+__all__ = ["FORMAT", "Exported", "Exports"]
+
+FORMAT: Final = "newel-export/1"
+_PRETTY: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+
+Json = dict[str, Any]  # Any: JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What was written. unreadable: values whose person's key was destroyed."""
+
+    as_of: datetime
+    files: int
+    rows: int
+    unreadable: int
+    manifest_sha256: str
+
+
+@dataclass(slots=True)
+class _File:
+    """A file that is being written; counted and hashed as it grows."""
+
+    name: str
+    to: BinaryIO
+    rows: int = 0
+    size: int = 0
+    hash: Any = field(default_factory=hashlib.sha256)  # Any: no public name for its type
+
+    def write(self, text: bytes) -> None:
+        self.to.write(text)
+        self.hash.update(text)
+        self.size += len(text)
+
+    def said(self) -> Json:
+        return {
+            "name": self.name,
+            "rows": self.rows,
+            "bytes": self.size,
+            "sha256": self.hash.hexdigest(),
+        }
+
+
+class Exports:
+    """What leaves a deployment, each time with its audit event."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        """Take the database, and the keys that open what is sealed."""
+        self._database = database
+        self._vault = vault
+        self._ids = vault.ids()
+
+    async def deployment(
+        self, directory: Path, *, actor: Actor, reason: str, is_opened: bool = False
+    ) -> Exported:
+        """Write everything into a new directory; readable for its owner alone.
+
+        is_opened: open what is sealed, too, as far as its keys still exist. Raises ReasonMissing,
+        InvalidInput (there is something in its place), NotAllowed (nobody is named for opening).
+        """
+        check_reason("export", reason)
+        if is_opened and _person(actor) is None:
+            raise NotAllowed(actor=actor.id, verb="open payloads", needed="to name a person")
+        part = _begun(directory)
+        try:
+            done = await self.copied(part, is_opened=is_opened)
+            digest = hashlib.sha256(leaf_bytes({"opened": is_opened})).hexdigest()
+            event = await self.told(
+                "deployment",
+                rows=done.rows,
+                digest=digest,
+                made=done.manifest_sha256,
+                actor=actor,
+                reason=reason,
+            )
+            _receipt(part, done, event, actor=actor, reason=reason)
+            part.rename(directory)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        return done
+
+    async def copied(self, directory: Path, *, is_opened: bool) -> Exported:
+        """Write the tables, the schema and the manifest; says nothing in the log."""
+        async with snapshot(self._database) as seen:
+            opener = Opener(self._vault, seen) if is_opened else None
+            files = [await _table(directory, name, seen, opener) for name in TABLES]
+        files += _schema(directory, seen.migrations)
+        unreadable = 0 if opener is None else opener.unreadable
+        manifest = orjson.dumps(
+            {
+                "format": FORMAT,
+                "deployment": str(seen.deployment),
+                "kind": seen.kind,
+                "migrations": seen.migrations,
+                "payloads": "opened" if is_opened else "sealed",
+                "unreadable": unreadable,
+                "left_out": LEFT_OUT,
+                "files": [each.said() for each in sorted(files, key=lambda file: file.name)],
+            },
+            option=_PRETTY,
+        )
+        _document(directory, "manifest.json", manifest)
+        return Exported(
+            as_of=seen.as_of,
+            files=len(files),
+            rows=sum(each.rows for each in files),
+            unreadable=unreadable,
+            manifest_sha256=hashlib.sha256(manifest).hexdigest(),
+        )
+
+    async def told(
+        self,
+        kind: Literal["deployment", "journal"],
+        *,
+        rows: int,
+        digest: str,
+        made: str,
+        actor: Actor,
+        reason: str,
+    ) -> str:
+        """Write into the audit log that data leave; answers with the event's id."""
+        event_id = self._ids.event_id()
+        fact = facts.DataExported(kind=kind, rows=rows, filter_digest=digest, sha256=made)
+        change = Change(run=self._ids.new(), from_seq=0, is_aside=True)
+        async with self._database.transaction() as connection:
+            said = await self._reason(connection, event_id, actor, reason)
+            at = await registry.now(connection)
+            change.beside.append(
+                Beside("admin", fact, at, actor, None, None, event_id, reason=said)
+            )
+            await with_streams(connection, change, self._ids.event_id)
+            await apply(connection, [change])
+        return event_id
+
+    async def _reason(
+        self, connection: Connection, event_id: str, actor: Actor, reason: str
+    ) -> Json:
+        """The reason as leaves hold it: its text sealed for the person who gave it, if one did."""
+        person = _person(actor)
+        key = None if person is None else await registry.key_of(connection, person)
+        sealer = self._vault.sealer(self._ids.new(), person, *(key or (None, None)))
+        text = sealer.field(reason, event_id=event_id, pointer="/reason/text")
+        return {"code": "export"} if text is None else {"code": "export", "text": text}
+
+
+def _person(actor: Actor) -> UUID | None:
+    named = actor.on_behalf_of or (actor.id if actor.type == "person" else None)
+    return None if named is None else parse_reference(named)[1]
+
+
+def _begun(directory: Path) -> Path:
+    """Make the directory that is written into; raises InvalidInput."""
+    part = directory.with_name(f"{directory.name}.partial")
+    if directory.exists():
+        raise InvalidInput({"directory": f"{directory} exists: an export overwrites nothing"})
+    try:
+        part.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        raise InvalidInput(
+            {"directory": f"{part} is left of an export that was cut off: remove it"}
+        ) from None
+    for name in ("tables", "schema"):
+        (part / name).mkdir(mode=0o700)
+    return part
+
+
+def _opened_file(directory: Path, name: str) -> _File:
+    path = directory / name
+    path.touch(mode=0o600)
+    return _File(name, path.open("wb"))
+
+
+async def _table(directory: Path, table: str, seen: Snapshot, opener: Opener | None) -> _File:
+    file = _opened_file(directory, f"tables/{table}.jsonl")
+    with file.to:
+        async for line in seen.lines(table):
+            file.rows += 1
+            text = line.encode()
+            file.write(text if opener is None else await opener.line(table, text))
+            file.write(b"\n")
+    return file
+
+
+def _schema(directory: Path, applied: tuple[str, ...]) -> Iterator[_File]:
+    """Write the migrations that were applied, as far as this version has them."""
+    for each in migrations():
+        if each.name in applied:
+            file = _opened_file(directory, f"schema/{each.name}")
+            with file.to:
+                file.write(each.text.encode())
+            yield file
+
+
+def _receipt(directory: Path, done: Exported, event: str, *, actor: Actor, reason: str) -> None:
+    receipt = {
+        "as_of": instant(done.as_of),
+        "manifest_sha256": done.manifest_sha256,
+        "event": event,
+        "actor": actor.on_behalf_of or actor.id,
+        "reason": reason,
+    }
+    _document(directory, "receipt.json", orjson.dumps(receipt, option=_PRETTY))
+
+
+def _document(directory: Path, name: str, text: bytes) -> None:
+    file = _opened_file(directory, name)
+    with file.to:
+        file.write(text)
