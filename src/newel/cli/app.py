@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 
 from newel.base.errors import NewelError
 from newel.cli import (
+    contracts,
     course,
     demonstration,
     doctor,
@@ -65,6 +66,7 @@ def application() -> App:
     app.command(verbs.complete_by_hand, name="complete-by-hand")
     app.command(schedules.schedules)
     app.command(doctor.doctor)
+    app.command(contracts.contracts)
     app.command(retention.retention)
     app.command(keys.key)
     app.command(exporting.export)

@@ -8,12 +8,15 @@ Source: connectors document, §10, detector (a).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from newel.base.errors import ContractDrift
 from newel.connectors.answers import Answer, unanswered
+from newel.connectors.contracts.schemas import Field as Described
+from newel.connectors.contracts.schemas import Schemas
 
 __all__ = ["Shape", "named"]
 
@@ -30,6 +33,11 @@ class Shape(Generic[T]):
 
     def __init__(self, kind: type[T]) -> None:
         self._adapter: TypeAdapter[T] = TypeAdapter(kind)
+
+    def fields(self) -> Mapping[str, Described]:
+        """Give the fields that are read, by their paths, as the decoder itself has them."""
+        schema = self._adapter.json_schema(mode="validation")
+        return Schemas(schema).leaves(schema)
 
     def read(self, answer: Answer) -> T:
         """Give the fields of an answer.

@@ -1,0 +1,1 @@
+"""What newel's connectors rely on, as data, and what a vendor's new document changes of it."""
