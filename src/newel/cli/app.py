@@ -20,6 +20,7 @@ from newel.cli import (
     doctor,
     exporting,
     holding,
+    inventory,
     keys,
     reading,
     retention,
@@ -67,6 +68,7 @@ def application() -> App:
     app.command(schedules.schedules)
     app.command(doctor.doctor)
     app.command(contracts.contracts)
+    app.command(inventory.inventory)
     app.command(retention.retention)
     app.command(keys.key)
     app.command(exporting.export)

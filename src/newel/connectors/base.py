@@ -167,6 +167,11 @@ class Connector:
         """The entitlement of having an account at all."""
         return f"{self.name}:account"
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that it speaks to, sorted; with the port, where the address names one."""
+        return self.http.hosts
+
     async def probe(self) -> None:
         """Ask for something cheap; raises the class of the failure while the system is down."""
         raise NotImplementedError

@@ -126,6 +126,11 @@ class Http:
         """Give the present moment of the connector's clock."""
         return self.clock.now()
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that requests may go to, sorted; with the port, where one was named."""
+        return tuple(sorted(self._hosts))
+
     def move(self, address: str, url: str, *, trusted: Callable[[str], bool]) -> None:
         """Take another base URL that the system itself has named, if its host is trusted."""
         place = self._checked(url)

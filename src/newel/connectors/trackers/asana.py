@@ -22,6 +22,7 @@ class AsanaTasks(IssueTracker):
         self.project = project
         self.channel = f"{asana.name}:{project}"
         self.credential = asana.credential
+        self.hosts = asana.hosts
         self.system = asana.name
         self._asana = asana
 

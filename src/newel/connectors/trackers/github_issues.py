@@ -64,6 +64,7 @@ class GitHubIssues(IssueTracker):
         self._place = {"owner": owner or github.org, "repo": name}
         self.channel = f"{github.name}:{name}"
         self.credential = github.credential
+        self.hosts = github.hosts
         self.system = github.name
         self._github = github
 

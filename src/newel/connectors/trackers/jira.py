@@ -42,6 +42,7 @@ class JiraTickets:
         self.project = project
         self.channel = f"{jira.name}:{project}"
         self.credential = jira.credential
+        self.hosts = jira.hosts
         self.system = jira.name
         self._jira = jira
         self._issue_type = issue_type

@@ -26,6 +26,7 @@ class LinearIssues(IssueTracker):
         self.team = team
         self.channel = f"{linear.name}:{team}"
         self.credential = linear.credential
+        self.hosts = linear.hosts
         self.system = linear.name
         self._linear = linear
 

@@ -58,6 +58,11 @@ class Mail:
     def __repr__(self) -> str:
         return f"<Mail {self.channel}>"
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The mail server, with its port."""
+        return (f"{self._server.host}:{self._server.port}",)
+
     async def find(self, incident: str) -> TicketRef | None:
         """Nothing can be searched for in somebody's mailbox."""
         del incident

@@ -24,6 +24,7 @@ class SlackMessages:
         """Take the channel, by name or id."""
         self.channel = f"{slack.name}:{to}"
         self.credential = slack.credential
+        self.hosts = slack.hosts
         self._to = to
         self._slack = slack
 

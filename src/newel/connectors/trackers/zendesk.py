@@ -26,6 +26,7 @@ class ZendeskTickets(IssueTracker):
         """Make it for a group of agents by its number; without one Zendesk's own rules assign."""
         self.channel = f"{zendesk.name}:{group or 'tickets'}"
         self.credential = zendesk.credential
+        self.hosts = zendesk.hosts
         self.system = zendesk.name
         self._zendesk = zendesk
         self._group = group

@@ -1,0 +1,140 @@
+"""The inventory: what can be done in which system, with which permission, and who answers for it.
+
+Everything is read from declarations; no system is asked. An operation that no process is seen to
+call is listed all the same, because its permission may have been given for it.
+Source: product document, R37; connectors document, §8.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from newel.connectors.base import Connector
+from newel.connectors.operation import Declared, declared
+from newel.domain.retry import Retry
+from newel.flow.process import Process
+from newel.flow.reading import steps
+from newel.flow.step import Step
+
+__all__ = ["Entry", "Reached", "inventory", "reached"]
+
+_DOUBT: Final = {
+    "repeat": "in doubt it is repeated, harmlessly",
+    "ask": "in doubt a person is asked",
+}
+_LOOKS: Final = "in doubt newel looks first"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One operation of one system.
+
+    needs: each of them, `a|b` for any one. sla: when it is done or a person knows that it is
+    not. mails: whom the system writes to. reversible: `yes`, `with_loss`, `no`, `until:…`, or
+    `-` for what changes nothing. undo: the operation that takes it back, or why there is none.
+    used_by: processes that are seen to call it, sorted.
+    """
+
+    system: str
+    title: str
+    operation: str
+    does: str
+    needs: tuple[str, ...]
+    owner: str
+    sla: str
+    on_failure: str
+    mails: str
+    reversible: str
+    undo: str
+    approval: str
+    used_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """A host that the configuration can reach, and for what."""
+
+    host: str
+    by: str
+
+
+def inventory(
+    connectors: Iterable[Connector],
+    processes: Sequence[Process[..., Any]],  # Any: each has its own result
+) -> list[Entry]:
+    """List every operation of the connectors, by system and name."""
+    users = _users(processes)
+    return [
+        _entry(connector, name, step, users.get((connector.name, name), ()))
+        for connector in sorted(connectors, key=lambda each: each.name)
+        for name, step in connector.operations().items()
+    ]
+
+
+def reached(connectors: Iterable[Connector], trackers: Iterable[object]) -> list[Reached]:
+    """List the hosts that connectors and trackers speak to, sorted, each once."""
+    found: dict[tuple[str, str], None] = {}
+    for connector in connectors:
+        found |= dict.fromkeys((host, connector.name) for host in connector.hosts)
+    for tracker in trackers:
+        name = str(getattr(tracker, "channel", "tickets"))
+        found |= dict.fromkeys((host, name) for host in getattr(tracker, "hosts", ()))
+    return [Reached(host=host, by=by) for host, by in sorted(found)]
+
+
+def _users(
+    processes: Sequence[Process[..., Any]],  # Any: as above
+) -> Mapping[tuple[str, str], tuple[Process[..., Any], ...]]:
+    """Give the processes that are seen to call a step of a connector, by system and operation."""
+    found: dict[tuple[str, str], dict[str, Process[..., Any]]] = {}
+    for process in processes:
+        for step in steps(process):
+            if isinstance(step.owner, Connector):
+                at = (step.owner.name, step.name.rpartition(".")[2])
+                found.setdefault(at, {})[process.name] = process
+    return {at: tuple(found[at][name] for name in sorted(found[at])) for at in found}
+
+
+def _entry(
+    connector: Connector,
+    name: str,
+    step: Step[..., Any],  # Any: each has its own signature
+    users: tuple[Process[..., Any], ...],
+) -> Entry:
+    facts = declared(step)
+    is_read = facts.idempotency == "read"
+    return Entry(
+        system=connector.name,
+        title=connector.title,
+        operation=name,
+        does=step.options.title or name,
+        needs=facts.needs,
+        owner=connector.owner,
+        sla=", ".join(dict.fromkeys(_window(step, each) for each in users or (None,))),
+        on_failure="; ".join(_failure(step, facts)),
+        mails=facts.sends_email,
+        reversible="-" if is_read else facts.reversible,
+        undo="-" if is_read else facts.undo,
+        approval=facts.approval or "",
+        used_by=tuple(each.name for each in users),
+    )
+
+
+def _window(step: Step[..., Any], process: Process[..., Any] | None) -> str:
+    retry = step.options.retry or (None if process is None else process.retry) or Retry()
+    return f"{_length(retry.within)}, {retry.rounds} rounds"
+
+
+def _failure(step: Step[..., Any], facts: Declared) -> Iterator[str]:
+    ends = step.options.exhausted == "fail"
+    yield "the process is told" if ends else "waits for a person, with a ticket"
+    is_looked_for = step.verify is not None and facts.idempotency != "read"
+    yield _LOOKS if is_looked_for else _DOUBT[step.options.in_doubt]
+
+
+def _length(span: timedelta) -> str:
+    minutes = span.total_seconds() / 60
+    return f"{minutes / 60:g} h" if minutes > 90 else f"{minutes:g} min"

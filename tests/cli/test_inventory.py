@@ -1,0 +1,111 @@
+"""`newel inventory`: what can be done where, with which permission, as it is declared."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import socket
+from typing import Any
+
+import pytest
+
+from newel.connectors.base import Connector
+from newel.connectors.operation import declared
+
+
+@pytest.fixture
+def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail whatever would open a connection or look a name up."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("the inventory asks nobody")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+
+
+def systems(project) -> dict[str, Connector]:
+    """Give the project's connectors by name, as the command has imported them."""
+    module = importlib.import_module("company.systems")
+    return {each.name: each for each in vars(module).values() if isinstance(each, Connector)}
+
+
+@pytest.mark.usefixtures("without_network")
+def test_every_operation_is_listed_as_it_is_declared(newel, project):
+    """JSON has each operation of each system with needs, owner, mails, undo and users."""
+    found = newel("inventory", "--json").document["operations"]
+    expected = [
+        (name, operation, list(declared(step).needs), connector.owner, declared(step).sends_email)
+        for name, connector in sorted(systems(project).items())
+        for operation, step in connector.operations().items()
+    ]
+    assert [
+        (each["system"], each["operation"], each["needs"], each["owner"], each["mails"])
+        for each in found
+    ] == expected
+    by_name = {(each["system"], each["operation"]): each for each in found}
+    assert by_name["github", "ensure_member"] == {
+        "system": "github",
+        "title": "GitHub",
+        "operation": "ensure_member",
+        "does": "Invite to the GitHub organization",
+        "needs": ["members:write"],
+        "owner": "it",
+        "sla": "60 min, 3 rounds",
+        "on_failure": "waits for a person, with a ticket; in doubt newel looks first",
+        "mails": "person",
+        "reversible": "with_loss",
+        "undo": "remove_member",
+        "approval": "",
+        "used_by": ["onboarding"],
+    }
+    assert by_name["github", "find"]["reversible"] == "-"
+    assert by_name["github", "find"]["on_failure"] == (
+        "waits for a person, with a ticket; in doubt it is repeated, harmlessly"
+    )
+    assert by_name["github", "revoke"]["used_by"] == []
+
+
+@pytest.mark.usefixtures("without_network")
+def test_people_and_spreadsheets_read_the_same(newel, project):
+    """The table and the comma-separated values have a row for each operation of the JSON."""
+    found = newel("inventory", "--json", "--used").document["operations"]
+    assert found
+    assert all(each["used_by"] for each in found)
+    lines = newel("inventory", "--used").out.splitlines()
+    assert lines[0].split()[:4] == ["SYSTEM", "OPERATION", "NEEDS", "OWNER"]
+    assert [line.split()[:2] for line in lines[1:]] == [
+        [each["system"], each["operation"]] for each in found
+    ]
+    rows = list(csv.DictReader(io.StringIO(newel("inventory", "--used", "--csv").out)))
+    assert rows == [
+        {
+            name: ", ".join(value) if isinstance(value, list) else value
+            for name, value in each.items()
+        }
+        for each in found
+    ]
+
+
+@pytest.mark.usefixtures("without_network")
+def test_the_hosts_that_can_be_reached_are_listed(newel, project, monkeypatch):
+    """With --egress each host stands once for whoever speaks to it, the database too."""
+    monkeypatch.setenv("NEWEL_DATABASE_URL", "postgresql://who:hush@db.acme.example:5433/newel")
+    said = newel("inventory", "--egress", "--json")
+    found = [(each["host"], each["by"]) for each in said.document["hosts"]]
+    assert ("api.github.com", "github") in found
+    assert ("oauth2.googleapis.com", "google") in found
+    assert ("acme-example.atlassian.net", "jira:OPS") in found
+    assert found[-1] == ("db.acme.example:5433", "database")
+    assert "hush" not in said.out
+    assert len(set(found)) == len(found)
+    spoken = {host for each in systems(project).values() for host in each.hosts}
+    assert spoken <= {host for host, _ in found}
+
+
+def test_without_systems_it_says_so(newel, tmp_path, monkeypatch):
+    """A directory without a project has no inventory."""
+    monkeypatch.chdir(tmp_path)
+    assert newel("inventory").out == "No system is configured.\n"
+    assert newel("inventory", "--csv").out == ""
