@@ -2,10 +2,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from newel.base.errors import AuthFailed, Invalid, NotReady, OwnershipConflict
+from newel.base.errors import (
+    AuthFailed,
+    Invalid,
+    NotReady,
+    OutcomeUnknown,
+    OwnershipConflict,
+)
 from newel.base.secrets import Secret
 from newel.connectors.auth import Assertion
 from newel.connectors.ensure import Ensured, Exists, Settling, ensured, removed
@@ -179,7 +186,7 @@ async def test_while_looking_a_difference_is_reported_not_mended(settling: Settl
 
 
 async def test_a_removal_that_still_shows_is_lag(settling: Settling, time: Time):
-    """What is still seen after a removal is looked at again; if it stays, it is not ready."""
+    """What is still seen after a removal is looked at again; if it stays, it is in doubt."""
     gone = await removed(
         look=shows("old", "old", None), ours=ours, remove=remove, settling=settling, what="thing"
     )
@@ -187,8 +194,30 @@ async def test_a_removal_that_still_shows_is_lag(settling: Settling, time: Time)
     assert time.pauses == [2]
     await raised(
         removed(look=shows("old"), ours=ours, remove=remove, settling=settling, what="thing"),
-        NotReady,
+        OutcomeUnknown,
     )
+
+
+async def test_a_removal_in_doubt_is_looked_at_and_not_sent_again(settling: Settling, time: Time):
+    """Until the last settle time a removal in doubt only looks; afterwards it is made once more."""
+    sent: list[str] = []
+
+    async def counted(found: str) -> None:
+        sent.append(found)
+
+    def again() -> Any:
+        return removed(
+            look=shows("old", "old", None), ours=ours, remove=counted, settling=settling, what="it"
+        )
+
+    intended = time.clock.now()
+    with attempt(time, intended=intended, follows_doubt=True), looking():
+        await raised(again(), NotReady)
+    assert sent == []
+    time.move(timedelta(seconds=settling.times[-1]))
+    with attempt(time, intended=intended, follows_doubt=True), looking():
+        await again()
+    assert sent == ["old"]
 
 
 async def test_what_is_gone_already_is_left_alone(settling: Settling):

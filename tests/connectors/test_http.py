@@ -255,6 +255,18 @@ async def test_a_stated_wait_becomes_a_moment_within_a_day():
         assert limited.bucket == "things"
 
 
+async def test_a_system_at_fault_is_asked_again_when_it_says():
+    """Retry-After on a 5xx is kept as a moment, for reads and for what is in doubt alike."""
+    later = httpx2.Response(503, headers={"Retry-After": "120"})
+    for route, kind in ((READ, Transient), (WRITE, OutcomeUnknown)):
+        failed = await raised(client(Recording(later)).call(route, {"thing": "1"}), kind)
+        assert failed.retry_at == START + timedelta(seconds=120)
+    plain = await raised(
+        client(Recording(httpx2.Response(503))).call(READ, {"thing": "1"}), Transient
+    )
+    assert plain.retry_at is None
+
+
 async def test_a_used_up_limit_closes_the_bucket():
     """An answer that says nothing is left holds back the next request until the reset."""
     transport = Recording(httpx2.Response(200, json={}))

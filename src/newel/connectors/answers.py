@@ -61,7 +61,8 @@ class Route:
     host: which of the connector's addresses it lives at; "" is the first.
     reads: a request that changes nothing although its method could.
     repeatable: sent twice with the same content it leaves the same state, so a fault of the
-    server (5xx) is met by sending it again. bucket: the rate budget it draws on.
+    server (5xx) is met by sending it again. bucket: the rate budget it draws on. pace: another
+    one, which it shares with requests of other buckets.
     """
 
     operation: str
@@ -71,6 +72,7 @@ class Route:
     host: str = ""
     reads: bool = False
     repeatable: bool = False
+    pace: str = ""
 
     @property
     def is_mutating(self) -> bool:
@@ -229,4 +231,4 @@ def _server_fault(answer: Answer, facts: Known, told: str) -> StepError:
     why = f"The system answered {answer.status}{told}"
     if answer.route.is_mutating and not answer.route.repeatable:
         return unanswered(answer.route, why, status=answer.status, code=facts["code"])
-    return Transient(why, retry_at=retry_after(answer).get("retry_at"), **facts)
+    return Transient(why, **facts)

@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 
 from newel.base.clock import Clock
-from newel.base.errors import Invalid, NotReady, OwnershipConflict
+from newel.base.errors import Invalid, NotReady, OutcomeUnknown, OwnershipConflict
 from newel.connectors.gate import LONGEST_PAUSE, Pause
 from newel.connectors.looking import WouldChange, doubt_age, intent_age, is_looking, starts_at
 
@@ -144,15 +144,22 @@ async def removed(
     settling: Settling,
     what: str,
 ) -> Ensured[T | None]:
-    """Make a thing be gone, and see that it is; what is gone already is left alone."""
+    """Make a thing be gone, and see that it is; what is gone already is left alone.
+
+    What is still to be seen after the removal is in doubt, not failed: it is looked at again at the
+    settle times, and removed once more only when they are over.
+    """
     found = await look()
     if found is None:
         return Ensured(None, changed=False, evidence="verified absent")
     evidence = ours(found)
+    age = doubt_age(settling.clock)
+    if age is not None and age.total_seconds() < settling.times[-1]:
+        raise NotReady(f"The {what} was removed, and is still to be seen.")
     await remove(found)
     for time in (0.0, *(time for time in settling.times if 0 < time <= LONGEST_PAUSE)):
         if time:
             await settling.pause(time)
         if await look() is None:
             return Ensured(found, changed=True, evidence=f"{evidence}, verified absent")
-    raise NotReady(f"The {what} was removed and is still to be seen.")
+    raise OutcomeUnknown(f"The {what} was removed and is still to be seen.", code="still-seen")

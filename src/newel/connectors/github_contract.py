@@ -36,7 +36,9 @@ ORG: Final = Route("orgs/get", "GET", "/orgs/{org}", READ)
 MEMBERS: Final = Route("orgs/list-members", "GET", "/orgs/{org}/members", READ)
 INVITATIONS: Final = Route("orgs/list-pending-invitations", "GET", "/orgs/{org}/invitations", READ)
 FAILED: Final = Route("orgs/list-failed-invitations", "GET", "/orgs/{org}/failed_invitations", READ)
-INVITE_ADDRESS: Final = Route("orgs/create-invitation", "POST", "/orgs/{org}/invitations", INVITE)
+INVITE_ADDRESS: Final = Route(
+    "orgs/create-invitation", "POST", "/orgs/{org}/invitations", INVITE, pace=WRITE
+)
 CANCEL_INVITATION: Final = Route(
     "orgs/cancel-invitation",
     "DELETE",
@@ -46,7 +48,7 @@ CANCEL_INVITATION: Final = Route(
 )
 MEMBERSHIP: Final = Route("orgs/get-membership-for-user", "GET", _MEMBERSHIP, READ)
 SET_MEMBERSHIP: Final = Route(
-    "orgs/set-membership-for-user", "PUT", _MEMBERSHIP, INVITE, repeatable=True
+    "orgs/set-membership-for-user", "PUT", _MEMBERSHIP, INVITE, repeatable=True, pace=WRITE
 )
 END_MEMBERSHIP: Final = Route(
     "orgs/remove-membership-for-user", "DELETE", _MEMBERSHIP, WRITE, repeatable=True

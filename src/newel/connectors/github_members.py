@@ -92,7 +92,7 @@ class GitHubMembers(Connector):
     title = "GitHub"
     buckets: ClassVar = (
         Bucket(name=READ, rate=4000 / 3600, capacity=200),
-        Bucket(name=WRITE, rate=1 / 1.2, capacity=5),
+        Bucket(name=WRITE, rate=1 / 1.2, capacity=1),
         Bucket(name=INVITE, rate=400 / 86400, capacity=400),
     )
 

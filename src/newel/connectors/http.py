@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
 from typing import Final, Protocol
@@ -35,8 +36,8 @@ from newel.base.errors import (
     Throttled,
     Transient,
 )
-from newel.connectors.answers import LONGEST_WAIT, Answer, Route, unanswered
-from newel.connectors.gate import Gate, LimitHeaders
+from newel.connectors.answers import LONGEST_WAIT, Answer, Route, retry_after, unanswered
+from newel.connectors.gate import Gate, Lane, LimitHeaders
 from newel.connectors.looking import WouldChange, is_looking
 from newel.domain.values import Call
 from newel.flow.context import ATTEMPT
@@ -168,7 +169,10 @@ class Http:
         if bucket := bucket or route.bucket:
             attempting = ATTEMPT.get()
             is_urgent = attempting is not None and attempting.is_urgent
-            await self.gate.admit(bucket, lane="urgent" if is_urgent else "standard")
+            lane: Lane = "urgent" if is_urgent else "standard"
+            if route.pace and route.pace != bucket:
+                await self.gate.admit(route.pace, lane=lane)
+            await self.gate.admit(bucket, lane=lane)
         self._open_client()
         is_repeated = False
         while True:
@@ -217,9 +221,18 @@ class Http:
             verdict.request_id = self._request_id(answer)
             if isinstance(verdict, Throttled):
                 await self._throttled(bucket, verdict)
+            elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._put_off(answer, verdict)
         await self.gate.report(verdict)
         if verdict is not None:
             raise verdict
+
+    def _put_off(self, answer: Answer, verdict: StepError) -> None:
+        """Note when a system that is at fault wants to be asked again, if it says so."""
+        wait, now = retry_after(answer), self.clock.now()
+        until = wait.get("retry_at") or now + wait.get("retry_after", timedelta(0))
+        if until > now:
+            verdict.retry_at = min(until, now + LONGEST_WAIT)
 
     async def _throttled(self, bucket: str, verdict: Throttled) -> None:
         now = self.clock.now()

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Final
 
-from newel.base.errors import Bug, NotReady
+from newel.base.errors import Bug, OutcomeUnknown
 from newel.connectors.answers import Route
 from newel.connectors.base import Holding, marker_of, names_of
 from newel.connectors.ensure import Ensured, Exists, ensured
@@ -203,7 +203,10 @@ class Slack(SlackMessages, SlackChannels):
         answer = await self.http.call(REMOVE, body=body, expect=done)
         changed = not answer.document.get("error")
         if await self._member(person) is not None:
-            raise NotReady("The person was removed from the workspace and is still to be seen.")
+            raise OutcomeUnknown(
+                "The person was removed from the workspace and is still to be seen.",
+                code="still-seen",
+            )
         reached = Ensured(who, changed=changed, evidence=f"{who.evidence}, verified absent")
         return self.reported(reached, self.absent(person), access="revoked")
 

@@ -244,6 +244,23 @@ def after_throttle(
     return Again(at=at, progress=waited, round_failed=False)
 
 
+def not_before(
+    following: Again | Exhausted, policy: Retry, moment: datetime | None
+) -> Again | Exhausted:
+    """Put the next attempt off until the moment that the system named, if the window allows.
+
+    A moment beyond the window's last start means that start: how long a person is not asked is
+    the schedule's to say, not the system's. Pure.
+    """
+    if moment is None or isinstance(following, Exhausted) or following.at >= moment:
+        return following
+    progress = following.progress
+    at = max(min(moment, progress.began_at + policy.within - policy.tail / 8), following.at)
+    if following.round_failed:
+        progress = replace(progress, round_began_at=at)
+    return replace(following, at=at, progress=progress)
+
+
 def time_left(progress: Progress, policy: Retry, now: datetime, timeout: timedelta) -> timedelta:
     """How long an attempt that starts now may take: its time-out, cut at the window's end.
 

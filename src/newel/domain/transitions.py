@@ -18,6 +18,7 @@ from newel.domain.retry import (
     after_not_ready,
     after_throttle,
     begun,
+    not_before,
 )
 
 UNCLEAR_PAUSES: Final = (timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=60))
@@ -97,7 +98,8 @@ def after_error(
     if isinstance(error, NotReady):
         following = after_not_ready(progress, policy, now, seed=seed, settle=settle)
         return _scheduled(trouble, following, reason)
-    return _scheduled(trouble, after_failure(progress, policy, now, seed=seed), reason)
+    following = after_failure(progress, policy, now, seed=seed)
+    return _scheduled(trouble, not_before(following, policy, error.retry_at), reason)
 
 
 def after_unclear(trouble: Trouble, *, now: datetime) -> Repeat | Park:

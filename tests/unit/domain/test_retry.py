@@ -21,6 +21,7 @@ from newel.domain.retry import (
     after_throttle,
     begun,
     next_round,
+    not_before,
     once,
     patient,
     standard,
@@ -340,6 +341,23 @@ class TestThrottled:
         assert isinstance(again, Again)
         assert 0.9 * SECOND <= again.at - reset <= 1.1 * SECOND
         assert not again.round_failed
+
+
+def test_a_stated_moment_puts_the_attempt_off_as_far_as_the_window_goes():
+    """Within the window the moment holds; beyond it, the last start of the window does."""
+    following = after_failure(begun(START), standard, START, seed="a")
+    assert isinstance(following, Again)
+    assert not_before(following, standard, None) == following
+    assert not_before(following, standard, START) == following
+    for asked, held in ((timedelta(minutes=5), timedelta(minutes=5)), (timedelta(hours=3), None)):
+        found = not_before(following, standard, START + asked)
+        assert isinstance(found, Again)
+        assert found.at - START == (held or standard.within - standard.tail / 8)
+    third = next_round(replace(begun(START), round=2), standard, START, seed="a")
+    assert isinstance(third, Again)
+    moved = not_before(third, standard, third.at + SECOND)
+    assert isinstance(moved, Again)
+    assert moved.progress.round_began_at == moved.at == third.at + SECOND
 
 
 def test_a_withheld_round_counts_like_a_failed_one():
