@@ -42,6 +42,7 @@ from newel.flow.compensation import Compensation, compensation
 from newel.flow.database import Connection
 from newel.flow.forms import form
 from newel.flow.groups import Group, group
+from newel.flow.hooks import Delivery, Hook, hook
 from newel.flow.locks import Lock, lock
 from newel.flow.milestones import Milestone, milestone
 from newel.flow.parallel import parallel
@@ -51,7 +52,7 @@ from newel.flow.regions import section
 from newel.flow.schedules import Schedule, every
 from newel.flow.scopes import Scope, scope
 from newel.flow.step import Step, step
-from newel.flow.waits import Event, approval, timer
+from newel.flow.waits import Event, Sending, approval, timer
 
 __all__ = [
     "Absent",
@@ -66,11 +67,13 @@ __all__ = [
     "Connection",
     "ContractDrift",
     "Decision",
+    "Delivery",
     "Done",
     "Event",
     "Forbidden",
     "Found",
     "Group",
+    "Hook",
     "Invalid",
     "Lock",
     "Milestone",
@@ -89,6 +92,7 @@ __all__ = [
     "Schedule",
     "Scope",
     "SecretRef",
+    "Sending",
     "Step",
     "StepFailed",
     "Team",
@@ -104,6 +108,7 @@ __all__ = [
     "first_of",
     "form",
     "group",
+    "hook",
     "hours",
     "lock",
     "log",

@@ -10,9 +10,9 @@ from newel.base import errors as base_errors
 from newel.embedded import errors as embedded_errors
 from tests.architecture.reading import SOURCE, modules, tree
 
-# A step's own code may raise anything, and a worker or the web must outlive what it meets.
+# The company's own code may raise anything, and a worker or the web must outlive what it meets.
 MAY_CATCH_EXCEPTION = re.compile(
-    r"engine/(attempts|enduring|pools|schedules|worker)\.py|flow/(compensation|elsewhere)\.py"
+    r"engine/(attempts|enduring|hooks|pools|schedules|worker)\.py|flow/(compensation|elsewhere)\.py"
     r"|web/.*(problems|errors|app)\.py"
 )
 # A ride undoes the transaction of a step's own code, whatever that raises, and raises on.

@@ -43,6 +43,8 @@ OWNERS = {
     "task": {"tasks"},
     "task_file": {"files"},
     "ticket": {"incidents"},
+    "webhook_received": {"webhooks"},
+    "webhook_refusal": {"webhooks"},
     "worker": {"workers"},
 }
 

@@ -22,9 +22,10 @@ from tests.conformance.pairs import Pair, in_transaction
 
 PAGES = {
     "access", "doctor", "invariants", "measured", "open_acts", "overview", "people",
-    "run_list", "snapshot", "tables",
+    "run_list", "snapshot", "tables", "webhooks",
 }  # fmt: skip
-"""Files whose statements only pages, tools and people read: runs in memory need none of them."""
+"""Files whose statements only pages, tools, people and other systems ask for: runs in memory need
+none of them."""
 ONLY_REAL = {
     "deployment.forget_all", "deployment.holder", "deployment.is_made", "deployment.lock_kind",
     "deployment.mark_demo", "deployment.mark_test", "journal.empty_payloads",

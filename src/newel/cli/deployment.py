@@ -152,6 +152,7 @@ async def engine_of(deployment: Deployment) -> Engine:
             ),
         ),
         schedules=project.schedules,
+        hooks=project.hooks,
         at_most=settings.at_most,
         keep_payloads=settings.keep_payloads,
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from newel.base.errors import DefinitionError
 from newel.base.settings import Settings, load_settings
+from newel.flow.hooks import Hook
 from newel.flow.process import Process
 from newel.flow.schedules import Schedule
 
@@ -36,6 +37,7 @@ class Project:
     connectors: tuple[Connector, ...]
     trackers: tuple[Tracker, ...]
     schedules: tuple[Schedule, ...] = ()
+    hooks: tuple[Hook, ...] = ()
 
 
 def load_project(settings: Settings) -> Project:
@@ -45,15 +47,18 @@ def load_project(settings: Settings) -> Project:
         sys.path.insert(0, place)
     found: dict[str, Process[..., Any]] = {}  # Any: as above
     schedules: list[Schedule] = []
+    hooks: list[Hook] = []
     for named in settings.processes:
         for each in _processes(named, settings.project):
             found[each.name] = each
         schedules += _schedules(named, settings.project)
+        hooks += _hooks(named, settings.project)
     return Project(
         processes=tuple(found.values()),
         connectors=_connectors(settings),
         trackers=_trackers(settings),
         schedules=tuple(schedules),
+        hooks=tuple(hooks),
     )
 
 
@@ -80,7 +85,7 @@ def _processes(named: str, project: Path) -> list[Process[..., Any]]:  # Any: as
     loaded = _module(module, project)
     every = [each for each in vars(loaded).values() if isinstance(each, Process)]
     own = [each for each in every if each.function.__module__ == loaded.__name__]
-    if not own and not any(isinstance(each, Schedule) for each in vars(loaded).values()):
+    if not own and not any(isinstance(each, Schedule | Hook) for each in vars(loaded).values()):
         raise DefinitionError(f"The module `{module}` has no process: decorate one `@process`.")
     return own
 
@@ -92,6 +97,14 @@ def _schedules(named: str, project: Path) -> list[Schedule]:
     every = [each for each in vars(loaded).values() if isinstance(each, Schedule)]
     started = [each for each in every if each.place == loaded.__name__]
     return [each for each in started if not name or each.starts(name)]
+
+
+def _hooks(named: str, project: Path) -> list[Hook]:
+    """Find the hooks of a module; one that is named with a process only has that process."""
+    module, _, name = named.partition(":")
+    loaded = _module(module, project)
+    every = [each for each in vars(loaded).values() if isinstance(each, Hook)]
+    return [each for each in every if each.place == loaded.__name__ and not name]
 
 
 def _connectors(settings: Settings) -> tuple[Connector, ...]:

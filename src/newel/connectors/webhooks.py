@@ -2,8 +2,9 @@
 
     webhook-id: msg_…   webhook-timestamp: 1614265330   webhook-signature: v1,<base64> v1,<base64>
 
-Signed are id, time and the exact bytes of the body, with HMAC-SHA256. While a secret is being
-replaced a message carries a signature by each, and any valid one suffices. Everything here is pure;
+Signed are id, time and the exact bytes of the body, with HMAC-SHA256 (`v1`, secrets `whsec_…`) or
+Ed25519 (`v1a`, keys `whsk_…` and `whpk_…`). While a secret is being replaced a message carries a
+signature by each, and any valid one suffices. Everything here is pure;
 who keeps what has been received, and when something is sent again, is decided elsewhere.
 Source: the Standard Webhooks specification 1.0.0; connectors document, §20.
 """
@@ -20,12 +21,17 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final, Literal
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
 from newel.base.errors import DefinitionError, RequestError
 from newel.base.secrets import Secret
 
 __all__ = [
     "LARGEST_BODY",
     "REMEMBERED_FOR",
+    "TOLERANCE",
+    "DeliveryChanged",
     "SignatureInvalid",
     "fresh_secret",
     "judged_delivery",
@@ -39,6 +45,10 @@ LARGEST_BODY: Final = 256 * 1024
 REMEMBERED_FOR: Final = timedelta(hours=80)
 TOLERANCE: Final = timedelta(minutes=5)
 _PREFIX: Final = "whsec_"
+_PUBLIC: Final = "whpk_"
+_PRIVATE: Final = "whsk_"
+_ED25519: Final = 32
+_MOST_SIGNATURES: Final = 20
 _FEWEST_BYTES: Final = 24
 _MOST_BYTES: Final = 64
 _LONGEST_ID: Final = 256
@@ -58,6 +68,14 @@ class SignatureInvalid(RequestError):
     def __init__(self, *, source: str, why: str) -> None:
         self.source, self.why = source, why
         super().__init__(f"The message from {source} is not accepted: {why}.")
+
+
+class DeliveryChanged(RequestError):
+    """A delivery came again under its id, with another body. source: the name of its hook."""
+
+    def __init__(self, *, source: str) -> None:
+        self.source = source
+        super().__init__(f"A delivery of {source} came again under its id, with another body.")
 
 
 def fresh_secret(random_bytes: bytes) -> Secret:
@@ -83,11 +101,11 @@ def signed(
             fix="an identity such as msg_2KWPBgLlAfxdpx2AI54pPJ85f4W.",
         )
     stamp = str(int(now.timestamp()))
-    signatures = (_signature(identity, stamp, body, _key(secret)) for secret in secrets)
+    signing = _signing(identity, stamp, body)
     return {
         "webhook-id": identity,
         "webhook-timestamp": stamp,
-        "webhook-signature": " ".join(f"v1,{each}" for each in signatures),
+        "webhook-signature": " ".join(_signature(signing, each) for each in secrets),
     }
 
 
@@ -112,32 +130,59 @@ def verified(
         raise SignatureInvalid(source=source, why="it has no time")
     if abs(now - datetime.fromtimestamp(int(stamp), UTC)) > TOLERANCE:
         raise SignatureInvalid(source=source, why="its time is more than five minutes away")
-    listed = headers.get("webhook-signature", "").split(" ")
-    given = [each.removeprefix("v1,") for each in listed if each.startswith("v1,")]
-    wanted = [_signature(identity, stamp, body, _key(secret)) for secret in secrets]
+    listed = headers.get("webhook-signature", "").split(" ")[:_MOST_SIGNATURES]
+    signing = _signing(identity, stamp, body)
     # Every pair is compared, in constant time: what differs does not show in how long it takes.
-    hits = [hmac.compare_digest(g.encode(), w.encode()) for g in given for w in wanted]
-    if not any(hits):
+    if not sum(_holds(each, signing, secret) for each in listed for secret in secrets):
         raise SignatureInvalid(source=source, why="its signature is wrong")
     return identity
 
 
-def _signature(identity: str, stamp: str, body: bytes, key: bytes) -> str:
-    signing = b".".join((identity.encode(), stamp.encode(), body))
-    return base64.b64encode(hmac.new(key, signing, hashlib.sha256).digest()).decode()
+def _holds(given: str, signing: bytes, secret: Secret) -> bool:
+    """Say whether one signature is by one secret, or by the private half of a public key."""
+    version, _, text = given.partition(",")
+    if not secret.reveal().startswith(_PUBLIC):
+        return version == "v1" and hmac.compare_digest(
+            text.encode(), _by_secret(signing, secret).encode()
+        )
+    if version != "v1a":
+        return False
+    try:
+        key = Ed25519PublicKey.from_public_bytes(_key(secret, _PUBLIC, _ED25519, _ED25519))
+        key.verify(base64.b64decode(text, validate=True), signing)
+    except (binascii.Error, ValueError, InvalidSignature):
+        return False
+    return True
 
 
-def _key(secret: Secret) -> bytes:
+def _signature(signing: bytes, secret: Secret) -> str:
+    if not secret.reveal().startswith(_PRIVATE):
+        return f"v1,{_by_secret(signing, secret)}"
+    key = Ed25519PrivateKey.from_private_bytes(_key(secret, _PRIVATE, _ED25519, _MOST_BYTES)[:32])
+    return f"v1a,{base64.b64encode(key.sign(signing)).decode()}"
+
+
+def _by_secret(signing: bytes, secret: Secret) -> str:
+    return base64.b64encode(hmac.new(_key(secret), signing, hashlib.sha256).digest()).decode()
+
+
+def _signing(identity: str, stamp: str, body: bytes) -> bytes:
+    return b".".join((identity.encode(), stamp.encode(), body))
+
+
+def _key(
+    secret: Secret, prefix: str = _PREFIX, fewest: int = _FEWEST_BYTES, most: int = _MOST_BYTES
+) -> bytes:
     """Read a secret; raises DefinitionError, without its text, if it is none."""
     text = secret.reveal()
     try:
-        key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+        key = base64.b64decode(text.removeprefix(prefix), validate=True)
     except binascii.Error:
         key = b""
-    if not _FEWEST_BYTES <= len(key) <= _MOST_BYTES:
+    if not fewest <= len(key) <= most:
         raise DefinitionError(
             "The secret of a webhook cannot be used.",
-            fix="`whsec_` and 24 to 64 random bytes in base64.",
+            fix="`whsec_` and 24 to 64 random bytes in base64, or `whpk_` and a public key.",
         ) from None
     return key
 

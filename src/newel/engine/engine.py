@@ -37,6 +37,7 @@ from newel.engine.cutting import Cutting
 from newel.engine.desks import Inbox
 from newel.engine.gates import Limited, SharedGate
 from newel.engine.healing import Healing
+from newel.engine.hooks import Hooks
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.intake import Intake
 from newel.engine.loading import with_former
@@ -51,6 +52,7 @@ from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
 from newel.flow import reading, refusals
+from newel.flow.hooks import Hook
 from newel.flow.process import Process, written
 from newel.flow.reading import events as awaited_events
 from newel.flow.schedules import Schedule
@@ -86,6 +88,7 @@ class Engine:
         channels: Sequence[ticketing.Channel] = (),
         worker: WorkerSettings | None = None,
         schedules: Sequence[Schedule] = (),
+        hooks: Sequence[Hook] = (),
         at_most: Mapping[str, int] | None = None,
         keep_payloads: timedelta | None = None,
     ) -> None:
@@ -141,6 +144,7 @@ class Engine:
             new_event_id=self._ids.event_id,
             tell=self._tell,
         )
+        self.hooks = Hooks(self._operating, hooks, begin=self._begin, messages=self.messages)
         self.retention = Retention(
             database, keep_payloads, new_event_id=self._ids.event_id, tell=self._tell
         )
@@ -254,7 +258,7 @@ class Engine:
             self.worker_settings,
             known=self.versions,
             places=Places(self.database, self._limited),
-            companions=(self.schedules, self.retention),
+            companions=(self.schedules, self.retention, self.hooks),
             offspring=Offspring(self._operating, self.versions, self._ids),
         )
 

@@ -36,6 +36,8 @@ from newel.store.queries import queries
 __all__ = ["Message", "Messages", "Sent", "State"]
 
 _SQL: Final = queries("messages")
+SIGNED: Final = "webhook/"
+"""How the source of a message begins that came in a signed delivery."""
 
 Fate = Literal["delivered", "kept", "lost"]
 State = Literal["kept", "lost", "taken", "all"]
@@ -216,7 +218,7 @@ async def _take(made: Command, key: str, name: str) -> None:
             source=message["source"],
             message_id=message["event_id"],
             body_digest=digest,
-            signature="trusted",
+            signature="verified" if message["source"].startswith(SIGNED) else "trusted",
             wait=key,
         )
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from newel.audit import personal
@@ -24,6 +25,7 @@ from newel.base.ids import Ids, reference
 Entropy = Callable[[int], bytes]
 
 _KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
 
 
 class Sealer:
@@ -138,6 +140,18 @@ class Vault:
             self._keys.clear()
         key = self._keys[kid] = personal.unwrap(self._kek, kid, wrapped)
         return key
+
+    def sealed(self, text: bytes, owner: UUID) -> bytes:
+        """Seal what is about nobody in particular, for the row that it belongs to."""
+        nonce = self.entropy(_NONCE_BYTES)
+        return nonce + self._kek.encrypt(nonce, text, owner.bytes)
+
+    def opened(self, sealed: bytes, owner: UUID) -> bytes:
+        """Open what was sealed for a row; raises LogInconsistent if it is another's."""
+        try:
+            return self._kek.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], owner.bytes)
+        except (InvalidTag, ValueError) as cause:
+            raise LogInconsistent(at=str(owner), what="it cannot be opened") from cause
 
     def check(self, person: UUID, n: int, wrapped: bytes) -> None:
         """Raise StoreError unless a key that should be wrapped under this one opens with it."""

@@ -117,6 +117,15 @@ def approval(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending(Generic[T]):
+    """A message that is not sent yet; made by `Event.message`."""
+
+    event: Event[T]
+    payload: T
+    match: str
+
+
 class Event(Generic[T]):
     """A message from outside, declared once at module level and typed on both sides.
 
@@ -140,6 +149,10 @@ class Event(Generic[T]):
     def codec(self) -> Codec[T]:
         """How payloads are written and read."""
         return codec_of(self.payload)
+
+    def message(self, payload: T, *, match: str) -> Sending[T]:
+        """Pack a message to the wait with the same `match`, without sending it."""
+        return Sending(event=self, payload=payload, match=match)
 
     def wait(
         self,

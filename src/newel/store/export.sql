@@ -197,6 +197,18 @@ order by r.task_id
 declare exported no scroll cursor for
 select row_to_json(r)::text as line from newel.ticket r order by r.incident_id, r.channel
 
+-- name: table_webhook_received
+-- params: none
+-- Deliveries of other systems, as they are stored.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.webhook_received r order by r.id
+
+-- name: table_webhook_refusal
+-- params: none
+-- How often deliveries were not accepted.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.webhook_refusal r order by r.source, r.cause
+
 -- name: table_worker
 -- params: none
 -- Servers that drive runs.

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from newel.base.settings import Settings
 from newel.base.version import VERSION
 from newel.engine.engine import Engine
+from newel.web import hooks
 from newel.web.api import bulk, course, events, health, people, processes, runs, tasks
 from newel.web.auth import local_only
 from newel.web.console import assets
@@ -45,12 +46,14 @@ def create_app(engine: Engine, *, settings: Settings, zone: tzinfo = UTC) -> Fas
         separate_input_output_schemas=False,
     )
     app.state.site = Site(engine=engine, settings=settings, zone=zone)
+    app.state.deliveries = {}
     # The last one added stands first: headers go on every answer, refusals included.
     app.add_middleware(SameOrigin)
     app.add_middleware(BodyLimit, most=settings.input_bytes)
     app.add_middleware(SecurityHeaders)
     add_error_answers(app, ConsoleErrors())
     app.include_router(_api())
+    app.include_router(hooks.router)
     app.include_router(health.router)
     app.include_router(assets.router)
     app.include_router(_console())

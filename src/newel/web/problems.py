@@ -34,7 +34,7 @@ from newel.base.errors import (
     problem_type,
 )
 from newel.base.log import declare, logger
-from newel.connectors.webhooks import SignatureInvalid
+from newel.connectors.webhooks import DeliveryChanged, SignatureInvalid
 from newel.store.database import LOST
 
 __all__ = ["ErrorPage", "add_error_answers", "is_for_machines", "problem", "status_of"]
@@ -46,6 +46,7 @@ _STATUS: Final[tuple[tuple[type[NewelError], int], ...]] = (
     (ReasonMissing, 422),
     (NotFound, 404),
     (AlreadyStarted, 409),
+    (DeliveryChanged, 409),
     (NotWaiting, 409),
     (AlreadyDecided, 409),
     (NotSkippable, 409),
@@ -104,7 +105,7 @@ def problem(
 def is_for_machines(request: Request) -> bool:
     """Tell whether an answer is read by a program."""
     path = request.scope.get("path", "")
-    return path.startswith("/api/") or path in {"/health", "/ready"}
+    return path.startswith(("/api/", "/hooks/")) or path in {"/health", "/ready"}
 
 
 def add_error_answers(app: FastAPI, page: ErrorPage) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from newel.connectors.webhooks import LARGEST_BODY
 from newel.domain.values import MOST_BYTES
 from newel.web.documents import MAX_BYTES
 from newel.web.problems import problem
@@ -39,6 +40,7 @@ HEADERS: Final = {
 }
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _WITH_FILE: Final = re.compile(r"(?:/api/v1)?/tasks/[^/]+/fill")
+_HOOKS: Final = "/hooks/"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -120,6 +122,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         most = self.most_with_file if _WITH_FILE.fullmatch(scope["path"]) else self.most
+        if scope["path"].startswith(_HOOKS):
+            most = min(most, LARGEST_BODY)
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > most:
             await self._refuse(most, scope, receive, send)

@@ -1,0 +1,80 @@
+"""The page on webhooks holds: its examples are taken out of it and played."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+
+from newel.base.settings import Settings
+from newel.cli.project import load_project
+from newel.connectors.webhooks import fresh_secret, signed
+from newel.web.app import create_app
+from tests.engine.conftest import build as build
+
+TEXT = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text("utf-8")
+SECRET = fresh_secret(bytes(range(32)))
+
+
+def block(name: str) -> str:
+    """One example of the page."""
+    found = re.search(rf"^```python {name}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Give a maker of modules out of examples."""
+
+    def make(name: str) -> Any:
+        file = tmp_path / f"page_{name}.py"
+        file.write_text(block(name), "utf-8")
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        assert spec is not None
+        assert spec.loader is not None
+        made = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, file.stem, made)
+        spec.loader.exec_module(made)
+        return made
+
+    return make
+
+
+async def test_the_hooks_of_the_page_start_and_tell(module, build, tmp_path, monkeypatch):
+    """The shop's delivery starts a refund, the bank's lets it end; settings find both."""
+    for name in ("BANK_SECRET_NEW", "SHOP_SECRET"):
+        monkeypatch.setenv(name, SECRET.reveal())
+    page = module("hooks")
+    settings = Settings(project=tmp_path, processes=("page_hooks",))
+    project = load_project(settings)
+    assert {each.name for each in project.hooks} == {"bank", "shop"}
+    async with build([page.refund], hooks=project.hooks, events=[page.paid]) as house:
+        transport = httpx2.ASGITransport(app=create_app(house.engine, settings=Settings()))
+        async with (
+            httpx2.AsyncClient(transport=transport, base_url="https://newel.example") as web,
+            house.worker(),
+        ):
+            settled = {"type": "payment.settled", "data": {"claim": "c-1", "amount": 7}}
+            for source, document in (("shop", {"claim": "c-1"}), ("bank", settled)):
+                body = orjson.dumps(document)
+                headers = signed(f"msg_{source}", body, [SECRET], await house.now())
+                answer = await web.post(f"/hooks/{source}", content=body, headers=headers)
+                assert answer.status_code == 202
+            house.poke()
+            run = await house.database.fetchval("select id from newel.run")
+            assert await house.ended(run) == "completed"
+
+
+def test_the_ways_of_signing_are_those_there_are():
+    """Every verifier of newel has its row on the page."""
+    from newel.connectors import signatures
+
+    for name in signatures.__all__:
+        assert f"| `{name}(secret, …)` |" in TEXT
