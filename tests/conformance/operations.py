@@ -113,6 +113,7 @@ class Operations:
                 "worker_id": None,
                 "worker_epoch": None,
                 "cancelling": False,
+                "readings": 0,
                 "started_at": NOON,
             },
         )
@@ -365,8 +366,9 @@ class Operations:
         match self.random.randrange(5):
             case 0:
                 await self.ask(
-                    "runs.put_back", run, worker, epoch, self.runs[run], self.moment(), 1
-                )
+                    "runs.put_back", run, worker, epoch, self.runs[run],
+                    self.random.randrange(3), self.moment(), 1,
+                )  # fmt: skip
             case 1:
                 await self.ask("runs.let_go", run, worker, epoch)
             case 2:

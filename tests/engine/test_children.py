@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -351,3 +352,37 @@ async def test_a_run_that_a_fault_has_stopped_can_be_cancelled():
         await run.cancel()
         assert run.state == "cancelled"
         assert done == ["tea", "undo tea"]
+
+
+@process(subject=None, owner="it")
+async def both() -> tuple[str, str]:
+    """Waits for a child, and does something beside."""
+    return await parallel(errand("it"), note["beside"]("beside"))
+
+
+async def test_a_run_is_not_put_down_while_its_child_is_being_begun(build):
+    """What it does beside ends first, and its worker dies: the child is begun all the same."""
+    async with build([both, errand]) as house:
+        run = await house.start("both")
+        async with house.doomed() as worker:
+            begun = asyncio.Event()
+
+            async def never(*_: object) -> None:
+                begun.set()
+                await asyncio.get_running_loop().create_future()
+
+            worker.offspring.run = never
+
+            async def is_done() -> bool:
+                return ("step.succeeded", "note[beside]") in await house.events(run)
+
+            await house.until(is_done)
+            assert begun.is_set()
+            assert (await house.row(run))["worker_id"] is not None
+        async with house.worker():
+            house.poke()
+
+            async def is_there() -> bool:
+                return (await house.acts(run))["errand"]["match"] is not None
+
+            await house.until(is_there)

@@ -306,6 +306,21 @@ where schemaname = 'newel' and relname in ('run', 'open_act')
 """
 
 
+async def test_who_read_a_run_before_its_owner_heard_of_news_may_not_put_it_back(door):
+    """What it was due for was seen by the later reading: the run is due again, not forgotten."""
+    [run] = await door.owned(1)
+    me = {"worker": door.worker, "epoch": door.epoch}
+    async with door.database.transaction() as connection:
+        await runs.wake(connection, run)
+        assert await runs.heard(connection, run, **me)
+    row = await door.database.fetchrow("select seq, readings from newel.run where id = $1", run)
+    before = {"seq": row["seq"], "readings": row["readings"] - 1, "wake_at": None, "version": 1}
+    await runs.put_back(door.database, run, **me, **before)
+    assert await door.database.fetchval(
+        "select worker_id is null and wake_at <= newel.now() from newel.run where id = $1", run
+    )
+
+
 async def test_a_batch_reads_only_the_rows_that_it_names(door):
     """A session that planned its batches on empty tables still looks rows up when they are full."""
     many = await door.owned(90)

@@ -175,6 +175,7 @@ def loaded_from(
         as_of=row["as_of"],
         started_at=row["started_at"],
         seen=row["seen"] or 0,
+        readings=row["readings"],
         history=History.of(past, sealer.open),
         open_acts=acts,
         sealer=sealer,

@@ -127,6 +127,7 @@ class Loaded:
     as_of: datetime
     started_at: datetime
     seen: int = 0
+    readings: int = 0
     history: History
     open_acts: dict[str, OpenAct]
     sealer: Sealer
@@ -196,6 +197,7 @@ class Runner:
         self.attempting: set[str] = set()
         self.starting: list[str] = []
         self.errands: list[Errand] = []
+        self._has_errand = self._is_looking_up = False
         self._released: list[str] = []
         self.blocked: tuple[str, str] | None = None
         self.moves_on = False
@@ -556,12 +558,13 @@ class Runner:
             self._give_back(body)
             resting.judge(self, body)
         self.judge.note_moved()
-        looks_up = any(errand.address for errand in self.errands)
-        begins = any(errand.is_needed for errand in self.errands)
+        # a needed errand ends with the run being loaded anew: this one does not outlive it
+        self._is_looking_up |= any(errand.address for errand in self.errands)
+        self._has_errand |= any(errand.is_needed for errand in self.errands)
         is_quiet = self.has_ended or not (self.attempting or self.starting)
-        rests = self.has_ended or (is_quiet and not begins)
+        rests = self.has_ended or (is_quiet and not self._has_errand)
         # who only waits for a child to be there waits already: once it is, nothing is recorded
-        state, wake_at = resting.state_of(self, rests=is_quiet and not looks_up)
+        state, wake_at = resting.state_of(self, rests=is_quiet and not self._is_looking_up)
         starting, self.starting = self.starting, []
         self.attempting.update(starting)
         self.judge.note_moved()

@@ -157,5 +157,6 @@ def _row(start: Start) -> dict[str, Any]:
         "worker_id": worker,
         "worker_epoch": epoch,
         "cancelling": False,
+        "readings": 0,
         "started_at": start.at,
     }

@@ -359,6 +359,7 @@ class Worker:
                 worker=self.worker,
                 epoch=self.epoch,
                 seq=run.loaded.head.seq,
+                readings=run.loaded.readings,
                 wake_at=settled.wake_at,
                 version=run.version.version,
             )

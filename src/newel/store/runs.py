@@ -143,16 +143,19 @@ async def put_back(
     worker: int,
     epoch: int,
     seq: int,
+    readings: int,
     wake_at: datetime | None,
     version: int,
 ) -> None:
     """Let go of a run for which nothing was to be done, due again at `wake_at`.
 
-    version: of the code that has seen it. If somebody has written to it since it was loaded, it
-    is due at once.
+    seq, readings: as they were when it was loaded. version: of the code that has seen it. If it
+    was written or read since, it is due at once.
     """
     async with database.transaction() as connection:
-        done = await connection.execute(_SQL.put_back, run, worker, epoch, seq, wake_at, version)
+        done = await connection.execute(
+            _SQL.put_back, run, worker, epoch, seq, readings, wake_at, version
+        )
         if done.endswith(" 0"):
             await connection.execute(_SQL.let_go, run, worker, epoch)
 

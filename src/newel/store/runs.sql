@@ -23,7 +23,8 @@ ready as (
                      > ($5::integer[])[array_position($4, process)]))
     order by priority, wake_at limit $3
     for update skip locked)
-update newel.run r set worker_id = $1, worker_epoch = $2, wake_at = null
+update newel.run r
+set worker_id = $1, worker_epoch = $2, wake_at = null, readings = r.readings + 1
 from ready, me where r.id = ready.id
 returning r.id
 
@@ -89,8 +90,8 @@ select id from newel.claim_in_rooms($1, $2, $3, $4, $5) as c(id)
 -- What a worker needs of each run to drive it.
 select r.id, r.process, r.version, r.state, r.subject, r.seq, r.head, r.last_at, r.cancelling,
        r.paused_at, r.paused_by, r.acknowledged_at,
-       r.worker_id, r.worker_epoch, r.started_at, r.seen, r.limit_at, r.is_overdue, r.parent_run,
-       newel.now() as as_of, d.sha256,
+       r.worker_id, r.worker_epoch, r.started_at, r.seen, r.readings, r.limit_at, r.is_overdue,
+       r.parent_run, newel.now() as as_of, d.sha256,
        k.n as key_n, k.wrapped, k.kek_id
 from newel.run r
 join newel.definition d on d.process = r.process and d.version = r.version
@@ -199,12 +200,12 @@ from newel.run r join newel.run_standing s on s.id = r.id
 where r.finished_at is null group by s.standing
 
 -- name: put_back
--- params: run, worker, epoch, seq, wake_at, version
+-- params: run, worker, epoch, seq, readings, wake_at, version
 -- Lets go of a run for which nothing was to be done; its state stays, and so no event is due. What
 -- version of the code has seen it is noted.
 update newel.run
-set worker_id = null, worker_epoch = null, wake_at = $5, seen_version = $6, seen = $4
-where id = $1 and worker_id = $2 and worker_epoch = $3 and seq = $4
+set worker_id = null, worker_epoch = null, wake_at = $6, seen_version = $7, seen = $4
+where id = $1 and worker_id = $2 and worker_epoch = $3 and seq = $4 and readings = $5
   and (wake_at is null or wake_at > newel.now())
 
 -- name: let_go
@@ -216,7 +217,7 @@ where id = $1 and worker_id = $2 and worker_epoch = $3 and finished_at is null
 -- name: heard
 -- params: run, worker, epoch
 -- Notes that the owner has seen what others wrote; answers with the run if it is still owned.
-update newel.run set wake_at = null
+update newel.run set wake_at = null, readings = readings + 1
 where id = $1 and worker_id = $2 and worker_epoch = $3 returning id
 
 -- name: wake

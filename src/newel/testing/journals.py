@@ -270,6 +270,7 @@ def _row(document: Json, run: UUID) -> Any:  # Any: what a record would be
         "started_at": _moment(document["started_at"]),
         "head": b"",
         "is_overdue": False,
+        "readings": 0,
         **dict.fromkeys(("key_n", "wrapped", "paused_at", "limit_at", "parent_run")),
     }
 

@@ -66,12 +66,15 @@ create table newel.definition (
 );
 
 -- seen: up to which of its events a worker has driven the body; later ones are new to its log.
+-- readings: how often an owner has taken note of why the run was due. Who read it before that may
+-- not put it back.
 create table newel.run (
     id             uuid primary key,
     process        text not null,
     version        integer not null,
     seen_version   integer,
     seen           bigint check (seen >= 1),
+    readings       bigint not null default 0 check (readings >= 0),
     state          text not null check (state in
                        ('running', 'waiting', 'parked', 'completed', 'failed', 'cancelled')),
     subject        uuid,

@@ -291,7 +291,8 @@ begin
     loop
         return query
         update newel.run r
-        set worker_id = p_worker, worker_epoch = p_epoch, wake_at = null
+        set worker_id = p_worker, worker_epoch = p_epoch, wake_at = null,
+            readings = r.readings + 1
         where r.id in (
             select f.id from newel.run f
             where f.room = room.name and f.worker_id is null and f.wake_at is not null

@@ -99,7 +99,14 @@ def _claimed(at: Transaction, due: list[Row], worker: int, epoch: int, how_many:
         if len(claimed) == how_many:
             break
         if at.lock_free("run", row["id"]):
-            at.update("run", row["id"], worker_id=worker, worker_epoch=epoch, wake_at=None)
+            at.update(
+                "run",
+                row["id"],
+                worker_id=worker,
+                worker_epoch=epoch,
+                wake_at=None,
+                readings=row["readings"] + 1,
+            )
             claimed.append({"id": row["id"]})
     return claimed
 
@@ -184,13 +191,13 @@ _LOADED = (
 )  # fmt: skip
 
 
-_LIMITS = ("limit_at", "is_overdue", "parent_run")
+_FOR_OWNERS = ("readings", "limit_at", "is_overdue", "parent_run")
 
 
 @statement("runs.load")
 def load(at: Transaction, runs: list[UUID]) -> list[Row]:
     """What a worker needs of each run."""
-    return [row for run in dict.fromkeys(runs) for row in _loaded(at, run, *_LIMITS)]
+    return [row for run in dict.fromkeys(runs) for row in _loaded(at, run, *_FOR_OWNERS)]
 
 
 @statement("runs.ends")
@@ -277,12 +284,13 @@ def put_back(
     worker: int,
     epoch: int,
     seq: int,
+    readings: int,
     wake_at: datetime | None,
     version: int,
 ) -> int:
     """Lets go of a run for which nothing was to be done."""
     row = _own(at, run, worker, epoch)
-    if row is None or row["seq"] != seq:
+    if row is None or (row["seq"], row["readings"]) != (seq, readings):
         return 0
     if row["wake_at"] is not None and row["wake_at"] <= at.now():
         return 0
@@ -314,9 +322,10 @@ def put_off(at: Transaction, run: UUID, worker: int, pause: timedelta) -> int:
 @statement("runs.heard")
 def heard(at: Transaction, run: UUID, worker: int, epoch: int) -> list[Row]:
     """Notes that the owner has seen what others wrote."""
-    if _own(at, run, worker, epoch) is None:
+    row = _own(at, run, worker, epoch)
+    if row is None:
         return []
-    at.update("run", run, wake_at=None)
+    at.update("run", run, wake_at=None, readings=row["readings"] + 1)
     return [{"id": run}]
 
 
@@ -374,7 +383,7 @@ def read(at: Transaction, run: UUID) -> list[Row]:
         return []
     definition: Any = definition_of(at, row) or {}
     person: Any = at.get("person", row["subject"]) or {}
-    hidden = {"stint", "priority", "head", "last_at", "seen", "seen_version"}
+    hidden = {"stint", "priority", "head", "last_at", "seen", "seen_version", "readings"}
     hidden |= {"room", "limit_at", "is_overdue", "parent_run", "parent_key", "with_parent"}
     hidden.add("payload_expired_at")
     found = {name: value for name, value in row.items() if name not in hidden}
