@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 CODE = tuple(
     name
-    for name in ("src", "tests", "scripts", "examples", "bench")
+    for name in ("src", "tests", "scripts", "examples", "bench", "verifier")
     if any((ROOT / name).rglob("*.py"))
 )
 PROSE = tuple(

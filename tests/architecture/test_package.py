@@ -61,3 +61,10 @@ def test_the_installed_command_answers(wheel, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(tmp_path))
     assert "Usage" in done.stdout
+
+
+def test_the_wheel_holds_the_verifier(wheel):
+    """The standalone verifier travels inside the package, byte for byte."""
+    with zipfile.ZipFile(wheel) as archive:
+        packed = archive.read("newel/_verifier/newel_verify.py")
+    assert packed == (ROOT / "verifier" / "newel_verify.py").read_bytes()

@@ -1,0 +1,2037 @@
+#!/usr/bin/env python3
+"""Check an audit log of newel without newel: one file, Python 3.9 or newer, nothing else.
+
+    python3 newel_verify.py LOG --policy FILE       (or --vkey KEY, as often as there are keys)
+
+LOG is an evidence package (a zip or its folder), a log as tiles lie in a folder or are served
+under an address, a folder of numbered log epochs, or one proof (`.tlog-proof`). The key is the one
+you were given at the first meeting: a key that comes with the log proves nothing. With
+`--untrusted` all but signatures is checked, and the verdict is at best "incomplete".
+
+Exit codes: 0 clean; 1 the evidence contradicts itself, the key or an anchor; 2 incomplete: nothing
+contradicts, something could not be decided; 3 could not run. `--json` prints all findings.
+
+This file shares no line with the program that writes the log, so that each checks the other. What
+it implements, in its own words: RFC 8032 (Ed25519, strictly), RFC 6962 (tree and proofs), RFC 8785
+(the part of JSON that leaves use), and of https://c2sp.org: signed-note, tlog-checkpoint,
+tlog-tiles, tlog-cosignature, tlog-policy, tlog-proof.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import hashlib
+import json
+import re
+import struct
+import sys
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+VERSION = "1"
+
+CLEAN, TAMPERED, INCOMPLETE, COULD_NOT_RUN = 0, 1, 2, 3
+
+CHECKS = {
+    "V01": "files of the package match SHA256SUMS and manifest.json",
+    "V02": "signatures of the package",
+    "V03": "every checkpoint: syntax, origin, key, signature",
+    "V04": "every entry: canonical bytes, envelope, type",
+    "V05": "every entry hashes to its place in the tiles",
+    "V06": "the root at every checkpoint, recomputed",
+    "V07": "all checkpoints of an origin agree with each other",
+    "V08": "every anchor equals the root at its size",
+    "V09": "cosignatures satisfy the quorum",
+    "V10": "every stream: no gap, no repeat, each entry names the one before",
+    "V11": "time never runs backwards in a stream",
+    "V12": "ids are unique; every reference leads to an earlier fact",
+    "V14": "the state that was handed in is the state the log leads to",
+    "V15": "log epochs and changes of key follow each other",
+    "V16": "files derived from entries, made again",
+}
+
+
+class Unusable(Exception):
+    """The input or the arguments cannot be used at all: exit code 3."""
+
+
+class Malformed(Exception):
+    """Bytes that are not what they have to be; the text says what is wrong."""
+
+
+# -------------------------------------------------------------------------------- Ed25519
+# Strict RFC 8032 §5.1.7 without the cofactor. A point is (X, Y, Z, T), extended coordinates.
+
+_P = 2**255 - 19
+_Q = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, _P - 2, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+_NEUTRAL = (0, 1, 1, 0)
+
+Point = tuple[int, int, int, int]
+Table = list[list[Point]]
+
+
+@lru_cache(maxsize=1024)
+def ed25519_verifies(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Tell whether a signature is one of RFC 8032; refuses every non-canonical encoding."""
+    if len(key) != 32 or len(signature) != 64:
+        return False
+    table = _table_of(key)
+    s = int.from_bytes(signature[32:], "little")
+    if table is None or s >= _Q:
+        return False
+    digest = hashlib.sha512(signature[:32] + key + message).digest()
+    k = int.from_bytes(digest, "little") % _Q
+    # R = [S]B - [k]A, compared as bytes: a second spelling of the same point is never equal.
+    return _encoded(_added(_times(s, _base_table()), _times(k, table))) == signature[:32]
+
+
+def is_sound_key(key: bytes) -> bool:
+    """Tell whether 32 bytes are the one spelling of a point that is not of low order."""
+    point = _decoded(key)
+    if point is None:
+        return False
+    for _ in range(3):
+        point = _added(point, point)
+    return point[0] % _P != 0 or (point[1] - point[2]) % _P != 0
+
+
+def _added(p: Point, q: Point) -> Point:
+    a = (p[1] - p[0]) * (q[1] - q[0]) % _P
+    b = (p[1] + p[0]) * (q[1] + q[0]) % _P
+    c = 2 * p[3] * q[3] * _D % _P
+    d = 2 * p[2] * q[2] % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return (e * f % _P, g * h % _P, f * g % _P, e * h % _P)
+
+
+def _decoded(data: bytes) -> Point | None:
+    y = int.from_bytes(data, "little")
+    sign = y >> 255
+    y &= (1 << 255) - 1
+    if len(data) != 32 or y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P != 0:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if (x * x - square) % _P != 0 or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = _P - x
+    return (x, y, 1, x * y % _P)
+
+
+def _encoded(point: Point) -> bytes:
+    inverse = pow(point[2], _P - 2, _P)
+    x, y = point[0] * inverse % _P, point[1] * inverse % _P
+    return (y | ((x & 1) << 255)).to_bytes(32, "little")
+
+
+def _multiples(point: Point) -> Table:
+    """Give [d * 16^i] point for every digit d and place i: signatures are then additions only."""
+    table = []
+    for _ in range(64):
+        row = [_NEUTRAL]
+        for _ in range(15):
+            row.append(_added(row[-1], point))
+        table.append(row)
+        point = _added(row[-1], point)
+    return table
+
+
+def _times(number: int, table: Table) -> Point:
+    total = _NEUTRAL
+    for row in table:
+        if number & 15:
+            total = _added(total, row[number & 15])
+        number >>= 4
+    return total
+
+
+@lru_cache(maxsize=1)
+def _base_table() -> Table:
+    base = _decoded((4 * pow(5, _P - 2, _P) % _P).to_bytes(32, "little"))
+    if base is None:
+        raise AssertionError
+    return _multiples(base)
+
+
+@lru_cache(maxsize=64)
+def _table_of(key: bytes) -> Table | None:
+    """Give the table of minus the key's point, or nothing where the key is no point."""
+    point = _decoded(key)
+    if point is None:
+        return None
+    return _multiples((_P - point[0], point[1], 1, _P - point[3]))
+
+
+# -------------------------------------------------------------- notes, keys and checkpoints
+
+_LOG_KEY, _COSIGNATURE = 1, 4
+
+
+class Key(NamedTuple):
+    """A verifier key: kind 1 signs notes, kind 4 cosigns checkpoints with a time."""
+
+    name: str
+    id: bytes
+    kind: int
+    public: bytes
+
+    def verifies(self, text: str, signature: bytes) -> bool:
+        """Tell whether the bytes after the key id sign this text."""
+        if self.kind == _LOG_KEY:
+            return ed25519_verifies(self.public, text.encode(), signature)
+        if len(signature) != 72 or signature[0] > 127:
+            return False
+        (time,) = struct.unpack(">Q", signature[:8])
+        signed = "cosignature/v1\ntime %d\n%s" % (time, text)
+        return ed25519_verifies(self.public, signed.encode(), signature[8:])
+
+
+class Note(NamedTuple):
+    """A text and the signature lines below it: name, key id, signature."""
+
+    text: str
+    signatures: list[tuple[str, bytes, bytes]]
+
+
+class Checkpoint(NamedTuple):
+    """A signed tree head as it was read; `where` is the file it came from."""
+
+    where: str
+    raw: bytes
+    note: Note
+    origin: str
+    size: int
+    root: bytes
+
+
+def read_key(text: str) -> Key:
+    """Read a verifier key; errors: Malformed, also for a point that nobody should use."""
+    name, _, rest = text.strip().partition("+")
+    id_hex, _, encoded = rest.partition("+")
+    material = _base64(encoded)
+    if not _is_name(name) or re.fullmatch("[0-9a-f]{8}", id_hex) is None or len(material) < 2:
+        raise Malformed("a verifier key is written name+id+key")
+    kind, public = material[0], material[1:]
+    if kind not in (_LOG_KEY, _COSIGNATURE):
+        raise Malformed("the key %s is of kind %d, which is not known here" % (name, kind))
+    expected = hashlib.sha256(name.encode() + b"\n" + material).digest()[:4]
+    if expected.hex() != id_hex:
+        raise Malformed("the key %s does not have the id %s" % (name, id_hex))
+    if len(public) != 32 or not is_sound_key(public):
+        raise Malformed("the key %s is no sound Ed25519 point" % name)
+    return Key(name, expected, kind, public)
+
+
+def read_note(raw: bytes) -> Note:
+    """Read a signed note; errors: Malformed."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("a note is UTF-8") from None
+    if any(character < " " and character != "\n" for character in text):
+        raise Malformed("a note holds a control character")
+    body, separator, tail = text.rpartition("\n\n")
+    if not separator or not tail.endswith("\n"):
+        raise Malformed("a note is a text, an empty line, and lines of signatures")
+    lines = tail[:-1].split("\n")
+    if len(lines) > 256:
+        raise Malformed("a note has %d signatures" % len(lines))
+    return Note(body + "\n", [_signature(line) for line in lines])
+
+
+def _signature(line: str) -> tuple[str, bytes, bytes]:
+    dash, _, rest = line.partition(" ")
+    name, _, encoded = rest.partition(" ")
+    blob = _base64(encoded)
+    if dash != "\u2014" or not _is_name(name) or len(blob) < 5:
+        raise Malformed("a signature line is a dash, a name and base64")
+    return name, blob[:4], blob[4:]
+
+
+def read_checkpoint(raw: bytes, where: str) -> Checkpoint:
+    """Read a signed tree head; errors: Malformed."""
+    note = read_note(raw)
+    lines = note.text.split("\n")[:-1]
+    if len(lines) < 3 or "" in lines:
+        raise Malformed("a checkpoint has at least three lines and no empty one")
+    if re.fullmatch("0|[1-9][0-9]{0,18}", lines[1]) is None:
+        raise Malformed("the size of a checkpoint is a decimal number")
+    root = _base64(lines[2])
+    if len(root) != 32:
+        raise Malformed("the root of a checkpoint has 32 bytes")
+    return Checkpoint(where, raw, note, lines[0], int(lines[1]), root)
+
+
+def signers(note: Note, keys: Iterable[Key]) -> list[Key]:
+    """Give the keys that signed; errors: Malformed, if a known key's signature is wrong."""
+    found = []
+    for key in keys:
+        for name, id_, signature in note.signatures:
+            if (name, id_) != (key.name, key.id):
+                continue
+            if not key.verifies(note.text, signature):
+                raise Malformed("the signature of the known key %s is wrong" % key.name)
+            found.append(key)
+    return found
+
+
+def _is_name(name: str) -> bool:
+    return name != "" and "+" not in name and not any(map(str.isspace, name))
+
+
+def _base64(text: str) -> bytes:
+    """Decode base64 in its one spelling: unused bits are nought."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (ValueError, binascii.Error):
+        raise Malformed("base64 expected") from None
+    if base64.b64encode(data).decode() != text:
+        raise Malformed("base64 in another spelling than the canonical one")
+    return data
+
+
+# ------------------------------------------------------------------------------- the policy
+
+
+class Policy:
+    """Whom the auditor believes: keys of logs, keys of witnesses, and how many of these."""
+
+    def __init__(self) -> None:
+        """Begin with nobody and no quorum."""
+        self.logs: list[Key] = []
+        self.witnesses: dict[bytes, Key] = {}
+        self.groups: dict[bytes, tuple[int, list[bytes]]] = {}
+        self.quorum = b"none"
+
+    def keys_of(self, origin: str) -> list[Key]:
+        """Give the keys pinned for the log of this origin."""
+        return [key for key in self.logs if key.name == origin]
+
+    def is_satisfied(self, note: Note) -> bool:
+        """Tell whether enough witnesses cosigned; errors: Malformed, if one's line is wrong."""
+        present = set(signers(note, self.witnesses.values()))
+        return self._witnessed(self.quorum, present)
+
+    def _witnessed(self, name: bytes, present: Iterable[Key]) -> bool:
+        if name == b"none":
+            return True
+        if name in self.witnesses:
+            return self.witnesses[name] in present
+        needed, members = self.groups[name]
+        return sum(self._witnessed(member, present) for member in members) >= needed
+
+
+def read_policy(raw: bytes) -> Policy:
+    """Read a tlog-policy file; errors: Malformed, with the line."""
+    policy = Policy()
+    has_quorum = False
+    used: set[bytes] = set()
+    for number, line in enumerate(raw.split(b"\n"), 1):
+        try:
+            if any((byte < 32 and byte != 9) or byte == 127 for byte in line):
+                raise Malformed("a control character")
+            words = re.split(rb"[ \t]+", line.strip(b" \t"))
+            if words == [b""] or words[0].startswith(b"#"):
+                continue
+            if words[0] == b"quorum" and has_quorum:
+                raise Malformed("a second quorum")
+            _policy_line(policy, words, used)
+            has_quorum = has_quorum or words[0] == b"quorum"
+        except (Malformed, UnicodeDecodeError) as why:
+            raise Malformed("line %d of the policy: %s" % (number, why)) from None
+    if not has_quorum:
+        raise Malformed("the policy has no quorum line")
+    return policy
+
+
+def _policy_line(policy: Policy, words: list[bytes], used: set[bytes]) -> None:
+    names = {b"none", *policy.witnesses, *policy.groups}
+    if words[0] == b"log" and len(words) in (2, 3):
+        key = read_key(words[1].decode())
+        if key.kind != _LOG_KEY or key.public in {each.public for each in policy.logs}:
+            raise Malformed("the key of a log is of kind 1, and stands once")
+        policy.logs.append(key)
+    elif words[0] == b"witness" and len(words) in (3, 4):
+        key = read_key(words[2].decode())
+        if key.kind != _COSIGNATURE or words[1] in names:
+            raise Malformed("the key of a witness is of kind 4, and its name is new")
+        if key.public in {each.public for each in policy.witnesses.values()}:
+            raise Malformed("the same witness twice")
+        policy.witnesses[words[1]] = key
+    elif words[0] == b"group" and len(words) >= 4:
+        _policy_group(policy, words, names, used)
+    elif words[0] == b"quorum" and len(words) == 2:
+        if words[1] not in names:
+            raise Malformed("a quorum has a name defined above")
+        policy.quorum = words[1]
+    else:
+        raise Malformed("not understood")
+
+
+def _policy_group(policy: Policy, words: list[bytes], names: set[bytes], used: set[bytes]) -> None:
+    name, how_many, members = words[1], words[2], words[3:]
+    unfit = [each for each in members if each not in names or each == b"none" or each in used]
+    if name in names or unfit or len(set(members)) < len(members):
+        raise Malformed("a group has a new name, and each member is known and used once")
+    if how_many in (b"any", b"all"):
+        needed = 1 if how_many == b"any" else len(members)
+    elif re.fullmatch(rb"[1-9][0-9]*", how_many) and int(how_many) <= len(members):
+        needed = int(how_many)
+    else:
+        raise Malformed("a group needs any, all or a number of its members")
+    used.update(members)
+    policy.groups[name] = (needed, members)
+
+
+# ---------------------------------------------------------------------------------- the tree
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """Hash an entry as RFC 6962 does."""
+    return hashlib.sha256(b"\0" + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash two neighbours as RFC 6962 does."""
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def tree_root(hashes: Sequence[bytes]) -> bytes:
+    """Give the root over some neighbours: pairs level by level, an odd one goes up as it is."""
+    if not hashes:
+        return hashlib.sha256(b"").digest()
+    level = list(hashes)
+    sha256 = hashlib.sha256
+    while len(level) > 1:
+        odd = level[-1:] if len(level) % 2 else []
+        level = [sha256(b"\1" + a + b).digest() for a, b in zip(level[::2], level[1::2])] + odd
+    return level[0]
+
+
+def inclusion_root(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
+    """Give the root that a proof of inclusion leads to; errors: Malformed (RFC 9162 §2.1.3.2)."""
+    if not 0 <= index < size:
+        raise Malformed("index %d is not in a tree of size %d" % (index, size))
+    _check_lengths([leaf, *proof])
+    node, last, root = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            raise Malformed("the proof is too long")
+        if node & 1 or node == last:
+            root = node_hash(sibling, root)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            root = node_hash(root, sibling)
+        node, last = node >> 1, last >> 1
+    if last != 0:
+        raise Malformed("the proof is too short")
+    return root
+
+
+def _check_lengths(hashes: Iterable[bytes]) -> None:
+    if any(len(each) != 32 for each in hashes):
+        raise Malformed("a hash has 32 bytes")
+
+
+def check_consistency(
+    size1: int, size2: int, root1: bytes, root2: bytes, proof: Sequence[bytes]
+) -> None:
+    """Check that the smaller tree is the beginning of the larger; errors: Malformed."""
+    if size1 == size2:
+        if proof or root1 != root2 or (not size1 and root1 != tree_root([])):
+            raise Malformed("the trees differ, or the proof is not empty")
+        return
+    _check_lengths([root1, root2, *proof])
+    if not 0 < size1 < size2:
+        raise Malformed("nothing leads from a tree of size %d to one of %d" % (size1, size2))
+    path = list(proof)
+    if not size1 & (size1 - 1):
+        path.insert(0, root1)
+    if not path:
+        raise Malformed("the proof is too short")
+    node, last = size1 - 1, size2 - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    first = second = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            raise Malformed("the proof is too long")
+        if node & 1 or node == last:
+            first, second = node_hash(sibling, first), node_hash(sibling, second)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            second = node_hash(second, sibling)
+        node, last = node >> 1, last >> 1
+    if last != 0 or first != root1 or second != root2:
+        raise Malformed("the proof does not lead from one root to the other")
+
+
+class Tree:
+    """A tree that grows by tiles; keeps the right edge, and gives roots at sizes within a tile."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.tiles = 0
+        self._edge: list[bytes] = []
+        self._open: list[list[bytes]] = []
+
+    def add(self, hashes: Sequence[bytes]) -> list[tuple[int, int, list[bytes]]]:
+        """Add a full tile of leaf hashes; answers with level, number and hashes of tiles above."""
+        self.tiles += 1
+        top = tree_root(hashes)
+        merged, count = top, self.tiles - 1
+        while count & 1:
+            merged = node_hash(self._edge.pop(), merged)
+            count >>= 1
+        self._edge.append(merged)
+        full = []
+        for level in range(1, 8):
+            if len(self._open) < level:
+                self._open.append([])
+            tile = self._open[level - 1]
+            tile.append(top)
+            if len(tile) < 256:
+                break
+            full.append((level, self.tiles // 256**level - 1, tile))
+            self._open[level - 1] = []
+            top = tree_root(tile)
+        return full
+
+    def root(self, rest: Sequence[bytes]) -> bytes:
+        """Give the root with these leaf hashes after the last full tile."""
+        root = tree_root(rest) if rest or not self._edge else None
+        for subtree in reversed(self._edge):
+            root = subtree if root is None else node_hash(subtree, root)
+        return root or b""
+
+    def partial(self) -> list[tuple[int, int, list[bytes]]]:
+        """Give level, number and hashes of the tiles above the leaves that are not full."""
+        levels = enumerate(self._open, 1)
+        return [(level, self.tiles // 256**level, tile) for level, tile in levels if tile]
+
+
+def tile_path(level: str, number: int, width: int = 256) -> str:
+    """Give the path of a tile or an entry bundle below the prefix of a log."""
+    parts = ["%03d" % (number % 1000)]
+    while number >= 1000:
+        number //= 1000
+        parts.append("x%03d" % (number % 1000))
+    suffix = "" if width == 256 else ".p/%d" % width
+    return "tile/%s/%s%s" % (level, "/".join(reversed(parts)), suffix)
+
+
+# -------------------------------------------------------------------------------- the leaves
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_MOST = 2**53 - 1
+
+
+def _no_float(text: str) -> NoReturn:
+    raise Malformed("the number %s is not whole" % text[:40])
+
+
+def _whole(text: str) -> int:
+    number = int(text) if len(text) < 20 else _MOST + 1
+    if not -_MOST <= number <= _MOST:
+        raise Malformed("a number of 2^53 or more")
+    return number
+
+
+_decode = json.JSONDecoder(parse_float=_no_float, parse_int=_whole, parse_constant=_no_float).decode
+
+
+def read_json(raw: bytes, depth: int = 6) -> Any:
+    """Read JSON that is written as RFC 8785 asks; errors: Malformed.
+
+    Accepted is the part that newel writes: names are ASCII, numbers whole and below 2^53, no
+    U+0000, at most `depth` levels. Writing the value again and comparing the bytes finds spaces,
+    the order and doubling of names, other escapes and other forms of numbers.
+    """
+    try:
+        text = raw.decode("utf-8")
+        value = _decode(text)
+        again = _encode(value).encode("utf-8")
+    except UnicodeEncodeError:
+        raise Malformed("half a surrogate pair") from None
+    except (ValueError, RecursionError):
+        raise Malformed("not JSON") from None
+    if again != raw:
+        raise Malformed("not in the canonical form of RFC 8785")
+    is_plain = text.isascii() and "\\u" not in text and text.count("{") + text.count("[") <= depth
+    if not is_plain:
+        _check_values(value, depth)
+    return value
+
+
+def _check_values(value: Any, depth: int) -> None:
+    if isinstance(value, (dict, list)):
+        if not depth:
+            raise Malformed("more levels than allowed")
+        if isinstance(value, dict):
+            if not all(map(str.isascii, value)):
+                raise Malformed("a name that is not ASCII")
+            for name in value:
+                _check_values(name, 1)
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_values(item, depth - 1)
+    elif isinstance(value, str) and "\0" in value:
+        raise Malformed("a text with U+0000")
+
+
+# Type, stream, marks (P process, S step), and the members of `data`: `?` may be absent; kinds are
+# s text, i whole number, b flag, h digest, t moment, l list of texts, o object, a list of objects,
+# x sealed field. A line may go on below, indented. Later versions add types and members; neither
+# is an error here.
+_MODEL = """
+access.adopted run P grant:s state:s entitlement:s account_ref:s authority:o account?:x
+  since_unknown?:b
+access.approved run - grant:s state:s authority:o
+access.excepted run - grant:s state:s expires_at:t approver:s
+access.granted run PS grant:s state:s entitlement:s account_ref:s authority:o effective_at:t
+  route:s changed:b account?:x level?:s expires_at?:t adopted?:b continues?:s http?:o
+access.modified run PS grant:s state:s entitlement:s account_ref:s authority:o effective_at:t
+  route:s changed:b from:s account?:x level?:s expires_at?:t adopted?:b continues?:s http?:o
+access.pending run PS grant:s state:s entitlement:s account_ref:s expires_at?:t http?:o
+access.refused run - grant:s state:s event:s
+access.requested run P grant:s state:s entitlement:s action:s requested_by:s request_source:s
+  risk:s level?:s expires_at?:t
+access.revoked run PS grant:s state:s how:s cause:s due_at:t late_us:i entitlement?:s
+  since_unknown?:b http?:o
+access.verified run S grant:s state:s result:s http:o
+act.recorded run S kind:s verb:s keys?:l run?:s outcome_digest?:h
+admin.key_created admin - key:s scopes:l expires_at?:t
+admin.key_revoked admin - key:s
+connector.configured system - fields:l secret_schemes:l
+data.exported admin - kind:s rows:i filter_digest:h sha256?:h
+event.received run - source:s message_id:s body_digest:h signature:s wait?:s
+event.refused system - source:s cause:s n:i window_s:i
+incident.attached system - incident:s run:s key:s
+incident.closed system - incident:s runs:i healed_by:s
+incident.opened system - incident:s class:s first_run:s
+incident.ticket_failed system - incident:s tracker:s class:s
+incident.ticketed system - incident:s tracker:s ticket:s channel:s marker:s
+log.anchor_failing log - target:s misses:i
+log.anchor_recovered log - target:s
+log.epoch_opened log - origin:s cause?:s previous_origin?:s previous_size?:i previous_root?:s
+  previous_note_sha256?:h kept_size?:i lost_leaves?:i
+log.head_adopted log - origin:s size:i root:s cause:s
+log.key_rotated log - old_vkey:s new_vkey:s cause:s
+log.pruned log - min_index:i
+log.tick log -
+person.amended admin - fields:l before_digest:h after_digest:h
+person.key_created admin - n:i
+person.registered admin - kind:s name:x
+process.registered admin P source_sha256:h author:s drawing_sha256?:h previous?:i commit?:s
+run.acknowledged run -
+run.amended run - fields:l before_digest:h after_digest:h
+run.cancel_requested run - compensate:b
+run.cancelled run - undone:l kept:l
+run.completed run P outcome_digest:h active_us:i elapsed_us:i
+run.disclosed run - cause:s
+run.drifted run - key:s fp_before:s fp_after:s definition_before:h definition_after:h
+run.failed run P error:s key?:s message?:x
+run.parked run - keys:l class:s incident?:s
+run.paused run -
+run.payload_expired run - digests:l policy:s
+run.rescheduled run - waits:a effective_at:t
+run.resumed run -
+run.started run P source:o requested_by:s input_digest:h confidential:b kind?:s idempotency_key?:s
+  parent?:o effective_at?:t time_zone?:s attributes?:o second?:s
+run.taken_over run - from_worker:s to_worker:s epoch:i
+run.unparked run - by:s
+run.version_changed run P from:i to:i check:s
+schedule.paused admin - schedule:s
+schedule.registered admin - schedule:s process:s cron:s zone:s missed:s
+schedule.resumed admin - schedule:s
+schedule.retired admin - schedule:s
+service.migrated service - from:s to:s sha256:h
+service.started service - version:s role:s git_sha?:s
+service.stopped service -
+service.worker_lost service - worker:s runs:i
+step.attempt_failed run S class:s code:s http?:o next_at?:t
+step.cancelled run S by:s
+step.completed_by_hand run S second?:s grants?:l evidence_digest?:h outcome_digest?:h input_fp?:s
+step.failed run S error:s cause:s outcome_digest:h duration_us:i late?:b
+step.in_doubt run S cause:s policy:s
+step.kept run S by:s input_fp?:s
+step.parked run S class:s rounds:i owner:s incident?:s task?:s
+step.queued run S
+step.resolved run S how:s http?:o
+step.retried run S by:s
+step.round_failed run S class:s attempts:i next_round_at?:t
+step.skipped run S second?:s grants?:l evidence_digest?:h outcome_digest?:h input_fp?:s
+step.started run S idempotency_key:s input_fp:s direction:s
+step.succeeded run S outcome_digest:h duration_us:i changed?:b adopted?:b late?:b calls_digest?:h
+task.claimed run - task:s to:s from?:s until?:t
+task.decided run PS task:s decision:s answer_digest:h channel:s auth:o excluded:l shown_digest?:h
+  four_eyes?:s evidence_digest?:h comment?:x
+task.delegated run - task:s to:s from?:s until?:t
+task.escalated run - task:s level:i to:s
+task.opened run S task:s kind:s assignees:l deputies:l excluded:l role?:s due_at?:t shown?:x
+  form_sha256?:h
+task.reassigned run - task:s to:s from?:s until?:t
+task.reminded run - task:s n:i channel:s
+task.withdrawn run - task:s cause:s
+wait.closed run S by:s outcome_digest?:h late_us?:i
+wait.opened run S kind:s due_at?:t matches?:s input_fp?:s
+"""
+
+_RUN_STATES = frozenset({"running", "waiting", "parked", "completed", "failed", "cancelled"})
+_MOMENT = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z"
+).fullmatch
+_DIGEST = re.compile(r"[0-9a-f]{64}").fullmatch
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch
+_STREAM = re.compile(r"(?:run|system|auth|service)/[^\s/]+|admin|log").fullmatch
+_TYPE = re.compile(r"[a-z]+\.[a-z]+(?:_[a-z]+)*").fullmatch
+_SUBJECT = re.compile(r"(?:per|sub)_[0-7][0-9abcdefghjkmnpqrstvwxyz]{25}").fullmatch
+_TRACE = re.compile(r"[0-9a-f]{32}").fullmatch
+
+
+_FORMS = (("id", _ID), ("stream", _STREAM), ("type", _TYPE), ("occurred_at", _MOMENT))
+
+
+def _is_sealed(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"enc", "kid", "iv", "ct"}
+
+
+_KINDS = {
+    "s": lambda value: type(value) is str,
+    "i": lambda value: type(value) is int,
+    "b": lambda value: type(value) is bool,
+    "h": lambda value: type(value) is str and _DIGEST(value) is not None,
+    "t": lambda value: type(value) is str and _MOMENT(value) is not None,
+    "l": lambda value: type(value) is list and all(type(item) is str for item in value),
+    "o": lambda value: type(value) is dict,
+    "a": lambda value: type(value) is list and all(type(item) is dict for item in value),
+    "x": _is_sealed,
+}
+
+
+class Model(NamedTuple):
+    """What an entry of one type has to hold."""
+
+    stream: str
+    has_process: bool
+    has_step: bool
+    required: frozenset[str]
+    kinds: dict[str, str]
+
+
+def _models() -> dict[str, Model]:
+    models = {}
+    for line in _MODEL.strip().replace("\n  ", " ").splitlines():
+        name, stream, marks, *members = line.split()
+        pairs = [member.split(":") for member in members]
+        models[name] = Model(
+            stream,
+            "P" in marks,
+            "S" in marks,
+            frozenset(member for member, _ in pairs if not member.endswith("?")),
+            {member.rstrip("?"): kind for member, kind in pairs},
+        )
+    return models
+
+
+MODELS = _models()
+
+_ENVELOPE = {
+    "v": (int,),
+    "id": (str,),
+    "stream": (str,),
+    "seq": (int,),
+    "prev": (str,),
+    "type": (str,),
+    "occurred_at": (str,),
+    "actor": (dict,),
+    "subject": (str, type(None)),
+    "system": (str, type(None)),
+    "data": (dict,),
+}
+_SOMETIMES = {"process": dict, "step": dict, "run_state": str, "reason": dict, "trace_id": str}
+
+
+def read_entry(entry: bytes) -> dict[str, Any]:
+    """Read an entry and check all that can be checked from its bytes alone; errors: Malformed."""
+    if not 2 <= len(entry) <= 32768:
+        raise Malformed("%d bytes" % len(entry))
+    leaf = read_json(entry)
+    if type(leaf) is not dict:
+        raise Malformed("no object")
+    shape = (*leaf, *map(type, leaf.values()))
+    if shape not in _known_shapes:
+        _check_shape(leaf)
+        if len(_known_shapes) < 1024:
+            _known_shapes.add(shape)
+    _check_envelope(leaf)
+    model = MODELS.get(leaf["type"])
+    if model is not None:
+        _check_model(leaf, model)
+    return leaf
+
+
+_known_shapes: set[tuple[Any, ...]] = set()
+"""Names and kinds of envelopes that were found to be right: there are few, and many entries."""
+
+
+def _check_shape(leaf: dict[str, Any]) -> None:
+    for name, kinds in _ENVELOPE.items():
+        if name not in leaf or type(leaf[name]) not in kinds:
+            raise Malformed("`%s` is missing or of the wrong kind" % name)
+    for name, kind in _SOMETIMES.items():
+        if name in leaf and type(leaf[name]) is not kind:
+            raise Malformed("`%s` is of the wrong kind" % name)
+
+
+def _check_envelope(leaf: dict[str, Any]) -> None:
+    if leaf["v"] != 1:
+        raise Malformed("version %d is not known" % leaf["v"])
+    for name, form in _FORMS:
+        if form(leaf[name]) is None:
+            raise Malformed("`%s` has the wrong form" % name)
+    seq, prev, actor = leaf["seq"], leaf["prev"], leaf["actor"]
+    if seq < 1 or (prev == "") != (seq == 1) or (prev and _DIGEST(prev) is None):
+        raise Malformed("`prev` is a hash, and empty at 1 only")
+    if (
+        actor.get("type") not in ("person", "service", "key", "system")
+        or type(actor.get("id")) is not str
+    ):
+        raise Malformed("`actor` has a type and an id")
+    if leaf["subject"] is not None and _SUBJECT(leaf["subject"]) is None:
+        raise Malformed("`subject` has the wrong form")
+    if "run_state" in leaf and leaf["run_state"] not in _RUN_STATES:
+        raise Malformed("`run_state` is none of the six")
+    if "trace_id" in leaf and _TRACE(leaf["trace_id"]) is None:
+        raise Malformed("`trace_id` has the wrong form")
+    if "reason" in leaf and type(leaf["reason"].get("code")) is not str:
+        raise Malformed("`reason` has a code")
+
+
+def _check_model(leaf: dict[str, Any], model: Model) -> None:
+    data = leaf["data"]
+    if leaf["stream"].partition("/")[0] != model.stream:
+        raise Malformed("`%s` stands in a stream of another kind" % leaf["type"])
+    if not model.required <= data.keys():
+        raise Malformed("`data` lacks %s" % ", ".join(sorted(model.required - data.keys())))
+    for name, value in data.items():
+        if name in model.kinds and not _KINDS[model.kinds[name]](value):
+            raise Malformed("`data.%s` is of the wrong kind" % name)
+    if model.has_process and not _is_process(leaf.get("process")):
+        raise Malformed("`process` has a name, a version and a digest")
+    if model.has_step and type(leaf.get("step", {}).get("key")) is not str:
+        raise Malformed("`step` has a key")
+
+
+def _is_process(value: Any) -> bool:
+    return (
+        value is not None
+        and type(value.get("name")) is str
+        and type(value.get("version")) is int
+        and type(value.get("definition_sha256")) is str
+        and _DIGEST(value["definition_sha256"]) is not None
+    )
+
+
+# ---------------------------------------------------------------------------------- findings
+
+_RANK = {"pass": 0, "warning": 1, "undecided": 2, "fail": 3}
+_MOST_FINDINGS = 1000
+
+
+class Place:
+    """Where in a log something was found; what is not known there is nothing."""
+
+    def __init__(
+        self,
+        log: str,
+        index: int | None = None,
+        stream: str | None = None,
+        seq: int | None = None,
+        id_: str | None = None,
+    ) -> None:
+        """Name a place as well as it is known."""
+        every = {"log": log, "index": index, "stream": stream, "seq": seq, "id": id_}
+        self.known = {name: value for name, value in every.items() if value is not None}
+
+
+class Report:
+    """What was checked and what was found; the worst finding of a check is its result."""
+
+    def __init__(self, name: str) -> None:
+        """Begin a report on an input of this name."""
+        self.name = name
+        self.results: dict[str, str] = {}
+        self.findings: list[dict[str, Any]] = []
+        self.logs: list[dict[str, Any]] = []
+        self.first: dict[str, Any] | None = None
+        self.unlisted = 0
+
+    def ran(self, *checks: str) -> None:
+        """Say that these checks were made; they pass unless something is found."""
+        for check in checks:
+            self.results.setdefault(check, "pass")
+
+    def found(self, check: str, result: str, what: str, place: Place | None = None) -> None:
+        """Add a finding."""
+        self.ran(check)
+        self.results[check] = max(self.results[check], result, key=_RANK.__getitem__)
+        finding: dict[str, Any] = {"check": check, "result": result, "what": what}
+        if place is not None:
+            finding.update(place.known)
+        if result == "fail" and "index" in finding and self._is_earlier(finding):
+            self.first = finding
+        if len(self.findings) < _MOST_FINDINGS:
+            self.findings.append(finding)
+        else:
+            self.unlisted += 1
+
+    def _is_earlier(self, finding: dict[str, Any]) -> bool:
+        first = self.first
+        return first is None or (
+            first["log"] == finding["log"] and finding["index"] < first["index"]
+        )
+
+    def code(self) -> int:
+        """Give the exit code: any fail, else any undecided, else clean."""
+        worst = max(map(_RANK.__getitem__, self.results.values()), default=2)
+        return {3: TAMPERED, 2: INCOMPLETE}.get(worst, CLEAN)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give everything as one object."""
+        return {
+            "input": self.name,
+            "verifier": VERSION,
+            "exit_code": self.code(),
+            "verdict": _VERDICTS[self.code()],
+            "logs": self.logs,
+            "checks": [
+                {"id": check, "title": title, "result": self.results.get(check, "not applicable")}
+                for check, title in CHECKS.items()
+            ],
+            "first_failing_event": self.first,
+            "findings": self.findings,
+            "findings_not_listed": self.unlisted,
+        }
+
+    def as_text(self) -> str:
+        """Give everything as lines."""
+        lines = [
+            "%s: %d entries, root %s" % (log["origin"], log["size"], log["root"])
+            for log in self.logs
+        ]
+        for check, title in CHECKS.items():
+            if check in self.results:
+                lines.append("%s  %-9s  %s" % (check, self.results[check], title))
+                lines.extend("       " + _told(f) for f in self.findings if f["check"] == check)
+        if self.unlisted:
+            lines.append("%d more findings are not listed" % self.unlisted)
+        if self.first is not None:
+            lines.append("first failing event: " + _told(self.first))
+        return "\n".join([*lines, "%s: %s" % (self.name, _VERDICTS[self.code()])])
+
+
+_VERDICTS = {
+    CLEAN: "clean",
+    TAMPERED: "TAMPERED: the evidence contradicts itself, the key or an anchor",
+    INCOMPLETE: "incomplete: nothing contradicts, but not all could be decided",
+}
+
+
+def _told(finding: dict[str, Any]) -> str:
+    where = ["%s %s" % (k, finding[k]) for k in ("index", "stream", "seq", "id") if k in finding]
+    return "%s: %s%s" % (
+        finding["result"],
+        finding["what"],
+        " (%s)" % ", ".join(where) if where else "",
+    )
+
+
+# ---------------------------------------------------------------------- where bytes come from
+
+
+class Folder:
+    """Files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Read below this folder only."""
+        self.root = root
+
+    def read(self, path: str) -> bytes | None:
+        """Give a file, or nothing where there is none."""
+        try:
+            return (self.root / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    def names(self) -> list[str]:
+        """Give all files, as paths below the folder."""
+        files = (path for path in self.root.rglob("*") if path.is_file())
+        return sorted(path.relative_to(self.root).as_posix() for path in files)
+
+
+class Zip:
+    """Files of a zip."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        """Read from an open archive."""
+        self.archive = archive
+
+    def read(self, path: str) -> bytes | None:
+        """Give a file, or nothing where there is none; errors: Malformed, if it is damaged."""
+        try:
+            return self.archive.read(path)
+        except KeyError:
+            return None
+        except (zipfile.BadZipFile, zipfile.zlib.error, EOFError) as why:  # type: ignore[attr-defined]
+            raise Malformed("%s cannot be read: %s" % (path, why)) from None
+
+    def names(self) -> list[str]:
+        """Give all files of the archive."""
+        return sorted(name for name in self.archive.namelist() if not name.endswith("/"))
+
+
+class Served:
+    """A log under an address; an API key goes into the header, and never into an argument."""
+
+    def __init__(self, address: str, key: str | None) -> None:
+        """Read below this prefix."""
+        self.address = address.rstrip("/")
+        self.headers = {"Authorization": "Bearer " + key} if key else {}
+
+    def read(self, path: str) -> bytes | None:
+        """Fetch a resource, or nothing where there is none; errors: Unusable."""
+        request = urllib.request.Request(self.address + "/" + path, headers=self.headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return bytes(answer.read())
+        except urllib.error.HTTPError as refused:
+            if refused.code in (404, 410):
+                return None
+            raise Unusable("%s answered %d" % (request.full_url, refused.code)) from None
+        except OSError as why:
+            raise Unusable("%s cannot be read: %s" % (request.full_url, why)) from None
+
+    def names(self) -> list[str]:
+        """Give what is known to be there without asking for tiles."""
+        return ["checkpoint"]
+
+
+class Below:
+    """The part of a source below a prefix."""
+
+    def __init__(self, source: Source, prefix: str) -> None:
+        """Read below this prefix of another source."""
+        self.source, self.prefix = source, prefix
+
+    def read(self, path: str) -> bytes | None:
+        """Give a file below the prefix."""
+        data: bytes | None = self.source.read(self.prefix + path)
+        return data
+
+    def names(self) -> list[str]:
+        """Give the files below the prefix."""
+        cut = len(self.prefix)
+        return [name[cut:] for name in self.source.names() if name.startswith(self.prefix)]
+
+
+Source = Any  # Folder, Zip, Served or Below: `read(path)` and `names()`
+
+
+# ------------------------------------------------------------------------------------ a log
+
+
+class Stream(NamedTuple):
+    """The last entry of a stream."""
+
+    seq: int
+    hash: bytes
+    occurred_at: str
+
+
+class Rotation(NamedTuple):
+    """A change of the log's key, as the entry at a place tells it."""
+
+    log: str
+    at: int
+    old: str
+    new: str
+    is_compromised: bool
+
+
+class Facts:
+    """What entries have told so far, over all log epochs of one deployment."""
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self.streams: dict[str, Stream] = {}
+        self.ids: dict[int, int] = {}
+        self.hashes = bytearray()
+        self.is_excerpt = False
+        self.pending: list[tuple[int, str, str, Place]] = []
+        self.rotations: list[Rotation] = []
+        self.min_index = 0
+        self.runs: dict[str, tuple[str, int]] = {}
+        self.grants: dict[str, tuple[str, str]] = {}
+        self.unknown: dict[str, int] = {}
+
+    def take(
+        self, leaf: dict[str, Any], hash_: bytes, index: int, log: str, report: Report
+    ) -> None:
+        """Check one entry against those before it, and remember it."""
+        stream, seq = leaf["stream"], leaf["seq"]
+        before = self.streams.get(stream)
+        if before is None:
+            if seq != 1 and not self.is_excerpt:
+                report.found(
+                    "V10", "fail", "the stream begins at %d" % seq, _place(log, index, leaf)
+                )
+        elif seq != before.seq + 1:
+            what = "%d follows %d" % (seq, before.seq)
+            report.found("V10", "fail", what, _place(log, index, leaf))
+        elif leaf["prev"] != before.hash.hex():
+            what = "`prev` is not the hash of the entry before"
+            report.found("V10", "fail", what, _place(log, index, leaf))
+        if before is not None and leaf["occurred_at"] < before.occurred_at:
+            what = "%s after %s" % (leaf["occurred_at"], before.occurred_at)
+            report.found("V11", "fail", what, _place(log, index, leaf))
+        self.streams[stream] = Stream(seq, hash_, leaf["occurred_at"])
+        self._references(leaf, hash_, index, log, report)
+        self._fold(leaf, index, log)
+
+    def _references(
+        self, leaf: dict[str, Any], hash_: bytes, index: int, log: str, report: Report
+    ) -> None:
+        number = int(leaf["id"].replace("-", ""), 16)
+        data = leaf["data"]
+        authority = data.get("authority")
+        if type(authority) is dict and type(authority.get("event")) is str:
+            sealed = authority.get("leaf_hash", "")
+            self._refer(authority["event"], str(sealed), _place(log, index, leaf), report)
+        for name in ("of", "event"):
+            if type(data.get(name)) is str and leaf["type"] in (
+                "admin.confirmed",
+                "access.refused",
+            ):
+                self._refer(data[name], "", _place(log, index, leaf), report)
+        if number in self.ids:
+            report.found("V12", "fail", "the id was used before", _place(log, index, leaf))
+        self.ids[number] = len(self.hashes) // 32
+        self.hashes += hash_
+
+    def _refer(self, id_: str, sealed: str, place: Place, report: Report) -> None:
+        try:
+            number = int(id_.replace("-", ""), 16)
+        except ValueError:
+            report.found("V12", "fail", "refers to %s, which is no id" % id_[:60], place)
+            return
+        at = self.ids.get(number)
+        if at is None:
+            self.pending.append((number, id_, sealed, place))
+        elif sealed and self.hashes[at * 32 : at * 32 + 32].hex() != sealed:
+            report.found("V12", "fail", "refers to %s by another hash" % id_, place)
+
+    def settle(self, report: Report) -> None:
+        """Judge references that led nowhere when they were read."""
+        for number, id_, _, place in self.pending:
+            if number in self.ids:
+                report.found("V12", "fail", "rests on %s, which came later" % id_, place)
+            elif self.is_excerpt:
+                report.found("V12", "undecided", "rests on %s, which is not in here" % id_, place)
+            else:
+                report.found("V12", "fail", "rests on %s, which does not exist" % id_, place)
+
+    def _fold(self, leaf: dict[str, Any], index: int, log: str) -> None:
+        type_, data, stream = leaf["type"], leaf["data"], leaf["stream"]
+        if stream.startswith("run/"):
+            before = self.runs.get(stream)
+            state = leaf.get("run_state") or (before[0] if before else "")
+            version = before[1] if before else 0
+            if type_ == "run.started":
+                version = leaf["process"]["version"]
+            elif type_ == "run.version_changed":
+                version = data["to"]
+            self.runs[stream] = (state, version)
+        if type_.startswith("access.") and "grant" in data:
+            self.grants[data["grant"]] = (data["state"], stream)
+        elif type_ == "log.key_rotated":
+            names = (str(data.get("old_vkey")), str(data.get("new_vkey")))
+            self.rotations.append(
+                Rotation(log, index, *names, "compromised" in str(data.get("cause")))
+            )
+        elif type_ == "log.pruned" and type(data.get("min_index")) is int:
+            self.min_index = max(self.min_index, data["min_index"])
+        if type_ not in MODELS:
+            self.unknown[type_] = self.unknown.get(type_, 0) + 1
+
+
+def _place(log: str, index: int, leaf: dict[str, Any]) -> Place:
+    return Place(log, index, leaf["stream"], leaf["seq"], leaf["id"])
+
+
+class Log:
+    """One tree with one origin: its own checkpoints, anchors of it, tiles and entries."""
+
+    def __init__(self, source: Source, name: str, report: Report) -> None:
+        """Read the log's own checkpoints; what cannot be read as one is a finding."""
+        self.source, self.report, self.name = source, report, name
+        self.own: list[Checkpoint] = []
+        self.anchors: list[Checkpoint] = []
+        self.roots: dict[int, bytes] = {}
+        self.kept: int | None = None
+        self.is_opaque = False
+        self.tree = Tree()
+        self._absent: list[tuple[int, int]] = []
+        self._names = [each for each in source.names() if "tile/" not in each]
+        self._partials = self._partial_files()
+        report.ran("V03")
+        for path in self._names:
+            if re.fullmatch(r"checkpoint(?:\.\d+|s/\d+)?", path):
+                self._read_own(path)
+        newest = max(self.own, key=lambda each: each.size, default=None)
+        self.origin = newest.origin if newest else name
+        self.size = newest.size if newest else 0
+
+    def _read_own(self, path: str) -> None:
+        try:
+            raw = self.source.read(path)
+            if raw is None:
+                return
+            checkpoint = read_checkpoint(raw, path)
+        except Malformed as why:
+            self.report.found("V03", "fail", "%s: %s" % (path, why), Place(self.name))
+            return
+        told = re.search(r"\d+$", path)
+        if told is not None and int(told[0]) != checkpoint.size:
+            what = "%s is of size %d" % (path, checkpoint.size)
+            self.report.found("V03", "fail", what, Place(checkpoint.origin))
+        self.own.append(checkpoint)
+
+    def _partial_files(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for name in self.source.names():
+            path, separator, width = name.rpartition(".p/")
+            if separator and width.isdigit():
+                found.setdefault(path, []).append(int(width))
+        return found
+
+    def first_entry(self) -> bytes | None:
+        """Give the first entry, unchecked, or nothing."""
+        bundle = self._resource("entries", 0, min(256, self.size) or 1)
+        if bundle is None or len(bundle[0]) < 2:
+            return None
+        return bundle[0][2 : 2 + int.from_bytes(bundle[0][:2], "big")]
+
+    def walk(self, facts: Facts, start: int) -> None:
+        """Read all tiles and entries up to the newest checkpoint; entries from `start` on."""
+        report = self.report
+        if not self.own:
+            return
+        report.ran("V05", "V06", *(() if self.is_opaque else ("V04", "V10", "V11", "V12")))
+        wanted = self._wanted()
+        if 0 in wanted:
+            self.roots[0] = self.tree.root([])
+        for number in range((self.size + 255) // 256):
+            base = number * 256
+            width = min(256, self.size - base)
+            hashes = self._hashes(number, width, facts, start)
+            if hashes is None:
+                what = "the tree ends at %d: neither entries nor hashes of what follows" % base
+                report.found("V06", "undecided", what, Place(self.origin))
+                break
+            for size in wanted:
+                if base < size <= base + width:
+                    self.roots[size] = self.tree.root(hashes[: size - base])
+            if width == 256:
+                for level, place, tile in self.tree.add(hashes):
+                    self._compare_tile(level, place, tile)
+        else:
+            for level, place, tile in self.tree.partial():
+                self._compare_tile(level, place, tile)
+        self._tell_absent(facts)
+
+    def _wanted(self) -> list[int]:
+        return sorted(
+            {each.size for each in (*self.own, *self.anchors)} | {self.size, self.kept or 0}
+        )
+
+    def _hashes(self, number: int, width: int, facts: Facts, start: int) -> list[bytes] | None:
+        """Give the leaf hashes of one tile after checking its entries against it."""
+        base = number * 256
+        tile = self._tile(0, number, width)
+        entries = None if base + width <= start else self._entries(number, width)
+        if entries is None:
+            self._absent.append((base, base + width))
+            facts.is_excerpt = True
+            facts.streams.clear()  # what comes after a gap cannot be linked to what was before
+            return tile
+        hashes = [leaf_hash(entry) for entry in entries]
+        if tile is None:
+            what = "tile %s is not there" % tile_path("0", number, width)
+            self.report.found("V05", "undecided", what, Place(self.origin, base))
+        for offset, entry in enumerate(entries):
+            if tile is not None and tile[offset] != hashes[offset]:
+                what = "the entry does not hash to its place in the tile"
+                self.report.found("V05", "fail", what, self._entry_place(base + offset, entry))
+            if not self.is_opaque:
+                self._take(base + offset, entry, hashes[offset], facts)
+        return hashes
+
+    def _take(self, index: int, entry: bytes, hash_: bytes, facts: Facts) -> None:
+        try:
+            leaf = read_entry(entry)
+        except Malformed as why:
+            self.report.found("V04", "fail", str(why), self._entry_place(index, entry))
+            return
+        facts.take(leaf, hash_, index, self.origin, self.report)
+
+    def _entry_place(self, index: int, entry: bytes) -> Place:
+        """Name an entry as well as its bytes allow."""
+        try:
+            leaf = json.loads(entry)
+            return Place(self.origin, index, str(leaf["stream"]), int(leaf["seq"]), str(leaf["id"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return Place(self.origin, index)
+
+    def _tell_absent(self, facts: Facts) -> None:
+        """Say which entries are not there; below the pruned minimum that is as announced."""
+        for first, end in _joined(self._absent):
+            if end <= facts.min_index:
+                what = "entries %d to %d were pruned, as the log says; hashes only" % (
+                    first,
+                    end - 1,
+                )
+                self.report.found("V04", "warning", what, Place(self.origin))
+            else:
+                what = "entries %d to %d are not in here; hashes only" % (first, end - 1)
+                self.report.found("V04", "undecided", what, Place(self.origin))
+
+    def _resource(self, level: str, number: int, width: int) -> tuple[bytes, int] | None:
+        """Read a tile or bundle at least this wide: the exact one, a wider one, the full one."""
+        path = tile_path(level, number)
+        others = sorted(each for each in self._partials.get(path, ()) if each > width)
+        for each in (width, *others, 256):
+            found = self.source.read(path if each == 256 else "%s.p/%d" % (path, each))
+            if found is not None:
+                return found, each
+        return None
+
+    def _tile(self, level: int, number: int, width: int) -> list[bytes] | None:
+        found = self._resource(str(level), number, width)
+        if found is None:
+            return None
+        data, wide = found
+        if len(data) != wide * 32:
+            what = "tile %s has %d bytes" % (tile_path(str(level), number, wide), len(data))
+            self.report.found("V05", "fail", what, Place(self.origin, number * 256 ** (level + 1)))
+            return None
+        self._compare_partials(str(level), number, data, [32] * wide, wide)
+        return [data[at : at + 32] for at in range(0, width * 32, 32)]
+
+    def _entries(self, number: int, width: int) -> list[bytes] | None:
+        found = self._resource("entries", number, width)
+        if found is None:
+            return None
+        data, wide = found
+        entries: list[bytes] = []
+        at = 0
+        while at + 2 <= len(data):
+            end = at + 2 + int.from_bytes(data[at : at + 2], "big")
+            if end > len(data):
+                break
+            entries.append(data[at + 2 : end])
+            at = end
+        if at != len(data) or len(entries) != wide:
+            what = "the bundle %s is not made of its entries" % tile_path("entries", number, wide)
+            self.report.found("V05", "fail", what, Place(self.origin, number * 256 + len(entries)))
+        self._compare_partials("entries", number, data, [len(each) + 2 for each in entries], wide)
+        return entries[:width] if len(entries) >= width else None
+
+    def _compare_partials(
+        self, level: str, number: int, data: bytes, lengths: list[int], wide: int
+    ) -> None:
+        """Compare the other partial files of a tile: each begins it, or begins with it."""
+        for width in self._partials.get(tile_path(level, number), ()):
+            if width == wide:
+                continue
+            path = tile_path(level, number, width)
+            other = self.source.read(path) or b""
+            expected = data[: sum(lengths[:width])]
+            if other[: len(expected)] != expected or (width < wide and len(other) > len(expected)):
+                what = "%s is no beginning of the tile" % path
+                place = number if level == "entries" else number * 256 ** int(level)
+                self.report.found("V05", "fail", what, Place(self.origin, place * 256))
+
+    def _compare_tile(self, level: int, number: int, expected: list[bytes]) -> None:
+        tile = self._tile(level, number, len(expected))
+        path = tile_path(str(level), number, len(expected))
+        if tile is None:
+            self.report.found("V05", "undecided", "tile %s is not there" % path, Place(self.origin))
+        elif tile != expected:
+            self.report.found(
+                "V05", "fail", "tile %s is not over the tiles below" % path, Place(self.origin)
+            )
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Join ranges that touch."""
+    open_: tuple[int, int] | None = None
+    for first, end in ranges:
+        if open_ is not None and open_[1] == first:
+            open_ = (open_[0], end)
+            continue
+        if open_ is not None:
+            yield open_
+        open_ = (first, end)
+    if open_ is not None:
+        yield open_
+
+
+# ------------------------------------------------------------------- signatures and anchors
+
+
+class Trust:
+    """Whose signature counts on which checkpoint: pinned keys, and those they handed over to."""
+
+    def __init__(self, policy: Policy | None, rotations: Sequence[Rotation]) -> None:
+        """Begin with the pinned keys; `policy` is nothing where nobody is believed."""
+        self.policy = policy or Policy()
+        self.is_blind = not self.policy.logs
+        self.rotations = rotations
+        self.inherited: list[tuple[Key, Rotation]] = []
+
+    def keys_of(self, origin: str) -> list[Key]:
+        """Give the keys that count for an origin; a pinned key counts in all log epochs."""
+        keys = self.policy.keys_of(origin) or [
+            _renamed(key, origin) for key in self.policy.logs if _is_sibling(key.name, origin)
+        ]
+        return keys + [key for key, _ in self.inherited if key.name == origin]
+
+    def inherit(self, checkpoints: Iterable[Checkpoint]) -> None:
+        """Believe new keys that stand in a tree signed by a believed key, one after the other."""
+        known = list(checkpoints)
+        for rotation in self.rotations:
+            try:
+                key = read_key(rotation.new)
+            except Malformed:
+                continue
+            if any(_covers(each, rotation) and self.signed_by(each) for each in known):
+                self.inherited.append((key, rotation))
+
+    def signed_by(self, checkpoint: Checkpoint) -> list[Key]:
+        """Give the believed keys that signed; wrong lines count as none."""
+        try:
+            return signers(checkpoint.note, self.keys_of(checkpoint.origin))
+        except Malformed:
+            return []
+
+    def is_outdated(self, checkpoint: Checkpoint, by: Sequence[Key]) -> bool:
+        """Tell whether only a key signed that was given up as compromised before."""
+        for rotation in self.rotations:
+            if rotation.is_compromised and _covers(checkpoint, rotation):
+                by = [key for key in by if rotation.old != _written(key)]
+        return not by
+
+
+def _covers(checkpoint: Checkpoint, rotation: Rotation) -> bool:
+    return checkpoint.origin == rotation.log and checkpoint.size > rotation.at
+
+
+def _is_sibling(name: str, origin: str) -> bool:
+    """Tell whether two origins are log epochs of the same log: they differ in the last number."""
+    (log, _, number), (other, _, epoch) = name.rpartition("/"), origin.rpartition("/")
+    return log == other != "" and number.isdigit() and epoch.isdigit()
+
+
+def _renamed(key: Key, origin: str) -> Key:
+    material = bytes([key.kind]) + key.public
+    return key._replace(
+        name=origin, id=hashlib.sha256(origin.encode() + b"\n" + material).digest()[:4]
+    )
+
+
+def _written(key: Key) -> str:
+    material = base64.b64encode(bytes([key.kind]) + key.public).decode()
+    return "%s+%s+%s" % (key.name, key.id.hex(), material)
+
+
+def judge(log: Log, trust: Trust, report: Report) -> None:
+    """Judge checkpoints, anchors and cosignatures, after the walk (V03, V06 to V09)."""
+    for checkpoint in log.own:
+        if checkpoint.origin != log.origin:
+            what = "%s is of the origin %s" % (checkpoint.where, checkpoint.origin)
+            report.found("V03", "fail", what, Place(log.origin))
+        _judge_signature("V03", checkpoint, trust, report)
+        _judge_root("V06", checkpoint, log, report)
+    if not log.own:
+        report.found("V03", "undecided", "there is no checkpoint to trust", Place(log.origin))
+    _judge_agreement([*log.own, *log.anchors], report)
+    for anchor in log.anchors:
+        report.ran("V08")
+        _judge_anchor(anchor, log, trust, report)
+    if trust.policy.quorum != b"none":
+        _judge_quorum(log, trust, report)
+
+
+def _judge_signature(check: str, checkpoint: Checkpoint, trust: Trust, report: Report) -> None:
+    place = Place(checkpoint.origin)
+    if trust.is_blind:
+        what = "%s: no key is pinned, so nobody vouches for it" % checkpoint.where
+        report.found(check, "undecided", what, place)
+        return
+    try:
+        by = signers(checkpoint.note, trust.keys_of(checkpoint.origin))
+    except Malformed as why:
+        report.found(check, "fail", "%s: %s" % (checkpoint.where, why), place)
+        return
+    if not by:
+        report.found(check, "fail", "%s: not signed by a pinned key" % checkpoint.where, place)
+    elif trust.is_outdated(checkpoint, by):
+        what = "%s: signed only by a key that was given up as compromised" % checkpoint.where
+        report.found("V15", "fail", what, place)
+
+
+def _judge_root(check: str, checkpoint: Checkpoint, log: Log, report: Report) -> None:
+    root = log.roots.get(checkpoint.size)
+    place = Place(log.origin)
+    if log.kept is not None and checkpoint.size > log.kept:
+        return
+    if root is None:
+        what = "%s: the tree cannot be recomputed up to %d" % (checkpoint.where, checkpoint.size)
+        report.found(check, "undecided", what, place)
+    elif root != checkpoint.root:
+        good = [each.size for each in log.own if log.roots.get(each.size) == each.root]
+        since = max((size for size in good if size < checkpoint.size), default=0)
+        what = "%s: the entries give another root; what differs is one of %d to %d" % (
+            checkpoint.where,
+            since,
+            checkpoint.size - 1,
+        )
+        report.found(check, "fail", what, place)
+
+
+def _judge_agreement(checkpoints: Sequence[Checkpoint], report: Report) -> None:
+    """One root for each size: of different sizes, the recomputed roots speak (V06, V08)."""
+    report.ran("V07")
+    roots: dict[tuple[str, int], Checkpoint] = {}
+    for each in checkpoints:
+        first = roots.setdefault((each.origin, each.size), each)
+        if first.root != each.root:
+            what = "%s and %s: two roots for size %d" % (first.where, each.where, each.size)
+            report.found("V07", "fail", what, Place(each.origin))
+
+
+def _judge_anchor(anchor: Checkpoint, log: Log, trust: Trust, report: Report) -> None:
+    _judge_signature("V08", anchor, trust, report)
+    if log.kept is not None and anchor.size > log.kept:
+        return  # V15 says whether the next log epoch admits it
+    if anchor.size > log.size or not log.own:
+        what = "%s: %d entries were anchored, the log vouches for %d" % (
+            anchor.where,
+            anchor.size,
+            log.size if log.own else 0,
+        )
+        report.found("V08", "fail", what, Place(log.origin))
+        return
+    _judge_root("V08", anchor, log, report)
+
+
+def _judge_quorum(log: Log, trust: Trust, report: Report) -> None:
+    report.ran("V09")
+    best = None
+    for each in (*log.own, *log.anchors):
+        try:
+            if trust.policy.is_satisfied(each.note):
+                best = max(best or 0, each.size)
+        except Malformed as why:
+            report.found("V09", "fail", "%s: %s" % (each.where, why), Place(log.origin))
+    if best is None:
+        what = "no checkpoint was cosigned by enough witnesses"
+        report.found("V09", "fail", what, Place(log.origin))
+    elif best < log.size:
+        what = "cosigned up to %d; the %d entries after that are signed only" % (
+            best,
+            log.size - best,
+        )
+        report.found("V09", "warning", what, Place(log.origin))
+
+
+def judge_epochs(
+    logs: Sequence[Log], openings: Sequence[dict[str, Any] | None], report: Report
+) -> None:
+    """Check that each log epoch names the one before it and admits what was lost (V15)."""
+    report.ran("V15")
+    for place, (log, opening) in enumerate(zip(logs, openings)):
+        if opening is None:
+            if place:
+                what = "it does not begin with `log.epoch_opened`"
+                report.found("V15", "fail", what, Place(log.origin, 0))
+            continue
+        said = opening["data"]
+        if log.own and said["origin"] != log.origin:
+            what = "it says that it is the log %s" % said["origin"]
+            report.found("V15", "fail", what, _place(log.origin, 0, opening))
+        if place:
+            _judge_opening(logs[place - 1], said, _place(log.origin, 0, opening), report)
+        elif "previous_origin" in said:
+            what = "the log epoch before it, %s, is not in here" % said["previous_origin"]
+            report.found("V15", "undecided", what, Place(log.origin))
+
+
+def _judge_opening(before: Log, said: dict[str, Any], place: Place, report: Report) -> None:
+    size, root = said.get("previous_size", 0), said.get("previous_root")
+    if said.get("previous_origin") != before.origin:
+        what = "it follows %s, which is another log" % said.get("previous_origin")
+        report.found("V15", "fail", what, place)
+    known = before.roots.get(size)
+    if size <= (before.kept or 0) and known is not None and _spellings(known).isdisjoint({root}):
+        report.found("V15", "fail", "it names another root of the log epoch before it", place)
+    for anchor in before.anchors:
+        if anchor.size <= (before.kept or 0):
+            continue
+        noted = hashlib.sha256(anchor.raw).hexdigest()
+        admitted = anchor.size < size or (
+            anchor.size == size and noted == said.get("previous_note_sha256")
+        )
+        result = "warning" if admitted else "fail"
+        what = "%s: %d entries were anchored and %d kept; the rest is lost%s" % (
+            anchor.where,
+            anchor.size,
+            before.kept or 0,
+            "" if admitted else ", and nobody says so",
+        )
+        report.found("V08", result, what, Place(before.origin))
+
+
+def _spellings(root: bytes) -> set[str]:
+    return {root.hex(), base64.b64encode(root).decode()}
+
+
+def read_opening(entry: bytes | None) -> dict[str, Any] | None:
+    """Give the first entry of a log epoch if it says that it is one."""
+    if entry is None:
+        return None
+    try:
+        leaf = read_entry(entry)
+    except Malformed:
+        return None
+    return leaf if leaf["type"] == "log.epoch_opened" else None
+
+
+# ------------------------------------------------------------------------ what is handed in
+
+
+def read_anchors(paths: Sequence[str], report: Report) -> list[Checkpoint]:
+    """Read copies of checkpoints that somebody else kept: files, or folders of them."""
+    found: list[Checkpoint] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise Unusable("%s is not there" % path)
+        files = [path] if path.is_file() else sorted(path.glob("checkpoint*"))
+        if not files:
+            report.found("V08", "undecided", "%s holds no checkpoint" % path)
+        for file in files:
+            if file.is_file():
+                _read_anchor(file.read_bytes(), str(file), found, report)
+    return found
+
+
+def _read_anchor(raw: bytes, where: str, found: list[Checkpoint], report: Report) -> None:
+    try:
+        found.append(read_checkpoint(raw, where))
+    except Malformed as why:
+        report.found("V08", "fail", "the anchor %s: %s" % (where, why))
+
+
+def verify_logs(
+    sources: Sequence[tuple[str, Source]],
+    policy: Policy | None,
+    anchors: Sequence[Checkpoint],
+    report: Report,
+    *,
+    start: int = 0,
+    is_opaque: bool = False,
+) -> tuple[list[Log], Facts]:
+    """Verify the log epochs of one log, in order."""
+    logs = [Log(source, name, report) for name, source in sources]
+    openings = [read_opening(log.first_entry()) for log in logs]
+    for log, opening in zip(logs, openings[1:]):
+        kept = opening["data"].get("kept_size") if opening else None
+        if kept is not None:
+            log.kept = min(kept, log.size)
+            log.size = log.kept
+    facts = Facts()
+    facts.is_excerpt = start > 0 or bool(openings[0] and "previous_origin" in openings[0]["data"])
+    for log in logs:
+        log.anchors = [each for each in anchors if each.origin == log.origin]
+        if not log.own and len(logs) == 1 and anchors:
+            log.origin, log.anchors = anchors[0].origin, list(anchors)
+        log.is_opaque = is_opaque
+        log.walk(facts, start)
+    for origin in sorted({each.origin for each in anchors} - {log.origin for log in logs}):
+        report.found("V08", "undecided", "the anchored log %s is not in here" % origin)
+    facts.settle(report)
+    for type_, count in sorted(facts.unknown.items()):
+        report.found("V04", "undecided", "%d entries of the unknown type %s" % (count, type_))
+    trust = Trust(policy, facts.rotations)
+    trust.inherit([each for log in logs for each in (*log.own, *log.anchors)])
+    for log in logs:
+        judge(log, trust, report)
+        root = base64.b64encode(log.roots.get(log.size, b"")).decode()
+        report.logs.append(
+            {
+                "origin": log.origin,
+                "size": log.size,
+                "root": root,
+                "checkpoints": len(log.own),
+                "anchors": len(log.anchors),
+            }
+        )
+    judge_epochs(logs, openings, report)
+    return logs, facts
+
+
+def verify_proof(raw: bytes, policy: Policy | None, report: Report) -> None:
+    """Verify one `.tlog-proof`, whose extra line is the entry itself."""
+    report.ran("V03", "V04", "V06")
+    try:
+        head, separator, note = raw.partition(b"\n\n")
+        lines = head.decode("ascii").split("\n")
+        if not separator or len(lines) < 3 or lines[0] != "c2sp.org/tlog-proof@v1":
+            raise Malformed("not a proof with the entry in it")
+        if (
+            not lines[1].startswith("extra ")
+            or re.fullmatch("index (0|[1-9][0-9]*)", lines[2]) is None
+        ):
+            raise Malformed("a proof has the lines `extra` and `index`")
+        entry, index = _base64(lines[1][6:]), int(lines[2][6:])
+        checkpoint = read_checkpoint(note, "the checkpoint")
+        root = inclusion_root(
+            index, checkpoint.size, leaf_hash(entry), list(map(_base64, lines[3:]))
+        )
+    except (Malformed, UnicodeDecodeError) as why:
+        report.found("V06", "fail", str(why))
+        return
+    place = Place(checkpoint.origin, index)
+    try:
+        leaf = read_entry(entry)
+        place = _place(checkpoint.origin, index, leaf)
+        if leaf["type"] not in MODELS:
+            report.found("V04", "undecided", "the type %s is not known" % leaf["type"], place)
+    except Malformed as why:
+        report.found("V04", "fail", str(why), place)
+    if root != checkpoint.root:
+        report.found("V06", "fail", "the entry is not in the tree of the checkpoint", place)
+    trust = Trust(policy, ())
+    _judge_signature("V03", checkpoint, trust, report)
+    if trust.policy.quorum != b"none":
+        report.ran("V09")
+        try:
+            if not trust.policy.is_satisfied(checkpoint.note):
+                report.found("V09", "fail", "not cosigned by enough witnesses", place)
+        except Malformed as why:
+            report.found("V09", "fail", str(why), place)
+    report.logs.append(
+        {
+            "origin": checkpoint.origin,
+            "size": checkpoint.size,
+            "root": base64.b64encode(checkpoint.root).decode(),
+            "index": index,
+        }
+    )
+
+
+def verify_package(
+    source: Source, policy: Policy | None, anchors: list[Checkpoint], report: Report
+) -> Facts:
+    """Verify an evidence package: its files, its signatures, its log, and what is made of it."""
+    report.ran("V01", "V02")
+    names = set(source.names())
+    sums = _listed(source, report)
+    unbound = {"SHA256SUMS", "receipt.json", "receipt.note", "names.csv"}
+    for name in sorted((names - unbound) ^ set(sums)):
+        what = "%s is %s" % (name, "missing" if name in sums else "not listed in SHA256SUMS")
+        report.found("V01", "fail", what)
+    for name in sorted(names & set(sums)):
+        if hashlib.sha256(source.read(name) or b"").hexdigest() != sums[name]:
+            report.found("V01", "fail", "%s is not what SHA256SUMS says" % name)
+    manifest = _manifest(source, sums, report)
+    for name in sorted(names):
+        if name.startswith("anchors/") and re.search(r"checkpoint|\.note$", name):
+            _read_anchor(source.read(name) or b"", name, anchors, report)
+    logs, facts = verify_logs([("log", Below(source, "log/"))], policy, anchors, report)
+    trust = Trust(policy, facts.rotations)
+    trust.inherit(logs[0].own)
+    _judge_package_note(source, "manifest", logs[0], trust, report)
+    _judge_package_note(source, "receipt", logs[0], trust, report)
+    derived = [each for each in manifest if not each.startswith(("log/", "anchors/", "verify/"))]
+    if derived:
+        what = "%d derived files were compared with the manifest only, not made again" % len(
+            derived
+        )
+        report.found("V16", "undecided", what)
+    return facts
+
+
+def _listed(source: Source, report: Report) -> dict[str, str]:
+    raw = source.read("SHA256SUMS")
+    if raw is None:
+        report.found("V01", "fail", "SHA256SUMS is missing")
+        return {}
+    sums = {}
+    for line in raw.decode("utf-8", "replace").splitlines():
+        told = re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)
+        if told is None or told[2] in sums:
+            report.found("V01", "fail", "SHA256SUMS has a line that is not understood")
+        else:
+            sums[told[2]] = told[1]
+    return sums
+
+
+def _manifest(source: Source, sums: dict[str, str], report: Report) -> list[str]:
+    """Compare the manifest's list of files with the sums; answers with the paths it lists."""
+    raw = source.read("manifest.json") or b""
+    try:
+        if not raw.endswith(b"\n"):
+            raise Malformed("no newline at the end")
+        manifest = read_json(raw[:-1], depth=12)
+        files = {each["path"]: each["sha256"] for each in manifest["files"]}
+    except (Malformed, KeyError, TypeError) as why:
+        report.found("V01", "fail", "manifest.json: %s" % why)
+        return []
+    own = {"manifest.json", "manifest.note"}
+    expected = {name: digest for name, digest in sums.items() if name not in own}
+    if files != expected:
+        differing = min(set(files.items()) ^ set(expected.items()))[0]
+        report.found("V01", "fail", "manifest.json and SHA256SUMS differ about %s" % differing)
+    return sorted(files)
+
+
+def _judge_package_note(source: Source, name: str, log: Log, trust: Trust, report: Report) -> None:
+    """Judge the note over the manifest or the receipt: origin, digest, root, signature (V02)."""
+    raw, signed = source.read(name + ".note"), source.read(name + ".json")
+    if raw is None or signed is None:
+        report.found("V02", "fail", "%s.json or its note is missing" % name)
+        return
+    try:
+        note = read_note(raw)
+        origin, digest, root = note.text.split("\n")[:3]
+        by = signers(note, trust.keys_of(log.origin))
+    except (Malformed, ValueError) as why:
+        report.found("V02", "fail", "%s.note: %s" % (name, why))
+        return
+    if origin.rpartition("/")[0] != log.origin or digest != hashlib.sha256(signed).hexdigest():
+        report.found("V02", "fail", "%s.note is about something else" % name)
+    if root not in {base64.b64encode(each).decode() for each in log.roots.values()}:
+        report.found("V02", "fail", "%s.note names a root that the log does not have" % name)
+    if trust.is_blind:
+        report.found("V02", "undecided", "%s.note: no key is pinned" % name)
+    elif not by:
+        report.found("V02", "fail", "%s.note is not signed by a pinned key" % name)
+
+
+# ------------------------------------------------------------------- the state of a database
+
+
+def compare_state(lines: Iterable[str], facts: Facts, report: Report) -> None:
+    """Compare rows that were read from the database with what the log leads to (V14).
+
+    A line is an object: `{"run", "state", "version", "seq", "head"}` or `{"grant", "state"}`; names
+    may be written as in the log or as UUID. What is newer than the log is undecided.
+    """
+    report.ran("V14")
+    if facts.is_excerpt:
+        report.found("V14", "undecided", "an excerpt of a log does not lead to a state")
+        return
+    seen = set()
+    ahead: set[str] = set()
+    rows = [json.loads(line) for line in lines if line.strip()]
+    for row in rows:
+        if "run" in row:
+            stream = "run/" + reference("run", row["run"])
+            seen.add(stream)
+            _compare_run(row, stream, facts, ahead, report)
+    for row in rows:
+        if "grant" in row:
+            grant = reference("grt", row["grant"])
+            seen.add(grant)
+            _compare_grant(row, grant, facts, ahead, report)
+    for name in sorted({*facts.runs, *facts.grants} - seen):
+        report.found("V14", "fail", "%s is in the log and not in the state" % name)
+    if ahead:
+        what = "%d runs have events that are not sealed yet" % len(ahead)
+        report.found("V14", "undecided", what)
+
+
+def _compare_run(
+    row: dict[str, Any], stream: str, facts: Facts, ahead: set[str], report: Report
+) -> None:
+    last, folded = facts.streams.get(stream), facts.runs.get(stream, ("", 0))
+    if last is None or row["seq"] > last.seq:
+        ahead.add(stream)
+        return
+    expected = {"state": folded[0], "version": folded[1], "seq": last.seq, "head": last.hash.hex()}
+    for name, value in expected.items():
+        if name in row and row[name] != value:
+            what = "%s: %s is %s, the log leads to %s" % (stream, name, row[name], value)
+            report.found("V14", "fail", what)
+
+
+def _compare_grant(
+    row: dict[str, Any], grant: str, facts: Facts, ahead: set[str], report: Report
+) -> None:
+    state, stream = facts.grants.get(grant, ("", ""))
+    if row["state"] == state or stream in ahead:
+        return
+    if not state and ahead:
+        return
+    what = "%s is %s, the log leads to %s" % (grant, row["state"], state or "nothing")
+    report.found("V14", "fail", what)
+
+
+def reference(prefix: str, name: str) -> str:
+    """Write a UUID as the log does: a prefix and 26 digits of Crockford's base32."""
+    if "-" not in name:
+        return name
+    number = int(name.replace("-", ""), 16)
+    digits = "0123456789abcdefghjkmnpqrstvwxyz"
+    return prefix + "_" + "".join(digits[number >> 5 * place & 31] for place in range(25, -1, -1))
+
+
+# ----------------------------------------------------------------------------- command line
+
+
+class _Parser(argparse.ArgumentParser):
+    """The parser's own exit code would mean `incomplete`: a mistake in the arguments is 3."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the arguments."""
+        raise Unusable(message)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="newel_verify.py", description="Check an audit log of newel.")
+    parser.add_argument("log", metavar="LOG", help="package, log (folder or address) or proof")
+    parser.add_argument("--policy", metavar="FILE", help="tlog-policy file: whom you believe")
+    parser.add_argument("--vkey", action="append", default=[], help="a pinned key; repeatable")
+    parser.add_argument("--untrusted", action="store_true", help="believe nobody")
+    parser.add_argument(
+        "--anchors",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="copies of checkpoints kept elsewhere: file or folder; repeatable",
+    )
+    parser.add_argument(
+        "--opaque",
+        action="store_true",
+        help="the log of another program: entries are bytes, the tree is checked",
+    )
+    parser.add_argument("--state", metavar="FILE", help="rows of the database, one object a line")
+    parser.add_argument(
+        "--from-size",
+        type=int,
+        default=0,
+        metavar="N",
+        help="entries before N were verified earlier; their hashes still count",
+    )
+    parser.add_argument("--key-file", metavar="FILE", help="API key for an address")
+    parser.add_argument("--json", action="store_true", help="print one object")
+    parser.add_argument("--version", action="version", version="newel_verify " + VERSION)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify what the arguments name; answers with the exit code."""
+    try:
+        options = _parser().parse_args(arguments)
+        report = verify(options)
+    except (Unusable, OSError) as why:
+        print("newel_verify.py could not run: %s" % why, file=sys.stderr)
+        return COULD_NOT_RUN
+    if options.json:
+        print(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
+    else:
+        print(report.as_text())
+    return report.code()
+
+
+def verify(options: argparse.Namespace) -> Report:
+    """Verify one input; errors: Unusable, if it cannot be read at all."""
+    policy = _policy(options)
+    report = Report(options.log)
+    anchors = read_anchors(options.anchors, report)
+    path = Path(options.log)
+    facts = None
+    how = {"start": options.from_size, "is_opaque": options.opaque}
+    if re.match("https?://", options.log):
+        key = Path(options.key_file).read_text().strip() if options.key_file else None
+        address = re.sub("/checkpoint$", "", options.log)
+        sources = [(address, Served(address, key))]
+        _, facts = verify_logs(sources, policy, anchors, report, **how)
+    elif path.is_dir() and not (path / "manifest.json").exists():
+        _, facts = verify_logs(_epochs(path), policy, anchors, report, **how)
+    elif path.is_dir():
+        facts = verify_package(Folder(path), policy, anchors, report)
+    elif zipfile.is_zipfile(path):
+        facts = _verify_zip(path, policy, anchors, report)
+    else:
+        verify_proof(path.read_bytes(), policy, report)
+    if options.state and facts is not None:
+        with open(options.state, encoding="utf-8") as lines:
+            compare_state(lines, facts, report)
+    return report
+
+
+def _verify_zip(
+    path: Path, policy: Policy | None, anchors: list[Checkpoint], report: Report
+) -> Facts:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if len(set(names)) != len(names):
+            report.found("V01", "fail", "a name stands twice in the archive")
+        return verify_package(Zip(archive), policy, anchors, report)
+
+
+def _epochs(path: Path) -> list[tuple[str, Source]]:
+    """Give the log in a folder, or the numbered log epochs in it."""
+    numbered = sorted(
+        (p for p in path.iterdir() if p.is_dir() and p.name.isdigit()),
+        key=lambda each: int(each.name),
+    )
+    folders = [path] if (path / "tile").is_dir() or not numbered else numbered
+    if not (folders[0] / "tile").is_dir() and not any(folders[0].glob("checkpoint*")):
+        raise Unusable("%s holds neither a package nor a log" % path)
+    return [(str(each), Folder(each)) for each in folders]
+
+
+def _policy(options: argparse.Namespace) -> Policy | None:
+    if options.untrusted:
+        if options.policy or options.vkey:
+            raise Unusable("--untrusted believes nobody: leave out --policy and --vkey")
+        return None
+    if not options.policy and not options.vkey:
+        raise Unusable("name whom you believe: --policy FILE or --vkey KEY (or say --untrusted)")
+    try:
+        policy = read_policy(Path(options.policy).read_bytes()) if options.policy else Policy()
+        policy.logs.extend(map(read_key, options.vkey))
+    except Malformed as why:
+        raise Unusable(str(why)) from None
+    return policy
+
+
+if __name__ == "__main__":
+    sys.exit(main())
