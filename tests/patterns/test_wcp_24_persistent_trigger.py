@@ -14,7 +14,7 @@ async def contracts(name: str) -> str:
     await approval("ready", by=team("hr"))
     first = await contract_signed.wait()
     await approval("ready-again", by=team("hr"))
-    second = await contract_signed.wait()
+    second = await contract_signed["second"].wait()
     return f"{first} {second}"
 
 

@@ -51,8 +51,8 @@ shared = lock("shared-printer", shared=True)
 async def alone(name: str) -> str:
     """Print and laminate, with no other run in between."""
     async with shared:
-        await do[f"print-{name}"](name)
-        await do[f"laminate-{name}"](name)
+        await do["print", name](name)
+        await do["laminate", name](name)
     return name
 
 
@@ -74,8 +74,8 @@ async def test_twenty_runs_on_three_workers_one_of_them_killed(build) -> None:
     assert left == 0
     assert set(book.effects.values()) == {1}
     for name in names:
-        printed = book.place(f"do[print-{name}]")
-        assert book.order[printed + 1] == f"do[laminate-{name}]"
+        printed = book.place(f"do[print,{name}]")
+        assert book.order[printed + 1] == f"do[laminate,{name}]"
 
 
 @process(subject=None, owner="it")

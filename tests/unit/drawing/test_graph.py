@@ -1,0 +1,63 @@
+"""The graph: derived from the region tree by fixed rules, and whole for every process."""
+
+from __future__ import annotations
+
+import pytest
+
+from newel import Process
+from newel.drawing.drawing import drawing_of
+from newel.drawing.graph import Graph
+from newel.drawing.regions import acts_of
+from tests.unit.drawing.shipped import MISTAKEN, name_of, shipped
+
+SHIPPED = pytest.mark.parametrize("process", shipped(), ids=name_of)
+
+
+def reached(graph: Graph) -> set[str]:
+    """The nodes that a token can come to."""
+    found: set[str] = set()
+    todo = [":start"]
+    while todo:
+        node = todo.pop()
+        if node in found:
+            continue
+        found.add(node)
+        todo += [edge.dst for edge in graph.out_of(node)]
+        todo += [boundary.id for boundary in graph.boundaries(node)]
+        if graph.nodes[node].kind == "container":
+            todo.append(f"{node}:start")
+    return found
+
+
+@SHIPPED
+def test_a_shipped_process_reads_without_a_finding(process: Process) -> None:
+    """Every example and every pattern can be drawn, and nothing is to be said about it."""
+    if process.name not in MISTAKEN:
+        assert drawing_of(process).findings == ()
+
+
+@SHIPPED
+def test_the_graph_is_whole(process: Process) -> None:
+    """One start, every node reached and none a dead end, and no edge crosses a container's border."""
+    drawing = drawing_of(process)
+    graph = drawing.graph
+    flowing = {node.id for node in graph.nodes.values() if node.kind != "frame"}
+    assert reached(graph) == flowing
+    assert [each.id for each in graph.inside("") if each.kind == "start"] == [":start"]
+    ends = {"end", "error_end", "stop_end", "frame", "container", "n_join", "boundary"}
+    for node in graph.nodes.values():
+        assert graph.out_of(node.id) or node.kind in ends, f"{node.id} leads nowhere"
+        if node.kind == "xor_split":
+            assert sum(edge.default for edge in graph.out_of(node.id)) == 1
+    for edge in graph.edges:
+        assert graph.container_of(edge.src) == graph.container_of(edge.dst), edge
+
+
+@SHIPPED
+def test_each_act_is_one_node(process: Process) -> None:
+    """Every key pattern has one node, whose id it is."""
+    drawing = drawing_of(process)
+    patterns = [act.pattern for act in acts_of(drawing.tree)]
+    nodes = [node for node in drawing.graph.nodes.values() if node.pattern is not None]
+    assert sorted(map(str, patterns)) == sorted(str(node.pattern) for node in nodes)
+    assert all(node.id == str(node.pattern) for node in nodes)
