@@ -1,9 +1,9 @@
 """Patterns: the keys that one place of the code can make, told before it runs.
 
 A pattern has the shape of a key without its counter, and `*` for a part that only a run can tell:
-`google.create_user`, `github.grant[*]`, `desk[print,*]`, `*/confirm`, `undo/google.restore`. The patterns of one
-process are pairwise disjoint (Rule K), so finding the act of a key is a look-up: for ever, and for
-every run. Source: drawing document, §2.3.
+`google.create_user`, `github.grant[*]`, `desk[print,*]`, `*/confirm`, `undo/google.restore`. The
+patterns of one process are pairwise disjoint (Rule K), so finding the act of a key is a look-up:
+for ever, and for every run. Source: drawing document, §2.3.
 """
 
 from __future__ import annotations

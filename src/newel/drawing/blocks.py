@@ -23,6 +23,7 @@ from newel.drawing.regions import (
     Compensation,
     Each,
     Group,
+    Guarded,
     Handler,
     Jump,
     Kind,
@@ -36,7 +37,6 @@ from newel.drawing.regions import (
     Scope,
     Section,
     Seq,
-    Try,
     acts_of,
     exits,
     walk,
@@ -472,9 +472,9 @@ class Blocks(Calls):
             self._too_wide(node)
         first = next((act for part in (body, orelse, final) for act in acts_of(part)), None)
         id_ = self.id_of(f"try:{'' if first is None else first.pattern}")
-        found = Try(id=id_, where=self.where(node), body=body, handlers=handlers, orelse=orelse,
+        found = Guarded(id=id_, where=self.where(node), body=body, handlers=handlers, orelse=orelse,
                     final=final)  # fmt: skip
-        drawn = any(not isinstance(each, Seq | Pure | Choice | Try) for each in walk(found))
+        drawn = any(not isinstance(each, Seq | Pure | Choice | Guarded) for each in walk(found))
         if drawn:
             return [found]
         names = tuple(sorted(set(stored(node))))
@@ -521,7 +521,7 @@ class Blocks(Calls):
                           label=capital(handled(name.rpartition(".")[2], "")))  # fmt: skip
         first = next(acts_of(body), None)
         id_ = self.id_of(f"try:{'' if first is None else first.pattern}")
-        return Try(id=id_, where=self.where(node), body=body, handlers=(handler,), orelse=empty,
+        return Guarded(id=id_, where=self.where(node), body=body, handlers=(handler,), orelse=empty,
                    final=empty)  # fmt: skip
 
     # --- leaving ------------------------------------------------------------------------------

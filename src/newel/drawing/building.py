@@ -20,6 +20,7 @@ from newel.drawing.regions import (
     Compensation,
     Each,
     Group,
+    Guarded,
     Jump,
     Kind,
     Lock,
@@ -36,7 +37,6 @@ from newel.drawing.regions import (
     Scope,
     Section,
     Seq,
-    Try,
     walk,
 )
 from newel.drawing.surroundings import (
@@ -109,7 +109,7 @@ class _Builder(Parts):
                 )
             case Call() | Section():
                 return self.frame(region, ins)
-            case Try():
+            case Guarded():
                 return self.guarded(region, ins)
             case Compensation():
                 return self.compensation(region, ins)
@@ -392,7 +392,7 @@ class _Builder(Parts):
 
     # --- failures -----------------------------------------------------------------------------
 
-    def guarded(self, region: Try, ins: list[Loose]) -> list[Loose]:
+    def guarded(self, region: Guarded, ins: list[Loose]) -> list[Loose]:
         """`try`: handlers stand where exceptions can arise, a `finally` on every way out."""
         lasting = Lasting() if region.final.kids else None
         if lasting is not None:
@@ -415,7 +415,7 @@ class _Builder(Parts):
         self.around.pop()
         return self.always(region, lasting, outs)
 
-    def before_acts(self, region: Try, catching: Catching, ins: list[Loose]) -> list[Loose]:
+    def before_acts(self, region: Guarded, catching: Catching, ins: list[Loose]) -> list[Loose]:
         """Code before the first act of a body may fail, too, if a handler expects that."""
         first = region.body.kids[0] if region.body.kids else None
         if not catching.unforeseen or isinstance(first, Act):
@@ -427,7 +427,7 @@ class _Builder(Parts):
             self.leave(way, [Loose(split, kind="fail", label=way.label, cond=kind.__name__)])
         return [Loose(split, default=True)]
 
-    def always(self, region: Try, lasting: Lasting, outs: list[Loose]) -> list[Loose]:
+    def always(self, region: Guarded, lasting: Lasting, outs: list[Loose]) -> list[Loose]:
         """One copy of the `finally`, entered and left with the way that control was on."""
         ways: dict[str, tuple[Way | None, list[Loose]]] = {}
         if outs:

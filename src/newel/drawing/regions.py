@@ -29,6 +29,7 @@ __all__ = [
     "Compensation",
     "Each",
     "Group",
+    "Guarded",
     "Handler",
     "Jump",
     "Lock",
@@ -45,7 +46,6 @@ __all__ = [
     "Scope",
     "Section",
     "Seq",
-    "Try",
     "Where",
     "acts_of",
     "as_document",
@@ -311,7 +311,7 @@ class Handler:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Try(Region):
+class Guarded(Region):
     """`try`, and `with suppress(…)`. A `final` without acts is empty: it is not drawn."""
 
     kind: ClassVar[str] = "try"
@@ -411,7 +411,7 @@ def kids_of(region: Region) -> tuple[Region, ...]:
             return region.branches
         case Race():
             return tuple(branch.kid for branch in region.branches)
-        case Try():
+        case Guarded():
             handled = (handler.kid for handler in region.handlers)
             return region.body, *handled, region.orelse, region.final
         case _:
@@ -462,7 +462,7 @@ def exits(region: Region) -> frozenset[str]:
             return frozenset().union(*(exits(arm.kid) for arm in arms))
         case Loop():
             return _of_loop(region)
-        case Try():
+        case Guarded():
             return _of_try(region)
         case Section() | Member() | Each() | Group() | Scope() | Lock() | Compensation():
             found = exits(kids_of(region)[0])
@@ -491,7 +491,7 @@ def _of_loop(loop: Loop) -> frozenset[str]:
     return found
 
 
-def _of_try(block: Try) -> frozenset[str]:
+def _of_try(block: Guarded) -> frozenset[str]:
     body = exits(block.body)
     found = body
     if "next" in body:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from newel.base.errors import ProcessError
 from newel.drawing.graph import EdgeKind
 from newel.drawing.labels import handled
-from newel.drawing.regions import Act, Kind, Promise, Raise, Region, Try, walk
+from newel.drawing.regions import Act, Guarded, Kind, Promise, Raise, Region, walk
 
 __all__ = [
     "Beside",
@@ -196,7 +196,7 @@ class Promises(Surrounding):
 class Catching(Surrounding):
     """The body of a `try`: each handler takes what it catches."""
 
-    def __init__(self, region: Try) -> None:
+    def __init__(self, region: Guarded) -> None:
         self.region = region
         self.entries: list[list[Loose]] = [[] for _ in region.handlers]
         self.unforeseen = _unforeseen(region)
@@ -222,7 +222,7 @@ class Catching(Surrounding):
         return replace(way, kinds=tuple(left))
 
 
-def _unforeseen(region: Try) -> tuple[Kind, ...]:
+def _unforeseen(region: Guarded) -> tuple[Kind, ...]:
     """What handlers catch that no act of the body says it can end with: of the code between."""
     declared: set[Kind] = set()
     for each in walk(region.body):

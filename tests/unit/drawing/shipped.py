@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 from newel import Process
 
@@ -13,7 +14,7 @@ MISTAKEN = {"careless"}
 """A process that a pattern plays to show what goes wrong: it is warned of (F303)."""
 
 
-def shipped() -> list[Process]:
+def shipped() -> list[Process[..., Any]]:
     """All processes of the examples and of the 43 patterns."""
     sys.path[:0] = [place for place in [str(ROOT / "examples")] if place not in sys.path]
     modules = ["company.onboarding"]
@@ -30,6 +31,6 @@ def shipped() -> list[Process]:
     return found
 
 
-def name_of(process: Process) -> str:
+def name_of(process: Process[..., Any]) -> str:
     """A process for people: its module and its name."""
     return f"{process.function.__module__.rpartition('.')[2]}.{process.name}"

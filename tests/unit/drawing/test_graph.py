@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from newel import Process
@@ -30,15 +32,15 @@ def reached(graph: Graph) -> set[str]:
 
 
 @SHIPPED
-def test_a_shipped_process_reads_without_a_finding(process: Process) -> None:
+def test_a_shipped_process_reads_without_a_finding(process: Process[..., Any]) -> None:
     """Every example and every pattern can be drawn, and nothing is to be said about it."""
     if process.name not in MISTAKEN:
         assert drawing_of(process).findings == ()
 
 
 @SHIPPED
-def test_the_graph_is_whole(process: Process) -> None:
-    """One start, every node reached and none a dead end, and no edge crosses a container's border."""
+def test_the_graph_is_whole(process: Process[..., Any]) -> None:
+    """One start, every node reached and none a dead end; no edge crosses a container."""
     drawing = drawing_of(process)
     graph = drawing.graph
     flowing = {node.id for node in graph.nodes.values() if node.kind != "frame"}
@@ -54,7 +56,7 @@ def test_the_graph_is_whole(process: Process) -> None:
 
 
 @SHIPPED
-def test_each_act_is_one_node(process: Process) -> None:
+def test_each_act_is_one_node(process: Process[..., Any]) -> None:
     """Every key pattern has one node, whose id it is."""
     drawing = drawing_of(process)
     patterns = [act.pattern for act in acts_of(drawing.tree)]
