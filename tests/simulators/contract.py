@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
-import warnings
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from openapi_core import OpenAPI
-from openapi_core.testing import MockRequest, MockResponse
+
+from newel.testing.specification import Specification
 
 HERE = Path(__file__).parents[1] / "contract" / "specs"
 # Read before any fixture hides the developer's settings.
@@ -56,24 +53,14 @@ UNCOVERED = {
 
 
 @cache
-def _loaded(system: str) -> tuple[OpenAPI, str]:
-    document = json.loads(FILES[system].read_text(encoding="utf-8"))
-    server = document["servers"][0]
-    known = {name: each["default"] for name, each in server.get("variables", {}).items()}
-    address = urlsplit(server["url"].format_map(known))
-    # Only the host: a base path is part of the path that was asked for.
-    return OpenAPI.from_dict(document), f"{address.scheme}://{address.netloc}"
+def specification(system: str) -> Specification:
+    """Give a vendor's specification, read once."""
+    return Specification(FILES[system])
 
 
 def operations(system: str) -> set[str]:
     """Give the operation ids of a vendor's specification."""
-    document = json.loads(FILES[system].read_text(encoding="utf-8"))
-    return {
-        operation["operationId"]
-        for path in document["paths"].values()
-        for method, operation in path.items()
-        if method in {"get", "put", "post", "patch", "delete"}
-    }
+    return specification(system).operations()
 
 
 def need(system: str) -> None:
@@ -98,28 +85,9 @@ def judge(
     """
     if request.url.path.startswith("/admin/datatransfer/"):
         system = "google-datatransfer"
-    specification, host = _loaded(system)
-    asked = MockRequest(
-        host,
-        request.method,
-        request.url.path,
-        args=dict(request.url.params),
-        headers=dict(request.headers),
-        data=request.content,
-        content_type=request.headers.get("content-type", "").partition(";")[0],
-    )
-    answered = MockResponse(
-        # Jira writes zones without a colon, in the document's own examples too.
-        response.content.replace(b'+0000"', b'+00:00"'),
-        response.status_code,
-        headers=dict(response.headers),
-        content_type=response.headers.get("content-type", "").partition(";")[0],
-    )
-    with warnings.catch_warnings():
-        # Asana's document says which parameters may be empty, in a way that is no longer used.
-        warnings.filterwarnings("ignore", "Use of allowEmptyValue", DeprecationWarning)
-        specification.validate_request(asked)
+    document = specification(system)
+    document.judge_request(request)
     # Jira's document declares a body for some 204; HTTP allows none.
     is_known = (system, operation, response.status_code) in undocumented()
     if response.status_code != 204 and not is_known:
-        specification.validate_response(asked, answered)
+        document.judge_answer(request, response)

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 
 from newel.base.errors import NewelError
 from newel.cli import (
+    connectors,
     contracts,
     course,
     demonstration,
@@ -72,6 +73,7 @@ def application() -> App:
     app.command(retention.retention)
     app.command(keys.key)
     app.command(exporting.export)
+    app.command(connectors.connector)
     app.command("newel.cli.bench:bench", name="bench", help=_BENCH)
     return app
 

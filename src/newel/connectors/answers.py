@@ -110,6 +110,11 @@ class Answer:
         return self._document
 
     @property
+    def fields(self) -> Mapping[str, Any]:  # Any: as above
+        """The body as a JSON object; empty where it is none, as of a refusal without a word."""
+        return self.document if isinstance(self.document, dict) else {}
+
+    @property
     def is_page(self) -> bool:
         """Say whether it is a web page where JSON was due, as in a maintenance window."""
         return self.headers.get("content-type", "").startswith("text/html")

@@ -158,7 +158,7 @@ class Asana(Connector):
         """Class an answer of Asana."""
         if answer.status < HTTPStatus.BAD_REQUEST:
             return judged_by_status(answer)
-        document = answer.document if isinstance(answer.document, dict) else {}
+        document = answer.fields
         errors = document.get("errors")
         first = errors[0] if isinstance(errors, list) and errors else {}
         said = sanitised(first.get("message") if isinstance(first, dict) else "")

@@ -5,6 +5,7 @@ Source: connectors document, §14; https://docs.github.com/rest (API version 202
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -170,7 +171,7 @@ def judged(answer: Answer) -> StepError | None:
     """Class an answer of GitHub."""
     if answer.status < HTTPStatus.BAD_REQUEST:
         return judged_by_status(answer)
-    document = answer.document if isinstance(answer.document, dict) else {}
+    document = answer.fields
     text = str(document.get("message") or "")
     said, facts = sanitised(text), facts_of(answer)
     if answer.status in {403, 429} and (limited := _limited(answer, text)) is not None:
@@ -242,7 +243,7 @@ def _forbidden(answer: Answer, text: str, said: str, facts: Known) -> Forbidden:
 _IS_THERE: Final = ("already a part", "already a member", "already been invited", "already invited")
 
 
-def _unprocessable(document: dict[str, object], said: str, facts: Known) -> StepError:
+def _unprocessable(document: Mapping[str, object], said: str, facts: Known) -> StepError:
     listed = document.get("errors")
     errors = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     texts = " ".join([str(document.get("message")), *(str(each.get("message")) for each in errors)])

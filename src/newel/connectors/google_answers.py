@@ -44,7 +44,7 @@ def judged(answer: Answer) -> StepError | None:
     """Class an answer of Google."""
     if answer.status < HTTPStatus.BAD_REQUEST:
         return judged_by_status(answer)
-    error = answer.document.get("error") if isinstance(answer.document, dict) else None
+    error = answer.fields.get("error")
     details = error if isinstance(error, dict) else {}
     text = str(details.get("message") or "")
     reason, said = _reason(details), sanitised(text)

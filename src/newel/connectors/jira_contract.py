@@ -288,7 +288,7 @@ def judged(answer: Answer) -> StepError | None:
     """Class an answer of Jira."""
     if answer.status < HTTPStatus.BAD_REQUEST:
         return judged_by_status(answer)
-    document = answer.document if isinstance(answer.document, dict) else {}
+    document = answer.fields
     listed, by_field = document.get("errorMessages"), document.get("errors")
     messages = [str(each) for each in listed] if isinstance(listed, list) else []
     fields = by_field if isinstance(by_field, dict) else {}

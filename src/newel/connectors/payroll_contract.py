@@ -234,7 +234,7 @@ def limits(answer: Answer) -> LimitHeaders | None:
 
 
 def _errors(answer: Answer) -> list[dict[str, str]]:
-    document = answer.document if isinstance(answer.document, dict) else {}
+    document = answer.fields
     listed = document.get("errors")
     if not isinstance(listed, list):
         return []

@@ -214,7 +214,7 @@ def judged(answer: Answer) -> StepError | None:
     """Class an answer of a SCIM server, by its scimType and status."""
     if answer.status < HTTPStatus.BAD_REQUEST:
         return judged_by_status(answer)
-    document = answer.document if isinstance(answer.document, dict) else {}
+    document = answer.fields
     kind, said = str(document.get("scimType") or ""), sanitised(document.get("detail"))
     facts = facts_of(answer, kind or None)
     match answer.status:

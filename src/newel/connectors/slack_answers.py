@@ -211,7 +211,7 @@ def _judged_error(
 def _judged_scim(answer: Answer) -> StepError | None:
     if answer.status < HTTPStatus.BAD_REQUEST:
         return judged_by_status(answer)
-    document = answer.document if isinstance(answer.document, dict) else {}
+    document = answer.fields
     detail = str(document.get("detail") or "")
     facts = facts_of(answer, detail if detail.isidentifier() else None)
     said = sanitised(detail)

@@ -165,7 +165,7 @@ class Zendesk(Connector):
         """Class an answer of Zendesk."""
         if answer.status < HTTPStatus.BAD_REQUEST:
             return judged_by_status(answer)
-        document = answer.document if isinstance(answer.document, dict) else {}
+        document = answer.fields
         error = document.get("error")
         code = error if isinstance(error, str) else None
         said, facts = sanitised(document.get("description")), facts_of(answer, code)

@@ -1,8 +1,9 @@
 """Faithful stand-ins of vendors: stateful, deterministic, checking what the vendors check.
 
 They import nothing of newel, so that no shared mistake can make connector and stand-in agree. Each
-is an ASGI application (`simulator.app`); `serve` runs several on loopback; `World` makes all six of
-one demo company with one seed and one clock. Source: connectors document, Part C.
+is an ASGI application (`simulator.app`); `serve` runs several on loopback; `World` makes those of
+one demo company with one seed and one clock. A stand-in of one's own subclasses `Simulator`.
+Source: connectors document, Part C.
 """
 
 from __future__ import annotations
@@ -50,17 +51,23 @@ from .salesforce import SalesforceSimulator
 from .scim import ScimSimulator
 from .server import NotLoopback, serve
 from .slack import SlackSimulator
+from .system import Panel, action
+from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 from .world import SYSTEMS, World
 from .zendesk import ZendeskSimulator
 
 __all__ = [
     "SYSTEMS",
     "AddField",
+    "Answer",
     "AsanaSimulator",
+    "Asked",
     "BambooHRSimulator",
     "Call",
     "CallBook",
     "ConnectionCut",
+    "Credential",
+    "Document",
     "Down",
     "DropField",
     "Effect",
@@ -78,11 +85,14 @@ __all__ = [
     "Match",
     "NotLoopback",
     "NotReady",
+    "Panel",
+    "Refused",
     "RemoveScope",
     "RenameField",
     "ResetBefore",
     "RetypeField",
     "RevokeToken",
+    "Route",
     "SalesforceSimulator",
     "ScimSimulator",
     "Seats",
@@ -99,5 +109,7 @@ __all__ = [
     "WebhookReorder",
     "World",
     "ZendeskSimulator",
+    "action",
+    "route",
     "serve",
 ]

@@ -11,7 +11,7 @@ time is the run's. A connector used on its own is wired by hand: `saas.wire(gith
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ from newel.simulators import (
 )
 from newel.testing.transport import SimulatorTransport
 
-__all__ = ["Saas", "Scripted", "active", "opened"]
+__all__ = ["Saas", "Scripted", "active", "known_secrets", "opened"]
 
 
 class Scripted:
@@ -100,13 +100,14 @@ class Scripted:
 
 
 class Saas:
-    """The six systems of the demo company: `saas.github`, `saas.google` and so on."""
+    """The systems of the demo company: `saas.github`, `saas.google` and so on; `add` adds more."""
 
     def __init__(self) -> None:
         """Make them all."""
         self._now: Callable[[], datetime] | None = None
         self.world = World(clock=SimulatedClock(source=self._time))
         self._wired: list[tuple[Connector, Any, Any]] = []  # Any: transport and gate before
+        self._added: dict[str, Simulator] = {}
         for name, simulator in self.world.simulators.items():
             setattr(self, name, Scripted(simulator))
 
@@ -121,15 +122,38 @@ class Saas:
         before = self._time()
         self._now = now
         moved = self._time() - before
-        for simulator in self.world.simulators.values():
+        for simulator in self.simulators.values():
             for fault in simulator.faults.rules():
                 if fault.ends is not None:
                     simulator.faults.add(replace(fault, ends=fault.ends + moved))
 
+    def add(self, kind: type[Simulator], **options: Any) -> Scripted:  # Any: its own
+        """Add a system that the demo company has not: one of newel's, or one of your own.
+
+        Its secrets stand in the environment from now on, until the end of the test. One that was
+        added before is given as it is.
+        """
+        if kind.system in self._added:
+            return Scripted(self._added[kind.system])
+        world = self.world
+        made = kind(seed=world.seed, clock=world.clock, **options)
+        self._added[made.system] = made
+        secrets = made.credentials()
+        os.environ.update(secrets)
+        _known(secrets)
+        scripted = Scripted(made)
+        setattr(self, made.system, scripted)
+        return scripted
+
+    @property
+    def simulators(self) -> dict[str, Simulator]:
+        """All systems by name, those that were added included."""
+        return self.world.simulators | self._added
+
     def wire(self, *connectors: Connector) -> None:
         """Let connectors speak to their simulators until the end of the test."""
         for connector in connectors:
-            found = self.world.simulators
+            found = self.simulators
             own, behind = type(connector).__name__.lower(), getattr(connector, "access_system", "")
             simulator = found.get(own) or found.get(behind)
             if simulator is None or any(each[0] is connector for each in self._wired):
@@ -144,7 +168,8 @@ class Saas:
 
     def reset(self) -> None:
         """Make all systems new."""
-        self.world.reset()
+        for simulator in self.simulators.values():
+            simulator.reset()
         for connector, _, _ in self._wired:
             _connect(connector, connector.http._transport, self._gate(connector))  # noqa: SLF001 - as above
 
@@ -174,20 +199,28 @@ def active() -> Saas | None:
 def opened() -> Iterator[Saas]:
     """Make the systems, with their secrets in the environment; both are gone afterwards."""
     saas = Saas()
+    with known_secrets(saas.world.credentials()):
+        _ACTIVE.append(saas)
+        try:
+            yield saas
+        finally:
+            _ACTIVE.remove(saas)
+            saas.close()
+
+
+@contextmanager
+def known_secrets(secrets: Mapping[str, str]) -> Iterator[None]:
+    """Put secrets into the environment while the block runs; what is set inside goes with them."""
     before = dict(os.environ)
-    secrets = saas.world.credentials()
     os.environ.update(secrets)
-    _known(list(secrets))
-    _ACTIVE.append(saas)
+    _known(secrets)
     try:
-        yield saas
+        yield
     finally:
-        _ACTIVE.remove(saas)
-        saas.close()
         os.environ.clear()
         os.environ.update(before)
 
 
-def _known(names: Sequence[str]) -> None:
+def _known(names: Iterable[str]) -> None:
     for name in names:
         SecretRef(f"env:{name}").resolve(fresh=True)

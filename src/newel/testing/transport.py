@@ -17,7 +17,7 @@ import httpx2
 from newel.simulators.core import Simulator
 from newel.simulators.exchange import ConnectionCut
 
-__all__ = ["SimulatorTransport"]
+__all__ = ["Observer", "SimulatorTransport"]
 
 Observer = Callable[[httpx2.Request, httpx2.Response], None]
 
