@@ -52,7 +52,8 @@ def contract() -> Iterator[Kit]:
 @pytest.fixture
 def system(contract: Kit) -> Desks:
     """The connector, speaking to the stand-in."""
-    return Desks(token=SecretRef("env:DESKS_TOKEN"), **contract.outside)
+    token = SecretRef("env:DESKS_TOKEN")
+    return Desks(token=token, **contract.outside)
 
 
 async def test_routes_agree() -> None:
