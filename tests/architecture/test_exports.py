@@ -15,7 +15,7 @@ LISTED = [
 ]
 PUBLIC = [
     name
-    for name in ("newel", "newel.engine", "newel.testing", "newel.people")
+    for name in ("newel", "newel.engine", "newel.testing", "newel.people", "newel.simulators")
     if (SOURCE.parent / name.replace(".", "/") / "__init__.py").exists()
 ]
 
@@ -61,7 +61,7 @@ def test_a_public_package_exports_what_it_lists(name):
 
 def test_examples_import_public_names_only():
     """An example uses what its reader may use."""
-    public = ("newel", "newel.engine", "newel.testing", "newel.people", "newel.connectors")
+    public = (*PUBLIC, "newel.connectors")
     found = [
         f"{path.relative_to(ROOT)}: {node.module}"
         for path in sorted((ROOT / "examples").rglob("*.py"))
