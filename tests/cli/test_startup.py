@@ -39,6 +39,7 @@ COMMANDS = {
     "send",
     "events",
     "schedules",
+    "connector",
     "doctor",
     "export",
     "contracts",

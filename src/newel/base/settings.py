@@ -93,6 +93,10 @@ class Settings(BaseSettings):
         default=timedelta(days=90),
         description="Days for which inputs and outcomes of ended runs are kept; leaves stay.",
     )
+    probe_at: str = Field(
+        default="0 3 * * *",
+        description="When all systems are asked read-only questions: cron, UTC; empty: never.",
+    )
     company_name: str = Field(default="", description="Name shown in the console.")
     host: str = Field(default="127.0.0.1", description="Address the web server listens on.")
     port: int = Field(default=8420, ge=0, le=65_535, description="Its port; 0 takes a free one.")

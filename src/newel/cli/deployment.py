@@ -155,6 +155,7 @@ async def engine_of(deployment: Deployment) -> Engine:
         hooks=project.hooks,
         at_most=settings.at_most,
         keep_payloads=settings.keep_payloads,
+        probe_at=settings.probe_at or None,
     )
     try:
         await engine.register()

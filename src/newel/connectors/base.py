@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypedDict, Unpack
 
 import httpx2
 
 from newel.base.clock import DEPLOYMENT, Clock
-from newel.base.errors import DefinitionError, OwnershipConflict, StepError
+from newel.base.errors import (
+    AuthFailed,
+    DefinitionError,
+    Forbidden,
+    OwnershipConflict,
+    StepError,
+)
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
 from newel.connectors.ensure import Ensured, Settling
 from newel.connectors.gate import Bucket, Gate, LimitHeaders, MemoryGate, Pause, real_pause
 from newel.connectors.http import Credential, Http, Service
-from newel.connectors.looking import report
+from newel.connectors.looking import looking, report
 from newel.connectors.operation import declared
 from newel.domain.keys import checked_name
 from newel.domain.people import Person
 from newel.domain.values import Access, Account, Effect
-from newel.flow.step import Step
+from newel.flow.step import Step, step
 
-__all__ = ["Check", "Connector", "Holding", "Outside", "all_of", "marker_of", "names_of"]
+__all__ = [
+    "Check",
+    "Connector",
+    "Examined",
+    "Holding",
+    "Outside",
+    "all_of",
+    "marker_of",
+    "names_of",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +57,15 @@ class Check:
     capabilities: tuple[str, ...] = ()
     expires_at: datetime | None = None
     quota: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What a system answered to the nightly question; expires_at: when its credential ends."""
+
+    identity: str = ""
+    expires_at: datetime | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -105,10 +130,10 @@ class Connector:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        for name, step in vars(cls).items():
-            if not isinstance(step, Step):
+        for name, found in vars(cls).items():
+            if not isinstance(found, Step):
                 continue
-            undo = declared(step).undo if step.options.facts else ""
+            undo = declared(found).undo if found.options.facts else ""
             if (
                 undo
                 and not undo.startswith("none:")
@@ -180,6 +205,32 @@ class Connector:
         """Prove credential and permissions by reading; changes nothing."""
         raise NotImplementedError
 
+    @step(in_doubt="repeat", timeout=timedelta(seconds=60), title="Ask whether all is as agreed")
+    async def examine(self) -> Examined:
+        """Ask what shows whether the contract still holds; nothing but reads leaves.
+
+        Raises what a step of a run would: ContractDrift naming the field, Forbidden naming what
+        is missing, AuthFailed.
+        """
+        with looking():
+            found = await self.check()
+            if found.missing:
+                missing = ", ".join(found.missing)
+                raise Forbidden(f"The credential lacks {missing}.", missing=missing)
+            if not found.ok:
+                raise AuthFailed(" ".join(found.notes) or "The check is not content.")
+            await self._look_at_accounts()
+        return Examined(identity=found.identity, expires_at=found.expires_at, notes=found.notes)
+
+    async def _look_at_accounts(self) -> None:
+        """Read the first of the listing, where there is one: the fields that most runs rest on."""
+        listing = getattr(self, "accounts", None)
+        if listing is None:
+            return
+        async with contextlib.aclosing(listing()) as found:
+            async for _ in found:
+                return
+
     @staticmethod
     def judged(answer: Answer) -> StepError | None:
         """Class an answer; None is a success. Pure."""
@@ -219,9 +270,11 @@ class Connector:
 
     @classmethod
     def operations(cls) -> Mapping[str, Step[..., Any]]:  # Any: each has its own signature
-        """Give all operations by name."""
+        """Give all operations by name; other steps of the class are none."""
         return {
-            name: step for name in sorted(dir(cls)) if isinstance(step := getattr(cls, name), Step)
+            name: found
+            for name in sorted(dir(cls))
+            if isinstance(found := getattr(cls, name), Step) and found.options.facts
         }
 
     def settling(self, *times: float) -> Settling:

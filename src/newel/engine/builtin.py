@@ -15,6 +15,7 @@ from newel.store import registry
 from newel.store.changes import apply
 
 PREFIX: Final = "newel."
+PROBE: Final = "newel.probe"
 _RANDOM_BITS: Final = 62
 
 

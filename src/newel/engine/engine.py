@@ -44,6 +44,7 @@ from newel.engine.loading import with_former
 from newel.engine.messages import Message, Messages, Sent
 from newel.engine.operating import Operating, with_streams
 from newel.engine.places import Places, registered
+from newel.engine.probing import Probing
 from newel.engine.retention import Retention
 from newel.engine.schedules import Schedules
 from newel.engine.spawning import Offspring
@@ -91,6 +92,7 @@ class Engine:
         hooks: Sequence[Hook] = (),
         at_most: Mapping[str, int] | None = None,
         keep_payloads: timedelta | None = None,
+        probe_at: str | None = None,
     ) -> None:
         """Put a deployment together; `register` must run once before anything starts.
 
@@ -98,6 +100,8 @@ class Engine:
         comes last by itself. A process named `newel.incident` replaces the built-in one.
         at_most: how many attempts a system gets at once, over all workers, by its name.
         keep_payloads: how long after a run's end its inputs and outcomes are kept; None: for ever.
+        probe_at: when every system is asked whether it still answers as agreed: a cron expression
+        (UTC); None: never.
         """
         self.database = database
         self.vault = vault
@@ -126,10 +130,11 @@ class Engine:
         )
         self.healing = Healing(self._operating, builtin)
         self.cutting = Cutting(self._operating, builtin, channels)
+        self.probing = Probing(database, builtin, self.connectors, probe_at)
         self._bulk = bulk.bulk_process(self._operating)
         own = (
             self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
-            self.cutting.by_hand, self._bulk,
+            self.cutting.by_hand, self._bulk, *self.probing.processes,
         )  # fmt: skip
         known.update({each.name: each for each in own})
         verbs.update({each.name: each for each in own})
@@ -137,7 +142,7 @@ class Engine:
         self._events = tuple(events)
         self.schedules = Schedules(
             database,
-            schedules,
+            [*schedules, *self.probing.schedules],
             processes=self.processes,
             begin=self._begin,
             new_run=self._ids.run_id,

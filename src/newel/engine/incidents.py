@@ -34,6 +34,7 @@ from newel.domain.change import Beside, Change
 from newel.domain.failures import incident_kind
 from newel.engine import commands, ticketing
 from newel.engine.attempts import asked
+from newel.engine.builtin import PREFIX, PROBE
 from newel.engine.cutting import OVER, Cutting, over
 from newel.engine.enduring import Patience
 from newel.engine.healing import Healing, again_at, failed_since, is_trying
@@ -89,6 +90,11 @@ class Probed(Protocol):
         ...
 
 
+def _is_built_in(process: str) -> bool:
+    """Whether a process tells people of incidents itself; the nightly question has them."""
+    return process.startswith(PREFIX) and process != PROBE
+
+
 class Incidents:
     """The incidents of one database, as one worker sees and moves them."""
 
@@ -126,7 +132,7 @@ class Incidents:
         if opened is None or not isinstance(act, StepAct) or not isinstance(done.error, StepError):
             return None
         fingerprint = fingerprint_of(run, act, opened, done.error)
-        if fingerprint is None or run.process.name.startswith("newel."):
+        if fingerprint is None or _is_built_in(run.process.name):
             return None
         narrower = f"{fingerprint}:{done.error.operation}"
         row = await rows.open_by_fingerprint(self._database, [fingerprint, narrower])
