@@ -6,6 +6,7 @@ import fcntl
 import json
 import signal
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ import pytest
 
 from newel.cli.demo.account import active_s, systems_of
 from newel.cli.demo.scenario import first_monday
+from tests.cli import alone
 from tests.cli.conftest import COMMAND, Said, command, environment
-from tests.patience import LONG_S, program
+from tests.patience import LONG_S, carried_out, program
 
 JANES = {"github", "google", "gusto", "jira", "slack"}
+ALONE = [sys.executable, alone.__file__]
 MORNING = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 
@@ -36,7 +39,11 @@ def played(session_directory):
     with (directory / "turn").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         if not told.exists():
-            done = demo(directory, "--once", "--json")
+            played = [*COMMAND, "demo", "--port", "0", "--once", "--json"]
+            if not alone.obstacle():
+                played = [*ALONE, str(directory / "sent.json"), *played]
+            there = environment(directory / ".newel")
+            done = carried_out(played, directory=directory, environment=there)
             told.write_text(json.dumps([done.returncode, done.stdout, done.stderr]), "utf-8")
     status, out, err = json.loads(told.read_text("utf-8"))
     return directory, Said(status=status, out=out, err=err)
@@ -48,6 +55,28 @@ def books(directory: Path):
     for path in sorted((directory / ".newel" / "demo" / "simulators").glob("*.json")):
         found[path.stem] = json.loads(path.read_text("utf-8"))["book"]["calls"]
     return found
+
+
+def test_what_leaves_the_machine_is_seen(tmp_path):
+    """The guard of R41 sees a connection and a query for a name, also of a child process."""
+    if why := alone.obstacle():
+        pytest.skip(f"no network namespace: {why}")
+    code = (
+        "import contextlib, socket\n"
+        "with contextlib.suppress(OSError):\n"
+        "    socket.create_connection(('203.0.113.7', 443), timeout=0.1)\n"
+        "with contextlib.suppress(OSError):\n"
+        "    socket.getaddrinfo('telemetry.example', 443)\n"
+    )
+    child = ["sh", "-c", '"$0" -c "$1"', sys.executable, code]
+    done = carried_out(
+        [*ALONE, str(tmp_path / "sent.json"), *child],
+        directory=tmp_path,
+        environment=environment(tmp_path),
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads((tmp_path / "sent.json").read_text("utf-8"))
+    assert seen == [["tcp", "203.0.113.7", 443], ["udp", "192.0.2.53", 53]]
 
 
 @pytest.mark.slow
@@ -78,6 +107,15 @@ class TestPlayed:
         assert set(account["calls"]) == JANES | {"salesforce"}
         assert account["calls"]["jira"]["createIssue"] == 1
         assert account["calls"]["salesforce"]["upsertUser"] == 1
+
+    def test_nothing_leaves_the_machine(self, played):
+        """R41: processes, database, console and worker send no packet and ask for no name.
+
+        In a network namespace with the simulators alone, where one can be had.
+        """
+        if why := alone.obstacle():
+            pytest.skip(f"no network namespace: {why}")
+        assert json.loads((played[0] / "sent.json").read_text("utf-8")) == []
 
     def test_every_effect_happened_once(self, played):
         """No simulator saw the same thing made twice; Jane and Richard have one account each."""

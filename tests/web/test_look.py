@@ -129,6 +129,20 @@ def test_vendored_files_are_the_ones_that_were_vendored():
     }
 
 
+def test_no_page_sheet_or_script_asks_another_host():
+    """R41: fonts, scripts, pictures and sheets are our own; no beacon and no import from afar."""
+    from_afar = re.compile(
+        r"""(?:(?:src|srcset|action|formaction)=|<link[^>]+href=|url\(|@import\s+|from\s+)"""
+        r"""\s*["']?(?:https?:)?//|sendBeacon|fetch\(\s*["'`](?:https?:)?//"""
+    )
+    assert from_afar.search('<script src="//cdn.example/x.js">')
+    assert from_afar.search("@import 'https://fonts.example/css';")
+    files_of_pages = [*TEMPLATES, *SHEETS, *SCRIPTS]
+    assert len(files_of_pages) > 10
+    found = [path.name for path in files_of_pages if from_afar.search(path.read_text("utf-8"))]
+    assert found == []
+
+
 def test_every_chip_has_an_icon_and_a_word():
     """Colour never speaks alone."""
     for tone, name, word in CHIPS.values():
