@@ -7,8 +7,9 @@ import re
 import httpx2
 import pytest
 
-from newel.simulators import Down, Seats, World, serve
-from tests.simulators.support import START, plain, signed_in
+from newel.simulators import SYSTEMS, Down, LoseResponse, Match, Seats, Status, World, serve
+from newel.simulators.world import FURTHER
+from tests.simulators.support import START, plain
 
 TOKEN = {"X-Sim-Token": "control"}
 MEMBERSHIP = "/orgs/acme-example/memberships/jane"
@@ -216,14 +217,16 @@ async def test_state_is_taken_back_and_reset(world, github, control):
     assert "not of 'github'" in foreign["message"]
 
 
-@pytest.mark.parametrize("system", ["google", "slack", "jira", "github", "gusto", "salesforce"])
+@pytest.mark.parametrize("system", [*SYSTEMS, *FURTHER])
 async def test_the_page_shows_what_is_there_and_loads_nothing(world, system):
     """Each system's page shows accounts and calls, escapes them, and names no other host."""
-    async with signed_in(system, world) as client:
+    (simulator,) = world.chosen([system])
+    async with plain(simulator) as client:
         await client.get("/<script>alert(1)</script>")
         page = await client.get("/_sim/")
     assert page.status_code == 200
-    assert world.simulators[system].title in page.text
+    assert simulator.title in page.text
+    assert [name for name in simulator.actions() if f'data-act="{name}"' not in page.text] == []
     assert "<script>alert" not in page.text
     assert not re.search(r"""(?:src|href|action)\s*=|url\(|@import|https?://""", page.text)
     assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -234,7 +237,7 @@ async def test_the_page_shows_a_new_account_and_standing_faults(world, github):
     await github.put(MEMBERSHIP, json={})
     world.github.down()
     shown = (await github.get("/_sim/fragment")).text
-    assert "<td>jane</td>" in shown
+    assert '<td data-head="Login">jane</td>' in shown
     assert '<span class="chip soon">pending</span>' in shown
     assert "Faults in force: down." in shown
     assert re.search(r'data-fault="down"[^>]*aria-pressed="true"', shown)
@@ -254,8 +257,67 @@ async def test_every_switch_of_the_page_is_a_rule(world, control):
         assert answer.status_code == 200
 
 
+async def test_a_script_of_faults_replaces_all_rules(world, control):
+    """What is read can be put back, as it was before any of it struck; a wrong one changes none."""
+    world.github.fail("orgs/*", LoseResponse(), times=1, after=2, identity="lost")
+    world.github.fail("repos/*", Status(502), probability=0.5)
+    script = (await control.get("/_sim/faults")).json()
+    world.github.down()
+    assert (await control.put("/_sim/faults", json=script)).json() == script
+    assert [rule.match for rule in world.github.faults.rules()] == [
+        Match(operation="orgs/*"),
+        Match(operation="repos/*"),
+    ]
+    for wrong in ({}, {"faults": ["down"]}, {"faults": [{"effect": "down"}, {"effect": "no"}]}):
+        assert (await control.put("/_sim/faults", json=wrong)).status_code == 400
+    assert (await control.get("/_sim/faults")).json() == script
+
+
+async def test_the_page_tells_effects_with_their_keys_and_what_was_made_twice(world):
+    """Each effect has the key that its caller gave; what came about twice stands out."""
+    zendesk = world.zendesk
+    pair = (
+        f"{zendesk.credentials()['ZENDESK_EMAIL']}/token:{zendesk.credentials()['ZENDESK_TOKEN']}"
+    )
+    ticket = {"ticket": {"subject": "Down", "external_id": "x", "comment": {"body": "Down."}}}
+    async with plain(zendesk, auth=tuple(pair.split(":", 1))) as client:
+        for key in ("one", "two"):
+            headers = {"Idempotency-Key": key}
+            made = await client.post("/api/v2/tickets", json=ticket, headers=headers)
+            assert made.status_code == 201
+        shown = (await client.get("/_sim/fragment")).text
+    assert "<code>one</code>" in shown
+    assert shown.count('<span class="chip bad">made twice</span>') == 2
+    assert '<div class="figure wrong"><b>1</b><span>made twice</span>' in shown
+    assert shown.count('data-act="resolve_issue"') == 2
+
+
+async def test_the_page_counts_seats_and_what_runs_out_by_the_clock(world, github, control):
+    """Seats are shown as used of bought, and an invitation runs out when the clock says so."""
+    await github.put(MEMBERSHIP, json={})
+    shown = (await control.get("/_sim/fragment")).text
+    assert "<b>2 <small>of 50</small></b><span>seats</span>" in shown
+    assert 'data-act="expire_invitation"' in shown
+    await control.post("/_sim/clock", json={"advance_s": 8 * 86_400})
+    shown = (await control.get("/_sim/fragment")).text
+    assert '<span class="chip bad">failed</span>' in shown
+    assert "<b>1 <small>of 50</small></b><span>seats</span>" in shown
+    assert "data-act=" not in shown
+    assert "Tue 13 Jan 2026, 09:00 UTC and stands." in shown
+
+
+async def test_one_invitation_expires_and_the_others_stay(world, github, control):
+    """A person lets their own invitation run out; somebody without one is told so."""
+    for login in ("jane", "mario"):
+        await github.put(f"/orgs/acme-example/memberships/{login}", json={})
+    await control.post("/_sim/act/expire_invitation", json={"who": "jane"})
+    assert [each["handle"] for each in world.github.accounts()] == ["acme-owner", "mario"]
+    again = await control.post("/_sim/act/expire_invitation", json={"who": "jane"})
+    assert (again.status_code, "no open invitation" in again.json()["message"]) == (400, True)
+
+
 def test_every_act_is_documented(world: World):
     """Each thing a person can do in a simulated system says what it is."""
-    for simulator in world.simulators.values():
+    for simulator in world.chosen([*SYSTEMS, *FURTHER]):
         for name, act in simulator.actions().items():
             assert act.__doc__, name

@@ -51,7 +51,7 @@ from .salesforce import SalesforceSimulator
 from .scim import ScimSimulator
 from .server import NotLoopback, serve
 from .slack import SlackSimulator
-from .system import Panel, action
+from .system import Capacity, Panel, RowAct, action
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 from .world import SYSTEMS, World
 from .zendesk import ZendeskSimulator
@@ -65,6 +65,7 @@ __all__ = [
     "BambooHRSimulator",
     "Call",
     "CallBook",
+    "Capacity",
     "ConnectionCut",
     "Credential",
     "Document",
@@ -93,6 +94,7 @@ __all__ = [
     "RetypeField",
     "RevokeToken",
     "Route",
+    "RowAct",
     "SalesforceSimulator",
     "ScimSimulator",
     "Seats",

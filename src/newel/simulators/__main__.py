@@ -42,9 +42,9 @@ def _say(problem: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m newel.simulators",
-        description="Stand-ins of the six systems of the demo company, on loopback.",
+        description="Stand-ins of all systems that newel has connectors for, on loopback.",
     )
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(SYSTEMS))
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[*SYSTEMS, *FURTHER])
     parser.add_argument("--base-port", type=int, default=0, help="first port; 0 takes free ones")
     parser.add_argument("--seed", type=int, default=0, help="decides ids and credentials")
     parser.add_argument("--state", type=Path, help="directory that keeps the state")

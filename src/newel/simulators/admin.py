@@ -46,6 +46,7 @@ def admin_application(system: SimulatedSystem, *, token: Callable[[], str | None
         Route("/_sim/history/{key:path}", control.history),
         Route("/_sim/faults", control.faults),
         Route("/_sim/faults", control.add_fault, methods=["POST"]),
+        Route("/_sim/faults", control.script, methods=["PUT"]),
         Route("/_sim/faults", control.heal, methods=["DELETE"]),
         Route("/_sim/faults/{identity}", control.fault),
         Route("/_sim/faults/{identity}", control.put_fault, methods=["PUT"]),
@@ -123,12 +124,19 @@ class Control:
     async def home(self, request: Request) -> Response:
         """Show the page."""
         del request
+        self._let_time_work()
         return HTMLResponse(page(self._system), headers=SECURITY)
 
     async def shown(self, request: Request) -> Response:
-        """Give the changing part of the page."""
+        """Give the changing parts of the page."""
         del request
+        self._let_time_work()
         return HTMLResponse(fragment(self._system), headers=SECURITY)
+
+    def _let_time_work(self) -> None:
+        """Let expire what has expired, as the next request to the vendor would."""
+        with self._system.store.transaction(0):
+            self._system.tick()
 
     async def health(self, request: Request) -> Response:
         """Say that the simulator lives; needs no token."""
@@ -187,6 +195,24 @@ class Control:
         document = await _object(request)
         document.pop("id", None)
         return self._put(request.path_params["identity"], document, status=200)
+
+    async def script(self, request: Request) -> Response:
+        """Replace all rules by a script: what GET gives; an id may be left out, counts begin anew.
+
+        Nothing is changed if one of the rules cannot be read.
+        """
+        given = (await _object(request)).get("faults")
+        if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+            raise HTTPException(400, 'a script is {"faults": [rule, …]}')
+        rules = [
+            fault_from(str(rule.get("id") or f"rule-{number}"), {**rule, "seen": 0, "hits": 0})
+            for number, rule in enumerate(given, start=1)
+        ]
+        self._system.faults.clear()
+        for rule in rules:
+            self._system.faults.add(rule)
+        self._system.save()
+        return JSONResponse({"faults": self._system.faults.snapshot()})
 
     def _put(self, identity: str, document: Document, *, status: int) -> Response:
         fault = self._system.faults.add(fault_from(identity, document))

@@ -16,7 +16,7 @@ from . import github_views as views
 from .clock import stamp
 from .core import Simulator
 from .signing import private_pem
-from .system import Panel, action
+from .system import Capacity, Panel, RowAct, action
 from .wire import Credential, Document
 
 LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,38}")
@@ -119,6 +119,11 @@ class GitHubWorld(Simulator):
             for row in self.store.rows("memberships").values()
         ]
 
+    def capacity(self) -> list[Capacity]:
+        """Count the seats of the organization."""
+        orgs = self.store.rows("orgs").values()
+        return [Capacity(what="seats", used=self.filled_seats(o), most=o["seats"]) for o in orgs]
+
     def access(self, login: str) -> set[str]:
         """Give the names of the repositories a user was given access to."""
         rows = self.store.rows("collaborators", lambda row: row["login"].lower() == login.lower())
@@ -127,7 +132,7 @@ class GitHubWorld(Simulator):
     def panels(self) -> list[Panel]:
         """Show members, invitations, team memberships, repository access."""
         members = reversed(self.store.rows("memberships").values())
-        invitations = reversed(self.store.rows("invitations").values())
+        invitations = list(reversed(self.store.rows("invitations").values()))
         teams = reversed(self.store.rows("team_members").values())
         access = reversed(self.store.rows("collaborators").values())
         issues = reversed(self.store.rows("issues").values())
@@ -144,6 +149,7 @@ class GitHubWorld(Simulator):
                     (r["email"] or r["login"], r["role"], r["state"], r["created_at"])
                     for r in invitations
                 ],
+                acts=[_answers(r) for r in invitations],
             ),
             Panel(
                 title="Teams",
@@ -170,16 +176,7 @@ class GitHubWorld(Simulator):
     @action
     def accept_invitation(self, who: str, username: str | None = None) -> Document:
         """Accept the open invitation of a login or address; `username` says who the address is."""
-        found = self.store.first(
-            "invitations",
-            lambda row: (
-                row["state"] == "pending"
-                and who.lower() in ((row["login"] or "").lower(), (row["email"] or "").lower())
-            ),
-        )
-        if found is None:
-            message = f"{who} has no open invitation"
-            raise ValueError(message)
+        found = self._open_invitation(who)
         login = found["login"] or username
         if not login:
             message = f"say by `username` which GitHub user {who} is"
@@ -196,6 +193,27 @@ class GitHubWorld(Simulator):
         for key, row in mine.items():
             self.store.put("team_members", key, {**row, "state": "active"})
         return {"login": login, "state": "active"}
+
+    def _open_invitation(self, who: str) -> Document:
+        found = self.store.first(
+            "invitations",
+            lambda row: (
+                row["state"] == "pending"
+                and who.lower() in ((row["login"] or "").lower(), (row["email"] or "").lower())
+            ),
+        )
+        if found is None:
+            message = f"{who} has no open invitation"
+            raise ValueError(message)
+        return found
+
+    @action
+    def expire_invitation(self, who: str) -> None:
+        """Let the open invitation of a login or address expire now."""
+        self._fail_invitation(
+            self._open_invitation(who),
+            "Invitation expired. User did not accept this invite for 7 days.",
+        )
 
     @action
     def expire_invitations(self) -> int:
@@ -475,3 +493,15 @@ class GitHubWorld(Simulator):
             "html_url": f"https://github.com/{row['repository']}/invitations",
             "expired": False,
         }
+
+
+def _answers(invitation: Document) -> tuple[RowAct, ...]:
+    """What the invited person can do; an address that accepts becomes a user of the same name."""
+    if invitation["state"] != "pending":
+        return ()
+    who = str(invitation["login"] or invitation["email"])
+    name = {} if invitation["login"] else {"username": who.partition("@")[0].replace(".", "")}
+    return (
+        RowAct(label="Accept", action="accept_invitation", given={"who": who, **name}),
+        RowAct(label="Let expire", action="expire_invitation", given={"who": who}),
+    )

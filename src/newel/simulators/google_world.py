@@ -10,7 +10,7 @@ from typing import Any
 from .clock import milliseconds
 from .core import Simulator
 from .signing import private_pem
-from .system import Panel, action
+from .system import Capacity, Panel, action
 from .wire import Document
 
 SCOPE = "https://www.googleapis.com/auth/"
@@ -94,6 +94,10 @@ class GoogleWorld(Simulator):
             }
             for user in self.store.rows("users").values()
         ]
+
+    def capacity(self) -> list[Capacity]:
+        """Count the licences that users take."""
+        return [Capacity(what="licences", used=self.store.count("users"), most=self.seats)]
 
     def panels(self) -> list[Panel]:
         """Show the users."""

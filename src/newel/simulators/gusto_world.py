@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from .core import Simulator
-from .system import Panel, action
+from .system import Panel, RowAct, action
 from .wire import Asked, Document
 
 SCOPES = (
@@ -96,14 +96,20 @@ class GustoWorld(Simulator):
 
     def panels(self) -> list[Panel]:
         """Show the employees with their pay."""
-        rows = []
+        rows, acts = [], []
         for account in reversed(self.accounts()):
             pay = [self.compensation_of(each) for each in self.jobs_of(account["id"])]
             pays = ", ".join(f"{p['rate']} per {p['payment_unit']}" for p in pay)
             titles = ", ".join(account["access"])
             rows.append((account["handle"], account["email"], account["state"], titles, pays))
+            finish = RowAct(
+                label="Finish",
+                action="complete_self_onboarding",
+                given={"work_email": account["email"]},
+            )
+            acts.append((finish,) if account["state"] == "self_onboarding_invited" else ())
         columns = ("Name", "E-mail", "State", "Title", "Pay")
-        return [Panel(title="Employees", columns=columns, rows=rows)]
+        return [Panel(title="Employees", columns=columns, rows=rows, acts=acts)]
 
     # What people do ------------------------------------------------------------------------------
 

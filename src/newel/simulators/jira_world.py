@@ -6,7 +6,7 @@ from typing import Any
 
 from .clock import milliseconds
 from .core import Simulator
-from .system import Panel, action
+from .system import Capacity, Panel, action, resolving
 from .wire import Document
 
 SITE = "acme-example"
@@ -120,9 +120,18 @@ class JiraWorld(Simulator):
             for issue in self.store.rows("issues").values()
         ]
 
+    def capacity(self) -> list[Capacity]:
+        """Count the seats of each product that somebody has."""
+        rows = self.store.rows("users").values()
+        products = sorted({product for row in rows for product in row["products"]})
+        return [
+            Capacity(what=f"seats, {each}", used=self.used_seats(each), most=self.seats)
+            for each in products
+        ]
+
     def panels(self) -> list[Panel]:
         """Show issues with their comments, and users."""
-        tickets = reversed(self.tickets())
+        tickets = list(reversed(self.tickets()))
         users = reversed(self.store.rows("users").values())
         comments = reversed(self.store.rows("comments").values())
         return [
@@ -139,6 +148,7 @@ class JiraWorld(Simulator):
                     )
                     for t in tickets
                 ],
+                acts=[resolving(t) for t in tickets],
             ),
             Panel(
                 title="Comments",

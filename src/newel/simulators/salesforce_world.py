@@ -7,7 +7,7 @@ from typing import Any
 from .clock import milliseconds
 from .core import Simulator
 from .signing import private_pem
-from .system import Panel, action
+from .system import Capacity, Panel, action
 from .wire import Document
 
 LOGIN_HOSTS = ("https://login.salesforce.com", "https://test.salesforce.com")
@@ -92,6 +92,11 @@ class SalesforceWorld(Simulator):
             }
             for user in self.store.rows("User").values()
         ]
+
+    def capacity(self) -> list[Capacity]:
+        """Count the licences that active users take."""
+        used = self.store.count("User", lambda row: row["IsActive"])
+        return [Capacity(what="licences", used=used, most=self._licences)]
 
     def panels(self) -> list[Panel]:
         """Show the users with their permission sets."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from .clock import stamp
 from .core import Simulator
-from .system import Panel, action
+from .system import Panel, RowAct, action
 from .wire import Document
 
 GENERAL = "C0ACME00001"
@@ -94,14 +94,21 @@ class SlackWorld(Simulator):
             )
             for m in reversed(self.messages())
         ]
+        accounts = list(reversed(self.accounts()))
         users = [
             (a["email"], a["handle"], a["state"], a["marker"], ", ".join(a["access"]))
-            for a in reversed(self.accounts())
+            for a in accounts
+        ]
+        accepting = [
+            (RowAct(label="Accept", action="accept_in_slack", given={"email": a["email"]}),)
+            if a["state"] == "invited"
+            else ()
+            for a in accounts
         ]
         columns = ("E-mail", "Name", "State", "Marker", "Channels")
         return [
             Panel(title="Messages", columns=("Channel", "Text", "Time", "Metadata"), rows=messages),
-            Panel(title="Users", columns=columns, rows=users),
+            Panel(title="Users", columns=columns, rows=users, acts=accepting),
         ]
 
     # What people do ----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,12 +35,41 @@ from .wire import Answer, Asked, Credential, Document, Route, routes_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowAct:
+    """Something a person can do with what one row shows: an action with its arguments."""
+
+    label: str
+    action: str
+    given: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One table of the page: its title, the column heads, the cells; newest rows first."""
+    """One table of the page: its title, the column heads, the cells; newest rows first.
+
+    acts: for each row what can be done with it; empty if nothing can be done with any.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    acts: Sequence[Sequence[RowAct]] = ()
+
+
+def resolving(ticket: Document) -> tuple[RowAct, ...]:
+    """What a person can do with a ticket: resolve it, if it is open; by its key and status."""
+    if ticket["status"] == "Done":
+        return ()
+    return (RowAct(label="Resolve", action="resolve_issue", given={"key": str(ticket["key"])}),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What can be used up: seats or licences; most: None where there is no limit."""
+
+    what: str
+    used: int
+    most: int | None
 
 
 Action = TypeVar("Action", bound=Callable[..., object])
@@ -116,6 +145,10 @@ class SimulatedSystem:
     def panels(self) -> list[Panel]:
         """Give what the page shows of this system."""
         raise NotImplementedError
+
+    def capacity(self) -> list[Capacity]:
+        """Give what can be used up, as the page shows it; by default nothing."""
+        return []
 
     def credentials(self, address: str | None = None) -> dict[str, str]:
         """Give the secrets and settings a connector needs, by the names environments use."""

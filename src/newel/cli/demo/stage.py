@@ -31,7 +31,7 @@ from newel.cli.deployment import Deployment, database_server, local_zone, opened
 from newel.cli.output import say_json
 from newel.cli.programs import asked_to_stop
 from newel.cli.project import example_project
-from newel.simulators.world import World
+from newel.simulators.world import SYSTEMS, World
 from newel.store import deployment as purposes
 from newel.store import journal, ledger
 from newel.store.database import Database
@@ -142,7 +142,7 @@ async def _programs(
         token, seed = secrets.token_urlsafe(18), str(_SEED)
         simulated = await run(
             *("simulators", "newel.simulators", "--seed", seed, "--token", token),
-            *("--state", str(kept)),
+            *("--state", str(kept), "--only", ",".join(SYSTEMS)),
             tells=True,
         )
         environment = _environment(deployment.settings, simulated.told["addresses"])
