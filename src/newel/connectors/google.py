@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -51,6 +52,16 @@ _NEEDS: Final = (USER_SCOPE,)
 _PAGE: Final = {"maxResults": "200"}
 
 
+_on_user: Final = partial(
+    operation,
+    natural_key="user/{person.email}",
+    bucket=DIRECTORY,
+    needs=_NEEDS,
+    reads=(GET_USER.operation,),
+    settle=_SETTLE,
+)
+
+
 class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
     """One Google Workspace customer: accounts of people, and what they have there."""
 
@@ -67,17 +78,12 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
         found = await self._user(person)
         return None if found is None else self._account(found)
 
-    @operation(
-        natural_key="user/{person.email}",
+    @_on_user(
         idempotency="natural",
         grants="{system}:account",
         undo="withdraw_account",
         reversible="yes",
-        bucket=DIRECTORY,
-        needs=_NEEDS,
         spec=(INSERT_USER.operation, UPDATE_USER.operation),
-        reads=(GET_USER.operation,),
-        settle=_SETTLE,
         title="Create the Google account",
     )
     async def ensure_account(
@@ -100,34 +106,24 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
         )
         return self._told(reached, prepared=suspended)
 
-    @operation(
-        natural_key="user/{person.email}",
+    @_on_user(
         idempotency="put",
         grants="{system}:account",
         undo="suspend",
         reversible="yes",
-        bucket=DIRECTORY,
-        needs=_NEEDS,
         spec=(UPDATE_USER.operation,),
-        reads=(GET_USER.operation,),
-        settle=_SETTLE,
         title="Activate the Google account",
     )
     async def activate(self, person: Person) -> Account:
         """Let them in: end the suspension that the account was prepared with."""
         return self._told(await self._switched(person, suspended=False))
 
-    @operation(
-        natural_key="user/{person.email}",
+    @_on_user(
         idempotency="put",
         revokes="{system}:account",
         undo="restore",
         reversible="yes",
-        bucket=DIRECTORY,
-        needs=_NEEDS,
         spec=(UPDATE_USER.operation,),
-        reads=(GET_USER.operation,),
-        settle=_SETTLE,
         title="Suspend the Google account",
     )
     async def suspend(self, person: Person) -> Account:
@@ -137,34 +133,24 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
             return self.reported(absent, self.absent(person), access="revoked")
         return self._told(await self._switched(person, suspended=True))
 
-    @operation(
-        natural_key="user/{person.email}",
+    @_on_user(
         idempotency="put",
         grants="{system}:account",
         undo="suspend",
         reversible="yes",
-        bucket=DIRECTORY,
-        needs=_NEEDS,
         spec=(UPDATE_USER.operation,),
-        reads=(GET_USER.operation,),
-        settle=_SETTLE,
         title="Restore the Google account",
     )
     async def restore(self, person: Person) -> Account:
         """End a suspension."""
         return self._told(await self._switched(person, suspended=False))
 
-    @operation(
-        natural_key="user/{person.email}",
+    @_on_user(
         idempotency="put",
         revokes="{system}:account",
         undo="none: an account deleted unused is made anew by ensure_account",
         reversible="with_loss",
-        bucket=DIRECTORY,
-        needs=_NEEDS,
         spec=(DELETE_USER.operation, UPDATE_USER.operation),
-        reads=(GET_USER.operation,),
-        settle=_SETTLE,
         title="Withdraw the Google account",
     )
     async def withdraw_account(self, person: Person) -> Account:
@@ -174,35 +160,26 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
             return self._told(await self._switched(person, suspended=True))
         return await self._removed(person)
 
-    @operation(
-        natural_key="user/{person.email}",
+    @_on_user(
         idempotency="put",
         revokes="{system}:account",
         undo="undelete_account",
         reversible="until:20 days after the deletion",
         approval="delete an account for good",
-        bucket=DIRECTORY,
-        needs=_NEEDS,
         spec=(DELETE_USER.operation,),
-        reads=(GET_USER.operation,),
-        settle=_SETTLE,
         title="Delete the Google account",
     )
     async def delete_account(self, person: Person) -> Account:
         """Delete the account with all that is in it; what is to stay is transferred first."""
         return await self._removed(person)
 
-    @operation(
-        natural_key="user/{person.email}",
+    @_on_user(
         idempotency="put",
         grants="{system}:account",
         undo="suspend",
         reversible="yes",
-        bucket=DIRECTORY,
-        needs=_NEEDS,
         spec=(UNDELETE_USER.operation,),
         reads=(GET_USER.operation, LIST_USERS.operation),
-        settle=_SETTLE,
         title="Bring the deleted Google account back",
     )
     async def undelete_account(self, person: Person) -> Account:

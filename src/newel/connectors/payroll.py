@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from http import HTTPStatus
 from typing import Final, Literal, TypeVar
 
@@ -84,6 +85,16 @@ class Leaving:
     employee: str
     on: date
     with_final_pay: bool = False
+
+
+_on_termination: Final = partial(
+    operation,
+    natural_key="termination/{person.email}",
+    bucket=API,
+    needs=EMPLOYMENT_SCOPES,
+    reads=(EMPLOYEES.operation, TERMINATIONS.operation),
+    settle=_SETTLE,
+)
 
 
 class Gusto(GustoEmployees):
@@ -218,17 +229,12 @@ class Gusto(GustoEmployees):
 
     # Leaving and coming back -------------------------------------------------------------------
 
-    @operation(
-        natural_key="termination/{person.email}",
+    @_on_termination(
         idempotency="natural",
         revokes="{system}:account",
         undo="cancel_termination",
         reversible="until:the last day",
-        bucket=API,
-        needs=EMPLOYMENT_SCOPES,
         spec=(TERMINATE.operation, MOVE_TERMINATION.operation),
-        reads=(EMPLOYEES.operation, TERMINATIONS.operation),
-        settle=_SETTLE,
         title="Enter the last day in payroll",
     )
     async def terminate(self, person: Person, on: date) -> Leaving:
@@ -238,36 +244,26 @@ class Gusto(GustoEmployees):
         """
         return await self._leave(person, on, with_final_pay=False)
 
-    @operation(
-        natural_key="termination/{person.email}",
+    @_on_termination(
         idempotency="natural",
         revokes="{system}:account",
         undo="cancel_termination",
         reversible="until:the last day",
         moves_money=True,
         approval="final pay",
-        bucket=API,
-        needs=EMPLOYMENT_SCOPES,
         spec=(TERMINATE.operation, MOVE_TERMINATION.operation),
-        reads=(EMPLOYEES.operation, TERMINATIONS.operation),
-        settle=_SETTLE,
         title="Enter the last day in payroll, and pay out",
     )
     async def terminate_with_final_pay(self, person: Person, on: date) -> Leaving:
         """Enter somebody's last day, and let Gusto pay them out; what was paid stays paid."""
         return await self._leave(person, on, with_final_pay=True)
 
-    @operation(
-        natural_key="termination/{person.email}",
+    @_on_termination(
         idempotency="put",
         grants="{system}:account",
         undo="none: a last day is entered anew, with its date",
         reversible="yes",
-        bucket=API,
-        needs=EMPLOYMENT_SCOPES,
         spec=(CANCEL_TERMINATION.operation,),
-        reads=(EMPLOYEES.operation, TERMINATIONS.operation),
-        settle=_SETTLE,
         title="Take the last day out of payroll",
     )
     async def cancel_termination(self, person: Person) -> Account:

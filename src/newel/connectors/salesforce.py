@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, Literal, Unpack
 
@@ -74,6 +75,16 @@ _LOCALE: Final = {
     "EmailEncodingKey": "UTF-8",
     "LanguageLocaleKey": "en_US",
 }
+
+
+_on_user: Final = partial(
+    operation,
+    natural_key="user/{person.email}",
+    bucket=API,
+    needs=("Manage Users", "Freeze Users"),
+    reads=(QUERY.operation,),
+    settle=_SETTLE,
+)
 
 
 class Salesforce(Connector):
@@ -164,18 +175,14 @@ class Salesforce(Connector):
         found = await self._user(person)
         return None if found is None else self._account(person, found)
 
-    @operation(
-        natural_key="user/{person.email}",
+    @_on_user(
         idempotency="natural",
         grants="{system}:account",
         undo="deactivate",
         reversible="yes",
         sends_email="person",
-        bucket=API,
         needs=_USERS,
         spec=(CREATE_USER.operation, UPSERT_USER.operation, UPDATE_USER.operation),
-        reads=(QUERY.operation,),
-        settle=_SETTLE,
         title="Create the Salesforce account",
     )
     async def ensure_account(self, person: Person) -> Account:
@@ -201,17 +208,12 @@ class Salesforce(Connector):
             ) from conflict
         return self.reported(reached, self._account(person, reached.value))
 
-    @operation(
-        natural_key="user/{person.email}",
+    @_on_user(
         idempotency="put",
         revokes="{system}:account",
         undo="reactivate",
         reversible="yes",
-        bucket=API,
-        needs=("Manage Users", "Freeze Users"),
         spec=(FREEZE.operation, UPDATE_USER.operation),
-        reads=(QUERY.operation,),
-        settle=_SETTLE,
         title="Deactivate the Salesforce account",
     )
     async def deactivate(self, person: Person) -> Account:
@@ -221,17 +223,12 @@ class Salesforce(Connector):
         """
         return await self._switched(person, is_active=False)
 
-    @operation(
-        natural_key="user/{person.email}",
+    @_on_user(
         idempotency="put",
         grants="{system}:account",
         undo="deactivate",
         reversible="yes",
-        bucket=API,
-        needs=("Manage Users", "Freeze Users"),
         spec=(FREEZE.operation, UPDATE_USER.operation),
-        reads=(QUERY.operation,),
-        settle=_SETTLE,
         title="Reactivate the Salesforce account",
     )
     async def reactivate(self, person: Person) -> Account:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import ClassVar, Final, Unpack
 
@@ -68,6 +69,17 @@ __all__ = ["Quirks", "Scim"]
 _SETTLE: Final = (0, 2, 5)
 _STALE: Final = HTTPStatus.PRECONDITION_FAILED
 _LARGEST_PAGE: Final = 100
+
+
+_on_account: Final = partial(
+    operation,
+    natural_key="account/{person.email}",
+    path="scim",
+    bucket=API,
+    needs=(READ_USERS, WRITE_USERS),
+    reads=(CONFIG.operation, USERS.operation, USER.operation),
+    settle=_SETTLE,
+)
 
 
 class Scim(Connector):
@@ -149,73 +161,50 @@ class Scim(Connector):
         found = await self._user(person)
         return None if found is None else self._account(person, found)
 
-    @operation(
-        natural_key="account/{person.email}",
+    @_on_account(
         idempotency="natural",
-        path="scim",
         grants="{system}:account",
         undo="deactivate",
         reversible="yes",
-        bucket=API,
-        needs=(READ_USERS, WRITE_USERS),
         spec=(CREATE_USER.operation, PATCH_USER.operation, REPLACE_USER.operation),
-        reads=(CONFIG.operation, USERS.operation, USER.operation),
-        settle=_SETTLE,
         title="Create the account",
     )
     async def ensure_account(self, person: Person) -> Account:
         """Create their account with our mark; a deactivated one of theirs is reactivated."""
         return await self._ensured(person, create=lambda: self._create(person), is_active=True)
 
-    @operation(
-        natural_key="account/{person.email}",
+    @_on_account(
         idempotency="put",
-        path="scim",
         revokes="{system}:account",
         undo="reactivate",
         reversible="yes",
-        bucket=API,
-        needs=(READ_USERS, WRITE_USERS),
         spec=(PATCH_USER.operation, REPLACE_USER.operation),
-        reads=(CONFIG.operation, USERS.operation, USER.operation),
-        settle=_SETTLE,
         title="Deactivate the account",
     )
     async def deactivate(self, person: Person) -> Account:
         """Shut their account; what is in it stays."""
         return await self._ensured(person, create=None, is_active=False)
 
-    @operation(
-        natural_key="account/{person.email}",
+    @_on_account(
         idempotency="put",
-        path="scim",
         grants="{system}:account",
         undo="deactivate",
         reversible="yes",
-        bucket=API,
-        needs=(READ_USERS, WRITE_USERS),
         spec=(PATCH_USER.operation, REPLACE_USER.operation),
-        reads=(CONFIG.operation, USERS.operation, USER.operation),
-        settle=_SETTLE,
         title="Reactivate the account",
     )
     async def reactivate(self, person: Person) -> Account:
         """Open a deactivated account again."""
         return await self._ensured(person, create=None, is_active=True)
 
-    @operation(
-        natural_key="account/{person.email}",
+    @_on_account(
         idempotency="put",
-        path="scim",
         revokes="{system}:account",
         undo="none: what was deleted is gone",
         reversible="no",
         approval="delete an account for good",
-        bucket=API,
-        needs=(READ_USERS, WRITE_USERS),
         spec=(DELETE_USER.operation,),
         reads=(USERS.operation,),
-        settle=_SETTLE,
         title="Delete the account",
     )
     async def delete_account(self, person: Person) -> Account:
