@@ -269,3 +269,17 @@ def test_an_object_that_is_not_there_yet_is_waited_for():
     one = Route("badges/get", "GET", "/badges/{id}", API)
     assert isinstance(HttpApi.judged(Answer(one, 404, {})), NotReady)
     assert isinstance(HttpApi.judged(Answer(FIND, 404, {})), ContractDrift)
+
+
+def test_what_is_wrapped_is_read_where_it_stands():
+    """A thing inside others is given alone; drift names its whole place, and so do the fields."""
+    wrapped = Shape(Badge, at="data.badge")
+    body = b'{"data": {"badge": {"id": "1", "holder": "jane", "colour": "red"}}}'
+    assert wrapped.read(Answer(FIND, 200, {}, body)) == Badge(id="1", holder="jane")
+    assert set(wrapped.fields()) == {"data.badge.id", "data.badge.holder"}
+    with pytest.raises(ContractDrift) as drift:
+        wrapped.read(Answer(FIND, 200, {}, b'{"data": {"badge": {"id": "1"}}}'))
+    assert drift.value.expected == "data.badge.holder: missing"
+    with pytest.raises(ContractDrift) as drift:
+        wrapped.read(Answer(FIND, 200, {}, b'{"data": null}'))
+    assert (drift.value.seen or "").startswith("data: NoneType")

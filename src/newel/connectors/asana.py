@@ -48,11 +48,6 @@ class AsanaTask:
 
 
 @dataclass(frozen=True)
-class _One:
-    data: AsanaTask
-
-
-@dataclass(frozen=True)
 class _Next:
     offset: str
 
@@ -68,19 +63,9 @@ class _Stories:
     next_page: _Next | None = None
 
 
-@dataclass(frozen=True)
-class _User:
-    name: str
-
-
-@dataclass(frozen=True)
-class _Me:
-    data: _User
-
-
-_ONE: Final = Shape(_One)
+_ONE: Final = Shape(AsanaTask, at="data")
 _STORIES: Final = Shape(_Stories)
-_ME: Final = Shape(_Me)
+_ME: Final = Shape(str, at="data.name")
 _GONE: Final = HTTPStatus.NOT_FOUND
 
 
@@ -113,7 +98,7 @@ class Asana(Connector):
 
     async def check(self, *, project: str | None = None) -> Check:
         """Prove the token; project: prove that its tasks can be seen, too."""
-        name = _ME.read(await self.http.call(ME)).data.name
+        name = _ME.read(await self.http.call(ME))
         if project is not None:
             query = {"project": project, "limit": "1"}
             answer = await self.http.call(LIST, query=query, expect=(_GONE, HTTPStatus.FORBIDDEN))
@@ -126,12 +111,12 @@ class Asana(Connector):
         """Read a task by its own id, or by ours as `external:…`; None if there is none."""
         query = {"opt_fields": _FIELDS}
         answer = await self.http.call(GET, {"task_gid": gid}, query=query, expect=(_GONE,))
-        return None if answer.status == _GONE else _ONE.read(answer).data
+        return None if answer.status == _GONE else _ONE.read(answer)
 
     async def create(self, fields: dict[str, object]) -> AsanaTask:
         """Create a task."""
         query = {"opt_fields": _FIELDS}
-        return _ONE.read(await self.http.call(CREATE, query=query, body={"data": fields})).data
+        return _ONE.read(await self.http.call(CREATE, query=query, body={"data": fields}))
 
     async def update(self, gid: str, fields: dict[str, object]) -> None:
         """Change a task."""

@@ -49,21 +49,6 @@ _GONE: Final = HTTPStatus.NOT_FOUND
 
 
 @dataclass(frozen=True)
-class _Attributes:
-    name: str
-
-
-@dataclass(frozen=True)
-class _Organization:
-    attributes: _Attributes
-
-
-@dataclass(frozen=True)
-class _One:
-    data: _Organization
-
-
-@dataclass(frozen=True)
 class _User:
     """A user as the organization sees them."""
 
@@ -72,24 +57,14 @@ class _User:
 
 
 @dataclass(frozen=True)
-class _Users:
-    data: tuple[_User, ...]
-
-
-@dataclass(frozen=True)
 class _Profile:
     account_id: str
     account_status: str
 
 
-@dataclass(frozen=True)
-class _Managed:
-    account: _Profile
-
-
-_ORGANIZATIONS: Final = Shape(_One)
-_USERS: Final = Shape(_Users)
-_MANAGED: Final = Shape(_Managed)
+_ORGANIZATIONS: Final = Shape(str, at="data.attributes.name")
+_USERS: Final = Shape(tuple[_User, ...], at="data")
+_MANAGED: Final = Shape(_Profile, at="account")
 
 
 class Atlassian(Connector):
@@ -137,7 +112,7 @@ class Atlassian(Connector):
         )
         if answer.status != HTTPStatus.OK:
             return Check(ok=False, missing=_NEEDS, notes=("The key is of another organization.",))
-        name = _ORGANIZATIONS.read(answer).data.attributes.name
+        name = _ORGANIZATIONS.read(answer)
         try:
             await self.http.call(USERS, {"org": self.organization}, query={"limit": "1"})
         except Forbidden:
@@ -199,10 +174,10 @@ class Atlassian(Connector):
             answer = await self.http.call(PROFILE, {"account": account.id}, expect=(_GONE,))
             if answer.status == _GONE:
                 return None
-            profile = _MANAGED.read(answer).account
+            profile = _MANAGED.read(answer)
             return profile.account_id if profile.account_status == "active" else None
         path, query = {"org": self.organization}, {"accountIds": account.id}
-        found = _USERS.read(await self.http.call(USERS, path, query=query)).data
+        found = _USERS.read(await self.http.call(USERS, path, query=query))
         mine = [user for user in found if user.account_id == account.id]
         return account.id if mine and mine[0].membership == "active" else None
 

@@ -8,8 +8,9 @@ Source: connectors document, §10, detector (a).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import make_dataclass
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -31,8 +32,13 @@ def named(vendor_name: str) -> Any:  # Any: pydantic's field marker is for annot
 class Shape(Generic[T]):
     """Reads one kind of answer, strictly: text is not taken for a number."""
 
-    def __init__(self, kind: type[T]) -> None:
-        self._adapter: TypeAdapter[T] = TypeAdapter(kind)
+    def __init__(self, kind: type[T], *, at: str = "") -> None:
+        """Make it for a kind.
+
+        at: where in the answer it stands, as names by dots, if it is wrapped: `data.issue`.
+        """
+        self._path = at.split(".") if at else []
+        self._adapter: TypeAdapter[Any] = TypeAdapter(_wrapped(kind, self._path))
 
     def fields(self) -> Mapping[str, Described]:
         """Give the fields that are read, by their paths, as the decoder itself has them."""
@@ -46,9 +52,19 @@ class Shape(Generic[T]):
         answer raises.
         """
         try:
-            return self._adapter.validate_json(answer.body, strict=True)
+            found = self._adapter.validate_json(answer.body, strict=True)
         except ValidationError as wrong:
             raise _drift(wrong, answer) from None
+        for name in self._path:
+            found = getattr(found, name)
+        return cast("T", found)  # what `_wrapped` has put inside
+
+
+def _wrapped(kind: Any, path: Sequence[str]) -> Any:  # Any: a type made while the program runs
+    """Give the kind of an answer that holds such a thing at this place."""
+    for name in reversed(path):
+        kind = make_dataclass(f"With_{name}", [(name, kind)], frozen=True)
+    return kind
 
 
 def _drift(wrong: ValidationError, answer: Answer) -> Exception:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, ClassVar, Final, Unpack
+from typing import Any, ClassVar, Final, Unpack
 from uuid import UUID
 
 from newel.base.errors import AuthFailed, Forbidden, Invalid, StepError, Throttled, Transient
@@ -25,7 +25,7 @@ from newel.connectors.answers import (
 )
 from newel.connectors.auth import PlainCredential
 from newel.connectors.base import Check, Connector, Outside
-from newel.connectors.contract import Shape, named
+from newel.connectors.contract import Shape
 from newel.connectors.gate import Bucket, LimitHeaders
 
 __all__ = ["Linear", "LinearIssue", "LinearState", "id_of"]
@@ -42,7 +42,7 @@ UPDATE: Final = Route("issueUpdate", "POST", "/graphql", API, repeatable=True)
 COMMENT: Final = Route("commentCreate", "POST", "/graphql", API, repeatable=True)
 QUERIES: Final = {
     VIEWER: "query { viewer { id name } }",
-    TEAM: "query($id: String!) { team(id: $id) { id states { nodes { id name type } } } }",
+    TEAM: "query($id: String!) { team(id: $id) { states { nodes { id name type } } } }",
     ISSUE: f"query($id: String!) {{ issue(id: $id) {{ {_ISSUE_FIELDS} }} }}",
     CREATE: (
         "mutation($input: IssueCreateInput!) "
@@ -88,66 +88,15 @@ class _Viewer:
 
 
 @dataclass(frozen=True)
-class _Nodes:
-    nodes: tuple[LinearState, ...]
-
-
-@dataclass(frozen=True)
-class _Team:
-    id: str
-    states: _Nodes
-
-
-@dataclass(frozen=True)
 class _Done:
     success: bool
     issue: LinearIssue | None = None
 
 
-@dataclass(frozen=True)
-class _WithViewer:
-    viewer: _Viewer
-
-
-@dataclass(frozen=True)
-class _WithTeam:
-    team: _Team
-
-
-@dataclass(frozen=True)
-class _WithIssue:
-    issue: LinearIssue
-
-
-@dataclass(frozen=True)
-class _Created:
-    done: Annotated[_Done, named("issueCreate")]
-
-
-@dataclass(frozen=True)
-class _ViewerAnswer:
-    data: _WithViewer
-
-
-@dataclass(frozen=True)
-class _TeamAnswer:
-    data: _WithTeam
-
-
-@dataclass(frozen=True)
-class _IssueAnswer:
-    data: _WithIssue
-
-
-@dataclass(frozen=True)
-class _CreateAnswer:
-    data: _Created
-
-
-_VIEWERS: Final = Shape(_ViewerAnswer)
-_TEAMS: Final = Shape(_TeamAnswer)
-_ISSUES: Final = Shape(_IssueAnswer)
-_CREATES: Final = Shape(_CreateAnswer)
+_VIEWERS: Final = Shape(_Viewer, at="data.viewer")
+_TEAMS: Final = Shape(tuple[LinearState, ...], at="data.team.states.nodes")
+_ISSUES: Final = Shape(LinearIssue, at="data.issue")
+_CREATES: Final = Shape(_Done, at="data.issueCreate")
 _NOT_FOUND: Final = "NOT_FOUND"
 _EXISTS: Final = "EXISTS"
 _CODES: Final = {
@@ -201,7 +150,7 @@ class Linear(Connector):
 
     async def check(self, *, team: str | None = None) -> Check:
         """Prove the key; team: prove that this team can be seen, too."""
-        viewer = _VIEWERS.read(await self._asked(VIEWER, {})).data.viewer
+        viewer = _VIEWERS.read(await self._asked(VIEWER, {}))
         if team is not None:
             try:
                 await self.states(team)
@@ -211,21 +160,21 @@ class Linear(Connector):
 
     async def states(self, team: str) -> tuple[LinearState, ...]:
         """Give the states of a team's workflow."""
-        return _TEAMS.read(await self._asked(TEAM, {"id": team})).data.team.states.nodes
+        return _TEAMS.read(await self._asked(TEAM, {"id": team}))
 
     async def issue(self, identity: str) -> LinearIssue | None:
         """Read an issue by id or identifier; None if there is none."""
         answer = await self._asked(ISSUE, {"id": identity}, expect=(_NOT_FOUND,))
         if _refusal(answer) is not None:
             return None
-        return _ISSUES.read(answer).data.issue
+        return _ISSUES.read(answer)
 
     async def create(self, fields: dict[str, object]) -> LinearIssue | None:
         """Create an issue with its own `id` among the fields; None if there is one of that id."""
         answer = await self._asked(CREATE, {"input": fields}, expect=(_EXISTS,))
         if _refusal(answer) is not None:
             return None
-        return _CREATES.read(answer).data.done.issue
+        return _CREATES.read(answer).issue
 
     async def update(self, identity: str, fields: dict[str, object]) -> None:
         """Change an issue."""

@@ -44,11 +44,6 @@ class ZendeskTicket:
 
 
 @dataclass(frozen=True)
-class _One:
-    ticket: ZendeskTicket
-
-
-@dataclass(frozen=True)
 class _Many:
     tickets: tuple[ZendeskTicket, ...]
     next_page: str | None = None
@@ -71,15 +66,10 @@ class _User:
     name: str = ""
 
 
-@dataclass(frozen=True)
-class _Me:
-    user: _User
-
-
-_ONE: Final = Shape(_One)
+_ONE: Final = Shape(ZendeskTicket, at="ticket")
 _MANY: Final = Shape(_Many)
 _COMMENT_PAGES: Final = Shape(_Comments)
-_ME: Final = Shape(_Me)
+_ME: Final = Shape(_User, at="user")
 _STAFF: Final = frozenset({"agent", "admin"})
 
 
@@ -115,7 +105,7 @@ class Zendesk(Connector):
 
     async def check(self) -> Check:
         """Prove the token, and that its user is an agent: others see their own tickets only."""
-        me = _ME.read(await self.http.call(ME)).user
+        me = _ME.read(await self.http.call(ME))
         is_staff = me.role in _STAFF
         missing = () if is_staff else ("agent",)
         return Check(ok=is_staff, identity=me.name, have=(me.role,), missing=missing)
@@ -135,13 +125,11 @@ class Zendesk(Connector):
     async def create(self, fields: dict[str, object], key: str) -> ZendeskTicket:
         """Open a ticket; key: the same for every attempt at the same ticket."""
         headers = {"Idempotency-Key": key}
-        return _ONE.read(
-            await self.http.call(CREATE, body={"ticket": fields}, headers=headers)
-        ).ticket
+        return _ONE.read(await self.http.call(CREATE, body={"ticket": fields}, headers=headers))
 
     async def ticket(self, number: str) -> ZendeskTicket:
         """Read a ticket."""
-        return _ONE.read(await self.http.call(SHOW, {"ticket": number})).ticket
+        return _ONE.read(await self.http.call(SHOW, {"ticket": number}))
 
     async def update(self, number: str, fields: dict[str, object]) -> None:
         """Change a ticket: its status, or a comment more."""
