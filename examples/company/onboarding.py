@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from newel import Overdue, Rejected, approval, days, minutes, parallel, process, team, timer
+
 from company.people import Job, NewHire
 from company.systems import github, google, jira, payroll, salesforce, slack
-from newel import Overdue, Rejected, approval, days, minutes, parallel, process, team, timer
 
 
 @dataclass(frozen=True)

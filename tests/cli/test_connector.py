@@ -46,6 +46,12 @@ def test_a_new_connector_passes_its_tests_and_all_checkers(tmp_path):
     assert "no issues" in run(tmp_path, "mypy", "--strict", "--cache-dir=.mypy", *written)
 
 
+def test_a_new_project_with_a_new_connector_is_clean(project, newel):
+    """The linter has nothing to say of all that the two commands write."""
+    newel("connector", "new", "lockers")
+    run(project, "ruff", "check", "--no-cache", ".")
+
+
 def test_it_bears_its_name_in_every_spelling(project, newel):
     """Class, variables, keys and tests are named after the system, and nothing after another."""
     said = newel("connector", "new", "car_park")

@@ -36,6 +36,9 @@ tickets = "company.systems:tickets"
 hr = ["hr@acme.example"]
 it = ["it@acme.example"]
 
+[tool.ruff]
+line-length = 100
+
 [tool.pytest.ini_options]
 pythonpath = ["."]
 testpaths = ["tests"]
@@ -47,10 +50,10 @@ _TEST: Final = '''\
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from newel import Person
+
 from company.onboarding import onboarding
 from company.people import Job, NewHire
-
-from newel import Person
 
 MANAGER = Person(name="Alice Example", email="alice.example@acme.example")
 STARTS_AT = datetime(2027, 1, 4, 9, tzinfo=UTC)
