@@ -178,6 +178,7 @@ async def test_the_page_of_a_run_without_payloads_still_reads(house):
         zone=UTC,
         overview=await overview(house.database),
         processes=house.engine.processes,
+        proposal_of=house.engine.proposal_of,
     )
     before = await run_view(reader, run)
     await house.engine.retention.expire()

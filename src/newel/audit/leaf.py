@@ -89,6 +89,11 @@ class Actor:
             known["from"] = self.from_
         object.__setattr__(self, "written", orjson.Fragment(leaf_bytes(known)))
 
+    @property
+    def person(self) -> str | None:
+        """The reference of the person who acts, or on whose behalf; None where nobody is named."""
+        return self.on_behalf_of or (self.id if self.type == "person" else None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessVersion:

@@ -97,6 +97,10 @@ class Settings(BaseSettings):
         default="0 3 * * *",
         description="When all systems are asked read-only questions: cron, UTC; empty: never.",
     )
+    second_person: Literal["asked", "strict"] = Field(
+        default="asked",
+        description="Whether operators need a second person where asked for, or wherever possible.",
+    )
     company_name: str = Field(default="", description="Name shown in the console.")
     host: str = Field(default="127.0.0.1", description="Address the web server listens on.")
     port: int = Field(default=8420, ge=0, le=65_535, description="Its port; 0 takes a free one.")

@@ -95,11 +95,17 @@ def amend(
 
     amendment = acted(actor, amended)
     if as_json:
-        return say_json({**asdict(amendment), "applied": not dry})
-    return say("\n".join([_amended(run, dry=dry), *_means(amendment)]))
+        is_applied = not dry and amendment.task is None
+        return say_json({**asdict(amendment), "applied": is_applied})
+    return say("\n".join([_amended(run, amendment, dry=dry), *_means(amendment)]))
 
 
-def _amended(run: str, *, dry: bool) -> str:
+def _amended(run: str, amendment: Amendment, *, dry: bool) -> str:
+    if amendment.task is not None:
+        return (
+            f"{run} would change. A second person has to confirm this within 24 hours: "
+            f"newel decide {amendment.task} --yes"
+        )
     return f"{run} would change:" if dry else f"{run} has a new input:"
 
 

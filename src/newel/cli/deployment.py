@@ -156,6 +156,7 @@ async def engine_of(deployment: Deployment) -> Engine:
         at_most=settings.at_most,
         keep_payloads=settings.keep_payloads,
         probe_at=settings.probe_at or None,
+        second_person=settings.second_person,
     )
     try:
         await engine.register()

@@ -19,6 +19,8 @@ from newel.domain.limits import Priority
 from newel.domain.values import File
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from newel.audit.leaf import Actor
     from newel.engine import Engine, Started
 
@@ -30,6 +32,7 @@ __all__ = [
     "document_in",
     "fill",
     "json_in",
+    "ordered",
     "retry",
     "skip",
     "start",
@@ -145,8 +148,8 @@ def skip(
 ) -> None:
     """Let a run go on without a step whose result it does not need."""
     named = run_named(run)
-    acted(actor, lambda engine, acting: engine.skip(named, key, actor=acting, reason=reason))
-    told({"run": run, "key": key}, f"{key} is skipped.", as_json=as_json)
+    task = acted(actor, lambda engine, acting: engine.skip(named, key, actor=acting, reason=reason))
+    ordered({"run": run, "key": key}, f"{key} is skipped.", task, as_json=as_json)
 
 
 def complete_by_hand(
@@ -162,20 +165,20 @@ def complete_by_hand(
 ) -> None:
     """Give the result of a step that a person has done."""
     named, result = run_named(run), json_in("value", value)
-    acted(
+    task = acted(
         actor,
         lambda engine, acting: engine.complete_by_hand(
             named, key, result, evidence=evidence, actor=acting, reason=reason
         ),
     )
-    told({"run": run, "key": key}, f"{key} is completed by hand.", as_json=as_json)
+    ordered({"run": run, "key": key}, f"{key} is completed by hand.", task, as_json=as_json)
 
 
 def cancel(run: Run, /, *, actor: NamedActor, reason: Reason, as_json: AsJson = False) -> None:
     """Ask for the end of a run; it ends at its next act."""
     named = run_named(run)
-    acted(actor, lambda engine, acting: engine.cancel(named, actor=acting, reason=reason))
-    told({"run": run}, f"{run} is being cancelled.", as_json=as_json)
+    task = acted(actor, lambda engine, acting: engine.cancel(named, actor=acting, reason=reason))
+    ordered({"run": run}, f"{run} is being cancelled.", task, as_json=as_json)
 
 
 def acted(
@@ -197,6 +200,17 @@ def told(document: dict[str, object], sentence: str, *, as_json: bool) -> None:
         say_json(document)
     else:
         say(sentence)
+
+
+def ordered(
+    document: dict[str, object], sentence: str, task: UUID | None, *, as_json: bool
+) -> None:
+    """Say what was done; or who has to confirm it before it is."""
+    if task is None:
+        return told(document, sentence, as_json=as_json)
+    named = reference("tsk", task)
+    waits = f"A second person has to confirm this within 24 hours: newel decide {named} --yes"
+    return told({**document, "needs": "second person", "task": named}, waits, as_json=as_json)
 
 
 def document_in(given: str) -> object:

@@ -91,13 +91,16 @@ def bulk_process(operating: Operating) -> Process[[Order], tuple[Carried, ...]]:
     async def carry_out(order: Order, item: Item) -> Carried:
         """Carry out the verb on one item."""
         try:
-            await _verb(operating, order, item)
+            task = await _verb(operating, order, item)
         except (NotFound, NotWaiting) as refused:
             # The attempt before this one may have done it and died before it could say so.
             is_done = this_attempt().follows_doubt
             return Carried(run=item.run, key=item.key, is_done=is_done, said=str(refused))
         except RequestError as refused:
             return Carried(run=item.run, key=item.key, is_done=False, said=str(refused))
+        if task is not None:
+            said = f"waits for a second person to confirm it: {reference('tsk', task)}"
+            return Carried(run=item.run, key=item.key, is_done=False, said=said)
         return Carried(run=item.run, key=item.key, is_done=True)
 
     @process(name=NAME, title="Bulk action", owner="it", subject=None)
@@ -111,12 +114,12 @@ def bulk_process(operating: Operating) -> Process[[Order], tuple[Carried, ...]]:
     return bulk
 
 
-def _verb(operating: Operating, order: Order, item: Item) -> Awaitable[None]:
+def _verb(operating: Operating, order: Order, item: Item) -> Awaitable[UUID | None]:
     actor = Actor(
         type=order.actor_type, id=order.actor_id, via=order.via, on_behalf_of=order.on_behalf_of
     )
     run = _run_of(item)
-    verbs: dict[Verb, Callable[[], Awaitable[None]]] = {
+    verbs: dict[Verb, Callable[[], Awaitable[UUID | None]]] = {
         "retry": lambda: commands.retry(operating, run, item.key, actor=actor),
         "skip": lambda: commands.skip(
             operating, run, item.key or "", actor=actor, reason=order.reason

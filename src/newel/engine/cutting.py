@@ -213,7 +213,14 @@ async def _completed(operating: Operating, run: UUID, key: str, note: str, actor
     """Complete a step by hand that gives back nothing; False if it has to give something."""
     try:
         await commands.complete_by_hand(
-            operating, run, key, None, evidence=note, actor=actor, reason="revoked by hand"
+            operating,
+            run,
+            key,
+            None,
+            evidence=note,
+            actor=actor,
+            reason="revoked by hand",
+            is_looked_at=True,
         )
     except InvalidInput:
         return False

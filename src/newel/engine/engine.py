@@ -32,7 +32,8 @@ from newel.engine import bulk, commands, ticketing
 from newel.engine.beginning import begin
 from newel.engine.builtin import PREFIX, BuiltIn
 from newel.engine.bulk import BulkReport, Item, Verb
-from newel.engine.commands import Amendment
+from newel.engine.commands import Amendment, Proposal
+from newel.engine.confirming import Confirming
 from newel.engine.cutting import Cutting
 from newel.engine.desks import Inbox
 from newel.engine.gates import Limited, SharedGate
@@ -42,7 +43,7 @@ from newel.engine.incidents import Incidents, Probed
 from newel.engine.intake import Intake
 from newel.engine.loading import with_former
 from newel.engine.messages import Message, Messages, Sent
-from newel.engine.operating import Operating, with_streams
+from newel.engine.operating import Operating, SecondPerson, with_streams
 from newel.engine.places import Places, registered
 from newel.engine.probing import Probing
 from newel.engine.retention import Retention
@@ -93,6 +94,7 @@ class Engine:
         at_most: Mapping[str, int] | None = None,
         keep_payloads: timedelta | None = None,
         probe_at: str | None = None,
+        second_person: SecondPerson = "asked",
     ) -> None:
         """Put a deployment together; `register` must run once before anything starts.
 
@@ -102,13 +104,12 @@ class Engine:
         keep_payloads: how long after a run's end its inputs and outcomes are kept; None: for ever.
         probe_at: when every system is asked whether it still answers as agreed: a cron expression
         (UTC); None: never.
+        second_person: whether operators need one where something asks, or wherever one may be.
         """
         self.database = database
         self.vault = vault
         self.connectors = tuple(connectors)
-        for each in self.connectors:
-            if isinstance(each, Limited):
-                each.share(self._gate)
+        self._share_gates()
         self.worker_settings = worker or WorkerSettings()
         self._ids = vault.ids()
         self.versions: dict[str, int] = {}
@@ -122,7 +123,9 @@ class Engine:
             versions=self.versions,
             new_event_id=self._ids.event_id,
             tell=self._tell,
+            second_person=second_person,
         )
+        self.confirming = Confirming(self._operating)
         builtin = BuiltIn(self._operating, self.versions)
         inbox = Inbox(self._operating, builtin)
         self.tickets = ticketing.Ticketing(
@@ -156,6 +159,11 @@ class Engine:
         self._at_most = checked_places(at_most or {})
         self._limited: frozenset[str] = frozenset()
         self.teller: Teller | None = None
+
+    def _share_gates(self) -> None:
+        for each in self.connectors:
+            if isinstance(each, Limited):
+                each.share(self._gate)
 
     def _gate(self, connector: Limited, pause: Pause) -> SharedGate:
         """Make the gate of a connector's credential, which all workers share."""
@@ -200,6 +208,7 @@ class Engine:
                 )
             names = [each.name for each in self.connectors]
             self._limited = await registered(connection, self.processes, self._at_most, names)
+        await self.confirming.note()
         await self.schedules.register()
         self.tickets.version = self.versions[ticketing.NAME]
 
@@ -263,7 +272,7 @@ class Engine:
             self.worker_settings,
             known=self.versions,
             places=Places(self.database, self._limited),
-            companions=(self.schedules, self.retention, self.hooks),
+            companions=(self.schedules, self.retention, self.hooks, self.confirming),
             offspring=Offspring(self._operating, self.versions, self._ids),
         )
 
@@ -358,6 +367,10 @@ class Engine:
         """Fill in a form, or say that work by hand is done; errors as in `commands.fill`."""
         await commands.fill(self._operating, task, value, actor=actor, note=note, file=file)
 
+    async def proposal_of(self, task: UUID) -> Proposal | None:
+        """What a second person is asked to confirm; errors as in `commands.proposal_of`."""
+        return await commands.proposal_of(self._operating, task)
+
     async def attached(self, task: UUID) -> File:
         """The file that was attached to a task; errors as in `commands.attached`."""
         return await commands.attached(self._operating, task)
@@ -366,15 +379,15 @@ class Engine:
         """Try a parked or waiting step again; errors as in `commands.retry`."""
         await commands.retry(self._operating, run, key, actor=actor)
 
-    async def skip(self, run: UUID, key: str, *, actor: Actor, reason: str) -> None:
-        """Let the body go on without a step; errors as in `commands.skip`."""
-        await commands.skip(self._operating, run, key, actor=actor, reason=reason)
+    async def skip(self, run: UUID, key: str, *, actor: Actor, reason: str) -> UUID | None:
+        """Let the body go on without a step; answers and errors as in `commands.skip`."""
+        return await commands.skip(self._operating, run, key, actor=actor, reason=reason)
 
     async def complete_by_hand(
         self, run: UUID, key: str, value: object, *, evidence: str, actor: Actor, reason: str
-    ) -> None:
-        """Give the result of a step that a person has done; errors as in `commands`."""
-        await commands.complete_by_hand(
+    ) -> UUID | None:
+        """Give the result of a step that a person has done; answers and errors as in `commands`."""
+        return await commands.complete_by_hand(
             self._operating, run, key, value, evidence=evidence, actor=actor, reason=reason
         )
 
@@ -386,9 +399,9 @@ class Engine:
         """What has changed of a finished act's input, in words; empty where nothing is told."""
         return await commands.why_drifted(self._operating, run, key)
 
-    async def cancel(self, run: UUID, *, actor: Actor, reason: str) -> None:
-        """Ask for the end of a run; errors as in `commands.cancel`."""
-        await commands.cancel(self._operating, run, actor=actor, reason=reason)
+    async def cancel(self, run: UUID, *, actor: Actor, reason: str) -> UUID | None:
+        """Ask for the end of a run; answers and errors as in `commands.cancel`."""
+        return await commands.cancel(self._operating, run, actor=actor, reason=reason)
 
     async def pause(self, run: UUID, *, actor: Actor, reason: str) -> None:
         """Begin nothing new in a run for a while; errors as in `commands.pause`."""

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
-from uuid import UUID
 
 import orjson
 
@@ -100,7 +99,7 @@ class Exports:
         InvalidInput (there is something in its place), NotAllowed (nobody is named for opening).
         """
         check_reason("export", reason)
-        if is_opened and _person(actor) is None:
+        if is_opened and actor.person is None:
             raise NotAllowed(actor=actor.id, verb="open payloads", needed="to name a person")
         part = _begun(directory)
         try:
@@ -178,16 +177,11 @@ class Exports:
         self, connection: Connection, event_id: str, actor: Actor, reason: str
     ) -> Json:
         """The reason as leaves hold it: its text sealed for the person who gave it, if one did."""
-        person = _person(actor)
+        person = None if actor.person is None else parse_reference(actor.person)[1]
         key = None if person is None else await registry.key_of(connection, person)
         sealer = self._vault.sealer(self._ids.new(), person, *(key or (None, None)))
         text = sealer.field(reason, event_id=event_id, pointer="/reason/text")
         return {"code": "export"} if text is None else {"code": "export", "text": text}
-
-
-def _person(actor: Actor) -> UUID | None:
-    named = actor.on_behalf_of or (actor.id if actor.type == "person" else None)
-    return None if named is None else parse_reference(named)[1]
 
 
 def _begun(directory: Path) -> Path:

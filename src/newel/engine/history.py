@@ -20,6 +20,8 @@ _BY_HAND: Final = frozenset({"step.completed_by_hand", "step.skipped"})
 STARTED: Final = "started"
 RELEASED: Final = "released"
 _LATE: Final = b'"late":true'
+CONFIRM: Final = "_newel.confirm"
+"""Under this stands what a second person is asked; no act of a body can be called so."""
 
 
 def inherited(opening: dict[str, Any]) -> Iterator[dict[str, Any]]:  # Any: JSON, then columns
@@ -174,6 +176,8 @@ class History:
 
     def _take_outcome(self, row: Any) -> None:  # Any: a record
         found = Recorded(row["seq"], row["type"], row["occurred_at"], row["entry"], row["payload"])
+        if row["key"].partition("/")[0] == CONFIRM:
+            return  # who confirmed an operator's order has approved nothing of the run's own
         if found.type == "wait.closed" and found.leaf()["data"]["by"] == "decision":
             return  # the outcome of a task is its task.decided
         if found.type == "task.decided":

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 from newel.audit import catalogue as facts
@@ -29,6 +29,9 @@ from newel.store.database import Connection, Database, Row
 Tell = Callable[[Change], None]
 """Told of every Change after its commit, for the log."""
 
+
+SecondPerson: TypeAlias = Literal["asked", "strict"]
+"""Whether operators need a second person where something asks for one, or wherever one may be."""
 
 BEING_TRIED: Final = "being tried right now"
 """The state of a step that no verb may touch: its attempt is under way."""
@@ -210,7 +213,8 @@ async def with_streams(
 class Operating:
     """What verbs need: the database, the keys, the definitions, and a maker of event ids.
 
-    versions: of the definitions, as this code has registered them.
+    versions: of the definitions, as this code has registered them. second_person: whether one is
+    needed where something asks for it, or wherever one may be.
     """
 
     database: Database
@@ -219,6 +223,7 @@ class Operating:
     versions: Mapping[str, int]
     new_event_id: Callable[[], str]
     tell: Tell
+    second_person: SecondPerson = "asked"
 
     def on(
         self, run: UUID, actor: Actor, *, has_ended: bool = False
@@ -233,6 +238,13 @@ class Operating:
             self.tell,
             has_ended=has_ended,
         )
+
+    async def sealer(self, connection: Connection, run: UUID) -> Sealer:
+        """What opens the payloads of a run. Raises NotFound."""
+        rows = await runs.load(connection, [run])
+        if not rows:
+            raise NotFound(kind="run", reference=reference("run", run))
+        return self.vault.sealer(run, rows[0]["subject"], rows[0]["key_n"], rows[0]["wrapped"])
 
     async def also_on(self, made: Command, run: UUID) -> Command | None:
         """Lock another run in the transaction of a verb; None if it has ended.

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -61,6 +61,8 @@ class Process(Generic[P, R]):
         formerly: tuple[str, ...] = (),
         retired: tuple[str, ...] = (),
         limits: Limits = NO_LIMITS,
+        second_person: bool = False,
+        first_day: Callable[P, date] | None = None,
     ) -> None:
         self.function = cast("Callable[P, Coroutine[Any, Any, R]]", function)
         self.name = name if name is not None else checked_name(function.__name__)
@@ -74,7 +76,9 @@ class Process(Generic[P, R]):
         self.formerly = self.former_bases = formerly
         self.retired = retired
         self.limits = checked(self.name, limits)
+        self.second_person = second_person
         self._subject = subject
+        self._first_day = first_day
         self.__doc__ = function.__doc__
         self.signature = inspect.signature(function)
 
@@ -142,6 +146,12 @@ class Process(Generic[P, R]):
             subject = cast("Callable[..., Person]", self._subject)
             return subject(*arguments.values())
         return _person_in(self.name, next(iter(arguments.values()), None))
+
+    def first_day_of(self, arguments: Mapping[str, object]) -> date | None:
+        """The day, or the moment, from which on a cancel comes late; None where none is said."""
+        if self._first_day is None:
+            return None
+        return cast("Callable[..., date]", self._first_day)(*arguments.values())
 
     def dumped(self, arguments: Mapping[str, object]) -> bytes:
         """Arguments by name as JSON."""
@@ -251,6 +261,8 @@ def process(
     at_most: int | None = None,
     within: timedelta | None = None,
     overdue: OnOverdue = "park",
+    second_person: bool = False,
+    first_day: Callable[..., date] | None = None,
 ) -> _Decorator: ...
 def process(
     function: Callable[..., Awaitable[Any]] | None = None,  # Any: the overloads say what
@@ -268,6 +280,8 @@ def process(
     at_most: int | None = None,
     within: timedelta | None = None,
     overdue: OnOverdue = "park",
+    second_person: bool = False,
+    first_day: Callable[..., date] | None = None,
 ) -> Process[..., Any] | _Decorator:
     """Declare a process; options as in the authoring document, §3.
 
@@ -278,6 +292,9 @@ def process(
     priority: which due runs are taken first. at_most: how many are active at once, over all
     workers. within: how long a run may take; overdue: what happens then: `park` asks the owner,
     `cancel` and `fail` keep its promises and end it.
+    second_person: whether a second person confirms what operators skip, complete, cancel late or
+    amend late. first_day: from the arguments, the day after which a cancel is late; without one
+    every cancel is.
     """
     decorator = _Decorator(
         name=name,
@@ -289,5 +306,7 @@ def process(
         formerly=former(formerly),
         retired=tuple(retired),
         limits=Limits(priority=priority, at_most=at_most, within=within, overdue=overdue),
+        second_person=second_person,
+        first_day=first_day,
     )
     return decorator if function is None else decorator(function)

@@ -5,7 +5,7 @@
 -- One task, with the name of whoever decided it.
 select t.id, t.run_id, t.key, t.kind, t.title, t.subject, t.owner, t.assignee, t.excluded,
        t.four_eyes, t.opened_at, t.due_at, t.state, t.decision, t.decided_by, t.decided_at,
-       t.version, t.form, t.evidence, p.display_name as decided_by_name
+       t.version, t.form, t.evidence, t.verb, p.display_name as decided_by_name
 from newel.task t left join newel.person p on p.ref = t.decided_by
 where t.id = $1
 
@@ -30,3 +30,23 @@ select exists (select 1 from newel.task
 -- The sealed input that a run goes by: the last one it was given.
 select payload from newel.event
 where stream_id = $1 and type in ('run.started', 'run.amended') order by seq desc limit 1
+
+-- name: is_proposed
+-- params: run, key
+-- Whether a second person is being asked at this key of a run.
+select exists (select 1 from newel.task where run_id = $1 and key = $2 and state = 'open')
+
+-- name: proposal
+-- params: run, key
+-- The sealed act that a second person is asked to confirm: the last one at this key.
+select payload from newel.event
+where stream_id = $1 and key = $2 and type = 'task.opened' order by seq desc limit 1
+
+-- name: unconfirmed
+-- params: how_many
+-- Proposals that nobody can confirm any more: their time is over, or their run has ended.
+select t.id, t.run_id, t.due_at, r.finished_at
+from newel.task t join newel.run r on r.id = t.run_id
+where t.state = 'open' and t.verb is not null
+  and (t.due_at <= newel.now() or r.finished_at is not null)
+order by t.due_at limit $1

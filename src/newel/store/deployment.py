@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from newel.store.database import Database
+from newel.store.database import Connection, Database
 from newel.store.queries import queries
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "mark_test",
     "move_clock",
     "read",
+    "set_second_person",
 ]
 
 _SQL: Final = queries("deployment")
@@ -49,6 +50,12 @@ class Calm:
     is_calm: bool
     next_run: datetime | None
     next_probe: datetime | None
+
+
+async def set_second_person(connection: Connection, mode: str) -> str | None:
+    """Note which rule for second persons holds; the one before, where it was another."""
+    before: str | None = await connection.fetchval(_SQL.set_second_person, mode)
+    return before
 
 
 async def read(database: Database) -> Purpose:

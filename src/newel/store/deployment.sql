@@ -61,3 +61,10 @@ select kind from newel.deployment for update
 -- params: none
 -- Deletes everything; only ever used on a demo's own database.
 drop schema newel cascade
+
+-- name: set_second_person
+-- params: mode
+-- Notes which rule for second persons holds; answers with the one before, where it was another.
+update newel.deployment d set second_person = $1
+from newel.deployment b where b.only_row = d.only_row and b.second_person <> $1
+returning b.second_person as before

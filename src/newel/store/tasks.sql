@@ -5,7 +5,7 @@
 -- Open tasks, by due time (none last), then by age.
 select t.id, t.run_id, t.key, t.kind, t.title, t.instructions, t.subject, t.owner, t.assignee,
        t.opened_at, t.due_at, t.state, t.decision, t.decided_at, t.version,
-       t.form, t.evidence, t.reminded_at, t.reminders,
+       t.form, t.evidence, t.verb, t.reminded_at, t.reminders,
        s.display_name as subject_name, a.display_name as assignee_name,
        b.display_name as decided_by_name, r.process, d.title as process_title,
        newel.now() as as_of
@@ -23,7 +23,7 @@ order by t.due_at nulls last, t.opened_at limit $1
 -- Tasks that were decided, expired or withdrawn, the latest first.
 select t.id, t.run_id, t.key, t.kind, t.title, t.instructions, t.subject, t.owner, t.assignee,
        t.opened_at, t.due_at, t.state, t.decision, t.decided_at, t.version,
-       t.form, t.evidence, t.reminded_at, t.reminders,
+       t.form, t.evidence, t.verb, t.reminded_at, t.reminders,
        s.display_name as subject_name, a.display_name as assignee_name,
        b.display_name as decided_by_name, r.process, d.title as process_title,
        newel.now() as as_of
@@ -41,7 +41,7 @@ order by coalesce(t.decided_at, t.due_at, t.opened_at) desc limit $1
 -- One task with its run and the people in it.
 select t.id, t.run_id, t.key, t.kind, t.title, t.instructions, t.subject, t.owner, t.assignee,
        t.opened_at, t.due_at, t.state, t.decision, t.decided_at, t.version,
-       t.form, t.evidence, t.reminded_at, t.reminders, f.size as file_size,
+       t.form, t.evidence, t.verb, t.reminded_at, t.reminders, f.size as file_size,
        f.sha256 as file_sha256, f.content is not null as has_file,
        s.display_name as subject_name, a.display_name as assignee_name,
        a.work_email as assignee_address, b.display_name as decided_by_name,

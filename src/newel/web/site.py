@@ -6,7 +6,7 @@ moment is the database's clock, so that nothing on a page is older or newer than
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
@@ -18,6 +18,7 @@ from fastapi import Request
 from newel.base.errors import InvalidInput, NotFound
 from newel.base.ids import parse_reference
 from newel.base.settings import Settings
+from newel.engine.commands import Proposal
 from newel.engine.engine import Engine
 from newel.flow.process import Process
 from newel.store.database import Database
@@ -70,6 +71,7 @@ class Reader:
     zone: tzinfo
     overview: Overview
     processes: Mapping[str, Process[..., Any]]  # Any: each process has its own result
+    proposal_of: Callable[[UUID], Awaitable[Proposal | None]]
 
 
 def site_of(request: Request) -> Site:
@@ -91,6 +93,7 @@ async def reader_of(request: Request, zone: str | None = None) -> Reader:
         zone=zone_of(request, site.zone) if zone is None else _zone(zone),
         overview=stands,
         processes=site.engine.processes,
+        proposal_of=site.engine.proposal_of,
     )
 
 

@@ -42,7 +42,7 @@ schedule.paused admin | schedule
 schedule.resumed admin | schedule
 step.queued S |
 run.started P | source requested_by input_digest confidential kind? idempotency_key? parent? effective_at? time_zone? attributes? second?
-run.amended | fields before_digest after_digest
+run.amended | fields before_digest after_digest second?
 run.rescheduled | waits effective_at
 run.parked | keys class incident?
 run.unparked | by
@@ -51,7 +51,7 @@ run.version_changed P | from to check
 run.taken_over | from_worker to_worker epoch
 run.paused |
 run.resumed |
-run.cancel_requested | compensate
+run.cancel_requested | compensate second?
 run.cancelled | undone kept
 run.completed P | outcome_digest active_us elapsed_us
 run.failed P | error key? message?
@@ -74,7 +74,7 @@ step.completed_by_hand S | second? grants? evidence_digest? outcome_digest? inpu
 act.recorded S | kind verb keys? run? outcome_digest?
 wait.opened S | kind due_at? matches? input_fp?
 wait.closed S | by outcome_digest? late_us?
-task.opened S | task kind assignees deputies excluded role? due_at? shown? form_sha256?
+task.opened S | task kind assignees deputies excluded role? due_at? shown? form_sha256? proposal_digest?
 task.claimed | task to from? until?
 task.reassigned | task to from? until?
 task.delegated | task to from? until?
@@ -82,6 +82,7 @@ task.reminded | task n channel
 task.escalated | task level to
 task.decided P S | task decision answer_digest channel auth excluded shown_digest? four_eyes? evidence_digest? comment?
 task.withdrawn | task cause
+setting.changed admin | name before? after?
 data.exported admin | kind rows filter_digest sha256?
 event.received | source message_id body_digest signature wait?
 event.refused system | source cause n window_s

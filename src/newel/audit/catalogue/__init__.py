@@ -38,6 +38,7 @@ from newel.audit.catalogue.administration import (
     ServiceStarted,
     ServiceStopped,
     ServiceWorkerLost,
+    SettingChanged,
 )
 from newel.audit.catalogue.declared import (
     TYPES,
@@ -194,6 +195,7 @@ __all__ = [
     "ServiceStarted",
     "ServiceStopped",
     "ServiceWorkerLost",
+    "SettingChanged",
     "Source",
     "StepAttemptFailed",
     "StepCancelled",

@@ -24,6 +24,7 @@ __all__ = [
     "ServiceStarted",
     "ServiceStopped",
     "ServiceWorkerLost",
+    "SettingChanged",
 ]
 
 
@@ -108,6 +109,15 @@ class AdminKeyRevoked(AuditEvent):
     """An API key no longer opens anything."""
 
     key: str
+
+
+@audit_event("setting.changed", stream="admin")
+class SettingChanged(AuditEvent):
+    """A setting that says who may do what holds with another value from now on."""
+
+    name: str
+    before: str | None = None
+    after: str | None = None
 
 
 @audit_event("data.exported", stream="admin")

@@ -87,6 +87,7 @@ class RunAmended(AuditEvent):
     fields: tuple[str, ...]
     before_digest: Digest
     after_digest: Digest
+    second: str | None = None
 
 
 @part
@@ -166,6 +167,7 @@ class RunCancelRequested(AuditEvent):
     """An operator asked for the end; `compensate` says whether promises are kept."""
 
     compensate: bool
+    second: str | None = None
 
 
 @audit_event("run.cancelled", run_state="cancelled")

@@ -52,6 +52,7 @@ class TaskOpened(AuditEvent):
 
     role: the team or relation whose work it is, where it is not one person's. excluded: who must
     not decide it. shown: what the person is shown. form_sha256: of the form's schema.
+    proposal_digest: of the sealed act that a second person is asked to confirm.
     """
 
     task: str
@@ -63,6 +64,7 @@ class TaskOpened(AuditEvent):
     due_at: datetime | None = None
     shown: Sealed | None = None
     form_sha256: Digest | None = None
+    proposal_digest: Digest | None = None
 
 
 @audit_event("task.claimed")

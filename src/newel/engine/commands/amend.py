@@ -8,7 +8,7 @@ becomes of a changed step is said by the step (`on_amend=`); by default a person
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
@@ -17,8 +17,10 @@ import orjson
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.errors import InvalidInput
+from newel.base.ids import reference
 from newel.domain.fingerprint import differences
 from newel.engine import drifting
+from newel.engine.commands.proposing import Order, asks_for_dates, propose
 from newel.engine.intake import Intake
 from newel.engine.operating import Command, Operating, check_reason
 from newel.engine.rehearsal import Rehearsal, rehearsed
@@ -48,6 +50,7 @@ class Amendment:
     fields: what of the input changes. asks, redone, kept: finished acts whose input changes, by
     what becomes of them: the run parks and a person decides, they run again, they stay. waits:
     open waits that follow. gone: finished or open acts to which the body no longer comes.
+    second: whether a second person has to confirm it; task: in which one is asked to.
     """
 
     fields: tuple[str, ...]
@@ -56,6 +59,8 @@ class Amendment:
     kept: tuple[str, ...] = ()
     waits: tuple[MovedWait, ...] = ()
     gone: tuple[str, ...] = ()
+    second: bool = False
+    task: str | None = None
 
 
 class _Seen(Exception):
@@ -77,18 +82,27 @@ async def amend(
 
     document: JSON data of the whole input. dry: only look; nothing is written. Raises
     InvalidInput by field (also for another subject, or no change at all), ReasonMissing,
-    NotFound, NotWaiting.
+    NotFound, NotWaiting, NotAllowed.
     """
     if not dry:
         check_reason("amend", reason)
     try:
         async with operating.on(run, actor) as made:
-            amendment, arguments = await _seen(operating, made, document)
             if dry:
-                _undo(amendment)
-            await _amend(made, amendment, arguments, reason)
+                _undo((await _seen(operating, made, document))[0])
+            order = Order(verb="amend", document=document, reason=reason)
+            return await amended(operating, made, order)
     except _Seen as seen:
         return seen.amendment
+
+
+async def amended(operating: Operating, made: Command, order: Order) -> Amendment:
+    """Do what `amend` says on a locked run, or propose it."""
+    amendment, arguments = await _seen(operating, made, order.document)
+    if amendment.second and order.second is None:
+        task = await propose(operating, made, order)
+        return replace(amendment, task=reference("tsk", task))
+    await _amend(made, amendment, arguments, order)
     return amendment
 
 
@@ -117,14 +131,16 @@ async def _seen(operating: Operating, made: Command, document: object) -> tuple[
     if (None if subject is None else subject.ref) != made.subject:
         raise InvalidInput({"": "is about another person: start a run for them"})
     text = process.dumped(arguments)
-    changed = differences(orjson.loads(before.history.arguments), orjson.loads(text))
+    was, will_be = orjson.loads(before.history.arguments), orjson.loads(text)
+    changed = differences(was, will_be)
     if not changed:
         raise InvalidInput({"": "is what the run has already"})
     after = await rehearsed(
         made.connection, made.run, operating.processes, operating.vault, arguments=text
     )
     fields = tuple(each.field for each in changed)
-    return _compared(before, after, fields), text
+    second = asks_for_dates(operating, made, was, will_be)
+    return replace(_compared(before, after, fields), second=second), text
 
 
 def _compared(before: Rehearsal, after: Rehearsal, fields: tuple[str, ...]) -> Amendment:
@@ -164,7 +180,7 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-async def _amend(made: Command, amendment: Amendment, arguments: bytes, reason: str) -> None:
+async def _amend(made: Command, amendment: Amendment, arguments: bytes, order: Order) -> None:
     earlier = await made.connection.fetchval(_SQL.input, made.run)
     shape = {"arguments": orjson.Fragment(arguments)}
     payload = made.sealer.seal(orjson.dumps(shape))
@@ -174,8 +190,9 @@ async def _amend(made: Command, amendment: Amendment, arguments: bytes, reason: 
             fields=amendment.fields,
             before_digest=made.sealer.digest(earlier),
             after_digest=made.sealer.digest(payload),
+            second=order.second,
         ),
         payload=payload,
-        reason=made.reason("amend", reason, event_id),
+        reason=made.reason("amend", order.reason, event_id),
         id_=event_id,
     )

@@ -10,23 +10,34 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.errors import InvalidInput, NotWaiting
 from newel.base.ids import reference
+from newel.engine.commands.proposing import Order, asks_for_cancel, propose
 from newel.engine.operating import Command, Operating, check_reason
 from newel.store import runs
 
 ENDED_WITH_PARENT: Final = "the run that it belongs to was cancelled"
 
 
-async def cancel(operating: Operating, run: UUID, *, actor: Actor, reason: str) -> None:
+async def cancel(operating: Operating, run: UUID, *, actor: Actor, reason: str) -> UUID | None:
     """Ask for the run's end, and for that of all that live with it, in one transaction.
 
-    Each owner honours it at the next durable act; a paused run goes on, to its end.
-    Raises ReasonMissing, NotFound, NotWaiting (it has ended).
+    Each owner honours it at the next durable act; a paused run goes on, to its end. Answers with
+    the task in which a second person confirms it, where one has to.
+    Raises ReasonMissing, NotFound, NotWaiting (it has ended), NotAllowed.
     """
     check_reason("cancel", reason)
     async with operating.on(run, actor) as made:
-        if not made.row["cancelling"]:
-            _ask_to_end(made, reason)
-            await _ask_children_to_end(operating, made)
+        return await cancelled(operating, made, Order(verb="cancel", reason=reason))
+
+
+async def cancelled(operating: Operating, made: Command, order: Order) -> UUID | None:
+    """Do what `cancel` says on a locked run, or propose it."""
+    if made.row["cancelling"]:
+        return None
+    if order.second is None and await asks_for_cancel(operating, made):
+        return await propose(operating, made, order)
+    _ask_to_end(made, order.reason, second=order.second)
+    await _ask_children_to_end(operating, made)
+    return None
 
 
 async def end_overdue(operating: Operating, run: UUID, *, actor: Actor) -> None:
@@ -41,10 +52,10 @@ async def end_overdue(operating: Operating, run: UUID, *, actor: Actor) -> None:
             await _ask_children_to_end(operating, made)
 
 
-def _ask_to_end(made: Command, reason: str | None) -> None:
+def _ask_to_end(made: Command, reason: str | None, *, second: str | None = None) -> None:
     event_id = made.entries.new_id()
     made.record(
-        facts.RunCancelRequested(compensate=True),
+        facts.RunCancelRequested(compensate=True, second=second),
         reason=None if reason is None else made.reason("cancel", reason, event_id),
         id_=event_id,
     )

@@ -14,6 +14,7 @@ from newel.domain.acts import OpenAct
 from newel.domain.retry import begun
 from newel.domain.values import Done
 from newel.engine import drifting, granting
+from newel.engine.commands.proposing import Order, asks_for_step, propose
 from newel.engine.commands.tasks import checked_value, task_columns
 from newel.engine.operating import Command, Operating, check_reason
 from newel.engine.rehearsal import Rehearsal, rehearsed
@@ -98,27 +99,39 @@ def _again(made: Command, act: OpenAct, *, by: Literal["person", "probe"]) -> No
     made.change.also("open_act", act.row(made.run))
 
 
-async def skip(operating: Operating, run: UUID, key: str, *, actor: Actor, reason: str) -> None:
+async def skip(
+    operating: Operating, run: UUID, key: str, *, actor: Actor, reason: str
+) -> UUID | None:
     """Let the body go on without a step: it gets None.
 
     Judged where the body calls the step now: another call of the same step may be used.
-    Raises NotSkippable where the body needs a value, ReasonMissing, NotFound, NotWaiting.
+    Answers with the task in which a second person confirms it, where one has to. Raises
+    NotSkippable where the body needs a value, ReasonMissing, NotFound, NotWaiting, NotAllowed.
     """
     check_reason("skip", reason)
     async with operating.on(run, actor) as made:
-        act = _step(made, key, verb="skip")
-        call = _call(await _replayed(operating, made), key)
-        _check_skippable(call, key)
-        event_id = made.entries.new_id()
-        waived = None if call is None else granting.skipped(made, act, call)
-        made.record(
-            facts.StepSkipped(input_fp=drifting.input_at(act), grants=waived),
-            key=key,
-            system=act.system,
-            reason=made.reason("skip", reason, event_id),
-            id_=event_id,
-        )
-        made.change.closed.append(key)
+        return await skipped(operating, made, Order(verb="skip", key=key, reason=reason))
+
+
+async def skipped(operating: Operating, made: Command, order: Order) -> UUID | None:
+    """Do what `skip` says on a locked run, or propose it."""
+    key = order.key
+    act = _step(made, key, verb="skip")
+    call = _call(await _replayed(operating, made), key)
+    _check_skippable(call, key)
+    if order.second is None and asks_for_step(operating, made, call):
+        return await propose(operating, made, order)
+    event_id = made.entries.new_id()
+    waived = None if call is None else granting.skipped(made, act, call)
+    made.record(
+        facts.StepSkipped(second=order.second, input_fp=drifting.input_at(act), grants=waived),
+        key=key,
+        system=act.system,
+        reason=made.reason("skip", order.reason, event_id),
+        id_=event_id,
+    )
+    made.change.closed.append(key)
+    return None
 
 
 def _check_skippable(call: StepAct[Any] | None, key: str) -> None:
@@ -148,45 +161,67 @@ async def complete_by_hand(
     evidence: str,
     actor: Actor,
     reason: str,
-) -> None:
+    is_looked_at: bool = False,
+) -> UUID | None:
     """Give the result of a step, or of a form, that a person has done in its place.
 
     value: JSON data, validated against the type at the very place where the body waits for it;
-    None for work that a form asks to be done by hand. Raises InvalidInput by field, ReasonMissing
-    (also for evidence), NotFound, NotWaiting.
+    None for work that a form asks to be done by hand. is_looked_at: newel asked for it itself and
+    makes sure of it, so that no second person has to. Answers with the task in which one confirms
+    it, where one has to. Raises InvalidInput by field, ReasonMissing (also for evidence),
+    NotFound, NotWaiting, NotAllowed.
     """
     check_reason("complete-by-hand", reason)
     check_reason("complete-by-hand", evidence)
+    order = Order(verb="complete-by-hand", key=key, value=value, evidence=evidence, reason=reason)
     async with operating.on(run, actor) as made:
-        act = made.act(key, verb="complete")
-        replayed: Rehearsal | None = None
-        if act.kind == "form":
-            text = await _form_value(operating, made, act, value, evidence)
-            await _withdraw_task(made, act)
-        elif act.kind == "step":
-            replayed = await _replayed(operating, made)
-            text = _step_value(operating, made, _call(replayed, key), key, value)
-        else:
-            raise NotWaiting(verb="complete", what=f"`{key}`", state="a wait, not a step")
-        payload = made.sealer.seal(text)
-        proof = made.sealer.seal(evidence.encode())
-        event_id = made.entries.new_id()
-        seq = made.record(
-            facts.StepCompletedByHand(
-                outcome_digest=made.sealer.digest(payload),
-                evidence_digest=made.sealer.digest(proof),
-                input_fp=drifting.input_at(act),
-            ),
-            key=key,
-            system=act.system,
-            payload=payload,
-            reason=made.reason("complete-by-hand", f"{reason}\n{evidence}", event_id),
-            id_=event_id,
-        )
-        made.change.closed.append(key)
-        if replayed is not None and (call := _call(replayed, key)) is not None:
-            given = call.step.result.load(text, key=key)
-            await granting.by_hand(made, act, call, given, replayed.history.approval, seq=seq)
+        return await completed(operating, made, order, is_looked_at=is_looked_at)
+
+
+async def completed(
+    operating: Operating, made: Command, order: Order, *, is_looked_at: bool = False
+) -> UUID | None:
+    """Do what `complete_by_hand` says on a locked run, or propose it."""
+    key, act = order.key, made.act(order.key, verb="complete")
+    if act.kind == "form":
+        text = await _form_value(operating, made, act, order.value, order.evidence)
+        await _withdraw_task(made, act)
+        _complete(made, act, order, text)
+        return None
+    if act.kind != "step":
+        raise NotWaiting(verb="complete", what=f"`{key}`", state="a wait, not a step")
+    replayed = await _replayed(operating, made)
+    call = _call(replayed, key)
+    text = _step_value(operating, made, call, key, order.value)
+    is_free = is_looked_at or order.second is not None
+    if not is_free and asks_for_step(operating, made, call):
+        return await propose(operating, made, order)
+    seq = _complete(made, act, order, text)
+    if call is not None:
+        given = call.step.result.load(text, key=key)
+        await granting.by_hand(made, act, call, given, replayed.history.approval, seq=seq)
+    return None
+
+
+def _complete(made: Command, act: OpenAct, order: Order, text: bytes) -> int:
+    payload = made.sealer.seal(text)
+    proof = made.sealer.seal(order.evidence.encode())
+    event_id = made.entries.new_id()
+    seq = made.record(
+        facts.StepCompletedByHand(
+            second=order.second,
+            outcome_digest=made.sealer.digest(payload),
+            evidence_digest=made.sealer.digest(proof),
+            input_fp=drifting.input_at(act),
+        ),
+        key=act.key,
+        system=act.system,
+        payload=payload,
+        reason=made.reason("complete-by-hand", f"{order.reason}\n{order.evidence}", event_id),
+        id_=event_id,
+    )
+    made.change.closed.append(act.key)
+    return seq
 
 
 def _step_value(

@@ -1,4 +1,4 @@
-"""What people do with tasks: deciding approvals, filling in forms.
+"""What people do with tasks: what deciding and filling in have in common, and filling in.
 
 Both are judged under the run's row lock, so that a deadline, another person and an operator
 race, exactly one wins, and the others are told who was first.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -20,17 +21,16 @@ from newel.base.errors import (
     NotAllowed,
     NotFound,
     NotWaiting,
-    ReasonMissing,
     SelfApproval,
 )
 from newel.base.ids import parse_reference, reference
-from newel.domain.values import Decision, Done, File
+from newel.domain.values import Done, File
 from newel.engine.commands.files import attach, checked
 from newel.engine.operating import Command, Operating
 from newel.engine.rehearsal import rehearsed
 from newel.flow.act import WaitAct
 from newel.flow.process import written
-from newel.flow.waits import DECISION, DONE
+from newel.flow.waits import DONE
 from newel.store.database import Row
 from newel.store.queries import queries
 
@@ -39,33 +39,13 @@ _SHORTEST_NOTE: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class Answer:
     """What is recorded of one answer: the outcome as JSON, and what the person said with it."""
 
     kind: Literal["approve", "reject", "submit"]
     outcome: bytes
     said: str
     evidence: str | None = None
-
-
-async def decide(
-    operating: Operating, task: UUID, *, approved: bool, actor: Actor, comment: str = ""
-) -> None:
-    """Decide an approval, once; the deadline and other deciders race under the run's row lock.
-
-    Raises NotFound, AlreadyDecided, NotWaiting (it is a form), SelfApproval (subject and starter
-    never decide), NotAllowed (nobody but the person asked), ReasonMissing (a no needs one).
-    """
-    if not approved and not comment.strip():
-        raise ReasonMissing(verb="reject")
-    async with _open_task(operating, task, actor) as (made, current, person):
-        if current["kind"] != "approval":
-            raise NotWaiting(verb="decide", what=_named(current), state="a form: fill it in")
-        who = reference("per", person)
-        decision = Decision(approved=approved, by=who, comment=comment.strip(), at=made.at)
-        kind: Literal["approve", "reject"] = "approve" if approved else "reject"
-        answer = _Answer(kind=kind, outcome=DECISION.dump(decision), said=comment.strip())
-        _answered(made, current, person, answer)
 
 
 async def fill(
@@ -84,9 +64,9 @@ async def fill(
     by field, and as `decide`.
     """
     file = None if file is None else checked(file)
-    async with _open_task(operating, task, actor) as (made, current, person):
+    async with open_task(operating, task, actor) as (made, current, person):
         if current["kind"] != "form":
-            raise NotWaiting(verb="fill", what=_named(current), state="an approval: decide it")
+            raise NotWaiting(verb="fill", what=named(current), state="an approval: decide it")
         said = note.strip()
         if current["evidence"] == "note" and len(said) < _SHORTEST_NOTE:
             raise InvalidInput({"note": f"needs at least {_SHORTEST_NOTE} characters of evidence"})
@@ -101,8 +81,8 @@ async def fill(
         else:
             outcome = await checked_value(operating, made, current["key"], value)
         digest = None if file is None else await attach(made, task, file)
-        answer = _Answer(kind="submit", outcome=outcome, said=said, evidence=digest)
-        _answered(made, current, person, answer)
+        answer = Answer(kind="submit", outcome=outcome, said=said, evidence=digest)
+        answered(made, current, person, answer)
 
 
 async def checked_value(operating: Operating, made: Command, key: str, value: object) -> bytes:
@@ -116,10 +96,13 @@ async def checked_value(operating: Operating, made: Command, key: str, value: ob
 
 
 @asynccontextmanager
-async def _open_task(
+async def open_task(
     operating: Operating, task: UUID, actor: Actor
 ) -> AsyncIterator[tuple[Command, Row, UUID]]:
-    """Lock an open task's run; gives the task as it is now, and who answers."""
+    """Lock an open task's run; gives the task as it is now, and who answers.
+
+    Raises NotFound, AlreadyDecided, SelfApproval, NotAllowed.
+    """
     row = await operating.database.fetchrow(_SQL.task, task)
     if row is None:
         raise NotFound(kind="task", reference=reference("tsk", task))
@@ -128,6 +111,7 @@ async def _open_task(
             current = await made.connection.fetchrow(_SQL.task, task)
             assert current is not None, "tasks are never deleted"
             _check_open(current)
+            _check_in_time(current, made.at)
             person = _person(current, actor)
             await _check_person(made, current, person)
             yield made, current, person
@@ -137,7 +121,8 @@ async def _open_task(
         raise
 
 
-def _named(task: Row) -> str:
+def named(task: Row) -> str:
+    """The reference of a task."""
     return reference("tsk", task["id"])
 
 
@@ -145,18 +130,23 @@ def _check_open(task: Row) -> None:
     if task["state"] == "open":
         return
     by = task["decided_by_name"] or {"expired": "its deadline"}.get(task["state"], "the run's end")
-    raise AlreadyDecided(task=_named(task), by=by, at=task["decided_at"])
+    raise AlreadyDecided(task=named(task), by=by, at=task["decided_at"])
+
+
+def _check_in_time(task: Row, at: datetime) -> None:
+    """Refuse what nobody waits for any more; the deadline of a wait closes it itself."""
+    if task["verb"] is not None and task["due_at"] <= at:
+        raise AlreadyDecided(task=named(task), by="its deadline", at=task["due_at"])
 
 
 def _person(task: Row, actor: Actor) -> UUID:
-    named = actor.on_behalf_of or (actor.id if actor.type == "person" else None)
-    if named is None:
-        raise NotAllowed(actor=actor.id, verb=f"decide {_named(task)}", needed="to name a person")
-    return parse_reference(named)[1]
+    if actor.person is None:
+        raise NotAllowed(actor=actor.id, verb=f"decide {named(task)}", needed="to name a person")
+    return parse_reference(actor.person)[1]
 
 
 async def _check_person(made: Command, task: Row, person: UUID) -> None:
-    name, who = _named(task), reference("per", person)
+    name, who = named(task), reference("per", person)
     if task["kind"] == "approval":
         started_by = await made.connection.fetch(_SQL.starters, made.run)
         if person == made.row["subject"]:
@@ -173,7 +163,8 @@ async def _check_person(made: Command, task: Row, person: UUID) -> None:
         raise SelfApproval(actor=who, task=name, because="has decided another of the same group")
 
 
-def _answered(made: Command, task: Row, person: UUID, answer: _Answer) -> None:
+def answered(made: Command, task: Row, person: UUID, answer: Answer) -> None:
+    """Record an answer and close the task, and the wait of the run that stands behind it."""
     key: str = task["key"]
     payload = made.sealer.seal(answer.outcome)
     event_id = made.entries.new_id()
@@ -182,7 +173,7 @@ def _answered(made: Command, task: Row, person: UUID, answer: _Answer) -> None:
         sealed = made.sealer.field(answer.said, event_id=event_id, pointer="/data/comment")
     made.record(
         facts.TaskDecided(
-            task=_named(task),
+            task=named(task),
             decision=answer.kind,
             answer_digest=made.sealer.digest(payload),
             channel=made.actor.via or "api",
@@ -197,7 +188,8 @@ def _answered(made: Command, task: Row, person: UUID, answer: _Answer) -> None:
         process=made.process,
         id_=event_id,
     )
-    made.close(made.acts[key], by="decision")
+    if key in made.acts:  # what a second person is asked is no wait of the run
+        made.close(made.acts[key], by="decision")
     decided = {"state": "decided", "decision": answer.kind, "decided_at": made.at}
     made.change.also("task", {**task_columns(made, task), **decided, "decided_by": str(person)})
 

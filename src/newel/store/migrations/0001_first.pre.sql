@@ -26,6 +26,7 @@ create table newel.deployment (
     kind          text not null default 'production' check (kind in ('production', 'test', 'demo')),
     clock_offset  interval not null default interval '0',
     frozen_at     timestamptz,
+    second_person text not null default 'asked' check (second_person in ('asked', 'strict')),
     created_at    timestamptz not null default clock_timestamp(),
     constraint only_test_and_demo_move_the_clock
         check (kind in ('test', 'demo') or (clock_offset = interval '0' and frozen_at is null))
@@ -282,6 +283,8 @@ create table newel.task (
     decided_by     uuid,
     decided_at     timestamptz,
     version        integer not null default 1,
+    -- What a second person is asked to confirm; without one it is work of the run itself.
+    verb           text check (verb in ('skip', 'complete-by-hand', 'cancel', 'amend')),
     constraint decided_by_somebody
         check ((state = 'decided') = (decided_by is not null and decided_at is not null
                                       and decision is not null))
@@ -289,6 +292,7 @@ create table newel.task (
 create unique index task_one_open_per_key on newel.task (run_id, key) where state = 'open';
 create index task_open on newel.task (due_at, opened_at) where state = 'open';
 create index task_of_run on newel.task (run_id);
+create index task_to_confirm on newel.task (due_at) where state = 'open' and verb is not null;
 
 -- What a person has attached to a task as evidence: sealed, and emptied with its run's payloads.
 create table newel.task_file (

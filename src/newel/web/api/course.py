@@ -103,7 +103,7 @@ async def amend(request: Request, run: str, caller: KnownCaller) -> dict[str, An
         reason=text_of(members, "reason", otherwise=""),
         dry=dry,
     )
-    return {**asdict(amendment), "applied": not dry}
+    return {**asdict(amendment), "applied": not dry and amendment.task is None}
 
 
 @router.post(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse, Response
 
+from newel.base.ids import reference
 from newel.web.auth import KnownCaller, acting
 from newel.web.console.views.run import RunView, run_view
 from newel.web.console.views.runs import RunsView, runs_view
@@ -62,23 +65,26 @@ async def retry(request: Request, run: str, caller: KnownCaller) -> RunView:
 
 
 @router.post(
-    "/runs/{run}/skip", openapi_extra=described(key="The step.", reason=_REASON, actor=_ACTOR)
+    "/runs/{run}/skip",
+    response_model=RunView,
+    openapi_extra=described(key="The step.", reason=_REASON, actor=_ACTOR),
 )
-async def skip(request: Request, run: str, caller: KnownCaller) -> RunView:
+async def skip(request: Request, run: str, caller: KnownCaller) -> RunView | Response:
     """Let the process go on without a step whose result it does not need."""
     members = await read_members(request, "key", "actor", "reason")
     actor = await acting(request, caller, members)
-    await site_of(request).engine.skip(
+    task = await site_of(request).engine.skip(
         named("run", run),
         text_of(members, "key"),
         actor=actor,
         reason=text_of(members, "reason", otherwise=""),
     )
-    return await run_view(await reader_of(request), named("run", run))
+    return await _done(request, run, task)
 
 
 @router.post(
     "/runs/{run}/complete-by-hand",
+    response_model=RunView,
     openapi_extra=described(
         key="The step.",
         value="Optional: its result as JSON, of the step's type.",
@@ -87,11 +93,11 @@ async def skip(request: Request, run: str, caller: KnownCaller) -> RunView:
         actor=_ACTOR,
     ),
 )
-async def complete_by_hand(request: Request, run: str, caller: KnownCaller) -> RunView:
+async def complete_by_hand(request: Request, run: str, caller: KnownCaller) -> RunView | Response:
     """Give the result of a step that a person has done."""
     members = await read_members(request, "key", "value", "evidence", "reason", "actor")
     actor = await acting(request, caller, members)
-    await site_of(request).engine.complete_by_hand(
+    task = await site_of(request).engine.complete_by_hand(
         named("run", run),
         text_of(members, "key"),
         members.get("value"),
@@ -99,15 +105,28 @@ async def complete_by_hand(request: Request, run: str, caller: KnownCaller) -> R
         actor=actor,
         reason=text_of(members, "reason", otherwise=""),
     )
-    return await run_view(await reader_of(request), named("run", run))
+    return await _done(request, run, task)
 
 
-@router.post("/runs/{run}/cancel", openapi_extra=described(reason=_REASON, actor=_ACTOR))
-async def cancel(request: Request, run: str, caller: KnownCaller) -> RunView:
+@router.post(
+    "/runs/{run}/cancel",
+    response_model=RunView,
+    openapi_extra=described(reason=_REASON, actor=_ACTOR),
+)
+async def cancel(request: Request, run: str, caller: KnownCaller) -> RunView | Response:
     """Ask for a run's end."""
     members = await read_members(request, "actor", "reason")
     actor = await acting(request, caller, members)
-    await site_of(request).engine.cancel(
+    task = await site_of(request).engine.cancel(
         named("run", run), actor=actor, reason=text_of(members, "reason", otherwise="")
     )
-    return await run_view(await reader_of(request), named("run", run))
+    return await _done(request, run, task)
+
+
+async def _done(request: Request, run: str, task: UUID | None) -> RunView | Response:
+    """The run as it is now; or, with 202, the task in which a second person confirms the order."""
+    if task is None:
+        return await run_view(await reader_of(request), named("run", run))
+    href = f"/api/v1/tasks/{reference('tsk', task)}"
+    answer = {"task": reference("tsk", task), "href": href, "needs": "second person"}
+    return JSONResponse(answer, 202, headers={"Location": href})

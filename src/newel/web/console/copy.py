@@ -425,8 +425,10 @@ ALREADY_SENT: Final = (
 ALREADY_RUNS: Final = "This person has such a run already."
 
 
-def consequence(kind: str, *, has_fields: bool) -> str:
-    """Say what follows from the answer to a task."""
+def consequence(kind: str, *, has_fields: bool, is_order: bool = False) -> str:
+    """Say what follows from the answer to a task; is_order: it confirms what somebody ordered."""
+    if is_order:
+        return "On approve it is done at once, in both names. On reject nothing is done."
     if kind == "approval":
         return "On approve the run goes on. On reject the process is told, and a reason is needed."
     return "The run goes on with what you enter." if has_fields else "Then the run goes on."

@@ -53,3 +53,31 @@ def input_of(at: Transaction, run: UUID) -> list[Row]:
     """The sealed input that a run goes by."""
     given = [row for row in at.of("event", run) if row["type"] in {"run.started", "run.amended"}]
     return [{"payload": max(given, key=lambda row: row["seq"])["payload"]}] if given else []
+
+
+@statement("commands.is_proposed")
+def is_proposed(at: Transaction, run: UUID, key: str) -> list[Row]:
+    """Whether a second person is being asked at this key."""
+    has = any(row["key"] == key and row["state"] == "open" for row in at.of("task", run))
+    return [{"exists": has}]
+
+
+@statement("commands.proposal")
+def proposal(at: Transaction, run: UUID, key: str) -> list[Row]:
+    """The sealed act that a second person is asked to confirm."""
+    told = [row for row in at.of("event", run) if (row["type"], row["key"]) == ("task.opened", key)]
+    return [{"payload": max(told, key=lambda row: row["seq"])["payload"]}] if told else []
+
+
+@statement("commands.unconfirmed")
+def unconfirmed(at: Transaction, how_many: int) -> list[Row]:
+    """Proposals that nobody can confirm any more."""
+    found = []
+    for row in at.rows("task"):
+        if row["state"] == "open" and row["verb"] is not None:
+            ended = (at.get("run", row["run_id"]) or {}).get("finished_at")
+            if row["due_at"] <= at.now() or ended is not None:
+                found.append(
+                    {**{n: row[n] for n in ("id", "run_id", "due_at")}, "finished_at": ended}
+                )
+    return sorted(found, key=lambda row: row["due_at"])[:how_many]

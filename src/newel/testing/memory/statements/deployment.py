@@ -71,3 +71,14 @@ def calm(at: Transaction) -> list[Row]:
             "next_probe": min(probes, default=None),
         }
     ]
+
+
+@statement("deployment.set_second_person")
+def set_second_person(at: Transaction, mode: str) -> list[Row]:
+    """Notes which rule for second persons holds; the one before, where it was another."""
+    row = _only(at)
+    before = row["second_person"]
+    if before == mode:
+        return []
+    at.update("deployment", row["only_row"], second_person=mode)
+    return [{"before": before}]

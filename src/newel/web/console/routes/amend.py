@@ -64,31 +64,31 @@ async def act(request: Request, run: str) -> Response:
             shown = filled(fields, posted, more_of=more)
             return await _form(request, read, row, shown, {}, 200, typed, None)
         try:
-            amendment = await _amended(request, row, fields, posted)
+            amendment, is_done = await _amended(request, row, fields, posted)
         except RequestError as error:
             told = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
             if isinstance(error, ReasonMissing):
                 told = {"reason": "is missing: others will read it"}
             shown = filled(fields, posted, told)
             return await _form(request, read, row, shown, told, status_of(error), typed, None)
-        if amendment is None:
-            return remembered(seen_at(f"/runs/{run}"), address_in(posted))
+        if is_done:
+            there = f"/runs/{run}" if amendment.task is None else f"/tasks/{amendment.task}"
+            return remembered(seen_at(there), address_in(posted))
         shown = filled(fields, posted)
         return await _form(request, read, row, shown, {}, 200, typed, amendment)
 
 
 async def _amended(
     request: Request, row: Row, fields: tuple[Field, ...], posted: FormData
-) -> Amendment | None:
-    """What it would mean; None if it is done."""
+) -> tuple[Amendment, bool]:
+    """What it means, and whether it is done, or a second person is asked to confirm it."""
     engine = site_of(request).engine
     document = document_of(fields, posted, zone_info(posted))
     if not posted.get("confirm"):
-        return await engine.amend(row["id"], document, actor=_LOOKING, dry=True)
+        return await engine.amend(row["id"], document, actor=_LOOKING, dry=True), False
     actor = await acting_person(request, posted)
     reason = str(posted.get("reason", "")).strip()
-    await engine.amend(row["id"], document, actor=actor, reason=reason)
-    return None
+    return await engine.amend(row["id"], document, actor=actor, reason=reason), True
 
 
 async def _found(read: Reader, run: str) -> tuple[Row, Process[..., Any]]:  # Any: own result

@@ -127,7 +127,7 @@ async def _asked(read: Reader, run: str, verb: str, key: str) -> _Asked:
 
 
 async def _carry_out(request: Request, asked: _Asked, posted: FormData) -> str | None:
-    """Carry out the verb; gives the address of the new run, where there is one."""
+    """Carry out the verb; gives the address of what came of it: a run, or a task."""
     wrong: dict[str, str] = {}
     reason = str(posted.get("reason", "")).strip()
     if asked.verb in _NEEDS_REASON and not _SHORTEST <= len(reason) <= _LONGEST:
@@ -148,9 +148,9 @@ async def _carry_out(request: Request, asked: _Asked, posted: FormData) -> str |
         case "retry":
             await engine.retry(asked.run, asked.key or None, actor=actor)
         case "skip":
-            await engine.skip(asked.run, asked.key, actor=actor, reason=reason)
+            return _confirming(await engine.skip(asked.run, asked.key, actor=actor, reason=reason))
         case "cancel":
-            await engine.cancel(asked.run, actor=actor, reason=reason)
+            return _confirming(await engine.cancel(asked.run, actor=actor, reason=reason))
         case "pause":
             await engine.pause(asked.run, actor=actor, reason=reason)
         case "resume":
@@ -166,10 +166,17 @@ async def _carry_out(request: Request, asked: _Asked, posted: FormData) -> str |
             forked = await engine.fork(asked.run, asked.key, actor=actor)
             return f"/runs/{reference('run', forked)}"
         case _:
-            await engine.complete_by_hand(
-                asked.run, asked.key, value, evidence=evidence, actor=actor, reason=reason
+            return _confirming(
+                await engine.complete_by_hand(
+                    asked.run, asked.key, value, evidence=evidence, actor=actor, reason=reason
+                )
             )
     return None
+
+
+def _confirming(task: UUID | None) -> str | None:
+    """The page on which a second person confirms what was ordered."""
+    return None if task is None else f"/tasks/{reference('tsk', task)}"
 
 
 def _moment(asked: _Asked, posted: FormData) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -10,6 +11,7 @@ import orjson
 
 from newel.base.errors import NotFound
 from newel.base.ids import parse_reference, reference
+from newel.engine.commands import Proposal
 from newel.people.words import process_title, team_name
 from newel.store import people, tasks
 from newel.store.database import Row
@@ -17,7 +19,15 @@ from newel.web.console import copy
 from newel.web.console.views.model import Chip, PersonLink, View, chip, person_link
 from newel.web.site import Reader
 
-__all__ = ["AttachedFile", "TaskLine", "TaskView", "TasksView", "task_view", "tasks_view"]
+__all__ = [
+    "AttachedFile",
+    "Proposed",
+    "TaskLine",
+    "TaskView",
+    "TasksView",
+    "task_view",
+    "tasks_view",
+]
 
 Tab = Literal["open", "done"]
 Schema = dict[str, Any]  # Any: JSON Schema
@@ -69,6 +79,17 @@ class AttachedFile(View):
     sha256: str
 
 
+class Proposed(View):
+    """What a second person is asked to confirm, and by whom it was ordered."""
+
+    verb: str
+    key: str
+    by: str
+    reason: str
+    evidence: str
+    value: Any  # Any: JSON
+
+
 class TaskView(View):
     """One task: the question, why it is asked of whom, and what follows. suggested: the
     address of the one person who is asked, where it is one. form: the JSON Schema of what is
@@ -86,6 +107,7 @@ class TaskView(View):
     evidence: str
     file: AttachedFile | None
     outcome: str
+    proposal: Proposed | None
     version: int
     as_of: datetime
 
@@ -115,8 +137,10 @@ async def task_view(read: Reader, task: UUID) -> TaskView:
     if row is None:
         raise NotFound(kind="task", reference=reference("tsk", task))
     leaf = orjson.loads(row["first_entry"])
+    proposal = None if row["verb"] is None else await read.proposal_of(task)
     asking = leaf["actor"].get("on_behalf_of")
-    refs = set() if asking is None else {parse_reference(asking)[1]}
+    wanted = [asking, None if proposal is None else proposal.by]
+    refs = {parse_reference(each)[1] for each in wanted if each is not None}
     found = await people.names(read.database, refs)
     names = {reference("per", ref): name for ref, name in found.items()}
     line = _line(read, row)
@@ -125,15 +149,31 @@ async def task_view(read: Reader, task: UUID) -> TaskView:
         question=copy.question(line.title, row["subject_name"], row["kind"]),
         instructions=row["instructions"] or "",
         because=copy.because(row["assignee_name"], team_name(row["owner"]), row["kind"]),
-        consequence=copy.consequence(row["kind"], has_fields=row["form"] is not None),
+        consequence=copy.consequence(
+            row["kind"], has_fields=row["form"] is not None, is_order=row["verb"] is not None
+        ),
         asked_by=copy.actor_name(leaf["actor"], names),
         suggested=row["assignee_address"],
         form=None if row["form"] is None else orjson.loads(row["form"]),
         evidence=row["evidence"] or "none",
         file=_file(row),
         outcome=copy.outcome(row["state"], row["decision"], row["decided_by_name"]),
+        proposal=_proposed(proposal, names),
         version=row["version"],
         as_of=read.now,
+    )
+
+
+def _proposed(proposal: Proposal | None, names: Mapping[str, str]) -> Proposed | None:
+    if proposal is None:
+        return None
+    return Proposed(
+        verb=proposal.verb,
+        key=proposal.key,
+        by=names.get(proposal.by, "Somebody"),
+        reason=proposal.reason,
+        evidence=proposal.evidence,
+        value=proposal.value,
     )
 
 
