@@ -29,6 +29,8 @@ OWNERS = {
     "event_default": {"journal"},
     "gate": {"gates"},
     "inbox": {"webhooks", "messages"},  # what came in is kept in one place, taken in another
+    "hr_feed": {"hr"},
+    "hr_record": {"hr"},
     "incident": {"incidents"},
     "migration": {"migrate"},
     "occurrence": {"schedules"},

@@ -21,7 +21,8 @@ from tests.conformance.operations import Operations
 from tests.conformance.pairs import Pair, in_transaction
 
 PAGES = {
-    "access", "doctor", "export", "invariants", "measured", "open_acts", "overview", "people",
+    "access", "doctor", "export", "hr", "invariants", "measured", "open_acts", "overview",
+    "people",
     "run_list", "snapshot", "tables", "webhooks",
 }  # fmt: skip
 """Files whose statements only pages, tools, people and other systems ask for: runs in memory need

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 
 from newel.base.settings import Settings
 from newel.cli.project import load_project
+from newel.connectors.hr import Employee
+from newel.connectors.hr_feed import Asked
 from newel.connectors.webhooks import fresh_secret, signed
 from newel.web.app import create_app
 from tests.engine.conftest import build as build
@@ -70,6 +73,22 @@ async def test_the_hooks_of_the_page_start_and_tell(module, build, tmp_path, mon
             house.poke()
             run = await house.database.fetchval("select id from newel.run")
             assert await house.ended(run) == "completed"
+
+
+def test_the_feed_of_the_page_asks_for_the_runs_it_names(module, tmp_path):
+    """A record with its dates becomes a start of each process; settings find the feed."""
+    page = module("staff")
+    settings = Settings(project=tmp_path, processes=("page_staff",))
+    (feed,) = load_project(settings).feeds
+    jane = Employee(
+        id="7", number="4711", given_name="Jane", family_name="Doe", work_email="jane@acme.example",
+        starts_on=date(2026, 2, 2), ends_on=date(2026, 12, 31),
+    )  # fmt: skip
+    asked = Asked(employee=jane, manager=None)
+    started, left = feed.starts(asked), feed.ends(asked)
+    assert (started.process.name, started.args[0].on) == ("onboarding", date(2026, 2, 2))
+    assert (left.process.name, left.args[0].on) == ("offboarding", date(2026, 12, 31))
+    assert feed.changes(asked).process is page.role_change
 
 
 def test_the_ways_of_signing_are_those_there_are():

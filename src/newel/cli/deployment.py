@@ -153,6 +153,7 @@ async def engine_of(deployment: Deployment) -> Engine:
         ),
         schedules=project.schedules,
         hooks=project.hooks,
+        feeds=project.feeds,
         at_most=settings.at_most,
         keep_payloads=settings.keep_payloads,
         probe_at=settings.probe_at or None,

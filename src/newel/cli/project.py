@@ -12,10 +12,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from newel.base.errors import DefinitionError
 from newel.base.settings import Settings, load_settings
+from newel.connectors.hr_feed import Feed
 from newel.flow.hooks import Hook
 from newel.flow.process import Process
 from newel.flow.schedules import Schedule
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Project", "example_project", "example_settings", "load_project"]
 
+H = TypeVar("H", Hook, Feed)
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 
 
@@ -38,6 +40,7 @@ class Project:
     trackers: tuple[Tracker, ...]
     schedules: tuple[Schedule, ...] = ()
     hooks: tuple[Hook, ...] = ()
+    feeds: tuple[Feed, ...] = ()
 
 
 def load_project(settings: Settings) -> Project:
@@ -48,17 +51,20 @@ def load_project(settings: Settings) -> Project:
     found: dict[str, Process[..., Any]] = {}  # Any: as above
     schedules: list[Schedule] = []
     hooks: list[Hook] = []
+    feeds: list[Feed] = []
     for named in settings.processes:
         for each in _processes(named, settings.project):
             found[each.name] = each
         schedules += _schedules(named, settings.project)
-        hooks += _hooks(named, settings.project)
+        hooks += _declared(Hook, named, settings.project)
+        feeds += _declared(Feed, named, settings.project)
     return Project(
         processes=tuple(found.values()),
         connectors=_connectors(settings),
         trackers=_trackers(settings),
         schedules=tuple(schedules),
         hooks=tuple(hooks),
+        feeds=tuple(feeds),
     )
 
 
@@ -85,7 +91,8 @@ def _processes(named: str, project: Path) -> list[Process[..., Any]]:  # Any: as
     loaded = _module(module, project)
     every = [each for each in vars(loaded).values() if isinstance(each, Process)]
     own = [each for each in every if each.function.__module__ == loaded.__name__]
-    if not own and not any(isinstance(each, Schedule | Hook) for each in vars(loaded).values()):
+    beside = (Schedule, Hook, Feed)
+    if not own and not any(isinstance(each, beside) for each in vars(loaded).values()):
         raise DefinitionError(f"The module `{module}` has no process: decorate one `@process`.")
     return own
 
@@ -99,11 +106,11 @@ def _schedules(named: str, project: Path) -> list[Schedule]:
     return [each for each in started if not name or each.starts(name)]
 
 
-def _hooks(named: str, project: Path) -> list[Hook]:
-    """Find the hooks of a module; one that is named with a process only has that process."""
+def _declared(kind: type[H], named: str, project: Path) -> list[H]:
+    """Find the hooks or feeds of a module; one named with a process has only that process."""
     module, _, name = named.partition(":")
     loaded = _module(module, project)
-    every = [each for each in vars(loaded).values() if isinstance(each, Hook)]
+    every = [each for each in vars(loaded).values() if isinstance(each, kind)]
     return [each for each in every if each.place == loaded.__name__ and not name]
 
 

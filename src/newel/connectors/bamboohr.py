@@ -39,6 +39,7 @@ from newel.connectors.bamboohr_contract import (
     WEBHOOKS,
     Hook,
     employee_of,
+    hints_in,
     hints_of,
     judged,
     verified,
@@ -169,6 +170,10 @@ class BambooHR(Connector):
         """
         verified(headers, raw, key, self.clock.now())
         return hints_of(raw)
+
+    def hints(self, document: object) -> tuple[Hint, ...]:
+        """Give the hints of a message that is proven and read already; raises InvalidInput."""
+        return hints_in(document)
 
     # Reading -----------------------------------------------------------------------------------
 

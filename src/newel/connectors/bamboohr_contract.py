@@ -232,9 +232,13 @@ def hints_of(raw: bytes) -> tuple[Hint, ...]:
     the same bytes is known.
     """
     try:
-        message = orjson.loads(raw)
+        return hints_in(orjson.loads(raw))
     except orjson.JSONDecodeError:
-        message = None
+        raise InvalidInput({"": "is no event of BambooHR"}) from None
+
+
+def hints_in(message: object) -> tuple[Hint, ...]:
+    """Read whose records a message is about, as JSON data; raises InvalidInput. Pure."""
     listed = message.get("employees") if isinstance(message, dict) else None
     if isinstance(listed, list):
         digest = hashlib.sha256(orjson.dumps(message, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -24,6 +24,7 @@ from newel.base.errors import (
 )
 from newel.base.ids import parse_reference, reference
 from newel.connectors.gate import Pause
+from newel.connectors.hr_feed import Feed
 from newel.domain.change import Beside, Change
 from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.people import Person
@@ -39,6 +40,7 @@ from newel.engine.desks import Inbox
 from newel.engine.gates import Limited, SharedGate
 from newel.engine.healing import Healing
 from newel.engine.hooks import Hooks
+from newel.engine.hr_feeds import HrFeed
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.intake import Intake
 from newel.engine.loading import with_former
@@ -91,6 +93,7 @@ class Engine:
         worker: WorkerSettings | None = None,
         schedules: Sequence[Schedule] = (),
         hooks: Sequence[Hook] = (),
+        feeds: Sequence[Feed] = (),
         at_most: Mapping[str, int] | None = None,
         keep_payloads: timedelta | None = None,
         probe_at: str | None = None,
@@ -135,24 +138,21 @@ class Engine:
         self.cutting = Cutting(self._operating, builtin, channels)
         self.probing = Probing(database, builtin, self.connectors, probe_at)
         self._bulk = bulk.bulk_process(self._operating)
+        self.feeds = [HrFeed(self._operating, each, begin=self._begin) for each in feeds]
         own = (
             self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
             self.cutting.by_hand, self._bulk, *self.probing.processes,
+            *(fed for each in self.feeds for fed in each.processes),
         )  # fmt: skip
         known.update({each.name: each for each in own})
         verbs.update({each.name: each for each in own})
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
         self._events = tuple(events)
-        self.schedules = Schedules(
-            database,
-            [*schedules, *self.probing.schedules],
-            processes=self.processes,
-            begin=self._begin,
-            new_run=self._ids.run_id,
-            new_event_id=self._ids.event_id,
-            tell=self._tell,
+        every = [*schedules, *self.probing.schedules, *(each.schedule for each in self.feeds)]
+        self.schedules = Schedules(self._operating, every, begin=self._begin)
+        self.hooks = Hooks(
+            self._operating, hooks, feeds=self.feeds, begin=self._begin, messages=self.messages
         )
-        self.hooks = Hooks(self._operating, hooks, begin=self._begin, messages=self.messages)
         self.retention = Retention(
             database, keep_payloads, new_event_id=self._ids.event_id, tell=self._tell
         )

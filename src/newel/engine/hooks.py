@@ -18,7 +18,7 @@ import hashlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -51,6 +51,14 @@ __all__ = ["Hooks", "Received"]
 _TRIES: Final = 5
 _TOLD_EVERY: Final = timedelta(minutes=1)
 _LOOK_S: Final = 60.0
+
+
+class Fed(Protocol):
+    """A feed of hints: it is told in deliveries, and asks for what none told."""
+
+    hook: Hook
+    hooks: Hooks | None
+
 
 Begin = Callable[[Connection, Wanted], Coroutine[Any, Any, tuple[Change, UUID | None]]]
 
@@ -85,6 +93,7 @@ class Hooks:
         *,
         begin: Begin,
         messages: Messages,
+        feeds: Sequence[Fed] = (),
     ) -> None:
         """Take what the code declares; raises DefinitionError for a name that is used twice.
 
@@ -93,7 +102,10 @@ class Hooks:
         self._database = operating.database
         self._vault = operating.vault
         self._ids = operating.vault.ids()
+        hooks = [*hooks, *(each.hook for each in feeds)]
         self.declared = {each.name: each for each in hooks}
+        for each in feeds:
+            each.hooks = self
         self._processes = operating.processes
         self._begin = begin
         self._messages = messages
@@ -137,7 +149,11 @@ class Hooks:
 
         Raises DeliveryChanged if its id was used for another body before.
         """
-        hook = self.declared[source]
+        return await self.receive_from(self.declared[source], arrived, document)
+
+    async def receive_from(self, hook: Hook, arrived: Arrived, document: object) -> Received:
+        """Keep what came from a hook that is not served, too; as `receive`."""
+        source = hook.name
         body = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         digest = hashlib.sha256(body).digest()
         event_id = arrived.id or f"sha256-{digest.hex()}"

@@ -12,7 +12,7 @@ version during a deploy) leaves it alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -24,14 +24,14 @@ from newel.audit.leaf import Actor, Event
 from newel.base.errors import DefinitionError, NewelError, NotFound, NotWaiting
 from newel.domain.change import Beside, Change
 from newel.domain.schedules import Timetable, due
-from newel.engine.operating import Tell, with_streams
+from newel.engine.operating import Operating, with_streams
 from newel.engine.starting import FIRST_CAME_ANOTHER, Wanted
 from newel.flow.process import Process, Request
 from newel.flow.schedules import Schedule
 from newel.store import registry
 from newel.store import schedules as rows
 from newel.store.changes import apply
-from newel.store.database import LOST, Connection, Database, Row
+from newel.store.database import LOST, Connection, Row
 
 __all__ = ["Schedules"]
 
@@ -55,26 +55,22 @@ class Schedules:
 
     def __init__(
         self,
-        database: Database,
+        operating: Operating,
         schedules: Sequence[Schedule],
         *,
-        processes: Mapping[str, Process[..., Any]],  # Any: as above
         begin: Begin,
-        new_run: Callable[[], UUID],
-        new_event_id: Callable[[], str],
-        tell: Tell,
     ) -> None:
         """Take what the code declares; raises DefinitionError for a name that is used twice.
 
         begin: starts a run in the caller's transaction.
         """
-        self._database = database
+        self._database = operating.database
         self._declared = {each.name: each for each in schedules}
-        self._processes = processes
+        self._processes = operating.processes
         self._begin = begin
-        self._new_run = new_run
-        self._new_event_id = new_event_id
-        self._tell = tell
+        self._new_run = operating.vault.ids().run_id
+        self._new_event_id = operating.new_event_id
+        self._tell = operating.tell
         self._rows: list[rows.Declared] = []
         if len(self._declared) < len(schedules):
             names = [each.name for each in schedules]

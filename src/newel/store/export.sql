@@ -118,6 +118,18 @@ order by r.n
 declare exported no scroll cursor for
 select row_to_json(r)::text as line from newel.incident r order by r.id
 
+-- name: table_hr_feed
+-- params: none
+-- Until when HR systems were asked for changes.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.hr_feed r order by r.name
+
+-- name: table_hr_record
+-- params: none
+-- What HR has said of each employment.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.hr_record r order by r.feed, r.employee
+
 -- name: table_migration
 -- params: none
 -- Which files made this schema.

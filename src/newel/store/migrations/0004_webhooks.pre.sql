@@ -28,3 +28,21 @@ create table newel.webhook_refusal (
     untold   integer not null default 0,
     primary key (source, cause)
 );
+
+-- What HR has said of each employment, so that the same said again starts nothing. A feed asks for
+-- changes from `asked_until` on; its row has no employee.
+create table newel.hr_record (
+    feed         text collate "C" not null,
+    employee     text collate "C" not null,
+    starts_on    date,
+    ends_on      date,
+    position     bytea,
+    onboarding   uuid,
+    offboarding  uuid,
+    settled_at   timestamptz not null,
+    primary key (feed, employee)
+);
+create table newel.hr_feed (
+    name         text collate "C" primary key,
+    asked_until  timestamptz not null
+);
