@@ -37,7 +37,7 @@ W1, W2, W3 = (signer(f"witness.example/{n}", n + 10, 4) for n in (1, 2, 3))
         (f"{TEXT}\n{LINE}".encode()[:-1], "lines of signatures"),
         (f"{TEXT}\n".encode(), "empty line|dash"),
         (f"{TEXT}\n{LINE}".replace("\u2014", "-").encode(), "dash"),
-        (f"{TEXT}\n{LINE}".replace("\u2014 newel", "\u2014 ne+wel").encode(), "dash"),
+        (f"{TEXT}\n{LINE}".replace("\u2014 newel", "\u2014 new+el").encode(), "dash"),
         (f"{TEXT}\n\u2014 {ORIGIN} AAA=\n".encode(), "dash|base64"),
         (f"{TEXT}\n{LINE * 257}".encode(), "257"),
     ],
