@@ -63,7 +63,7 @@ async def leaving(person: Person, heir: Person) -> int:
 async def deleting(person: Person, asked: bool) -> str:
     """Delete an account for good, as somebody has approved or not."""
     if asked:
-        await approval("delete", by=team("it"))
+        await approval("delete", by=team("it"), allows=[google.delete_account(person)])
     return (await google.delete_account(person)).state
 
 

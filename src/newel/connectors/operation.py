@@ -157,7 +157,7 @@ def _naming_needs(
 
 
 def _refuse_unapproved(facts: Declared) -> None:
-    """Send nothing that asks for an approval from a run in which nobody has approved anything.
+    """Send nothing that asks for an approval from a run in which nobody has approved just this.
 
     Raises Forbidden; looking is free.
     """
@@ -165,8 +165,8 @@ def _refuse_unapproved(facts: Declared) -> None:
     if facts.approval is None or is_looking() or attempting is None or attempting.is_approved:
         return
     raise Forbidden(
-        f"Nobody has approved this in the run: it asks for an approval ({facts.approval}). "
-        "Nothing was sent.",
+        f"Nobody has approved exactly this: it asks for an approval ({facts.approval}) that names "
+        "the call in `allows=`. Nothing was sent.",
         reason="blocked",
     )
 

@@ -31,6 +31,7 @@ from newel.domain.change import Change
 from newel.domain.failures import judged
 from newel.domain.retry import time_left
 from newel.domain.values import Absent, AttemptInfo, Found, Observed, Unclear
+from newel.engine.allowing import allowed_by
 from newel.engine.calls import PLAIN, Call
 from newel.engine.joining import policy_of
 from newel.engine.pace import monotonic
@@ -54,7 +55,7 @@ class Begun:
     call: how the code is called. limit: of the outcome, in bytes.
     may_send: whether the worker may still make calls; False when its lease is in doubt.
     is_urgent: whether its calls go before others at a system's limit.
-    is_approved: whether somebody has approved something in the run.
+    is_approved: whether the call needs no approval, or has one.
     """
 
     act: StepAct[Any]  # Any: each step has its own result
@@ -103,8 +104,14 @@ def begun_of(
         is_leaving=run.is_leaving(opened.key),
         may_send=may_send,
         is_urgent=policy_of(run, act).is_urgent,
-        is_approved=run.history.approval is not None,
+        is_approved=_is_approved(run, act),
     )
+
+
+def _is_approved(run: Runner, act: StepAct[Any]) -> bool:  # Any: its own result
+    """Whether nothing more has to be approved before this call."""
+    asks = act.step.options.facts.get("approval") is not None
+    return not asks or allowed_by(run, act) is not None
 
 
 async def attempt(begun: Begun) -> Finished:

@@ -61,6 +61,7 @@ async def begin(
             idempotency_key=wanted.idempotency_key,
             priority=wanted.priority,
             child_of=wanted.child_of,
+            approved=wanted.approved,
         ),
         new_event_id,
     )

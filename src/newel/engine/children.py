@@ -19,6 +19,7 @@ from newel.audit import catalogue as facts
 from newel.base.errors import ChildFailed
 from newel.base.ids import parse_reference
 from newel.domain.acts import OpenAct
+from newel.engine.allowing import handed_down
 from newel.engine.branches import Ready
 from newel.engine.history import RELEASED, Recorded
 from newel.flow.act import Act
@@ -65,6 +66,7 @@ class Errand:
     with_parent: bool = False
     cancel: UUID | None = None
     address: str = ""
+    approved: tuple[dict[str, str], ...] = ()
     is_last: bool = False
 
     @property
@@ -98,6 +100,7 @@ def _arrive_at_start(run: Runner, key: str, act: ChildAct[Any] | SpawnAct[Any]) 
             arguments=act.arguments(),
             is_awaited=isinstance(act, ChildAct),
             with_parent=isinstance(act, ChildAct) or act.with_parent,
+            approved=handed_down(run),
             is_last=run.loaded.cancelling,
         )
     )

@@ -54,6 +54,7 @@ def _wait_input(spec: WaitSpec) -> bytes:
         "within": None if spec.within is None else str(spec.within),
         "by": None if by is None else _asked_of(by),
         "match": spec.match,
+        "allows": sorted(each.digest for each in spec.allows) or None,
     }
     known = {name: value for name, value in shape.items() if value is not None}
     return orjson.dumps(known, option=orjson.OPT_SORT_KEYS)

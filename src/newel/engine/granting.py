@@ -15,6 +15,7 @@ from newel.audit.leaf import ProcessVersion
 from newel.domain.acts import OpenAct
 from newel.domain.grants import ENDED, Held
 from newel.domain.values import Access, Account, Call, Effect
+from newel.engine.allowing import allowed_by
 from newel.engine.entries import Outcome, waive, write
 from newel.engine.history import Approval
 from newel.engine.operating import Command
@@ -116,7 +117,7 @@ def record(
         level=effect.level or act.step.options.level,
         effect=effect,
         cause=_cause(run.process.name, is_undone=act.is_promise or run.loaded.cancelling),
-        authority=_authority(run.history.approval, run.version),
+        authority=_authority(allowed_by(run, act) or run.history.approval, run.version),
         http=http_facts(calls[-1]) if calls else None,
     )
     tell = partial(run.record, attempt=opened.attempt, round_=opened.round)

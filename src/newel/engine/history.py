@@ -78,6 +78,8 @@ class History:
     there were of each key; a second edition is an act that was run again after it had finished.
     waits: kinds of waits. kept: keys whose outcome a person lets stand though the code does not
     ask for them. changed_at, amended_at: where the code or the input was changed last.
+    approvals: by key, with the fingerprint of what was asked when it was decided.
+    inherited_approvals: of the runs above, as this one was given them.
     """
 
     arguments: bytes = b"{}"
@@ -93,6 +95,8 @@ class History:
     changed_at: int = 0
     amended_at: int = 0
     approval: Approval | None = None
+    approvals: dict[str, tuple[str, Approval]] = field(default_factory=dict)
+    inherited_approvals: tuple[dict[str, str], ...] = ()
     begun_at: dict[str, datetime | None] = field(default_factory=dict)
     intervals: list[tuple[datetime, datetime]] = field(default_factory=list)
 
@@ -129,6 +133,7 @@ class History:
             self.arguments = orjson.dumps(shape["arguments"])
             if kind == "run.started":
                 self.secret = base64.b64decode(shape["secret"])
+                self.inherited_approvals = tuple(shape.get("approved", ()))
                 self.started_by = orjson.loads(row["entry"])["actor"]["id"]
                 for each in inherited(shape):
                     self._take(each, opened)
@@ -186,6 +191,8 @@ class History:
                 digest = leaf_hash(found.entry).hex()
                 approver = leaf["actor"].get("on_behalf_of") or leaf["actor"]["id"]
                 self.approval = Approval(leaf["id"], digest, approver)
+                asked = self.fingerprints.get(row["key"], "")
+                self.approvals[row["key"]] = asked, self.approval
         if found.type in _BY_HAND:
             fingerprint = found.leaf()["data"].get("input_fp")
             if fingerprint is not None:

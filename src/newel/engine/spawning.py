@@ -73,6 +73,7 @@ class Offspring:
                 arguments=dict(errand.arguments),
                 actor=actor,
                 source="run",
+                approved=errand.approved,
                 child_of=ChildOf(run=parent, key=errand.key, with_parent=errand.with_parent),
             )
             change, _ = await begin(

@@ -52,6 +52,7 @@ class Wanted:
     idempotency_key: str | None = None
     priority: Priority | None = None
     child_of: ChildOf | None = None
+    approved: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class Start:
     secret: bytes | None = None
     inherited: Sequence[Mapping[str, Any]] = ()  # Any: JSON
     child_of: ChildOf | None = None
+    approved: Sequence[Mapping[str, str]] = ()
 
     @property
     def definition(self) -> ProcessVersion:
@@ -100,6 +102,8 @@ def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, b
     }
     if start.inherited:
         shape["inherited"] = start.inherited
+    if start.approved:
+        shape["approved"] = start.approved
     text = orjson.dumps(shape)
     payload = start.sealer.seal(text)
     subject = None if start.subject is None else reference("per", start.subject)

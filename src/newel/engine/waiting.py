@@ -125,7 +125,7 @@ def _open_task(
             "key": act.key,
             "kind": kind,
             "title": spec.title or act.key.rpartition("/")[2].replace("-", " "),
-            "instructions": spec.instructions,
+            "instructions": _instructions(spec),
             "form": None if schema is None else orjson.dumps(schema).decode(),
             "evidence": spec.evidence if kind == "form" else None,
             "subject": subject,
@@ -139,6 +139,12 @@ def _open_task(
             "version": 1,
         },
     )
+
+
+def _instructions(spec: WaitSpec) -> str | None:
+    """What the person reads; last, what newel may do after a yes."""
+    allows = [f"A yes allows: {each.title}." for each in spec.allows]
+    return "\n".join([*([spec.instructions] if spec.instructions else []), *allows]) or None
 
 
 def sha256_hex(schema: dict[str, Any]) -> str:  # Any: JSON

@@ -75,7 +75,7 @@ class Attempting:
     its lease goes on in the middle of an attempt that another worker has taken over meanwhile:
     whoever sends something that changes the world asks first.
     is_urgent: whether its calls go before others at a system's limit.
-    is_approved: whether somebody has approved something in its run; outside a run nobody asks.
+    is_approved: whether its call needs no approval, or has one; outside a run nobody asks.
     """
 
     info: AttemptInfo

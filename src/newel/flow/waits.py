@@ -6,6 +6,8 @@ due moment, an awaited message; a deadline (`within=`) can stand beside the last
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar, overload
@@ -15,7 +17,7 @@ from newel.base.errors import DefinitionError
 from newel.domain.keys import Formerly, Subscript, checked_name, encoded, former, named
 from newel.domain.people import Person, Team
 from newel.domain.values import Decision, Done
-from newel.flow.act import Act, Place, WaitAct
+from newel.flow.act import Act, Place, StepAct, WaitAct
 
 T = TypeVar("T")
 
@@ -23,6 +25,21 @@ WaitKind = Literal["timer", "approval", "form", "event"]
 Evidence = Literal["none", "note", "file"]
 Asked = Person | Team | str
 """Who is asked: a person, anybody of a team, or whoever has this work address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A call that an approval allows: the digest of the step and its arguments, its title."""
+
+    digest: str
+    title: str
+
+
+def digest_of(call: StepAct[Any]) -> str:  # Any: its own result
+    """What an approval of exactly this call names it by."""
+    name = call.step.base.partition("[")[0]
+    text = call.step.arguments(call.args, call.kwargs)
+    return hashlib.sha256(name.encode() + b"\n" + text).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +61,7 @@ class WaitSpec:
     schema: type[Any] | None = None  # Any: whatever a form asks for
     evidence: Evidence = "none"
     is_buffered: bool = True
+    allows: tuple[Allowed, ...] = ()
 
 
 def wait_act(
@@ -92,6 +110,7 @@ def approval(
     title: str | None = None,
     instructions: str | None = None,
     four_eyes: str | None = None,
+    allows: Sequence[Act[Any]] = (),  # Any: each has its own result
     formerly: Formerly = (),
 ) -> Act[Decision]:
     """Ask one person (or any member of a team) for a yes or no.
@@ -100,6 +119,9 @@ def approval(
     within: counted from the moment the task opens; then Overdue is raised in the process and
     the task is closed in the same transaction. remind: when the first reminder comes after that
     moment; then one a day. The subject and the starter of a run never decide its approvals.
+    allows: calls that a yes allows, exactly as they are written here and not done by that, for
+    operations that ask for an approval: `allows=[google.delete_account(person)]`. They may be done
+    in this run or in its children.
     """
     return wait_act(
         key,
@@ -112,9 +134,21 @@ def approval(
             title=title,
             instructions=instructions,
             four_eyes=four_eyes,
+            allows=tuple(_allowed(key, each) for each in allows),
         ),
         formerly,
     )
+
+
+def _allowed(key: str, act: Act[Any]) -> Allowed:  # Any: its own result
+    """What an approval allows; the call is only named, not done."""
+    if not isinstance(act, StepAct):
+        raise DefinitionError(
+            f"approval({key!r}) allows something that is no call of a step.",
+            fix="name the call: `allows=[google.delete_account(person)]`.",
+        )
+    act.is_awaited = True
+    return Allowed(digest_of(act), act.step.title)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

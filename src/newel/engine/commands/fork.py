@@ -80,6 +80,7 @@ async def _forked(
             at=row["as_of"],
             sealer=sealer,
             secret=history.secret,
+            approved=history.inherited_approvals,
             inherited=list(_inherited([*_taken_over(past, old), *past], key, old, sealer)),
         ),
         operating.new_event_id,
