@@ -4,6 +4,7 @@
     parked             -> a task for the owner of the system (run of `newel.revoke-by-hand`), and
                           notices after 15 and 60 minutes
     done by hand       -> the step looks for itself; one that cannot look is completed by hand
+    access still there -> the task opens again, and says so
     done by the step   -> the task is withdrawn
 
 The step goes on trying all the while: whichever ends first wins. The urgent channel is the first
@@ -43,6 +44,7 @@ OVER: Final = Event("urgent-over", str)
 _ONE_CHANNEL: Final = Retry(within=timedelta(minutes=5))
 _SOON: Final = timedelta(minutes=15)
 _LATER: Final = timedelta(minutes=45)
+_LOOKING: Final = timedelta(minutes=5)
 _LONGEST_TITLE: Final = 60
 
 
@@ -163,30 +165,38 @@ def _notice(tell: _Tell | None) -> Process[[Uncut], None]:
 
 def _by_hand(operating: Operating, tell: _Tell | None) -> Process[[Uncut], str]:
     @step(in_doubt="repeat")
-    async def settle_by_hand(uncut: Uncut, by: str, note: str) -> None:
-        """Let the step look whether it is done; one that cannot look is completed by hand."""
+    async def settle_by_hand(uncut: Uncut, by: str, note: str) -> bool:
+        """Let the step look whether it is done; one that cannot look is completed by hand.
+
+        Answers with whether nothing is left to be looked at.
+        """
         actor = Actor(type="service", id="svc_newel", via=BY_HAND, on_behalf_of=by)
         run: UUID = parse_reference(uncut.run)[1]
         try:
             if not uncut.looks and await _completed(operating, run, uncut.key, note, actor):
-                return
+                return True
             await commands.retry(operating, run, uncut.key, actor=actor)
         except NotWaiting as error:
             if error.state == BEING_TRIED:  # asked again when that attempt has ended
                 raise Transient(str(error)) from error
         except NotFound:
-            return  # it was done meanwhile
+            return True  # it was done meanwhile
+        return False
 
     async def asked(uncut: Uncut) -> str:
-        done = await form(
-            "revoke-by-hand",
-            by=Team(uncut.owner),
-            title=f"revoke by hand in {uncut.title}"[:_LONGEST_TITLE],
-            instructions=_instructions(uncut),
-            evidence="note",
-        )
-        await settle_by_hand(uncut, done.by, done.note)
-        return "by hand"
+        before = ""
+        while True:
+            done = await form(
+                "revoke-by-hand",
+                by=Team(uncut.owner),
+                title=f"revoke by hand in {uncut.title}"[:_LONGEST_TITLE],
+                instructions=_instructions(uncut, before),
+                evidence="note",
+            )
+            if await settle_by_hand(uncut, done.by, done.note):
+                return "by hand"
+            await timer("looking", after=_LOOKING)  # told meanwhile if the step sees it is done
+            before = "It was said to be done, and newel still sees the access."
 
     async def reminded(uncut: Uncut) -> str:
         await timer("told-again", after=_SOON)
@@ -227,8 +237,9 @@ async def _completed(operating: Operating, run: UUID, key: str, note: str, actor
     return True
 
 
-def _instructions(uncut: Uncut) -> str:
+def _instructions(uncut: Uncut, before: str) -> str:
     lines = [
+        *([before] if before else []),
         f"Step {uncut.key} of {uncut.run} was to take access away in {uncut.title}.",
         "Three rounds have failed; it goes on trying.",
         f"1. Open the administration of {uncut.title}.",
