@@ -23,7 +23,7 @@ ELSEWHERE = HERE.parent / "faults"
 
 LEFT = {"B5"}
 ROWS = {f"B{number}" for number in range(1, 27)} | {
-    f"R{number:02}" for number in (*range(1, 10), 11, *range(14, 19), 43)
+    f"R{number:02}" for number in (*range(1, 10), 11, *range(14, 19), 40, 43)
 }
 
 
