@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncpg
 import hypothesis
 import pytest
+import structlog
 
 from newel.base import secrets
 from newel.base.clock import DEPLOYMENT
@@ -51,6 +52,14 @@ def _own_environment() -> Iterator[None]:
     for name in set(os.environ) - set(before):
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """Let no test write its lines into what another, that set up a program, has closed."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(autouse=True, scope="module")
