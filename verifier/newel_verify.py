@@ -637,8 +637,8 @@ person.key_created admin - n:i
 person.registered admin - kind:s name:x
 process.registered admin P source_sha256:h author:s drawing_sha256?:h previous?:i commit?:s
 run.acknowledged run -
-run.amended run - fields:l before_digest:h after_digest:h
-run.cancel_requested run - compensate:b
+run.amended run - fields:l before_digest:h after_digest:h second?:s
+run.cancel_requested run - compensate:b second?:s
 run.cancelled run - undone:l kept:l
 run.completed run P outcome_digest:h active_us:i elapsed_us:i
 run.disclosed run - cause:s
@@ -662,6 +662,7 @@ service.migrated service - from:s to:s sha256:h
 service.started service - version:s role:s git_sha?:s
 service.stopped service -
 service.worker_lost service - worker:s runs:i
+setting.changed admin - name:s before?:s after?:s
 step.attempt_failed run S class:s code:s http?:o next_at?:t
 step.cancelled run S by:s
 step.completed_by_hand run S second?:s grants?:l evidence_digest?:h outcome_digest?:h input_fp?:s
@@ -682,7 +683,7 @@ task.decided run PS task:s decision:s answer_digest:h channel:s auth:o excluded:
 task.delegated run - task:s to:s from?:s until?:t
 task.escalated run - task:s level:i to:s
 task.opened run S task:s kind:s assignees:l deputies:l excluded:l role?:s due_at?:t shown?:x
-  form_sha256?:h
+  form_sha256?:h proposal_digest?:h
 task.reassigned run - task:s to:s from?:s until?:t
 task.reminded run - task:s n:i channel:s
 task.withdrawn run - task:s cause:s
