@@ -9,11 +9,10 @@ from typing import Any, Final
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.errors import NotWaiting
-from newel.domain.change import Beside, Change
+from newel.domain.change import Beside
 from newel.engine import commands
-from newel.engine.operating import Operating, with_streams
+from newel.engine.operating import Operating, write_aside
 from newel.store import deployment, registry
-from newel.store.changes import apply
 from newel.store.database import LOST
 
 __all__ = ["Confirming"]
@@ -52,9 +51,11 @@ class Confirming:
             if before is None:
                 return
             fact = facts.SettingChanged(name="second_person", before=before, after=after)
-            change = Change(run=self._operating.vault.ids().new(), from_seq=0, is_aside=True)
             at = await registry.now(connection)
-            change.beside.append(Beside("admin", fact, at, Actor(type="system", id="newel"), None))
-            await with_streams(connection, change, self._operating.new_event_id)
-            await apply(connection, [change])
+            change = await write_aside(
+                connection,
+                [Beside("admin", fact, at, Actor(type="system", id="newel"), None)],
+                id_=self._operating.vault.ids().new(),
+                new_event_id=self._operating.new_event_id,
+            )
         self._operating.tell(change)

@@ -45,7 +45,7 @@ from newel.engine.incidents import Incidents, Probed
 from newel.engine.intake import Intake
 from newel.engine.loading import with_former
 from newel.engine.messages import Message, Messages, Sent
-from newel.engine.operating import Operating, SecondPerson, with_streams
+from newel.engine.operating import Operating, SecondPerson, with_streams, write_aside
 from newel.engine.places import Places, registered
 from newel.engine.probing import Probing
 from newel.engine.retention import Retention
@@ -233,25 +233,21 @@ class Engine:
         fact = facts.ProcessRegistered(
             source_sha256=process.definition_sha256, author="code", previous=version - 1 or None
         )
-        change = Change(run=self._ids.new(), from_seq=0, is_aside=True)
-        at = await registry.now(connection)
-        change.beside.append(
-            Beside(
-                "admin",
-                fact,
-                at,
-                Actor(type="system", id="newel"),
-                None,
-                process=ProcessVersion(
-                    name=process.name,
-                    version=version,
-                    definition_sha256=process.definition_sha256,
-                ),
-            )
+        told = Beside(
+            "admin",
+            fact,
+            await registry.now(connection),
+            Actor(type="system", id="newel"),
+            None,
+            process=ProcessVersion(
+                name=process.name,
+                version=version,
+                definition_sha256=process.definition_sha256,
+            ),
         )
-        await with_streams(connection, change, self._ids.event_id)
-        await apply(connection, [change])
-        return change
+        return await write_aside(
+            connection, [told], id_=self._ids.new(), new_event_id=self._ids.event_id
+        )
 
     def new_worker(self) -> Worker:
         """Make a worker for this deployment; its `run` drives runs until it is cancelled."""

@@ -28,12 +28,11 @@ from newel.audit.canonical import leaf_bytes
 from newel.audit.leaf import Actor, instant
 from newel.base.errors import InvalidInput, NotAllowed
 from newel.base.ids import parse_reference
-from newel.domain.change import Beside, Change
+from newel.domain.change import Beside
 from newel.engine.opening import Opener
-from newel.engine.operating import check_reason, with_streams
+from newel.engine.operating import check_reason, write_aside
 from newel.engine.vault import Vault
 from newel.store import registry
-from newel.store.changes import apply
 from newel.store.database import Connection, Database
 from newel.store.export import LEFT_OUT, TABLES, Snapshot, snapshot
 from newel.store.migrate import migrations
@@ -162,15 +161,13 @@ class Exports:
         """Write into the audit log that data leave; answers with the event's id."""
         event_id = self._ids.event_id()
         fact = facts.DataExported(kind=kind, rows=rows, filter_digest=digest, sha256=made)
-        change = Change(run=self._ids.new(), from_seq=0, is_aside=True)
         async with self._database.transaction() as connection:
             said = await self._reason(connection, event_id, actor, reason)
             at = await registry.now(connection)
-            change.beside.append(
-                Beside("admin", fact, at, actor, None, None, event_id, reason=said)
+            told = Beside("admin", fact, at, actor, None, None, event_id, reason=said)
+            await write_aside(
+                connection, [told], id_=self._ids.new(), new_event_id=self._ids.event_id
             )
-            await with_streams(connection, change, self._ids.event_id)
-            await apply(connection, [change])
         return event_id
 
     async def _reason(

@@ -37,13 +37,12 @@ from newel.base.errors import (
 from newel.connectors.webhooks import REMEMBERED_FOR, DeliveryChanged, SignatureInvalid
 from newel.domain.change import Beside, Change
 from newel.engine.messages import Message, Messages
-from newel.engine.operating import Operating, with_streams
+from newel.engine.operating import Operating, write_aside
 from newel.engine.starting import FIRST_CAME_ANOTHER, Wanted
 from newel.flow.hooks import Arrived, Delivery, Hook, Reaction
 from newel.flow.process import Request
 from newel.flow.waits import Sending
 from newel.store import registry, webhooks
-from newel.store.changes import apply
 from newel.store.database import LOST, Connection, Row
 
 __all__ = ["Hooks", "Received"]
@@ -319,12 +318,13 @@ class Hooks:
         return await self._aside(connection, source, fact)
 
     async def _aside(self, connection: Connection, source: str, fact: Event) -> Change:
-        change = Change(run=self._ids.new(), from_seq=0, is_aside=True)
         at = await registry.now(connection)
-        change.beside.append(Beside(f"system/{source}", fact, at, _actor(source), source))
-        await with_streams(connection, change, self._new_event_id)
-        await apply(connection, [change])
-        return change
+        return await write_aside(
+            connection,
+            [Beside(f"system/{source}", fact, at, _actor(source), source)],
+            id_=self._ids.new(),
+            new_event_id=self._new_event_id,
+        )
 
     # --- from time to time ------------------------------------------------------------------
 

@@ -18,10 +18,9 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, Event
 from newel.base.errors import InvalidInput, NotFound
 from newel.base.ids import Ids
-from newel.domain.change import Beside, Change
-from newel.engine.operating import with_streams
+from newel.domain.change import Beside
+from newel.engine.operating import write_aside
 from newel.store import access, registry
-from newel.store.changes import apply
 from newel.store.database import Connection, Database
 
 __all__ = ["Keys", "MadeKey"]
@@ -78,7 +77,5 @@ class Keys:
             await self._tell(connection, facts.AdminKeyRevoked(key=key), actor)
 
     async def _tell(self, connection: Connection, fact: Event, actor: Actor) -> None:
-        change = Change(run=self._ids.new(), from_seq=0, is_aside=True)
-        change.beside.append(Beside("admin", fact, await registry.now(connection), actor, None))
-        await with_streams(connection, change, self._ids.event_id)
-        await apply(connection, [change])
+        told = Beside("admin", fact, await registry.now(connection), actor, None)
+        await write_aside(connection, [told], id_=self._ids.new(), new_event_id=self._ids.event_id)

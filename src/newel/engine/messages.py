@@ -24,12 +24,11 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.errors import InvalidInput, NotWaiting
 from newel.domain.acts import OpenAct
-from newel.domain.change import Beside, Change
+from newel.domain.change import Beside
 from newel.engine.enduring import Patience
-from newel.engine.operating import Command, Tell, command, with_streams
+from newel.engine.operating import Command, Tell, command, write_aside
 from newel.engine.vault import Vault
 from newel.store import registry
-from newel.store.changes import apply
 from newel.store.database import LOST, Connection, Database, Row
 from newel.store.queries import queries
 
@@ -175,19 +174,21 @@ class Messages:
         return await self._lose(message, actor)
 
     async def _lose(self, message: Message, actor: Actor) -> Sent:
-        change = Change(run=self.vault.ids().new(), from_seq=0, is_aside=True)
+        aside, change = self.vault.ids().new(), None
         async with self.database.transaction() as connection:
-            is_new = await self.keep(connection, message, is_lost=True)
-            if is_new:
+            if await self.keep(connection, message, is_lost=True):
                 at = await registry.now(connection)
                 fact = facts.EventRefused(
                     source=message.source, cause="nobody-waits", n=1, window_s=0
                 )
                 stream = f"system/{message.source}"
-                change.beside.append(Beside(stream, fact, at, actor, message.source))
-                await with_streams(connection, change, self.new_event_id)
-                await apply(connection, [change])
-        if is_new:
+                change = await write_aside(
+                    connection,
+                    [Beside(stream, fact, at, actor, message.source)],
+                    id_=aside,
+                    new_event_id=self.new_event_id,
+                )
+        if change is not None:
             self.tell(change)
             return Sent(fate="lost", is_new=True)
         known = await self.database.fetchrow(_SQL.kept_before, message.source, message.event_id)

@@ -6,7 +6,7 @@ owner finds `seq` moved, or its run due, and loads it anew.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +18,7 @@ from newel.audit.leaf import Actor, ProcessVersion
 from newel.base.errors import NotFound, NotWaiting, ReasonMissing
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
-from newel.domain.change import Change, Entries, Head
+from newel.domain.change import Beside, Change, Entries, Head
 from newel.domain.values import FINAL
 from newel.engine.vault import Sealer, Vault
 from newel.flow.process import Process
@@ -207,6 +207,25 @@ async def with_streams(
                 )
         change.events.extend(entries.sealed())
         change.streams.append((from_seq, head))
+
+
+async def write_aside(
+    connection: Connection,
+    told: Sequence[Beside],
+    *,
+    id_: UUID,
+    new_event_id: Callable[[], str],
+) -> Change:
+    """Write facts that move no run, in the caller's transaction; without facts, nothing.
+
+    id_: a fresh one, for the Change, which is to be told once the transaction is over.
+    """
+    change = Change(run=id_, from_seq=0, is_aside=True)
+    if told:
+        change.beside.extend(told)
+        await with_streams(connection, change, new_event_id)
+        await apply(connection, [change])
+    return change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

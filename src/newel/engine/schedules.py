@@ -24,13 +24,12 @@ from newel.audit.leaf import Actor, Event
 from newel.base.errors import DefinitionError, NewelError, NotFound, NotWaiting
 from newel.domain.change import Beside, Change
 from newel.domain.schedules import Timetable, due
-from newel.engine.operating import Operating, with_streams
+from newel.engine.operating import Operating, write_aside
 from newel.engine.starting import FIRST_CAME_ANOTHER, Wanted
 from newel.flow.process import Process, Request
 from newel.flow.schedules import Schedule
 from newel.store import registry
 from newel.store import schedules as rows
-from newel.store.changes import apply
 from newel.store.database import LOST, Connection, Row
 
 __all__ = ["Schedules"]
@@ -284,12 +283,12 @@ class Schedules:
         self, connection: Connection, told: Sequence[Event], actor: Actor, at: datetime
     ) -> Change:
         """Write facts of the deployment as a whole."""
-        change = Change(run=self._new_run(), from_seq=0, is_aside=True)
-        if told:
-            change.beside += [Beside("admin", fact, at, actor, None) for fact in told]
-            await with_streams(connection, change, self._new_event_id)
-            await apply(connection, [change])
-        return change
+        return await write_aside(
+            connection,
+            [Beside("admin", fact, at, actor, None) for fact in told],
+            id_=self._new_run(),
+            new_event_id=self._new_event_id,
+        )
 
 
 def _declared(row: Row) -> rows.Declared:
