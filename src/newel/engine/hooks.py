@@ -266,11 +266,10 @@ class Hooks:
                 fix=f"`Engine(…, processes=[{process.name}, …])`.",
                 code="F711",
             )
-        bound = process.signature.bind(*request.args, **request.kwargs)
         return Wanted(
             run=self._ids.run_id(),
             process=process,
-            arguments=process.loaded(process.dumped(bound.arguments)),
+            arguments=request.arguments,
             actor=_actor(hook.name),
             source="webhook",
             source_ref=f"{hook.name}/{named}",

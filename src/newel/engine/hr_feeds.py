@@ -272,11 +272,10 @@ class HrFeed:
         if request is None:
             return None
         run = self._ids.run_id()
-        bound = request.process.signature.bind(*request.args, **request.kwargs)
         wanted = Wanted(
             run=run,
             process=request.process,
-            arguments=request.process.loaded(request.process.dumped(bound.arguments)),
+            arguments=request.arguments,
             actor=self._actor,
             source="webhook",
             source_ref=reference("run", this_attempt().run),
@@ -294,8 +293,7 @@ class HrFeed:
         request = None if asking is None or asked is None or run is None else asking(asked)
         if request is None or run is None:
             return
-        bound = request.process.signature.bind(*request.args, **request.kwargs)
-        given: dict[str, object] = orjson.loads(request.process.dumped(bound.arguments))
+        given: dict[str, object] = orjson.loads(request.text)
         document = next(iter(given.values())) if len(request.process.parameters) == 1 else given
         try:
             await commands.amend(

@@ -221,8 +221,7 @@ class Schedules:
         try:
             request = schedule.request(planned)
             process = self._process(request)
-            bound = process.signature.bind(*request.args, **request.kwargs)
-            arguments = process.loaded(process.dumped(bound.arguments))
+            arguments = request.arguments
         except NewelError:
             raise
         except Exception as bug:

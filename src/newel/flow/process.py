@@ -44,6 +44,17 @@ class Request(Generic[R]):
     args: tuple[object, ...]
     kwargs: Mapping[str, object]
 
+    @property
+    def text(self) -> bytes:
+        """The arguments that were given, by name, as JSON; raises NotJournalable."""
+        bound = self.process.signature.bind(*self.args, **self.kwargs)
+        return self.process.dumped(bound.arguments)
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """The arguments as a run is given them: written and read once; raises NotJournalable."""
+        return self.process.loaded(self.text)
+
 
 class Process(Generic[P, R]):
     """The definition of a process: its function and what the engine must know of it."""
