@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
 
-from newel.base.errors import AlreadyStarted
+from newel.base.errors import AlreadyStarted, StoreError
 from newel.base.ids import parse_reference, reference
 from newel.domain.change import Change
 from newel.engine.intake import Intake
 from newel.engine.operating import with_streams
-from newel.engine.starting import Start, Wanted, born
+from newel.engine.starting import FIRST_CAME_ANOTHER, Start, Wanted, born
 from newel.engine.vault import Vault
 from newel.store import registry, runs
 from newel.store.changes import apply
 from newel.store.database import Connection
+
+T = TypeVar("T")
+
+Begin = Callable[[Connection, Wanted], Coroutine[Any, Any, tuple[Change, UUID | None]]]
+"""`begin` with all but the caller's own given."""
+
+_TRIES: Final = 5
+
+
+async def in_turn(work: Callable[[], Awaitable[T]]) -> T:
+    """Do in a transaction what begins runs; again, where another start came first.
+
+    Raises StoreError once that has happened too often.
+    """
+    for _ in range(_TRIES):
+        try:
+            return await work()
+        except asyncpg.PostgresError as error:
+            if error.sqlstate not in FIRST_CAME_ANOTHER:
+                raise
+    raise StoreError(f"{_TRIES} other starts came first, one after another. Try again.")
 
 
 async def begin(

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from newel.audit import catalogue as facts
@@ -20,7 +19,6 @@ from newel.base.errors import (
     DefinitionError,
     InvalidInput,
     NotFound,
-    StoreError,
 )
 from newel.base.ids import parse_reference, reference
 from newel.connectors.gate import Pause
@@ -30,7 +28,7 @@ from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.people import Person
 from newel.domain.values import File
 from newel.engine import bulk, commands, ticketing
-from newel.engine.beginning import begin
+from newel.engine.beginning import begin, in_turn
 from newel.engine.builtin import PREFIX, BuiltIn
 from newel.engine.bulk import BulkReport, Item, Verb
 from newel.engine.commands import Amendment, Proposal
@@ -51,7 +49,7 @@ from newel.engine.probing import Probing
 from newel.engine.retention import Retention
 from newel.engine.schedules import Schedules
 from newel.engine.spawning import Offspring
-from newel.engine.starting import FIRST_CAME_ANOTHER, Source, Wanted
+from newel.engine.starting import Source, Wanted
 from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
@@ -65,7 +63,6 @@ from newel.store import migrate, registry, runs
 from newel.store.changes import apply
 from newel.store.database import Connection, Database
 
-_TRIES: Final = 5
 T = TypeVar("T")
 
 
@@ -305,27 +302,23 @@ class Engine:
             priority=priority,
         )
         digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
-        for _ in range(_TRIES):
-            try:
-                async with self.database.transaction() as connection:
-                    if idempotency_key is not None:
-                        known = await self._known(
-                            connection,
-                            f"{actor.id}/{process}",
-                            idempotency_key,
-                            digest,
-                            wanted.run,
-                        )
-                        if known is not None:
-                            return known
-                    change, person = await self._begin(connection, wanted)
-            except asyncpg.PostgresError as error:
-                if error.sqlstate not in FIRST_CAME_ANOTHER:
-                    raise
-            else:
-                self._tell(change)
-                return Started(run=wanted.run, is_new=True, person=person)
-        raise StoreError(f"{_TRIES} other starts came first, one after another. Try again.")
+        scope = f"{actor.id}/{process}"
+
+        async def once() -> tuple[Change | None, Started]:
+            async with self.database.transaction() as connection:
+                if idempotency_key is not None:
+                    known = await self._known(
+                        connection, scope, idempotency_key, digest, wanted.run
+                    )
+                    if known is not None:
+                        return None, known
+                change, person = await self._begin(connection, wanted)
+                return change, Started(run=wanted.run, is_new=True, person=person)
+
+        change, started = await in_turn(once)
+        if change is not None:
+            self._tell(change)
+        return started
 
     async def _known(
         self, connection: Connection, scope: str, key: str, digest: bytes, run: UUID

@@ -15,13 +15,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from newel.audit import catalogue as facts
@@ -36,9 +35,10 @@ from newel.base.errors import (
 )
 from newel.connectors.webhooks import REMEMBERED_FOR, DeliveryChanged, SignatureInvalid
 from newel.domain.change import Beside, Change
+from newel.engine.beginning import Begin, in_turn
 from newel.engine.messages import Message, Messages
 from newel.engine.operating import Operating, write_aside
-from newel.engine.starting import FIRST_CAME_ANOTHER, Wanted
+from newel.engine.starting import Wanted
 from newel.flow.hooks import Arrived, Delivery, Hook, Reaction
 from newel.flow.process import Request
 from newel.flow.waits import Sending
@@ -47,7 +47,6 @@ from newel.store.database import LOST, Connection, Row
 
 __all__ = ["Hooks", "Received"]
 
-_TRIES: Final = 5
 _TOLD_EVERY: Final = timedelta(minutes=1)
 _LOOK_S: Final = 60.0
 
@@ -57,9 +56,6 @@ class Fed(Protocol):
 
     hook: Hook
     hooks: Hooks | None
-
-
-Begin = Callable[[Connection, Wanted], Coroutine[Any, Any, tuple[Change, UUID | None]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,35 +152,33 @@ class Hooks:
         body = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         digest = hashlib.sha256(body).digest()
         event_id = arrived.id or f"sha256-{digest.hex()}"
-        for _ in range(_TRIES):
+
+        async def kept() -> tuple[bytes | None, UUID, _Done]:
             delivery, done = self._ids.new(), _Done()
-            try:
-                async with self._database.transaction() as connection:
-                    at = await registry.now(connection)
-                    before = await webhooks.keep_received(
-                        connection,
-                        delivery=delivery,
-                        source=source,
-                        event_id=event_id,
-                        digest=digest,
-                        body=self._vault.sealed(body, delivery),
-                        at=at,
-                    )
-                    if before is None:
-                        shown = Delivery(source=source, id=event_id, at=at, document=document)
-                        await self._carry_out(connection, hook, delivery, shown, done)
-            except asyncpg.PostgresError as error:
-                if error.sqlstate not in FIRST_CAME_ANOTHER:
-                    raise
-                continue
-            if before is not None:
-                if before == digest:
-                    return Received(id=None, is_new=False)
-                await self._refuse(source, "changed")
-                raise DeliveryChanged(source=source)
+            async with self._database.transaction() as connection:
+                at = await registry.now(connection)
+                before = await webhooks.keep_received(
+                    connection,
+                    delivery=delivery,
+                    source=source,
+                    event_id=event_id,
+                    digest=digest,
+                    body=self._vault.sealed(body, delivery),
+                    at=at,
+                )
+                if before is None:
+                    shown = Delivery(source=source, id=event_id, at=at, document=document)
+                    await self._carry_out(connection, hook, delivery, shown, done)
+            return before, delivery, done
+
+        before, delivery, done = await in_turn(kept)
+        if before is None:
             await self._told(done, source)
             return Received(id=delivery, is_new=True, runs=tuple(done.runs), refused=done.refused)
-        raise StoreError(f"{_TRIES} other starts came first, one after another. Try again.")
+        if before == digest:
+            return Received(id=None, is_new=False)
+        await self._refuse(source, "changed")
+        raise DeliveryChanged(source=source)
 
     async def again(self, delivery: UUID) -> Received:
         """Carry out what was refused of a delivery; what it has done already is not done twice.

@@ -18,20 +18,20 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from newel.audit.leaf import Actor
-from newel.base.errors import AlreadyStarted, InvalidInput, NotWaiting, RequestError, StoreError
+from newel.base.errors import AlreadyStarted, InvalidInput, NotWaiting, RequestError
 from newel.base.ids import parse_reference, reference
 from newel.connectors.hr import Employee
 from newel.connectors.hr_feed import Asked, Asking, Feed, Known, Verdict, decided
 from newel.domain.change import Change
 from newel.domain.people import Team
 from newel.engine import commands
-from newel.engine.hooks import Begin, Hooks
+from newel.engine.beginning import Begin, in_turn
+from newel.engine.hooks import Hooks
 from newel.engine.operating import Operating
-from newel.engine.starting import FIRST_CAME_ANOTHER, Wanted
+from newel.engine.starting import Wanted
 from newel.flow.ambient import this_attempt
 from newel.flow.forms import form
 from newel.flow.hooks import Arrived, Delivery, Hook
@@ -44,7 +44,6 @@ from newel.store.database import Connection
 
 __all__ = ["HrFeed", "Settled", "Told"]
 
-_TRIES: Final = 5
 _FIRST_LOOK: Final = timedelta(days=1)
 _TURN: Final = lock("hr-record", shared=True)
 
@@ -176,18 +175,15 @@ class HrFeed:
         manager: Employee | None = None
         if employee is not None and employee.manager is not None:
             manager = await read(employee.manager)
-        for _ in range(_TRIES):
-            try:
-                async with self._operating.database.transaction() as connection:
-                    settled, changes = await self._settle(connection, told, employee, manager)
-            except asyncpg.PostgresError as error:
-                if error.sqlstate not in FIRST_CAME_ANOTHER:
-                    raise
-            else:
-                for change in changes:
-                    self._operating.tell(change)
-                return settled
-        raise StoreError(f"{_TRIES} other starts came first, one after another. Try again.")
+
+        async def once() -> tuple[Settled, list[Change]]:
+            async with self._operating.database.transaction() as connection:
+                return await self._settle(connection, told, employee, manager)
+
+        settled, changes = await in_turn(once)
+        for change in changes:
+            self._operating.tell(change)
+        return settled
 
     async def _settle(
         self,

@@ -12,7 +12,7 @@ version during a deploy) leaves it alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -24,6 +24,7 @@ from newel.audit.leaf import Actor, Event
 from newel.base.errors import DefinitionError, NewelError, NotFound, NotWaiting
 from newel.domain.change import Beside, Change
 from newel.domain.schedules import Timetable, due
+from newel.engine.beginning import Begin
 from newel.engine.operating import Operating, write_aside
 from newel.engine.starting import FIRST_CAME_ANOTHER, Wanted
 from newel.flow.process import Process, Request
@@ -36,9 +37,6 @@ __all__ = ["Schedules"]
 
 _IDLE_S: Final = 1.0
 _AGAIN_S: Final = 0.2
-
-
-Begin = Callable[[Connection, Wanted], Coroutine[Any, Any, tuple[Change, UUID | None]]]
 
 
 class Woken(Protocol):
