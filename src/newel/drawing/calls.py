@@ -111,46 +111,28 @@ class Calls(Words):
         match node:
             case ast.Call():
                 return self._call(node, target)
-            case ast.IfExp(test=test, body=body, orelse=orelse):
-                return self._chosen(node, test, body, orelse, target, may_be_empty=may_be_empty)
+            case ast.IfExp():
+                return self._chosen(
+                    node, lambda side: self.awaitable(side, target, may_be_empty=may_be_empty)
+                )
             case ast.Constant(value=None) if may_be_empty:
                 return []
             case _:
                 self._unseen(node)
                 return self.acts_in(node)
 
-    def _chosen(
-        self,
-        node: ast.IfExp,
-        test: ast.expr,
-        body: ast.expr,
-        orelse: ast.expr,
-        target: ast.expr | None,
-        *,
-        may_be_empty: bool,
-    ) -> list[Region]:
-        before = self.acts_in(test)
-        source = ast.unparse(test)
-        id_ = self.id_of_source("if", source)
-        yes = self.awaitable(body, target, may_be_empty=may_be_empty)
-        no = self.awaitable(orelse, target, may_be_empty=may_be_empty)
-        return [*before, self.choice(node, id_, test, yes, no)]
+    def _chosen(self, node: ast.IfExp, read: Callable[[ast.expr], list[Region]]) -> list[Region]:
+        """`a if c else b`: what is read of one side or the other."""
+        before = self.acts_in(node.test)
+        id_ = self.id_of_source("if", ast.unparse(node.test))
+        yes, no = read(node.body), read(node.orelse)
+        return [*before, self.choice(node, id_, node.test, yes, no)]
 
-    def _either(
-        self,
-        node: ast.IfExp,
-        test: ast.expr,
-        body: ast.expr,
-        orelse: ast.expr,
-        target: ast.expr | None,
-    ) -> list[Region]:
+    def _either(self, node: ast.IfExp, target: ast.expr | None) -> list[Region]:
         """`await a() if c else b`: the acts of one side or the other."""
-        before = self.acts_in(test)
-        if not (has_await(body) or has_await(orelse)):
-            return before
-        id_ = self.id_of_source("if", ast.unparse(test))
-        yes, no = self.acts_in(body, target), self.acts_in(orelse, target)
-        return [*before, self.choice(node, id_, test, yes, no)]
+        if not (has_await(node.body) or has_await(node.orelse)):
+            return self.acts_in(node.test)
+        return self._chosen(node, lambda side: self.acts_in(side, target))
 
     def choice(
         self, at: ast.AST, id_: str, test: ast.expr, yes: list[Region], no: list[Region]

@@ -51,8 +51,8 @@ class Expressions(State):
                 return self.acts_in(value, name)
             case ast.BoolOp(values=[first, *rest]):
                 return [*self.acts_in(first), *self._sometimes(rest, "after `and` or `or`")]
-            case ast.IfExp(test=test, body=body, orelse=orelse):
-                return self._either(node, test, body, orelse, target)
+            case ast.IfExp():
+                return self._either(node, target)
             case ast.Compare(left=left, comparators=[first, *rest]):
                 return [
                     *self.acts_in(left),
@@ -84,14 +84,7 @@ class Expressions(State):
                 found += self.acts_in(each)
         return found
 
-    def _either(
-        self,
-        node: ast.IfExp,
-        test: ast.expr,
-        body: ast.expr,
-        orelse: ast.expr,
-        target: ast.expr | None,
-    ) -> list[Region]:
+    def _either(self, node: ast.IfExp, target: ast.expr | None) -> list[Region]:
         raise NotImplementedError
 
     def _comprehension(

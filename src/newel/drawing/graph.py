@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from newel.domain.patterns import Pattern, Patterns
+from newel.domain.patterns import Pattern
 from newel.drawing.regions import Region, Where
 
 __all__ = ["Edge", "EdgeKind", "Graph", "Node", "NodeKind"]
@@ -114,11 +114,6 @@ class Graph:
                 found[node.host].append(node)
         return found
 
-    @cached_property
-    def _keyed(self) -> tuple[Patterns, dict[Pattern, Node]]:
-        keyed = {node.pattern: node for node in self.nodes.values() if node.pattern is not None}
-        return Patterns(keyed), keyed
-
     def out_of(self, node: str) -> list[Edge]:
         """The edges that leave a node, in order."""
         return self._out.get(node, [])
@@ -134,12 +129,6 @@ class Graph:
     def inside(self, container: str) -> list[Node]:
         """The nodes right inside a container or frame, in order; "" for those at the top."""
         return [each for each in self.nodes.values() if each.parent == container]
-
-    def of_key(self, key: str) -> Node | None:
-        """The node of a key, with or without a counter; None for a key this code cannot make."""
-        patterns, keyed = self._keyed
-        pattern = patterns.of(key)
-        return None if pattern is None else keyed[pattern]
 
     def container_of(self, node: str) -> str:
         """The innermost container around a node, frames left out; "" at the top."""
