@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from .clock import milliseconds
 from .core import Simulator
 from .faults import Throttle
-from .system import Panel, action, resolving
+from .system import Panel, action, ticket_panel
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
 BASE = "/api/1.0"
@@ -230,14 +230,4 @@ class AsanaSimulator(Simulator):
     def panels(self) -> list[Panel]:
         """Show the tasks."""
         tickets = list(reversed(self.tickets()))
-        return [
-            Panel(
-                title="Tasks",
-                columns=("Id", "Name", "State", "Text", "Comments"),
-                rows=[
-                    (t["key"], t["summary"], t["status"], t["body"], str(len(t["comments"])))
-                    for t in tickets
-                ],
-                acts=[resolving(t) for t in tickets],
-            )
-        ]
+        return [ticket_panel("Tasks", ("Id", "Name", "State", "Text"), tickets)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from .clock import milliseconds
 from .core import Simulator
-from .system import Capacity, Panel, action, resolving
+from .system import Capacity, Panel, action, ticket_panel
 from .wire import Document
 
 SITE = "acme-example"
@@ -135,20 +135,11 @@ class JiraWorld(Simulator):
         users = reversed(self.store.rows("users").values())
         comments = reversed(self.store.rows("comments").values())
         return [
-            Panel(
-                title="Issues",
-                columns=("Key", "Summary", "Status", "Labels", "Comments"),
-                rows=[
-                    (
-                        t["key"],
-                        t["summary"],
-                        t["status"],
-                        ", ".join(t["labels"]),
-                        str(len(t["comments"])),
-                    )
-                    for t in tickets
-                ],
-                acts=[resolving(t) for t in tickets],
+            ticket_panel(
+                "Issues",
+                ("Key", "Summary", "Status", "Labels"),
+                tickets,
+                lambda t: ", ".join(t["labels"]),
             ),
             Panel(
                 title="Comments",

@@ -16,7 +16,7 @@ from uuid import UUID
 from .clock import milliseconds
 from .core import Simulator
 from .faults import Throttle
-from .system import Panel, action, resolving
+from .system import Panel, action, ticket_panel
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
 TEAM = "7b1f5c0e-9d0a-4c53-8a55-4f3f9a7d2c11"
@@ -261,17 +261,7 @@ class LinearSimulator(Simulator):
     def panels(self) -> list[Panel]:
         """Show the issues."""
         tickets = list(reversed(self.tickets()))
-        return [
-            Panel(
-                title="Issues",
-                columns=("Key", "Title", "State", "Text", "Comments"),
-                rows=[
-                    (t["key"], t["summary"], t["status"], t["body"], str(len(t["comments"])))
-                    for t in tickets
-                ],
-                acts=[resolving(t) for t in tickets],
-            )
-        ]
+        return [ticket_panel("Issues", ("Key", "Title", "State", "Text"), tickets)]
 
 
 def _selected(words: list[str]) -> dict[str, Any]:

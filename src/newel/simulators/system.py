@@ -56,7 +56,30 @@ class Panel:
     acts: Sequence[Sequence[RowAct]] = ()
 
 
-def resolving(ticket: Document) -> tuple[RowAct, ...]:
+def _text(ticket: Document) -> str:
+    body: str = ticket["body"]
+    return body
+
+
+def ticket_panel(
+    title: str,
+    columns: Sequence[str],
+    tickets: Sequence[Document],
+    shown: Callable[[Document], str] = _text,
+) -> Panel:
+    """Show tickets by key, summary and status, with what is shown of each, and its comments."""
+    return Panel(
+        title=title,
+        columns=(*columns, "Comments"),
+        rows=[
+            (t["key"], t["summary"], t["status"], shown(t), str(len(t["comments"])))
+            for t in tickets
+        ],
+        acts=[_resolving(t) for t in tickets],
+    )
+
+
+def _resolving(ticket: Document) -> tuple[RowAct, ...]:
     """What a person can do with a ticket: resolve it, if it is open; by its key and status."""
     if ticket["status"] == "Done":
         return ()

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from .clock import stamp
 from .core import Simulator
 from .faults import Throttle
-from .system import Panel, action, resolving
+from .system import Panel, action, ticket_panel
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
 BASE = "/api/v2"
@@ -255,14 +255,4 @@ class ZendeskSimulator(Simulator):
     def panels(self) -> list[Panel]:
         """Show the tickets."""
         tickets = list(reversed(self.tickets()))
-        return [
-            Panel(
-                title="Tickets",
-                columns=("Number", "Subject", "State", "Text", "Comments"),
-                rows=[
-                    (t["key"], t["summary"], t["status"], t["body"], str(len(t["comments"])))
-                    for t in tickets
-                ],
-                acts=[resolving(t) for t in tickets],
-            )
-        ]
+        return [ticket_panel("Tickets", ("Number", "Subject", "State", "Text"), tickets)]
