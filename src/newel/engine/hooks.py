@@ -123,11 +123,10 @@ class Hooks:
         Raises NotFound for an unknown source, SignatureInvalid (told of in the audit log, the
         first at once and then once a minute), StoreError while no secret can be read.
         """
-        async with self._database.transaction() as connection:
-            now = await registry.now(connection)
         hook = self.declared.get(source)
         if hook is None:
             raise NotFound(kind="hook", reference=source)
+        now = await registry.now(self._database)
         try:
             # A secret may be read by a command.
             return await asyncio.to_thread(
@@ -331,8 +330,7 @@ class Hooks:
 
     async def look_after(self) -> None:
         """Do once what `watch` does."""
-        async with self._database.transaction() as connection:
-            now = await registry.now(connection)
+        now = await registry.now(self._database)
         await webhooks.empty_received(self._database, now - REMEMBERED_FOR)
         for row in await webhooks.untold_refusals(self._database, now - _TOLD_EVERY):
             async with self._database.transaction() as connection:

@@ -155,8 +155,7 @@ class HrFeed:
         database = self._operating.database
         since = await hr.asked_until(database, self._feed.name)
         if since is None:
-            async with database.transaction() as connection:
-                since = await registry.now(connection) - _FIRST_LOOK
+            since = await registry.now(database) - _FIRST_LOOK
         found = await self._feed.system.changed.plain(since)
         new = 0
         for hint in found.hints:

@@ -64,11 +64,11 @@ class Probing:
         self._builtin = builtin
         asked = {each.name: each for each in connectors if isinstance(each, Connector)}
         self._renewal = _renewal()
-        night = _night(asked, self._busy, self._warn)
-        is_wanted = timetable is not None and bool(asked)
-        self.processes: tuple[Process[..., Any], ...] = (night, self._renewal) if is_wanted else ()
+        self.processes: tuple[Process[..., Any], ...] = ()
         self.schedules: tuple[Schedule, ...] = ()
         if timetable is not None and asked:
+            night = _night(asked, self._busy, self._warn)
+            self.processes = (night, self._renewal)
             self.schedules = (every(timetable, night.request(), name=PROBE),)
 
     async def _busy(self, credentials: list[str]) -> set[str]:

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from newel.domain.search import grams
-from newel.store.database import Connection, Row
+from newel.store.database import Connection, Database, Row
 from newel.store.queries import queries
 
 _SQL: Final = queries("registry")
@@ -118,7 +118,7 @@ async def claim_request(
     return await connection.fetchrow(_SQL.known_request, scope, key)
 
 
-async def now(connection: Connection) -> datetime:
+async def now(connection: Connection | Database) -> datetime:
     """The database's time."""
     moment: datetime = await connection.fetchval(_SQL.now)
     return moment
