@@ -13,7 +13,7 @@ from newel.base.ids import reference
 from newel.cli.output import columns, moment, say, say_json
 from newel.cli.parameters import AsJson, Key, NamedActor, Reason, Run
 from newel.cli.references import run_named
-from newel.cli.verbs import acted, document_in, json_in, told
+from newel.cli.verbs import acted, document_in, json_in, to_confirm, told
 
 if TYPE_CHECKING:
     from newel.audit.leaf import Actor
@@ -102,10 +102,7 @@ def amend(
 
 def _amended(run: str, amendment: Amendment, *, dry: bool) -> str:
     if amendment.task is not None:
-        return (
-            f"{run} would change. A second person has to confirm this within 24 hours: "
-            f"newel decide {amendment.task} --yes"
-        )
+        return f"{run} would change. {to_confirm(amendment.task)}"
     return f"{run} would change:" if dry else f"{run} has a new input:"
 
 

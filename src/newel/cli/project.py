@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Project", "example_project", "example_settings", "load_project"]
 
-H = TypeVar("H", Hook, Feed)
+D = TypeVar("D", Schedule, Hook, Feed)
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 
 
@@ -55,9 +55,12 @@ def load_project(settings: Settings) -> Project:
     for named in settings.processes:
         for each in _processes(named, settings.project):
             found[each.name] = each
-        schedules += _schedules(named, settings.project)
-        hooks += _declared(Hook, named, settings.project)
-        feeds += _declared(Feed, named, settings.project)
+        name = named.partition(":")[2]
+        started = _declared(Schedule, named, settings.project)
+        schedules += [each for each in started if not name or each.starts(name)]
+        if not name:  # a process that is named comes alone
+            hooks += _declared(Hook, named, settings.project)
+            feeds += _declared(Feed, named, settings.project)
     return Project(
         processes=tuple(found.values()),
         connectors=_connectors(settings),
@@ -97,21 +100,11 @@ def _processes(named: str, project: Path) -> list[Process[..., Any]]:  # Any: as
     return own
 
 
-def _schedules(named: str, project: Path) -> list[Schedule]:
-    """Find the schedules beside the processes; a module that imports one does not declare it."""
-    module, _, name = named.partition(":")
-    loaded = _module(module, project)
-    every = [each for each in vars(loaded).values() if isinstance(each, Schedule)]
-    started = [each for each in every if each.place == loaded.__name__]
-    return [each for each in started if not name or each.starts(name)]
-
-
-def _declared(kind: type[H], named: str, project: Path) -> list[H]:
-    """Find the hooks or feeds of a module; one named with a process has only that process."""
-    module, _, name = named.partition(":")
-    loaded = _module(module, project)
+def _declared(kind: type[D], named: str, project: Path) -> list[D]:
+    """Find what stands beside the processes; a module that imports one does not declare it."""
+    loaded = _module(named.partition(":")[0], project)
     every = [each for each in vars(loaded).values() if isinstance(each, kind)]
-    return [each for each in every if each.place == loaded.__name__ and not name]
+    return [each for each in every if each.place == loaded.__name__]
 
 
 def _connectors(settings: Settings) -> tuple[Connector, ...]:

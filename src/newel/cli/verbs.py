@@ -209,8 +209,13 @@ def ordered(
     if task is None:
         return told(document, sentence, as_json=as_json)
     named = reference("tsk", task)
-    waits = f"A second person has to confirm this within 24 hours: newel decide {named} --yes"
-    return told({**document, "needs": "second person", "task": named}, waits, as_json=as_json)
+    waiting = {**document, "needs": "second person", "task": named}
+    return told(waiting, to_confirm(named), as_json=as_json)
+
+
+def to_confirm(task: str) -> str:
+    """Say that a second person has to confirm an order, and how."""
+    return f"A second person has to confirm this within 24 hours: newel decide {task} --yes"
 
 
 def document_in(given: str) -> object:

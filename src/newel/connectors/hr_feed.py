@@ -12,7 +12,6 @@ Source: product document, §7.1.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,6 +19,7 @@ from typing import Any, Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from newel.connectors.hr import Employee, Hint
+from newel.flow.act import declaring_module
 from newel.flow.hooks import Verifier
 from newel.flow.process import Request
 
@@ -121,8 +121,7 @@ def hr_feed(
         poll=poll,
         zone=ZoneInfo(zone),
         late=late,
-        # As of acts: the only cheap way to learn where a call stands.
-        place=sys._getframe(1).f_globals.get("__name__", ""),  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        place=declaring_module(),
     )
 
 

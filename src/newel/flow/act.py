@@ -46,6 +46,13 @@ class Place:
         return f"{self.code.co_filename.rpartition('/')[2]}:{self.line}"
 
 
+def declaring_module() -> str:
+    """The name of the module that called whoever asks."""
+    # As above: the only cheap way.
+    frame = sys._getframe(2)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return str(frame.f_globals.get("__name__", ""))
+
+
 class Act(Generic[R_co]):
     """A durable act that was called and not yet awaited; awaiting it yields its outcome.
 

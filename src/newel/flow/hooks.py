@@ -11,7 +11,6 @@ that keeps the delivery.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from typing import Any, Protocol, TypeAlias
 
 from newel.base.errors import DefinitionError
 from newel.domain.keys import checked_name
+from newel.flow.act import declaring_module
 from newel.flow.process import Request
 from newel.flow.waits import Sending
 
@@ -94,8 +94,7 @@ def hook(*, signed: Verifier, name: str | None = None) -> Callable[[Reacting], H
 
     name: of the source for ever; by default the function's.
     """
-    # As of acts: the only cheap way to learn where a call stands.
-    place = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    place = declaring_module()
 
     def declared(reacting: Reacting) -> Hook:
         chosen = checked_name(name or str(getattr(reacting, "__name__", "")))

@@ -5,7 +5,6 @@ weekly_review = every("0 6 * * MON", access_review.request("github"), zone="Euro
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import Any, TypeAlias, TypeGuard, cast
 from newel.base.errors import DefinitionError
 from newel.domain.keys import checked_name
 from newel.domain.schedules import Missed, Timetable
+from newel.flow.act import declaring_module
 from newel.flow.process import Request
 
 __all__ = ["Schedule", "every"]
@@ -97,6 +97,5 @@ def every(
         timetable=Timetable(cron, zone),
         missed=missed,
         starting=starting,
-        # As of acts: the only cheap way to learn where a call stands.
-        place=sys._getframe(1).f_globals.get("__name__", ""),  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        place=declaring_module(),
     )
