@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -139,9 +138,8 @@ async def _programs(
             return await stack.enter_async_context(program)
 
         environment: dict[str, str] = {}
-        token, seed = secrets.token_urlsafe(18), str(_SEED)
         simulated = await run(
-            *("simulators", "newel.simulators", "--seed", seed, "--token", token),
+            *("simulators", "newel.simulators", "--seed", str(_SEED)),
             *("--state", str(kept), "--only", ",".join(SYSTEMS)),
             tells=True,
         )
