@@ -16,7 +16,8 @@ import orjson
 import pytest
 
 from newel import Delivery, Event, Person, SecretRef, hook, process
-from newel.base.errors import DefinitionError, NotWaiting
+from newel.audit.leaf import Actor
+from newel.base.errors import DefinitionError, InvalidInput, NotWaiting
 from newel.base.secrets import Secret
 from newel.base.settings import Settings
 from newel.connectors.signatures import BambooHRSigned, SlackSigned, StandardWebhooks
@@ -163,6 +164,16 @@ async def test_a_message_reaches_who_waits_and_is_marked_as_proven(house, web):
     received = next(leaf for leaf in await house.leaves(late) if leaf["type"] == "event.received")
     assert received["data"]["source"] == "webhook/payroll"
     assert (received["data"]["signature"], received["data"]["message_id"]) == ("verified", "msg_2")
+
+
+async def test_nobody_else_can_say_that_a_message_was_proven(house):
+    """A caller who names a hook as the source is refused, and nothing is kept."""
+    caller = Actor(type="service", id="svc_test", via="api")
+    with pytest.raises(InvalidInput, match="is for what comes signed"):
+        await house.engine.send(
+            Event("paid", int), 1, actor=caller, match="x", source="webhook/payroll"
+        )
+    assert await house.database.fetchval("select count(*) from newel.inbox") == 0
 
 
 async def test_what_nobody_waits_for_and_nobody_keeps_is_lost(house, web):

@@ -42,7 +42,7 @@ from newel.engine.hr_feeds import HrFeed
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.intake import Intake
 from newel.engine.loading import with_former
-from newel.engine.messages import Message, Messages, Sent
+from newel.engine.messages import SIGNED, Message, Messages, Sent
 from newel.engine.operating import Operating, SecondPerson, with_streams, write_aside
 from newel.engine.places import Places, registered
 from newel.engine.probing import Probing
@@ -517,6 +517,8 @@ class Engine:
         event_id: str | None,
         source: str,
     ) -> Sent:
+        if source.startswith(SIGNED):
+            raise InvalidInput({"source": "is for what comes signed, to a hook"})
         if match is None and to is None:
             raise InvalidInput({"match": "is missing: give it, or the run that this is sent to"})
         if to is not None and not await runs.exists(self.database, to):

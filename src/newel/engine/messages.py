@@ -32,10 +32,11 @@ from newel.store import registry
 from newel.store.database import LOST, Connection, Database, Row
 from newel.store.queries import queries
 
-__all__ = ["Message", "Messages", "Sent", "State"]
+__all__ = ["SIGNED", "Message", "Messages", "Sent", "State"]
 
 _SQL: Final = queries("messages")
 SIGNED: Final = "webhook/"
+"""How the source of a message begins that a hook has proven; nobody else may name one."""
 """How the source of a message begins that came in a signed delivery."""
 
 Fate = Literal["delivered", "kept", "lost"]
