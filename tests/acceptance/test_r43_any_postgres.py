@@ -14,6 +14,7 @@ import json
 from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -134,7 +135,7 @@ def _table(file: dict[str, str]) -> str:
     return file["name"].removeprefix("tables/").removesuffix(".jsonl")
 
 
-def _assert_chained(events: list[dict]) -> None:
+def _assert_chained(events: list[dict[str, Any]]) -> None:
     """Each leaf names the hash of the one before it, and a payload's digest stands in a leaf."""
     latest: dict[str, str] = defaultdict(str)
     for each in events:

@@ -18,6 +18,7 @@ from newel.cli.project import load_project
 from newel.connectors.hr import Employee
 from newel.connectors.hr_feed import Asked
 from newel.connectors.webhooks import fresh_secret, signed
+from newel.flow.process import Request
 from newel.web.app import create_app
 from tests.engine.conftest import build as build
 
@@ -85,10 +86,21 @@ def test_the_feed_of_the_page_asks_for_the_runs_it_names(module, tmp_path):
         starts_on=date(2026, 2, 2), ends_on=date(2026, 12, 31),
     )  # fmt: skip
     asked = Asked(employee=jane, manager=None)
-    started, left = feed.starts(asked), feed.ends(asked)
-    assert (started.process.name, started.args[0].on) == ("onboarding", date(2026, 2, 2))
-    assert (left.process.name, left.args[0].on) == ("offboarding", date(2026, 12, 31))
-    assert feed.changes(asked).process is page.role_change
+    assert feed.changes is not None
+    assert feed.ends is not None
+    started, changed, left = feed.starts(asked), feed.changes(asked), feed.ends(asked)
+    assert started is not None
+    assert changed is not None
+    assert left is not None
+    assert (started.process.name, _on(started)) == ("onboarding", date(2026, 2, 2))
+    assert (left.process.name, _on(left)) == ("offboarding", date(2026, 12, 31))
+    assert changed.process is page.role_change
+
+
+def _on(request: Request[Any]) -> date:
+    given: Any = request.args[0]
+    on: date = given.on
+    return on
 
 
 def test_the_ways_of_signing_are_those_there_are():

@@ -59,7 +59,8 @@ def _shared(one: Placed, other: Placed) -> Finding:
 def _apart(one: Placed, other: Placed) -> tuple[Where, Where]:
     """Where the ways to two acts part: the acts themselves, or the calls of their helper."""
     ways = zip((*one.chain, one.region.where), (*other.chain, other.region.where), strict=False)
-    return next(((here, there) for here, there in ways if here != there), (one.region.where,) * 2)
+    same = one.region.where
+    return next(((here, there) for here, there in ways if here != there), (same, same))
 
 
 def _repeated(each: Placed) -> Iterator[Finding]:

@@ -81,7 +81,8 @@ class Names:
                 return cast("object", cell.cell_contents)
             except ValueError:  # not filled yet
                 return UNKNOWN
-        globals_ = self.function.__globals__
+        # A field, and no method, though pyright binds it.
+        globals_ = self.function.__globals__  # pyright: ignore[reportAttributeAccessIssue]
         if name in globals_:
             return cast("object", globals_[name])
         return cast("object", getattr(builtins, name, UNKNOWN))

@@ -77,7 +77,9 @@ class Hook:
         found = self.reacting(delivery)
         if found is None:
             return ()
-        listed = (found,) if isinstance(found, Request | Sending) else tuple(found)
+        listed: tuple[Any, ...] = (  # Any: not looked at yet
+            (found,) if isinstance(found, Request | Sending) else tuple(found)
+        )
         for each in listed:
             if not isinstance(each, Request | Sending):
                 raise DefinitionError(

@@ -140,8 +140,8 @@ class BambooHRWorld(Simulator):
         return str(self.new_employee(fields)["id"])
 
     @action
-    def change(self, employee: str, field: str, value: str) -> None:
-        """Let somebody in HR change one field of a person. Raises ValueError."""
+    def change(self, employee: str, field: str, value: str | None) -> None:
+        """Let somebody in HR change one field of a person, or empty it. Raises ValueError."""
         if field not in FIELDS or self.store.find("employees", employee) is None:
             message = f"there is no {field} of {employee}"
             raise ValueError(message)

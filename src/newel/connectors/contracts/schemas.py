@@ -133,7 +133,7 @@ class Schemas:
 
 def _types(part: Schema) -> set[str]:
     stated = part.get("type")
-    types = {stated} if isinstance(stated, str) else set(stated or ())
+    types: set[str] = {stated} if isinstance(stated, str) else set(stated or ())
     if not types and part.get("properties"):
         types = {"object"}
     if not types and (part.get("enum") or "const" in part):
