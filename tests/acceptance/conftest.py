@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -18,6 +17,7 @@ import pytest
 from newel.simulators.world import World
 from tests.acceptance.company_house import CompanyHouse, company
 from tests.patience import PATIENCE_S
+from tests.ports import neighbouring
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,17 +25,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def base_port() -> int:
     """Give the first of six neighbouring free ports, to which the company's systems are bound."""
-    for candidate in range(21000 + os.getpid() % 4000 * 6, 65000, 6):
-        with contextlib.ExitStack() as sockets:
-            try:
-                for port in range(candidate, candidate + 6):
-                    one = sockets.enter_context(socket.socket())
-                    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return candidate
-    raise AssertionError("no six neighbouring ports are free")
+    return neighbouring(20_000)
 
 
 @pytest.fixture(scope="session")

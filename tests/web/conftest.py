@@ -6,9 +6,6 @@ down, and moved through time, so a page shows what newel itself would write.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +18,7 @@ from newel.base.settings import Settings
 from newel.simulators.world import World
 from newel.web.app import create_app
 from tests.acceptance.company_house import CompanyHouse, company
+from tests.ports import neighbouring
 from tests.web.serving import Scene, served
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -29,17 +27,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 @pytest.fixture(scope="session")
 def base_port() -> int:
     """Give the first of six neighbouring free ports, to which the systems are bound once."""
-    for candidate in range(25000 + os.getpid() % 4000 * 6, 65000, 6):
-        with contextlib.ExitStack() as sockets:
-            try:
-                for port in range(candidate, candidate + 6):
-                    one = sockets.enter_context(socket.socket())
-                    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return candidate
-    raise AssertionError("no six neighbouring ports are free")
+    return neighbouring(26_200)
 
 
 @pytest.fixture(scope="session")
