@@ -107,10 +107,14 @@ class Fleet:
                 os.kill(self.pids[name], number)
 
     async def gone(self, name: str) -> int:
-        """Wait until a program has ended; answers with its status."""
-        while self.is_alive(name):
+        """Wait until a program has ended; answers with its status.
+
+        The one of now: another may be started under its name before this looks again.
+        """
+        pid = self.pids[name]
+        while pid not in self.ended:
             await asyncio.sleep(0.02)
-        return self.ended[self.pids[name]]
+        return self.ended[pid]
 
     def log(self, name: str) -> str:
         """What a program has said."""
