@@ -201,6 +201,24 @@ class House:
         await self.until(has)
         return str((await self.row(run))["state"])
 
+    async def ended_in_time(self, run: UUID) -> str:
+        """Let time pass from moment to moment until a run has ended; answers with its state."""
+        while True:
+            await self.rested(run)
+            row = await self.row(run)
+            if row["finished_at"] is not None:
+                return str(row["state"])
+            if row["wake_at"] is not None and row["wake_at"] > row["as_of"]:
+                await self.move(row["wake_at"] - row["as_of"] + timedelta(milliseconds=1))
+            else:  # it waits for somebody else, or is at work again
+                before = (row["seq"], row["wake_at"])
+
+                async def went_on(before: Any = before) -> bool:
+                    now = await self.row(run)
+                    return (now["seq"], now["wake_at"]) != before
+
+                await self.until(went_on)
+
     async def row(self, run: UUID) -> Any:
         """A run's row."""
         return await self.database.fetchrow(

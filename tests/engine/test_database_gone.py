@@ -335,3 +335,4 @@ async def test_what_ended_a_transaction_is_told_though_it_cannot_be_undone(build
 
         with pytest.raises(asyncio.CancelledError):
             await cut_and_cancelled()
+        connection.terminate()  # one that was cut is still to be let go of

@@ -85,7 +85,7 @@ async def test_a_tracker_that_is_down_is_followed_by_the_next_channel_and_promot
         await healed(house, github, timedelta(minutes=11))
         assert await house.ended(run) == "completed"
         await closed(house)
-        assert await house.ended(await telling(house)) == "completed"
+        assert await house.ended_in_time(await telling(house)) == "completed"
         assert (chat.closed, tracker.closed) == (["OPS-1"], ["OPS-1"])
         assert [each.partition("/")[2] for each in chat.comments] == ["promoted"]
         assert tracker.links == {"OPS-1": [house.reference(run)]}
@@ -134,7 +134,7 @@ async def test_where_every_channel_refuses_the_inbox_takes_it(build):
         assert await house.database.fetchval("select owner from newel.task") == "it"
         await healed(house, github, timedelta(minutes=2))
         assert await house.ended(run) == "completed"
-        assert await house.ended(ours) == "completed"
+        assert await house.ended_in_time(ours) == "completed"
         assert await tickets(house) == [("inbox", "closed")]
 
         async def withdrawn() -> bool:
@@ -284,7 +284,7 @@ async def test_a_company_can_tell_people_in_its_own_way(build):
         await until_parked(house, [run])
         await healed(house, github, timedelta(minutes=2))
         assert await house.ended(run) == "completed"
-        assert await house.ended(await telling(house)) == "completed"
+        assert await house.ended_in_time(await telling(house)) == "completed"
         assert (said[0].startswith("[newel] github"), said[1:]) == (True, ["over"])
         assert house.desk.opened == []
 
@@ -350,7 +350,7 @@ async def test_mail_takes_over_where_the_tracker_is_down(build):
         )
         await healed(house, github, timedelta(minutes=2))
         assert await house.ended(run) == "completed"
-        assert await house.ended(ours) == "completed"
+        assert await house.ended_in_time(ours) == "completed"
         assert len(sink.mails) == 2
         name = sink.mails[0].partition("Message-ID: ")[2].partition("\r\n")[0]
         assert f"References: {name}" in sink.mails[1]

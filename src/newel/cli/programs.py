@@ -29,6 +29,7 @@ __all__ = ["asked_to_stop", "log_lines", "teller", "web_server", "working"]
 
 _WEB: Final = "newel.web.app"
 _LAST_ANSWERS_S: Final = 3
+_QUEUE: Final = 2048  # connections that wait to be accepted, as many as the server asks for
 
 
 def log_lines(name: str, settings: Settings) -> None:
@@ -161,6 +162,7 @@ def _bound(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_QUEUE)  # from now on, so that nobody who is told the address is refused
     except OSError as cause:
         listener.close()
         why = os.strerror(cause.errno) if cause.errno else str(cause)
