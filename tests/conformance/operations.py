@@ -393,7 +393,8 @@ class Operations:
                     await self.ask("workers.let_go", row["id"])
             case 2:
                 answer = await self.ask("workers.renew", worker, timedelta(hours=1))
-                self.workers[number] = (worker, answer[0]["epoch"])
+                if answer:
+                    self.workers[number] = (worker, answer[0]["epoch"])
             case _:
                 await self.ask("workers.live")
 

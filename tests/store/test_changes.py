@@ -300,6 +300,18 @@ async def test_a_worker_that_comes_back_owns_nothing(door):
     assert (set(strays) >= {mine[0]}, owned) == (True, 0)
 
 
+async def test_a_worker_comes_back_only_when_its_last_batch_has_ended(door):
+    """I5: what was begun under an epoch is committed before there is another, or never."""
+    async with door.database.transaction() as under_way:
+        await apply(under_way, [door.start()], worker=door.worker, epoch=door.epoch)
+        async with door.database.transaction() as beside:
+            assert await workers.renew(beside, worker=door.worker, lease=LEASE) is None
+    async with door.database.transaction() as connection:
+        assert await workers.renew(connection, worker=door.worker, lease=LEASE) == door.epoch + 1
+    with pytest.raises(LeaseLost):
+        await door.apply(door.start())
+
+
 _READ = """
 select coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::bigint from pg_stat_xact_user_tables
 where schemaname = 'newel' and relname in ('run', 'open_act')

@@ -122,7 +122,10 @@ class Heart:
             self._body.lease_lost()
             began = monotonic()
             self._body.unsure()
-            self.epoch = await workers.renew(connection, worker=self.worker, lease=self._lease)
+            epoch = await workers.renew(connection, worker=self.worker, lease=self._lease)
+            if epoch is None:
+                return  # the next beat tries again
+            self.epoch = epoch
             as_of = (await runs.next_due(connection)).as_of
         self._taken(began, as_of)
         await workers.take_over(connection)

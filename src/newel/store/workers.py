@@ -28,15 +28,14 @@ async def beat(
     return found
 
 
-async def renew(connection: Connection, *, worker: int, lease: timedelta) -> int:
+async def renew(connection: Connection, *, worker: int, lease: timedelta) -> int | None:
     """Come back after a lost lease, owning nothing; answers with the new epoch.
 
-    What is not let go of here (`runs.let_go_strays`) is found by the epoch it still carries.
+    None: a batch of the old epoch is still under way, and must have ended first. What is not let
+    go of here (`runs.let_go_strays`) is found by the epoch it still carries.
     """
     row = await connection.fetchrow(_SQL.renew, worker, lease)
-    assert row is not None, "workers are never deleted"
-    epoch: int = row["epoch"]
-    return epoch
+    return None if row is None else int(row["epoch"])
 
 
 async def take_over(connection: Connection) -> list[int]:

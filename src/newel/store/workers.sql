@@ -18,10 +18,11 @@ returning newel.now() as as_of
 -- name: renew
 -- params: worker, lease
 -- Registers a worker anew after its lease was lost: with another epoch, so that nothing which it
--- has forgotten can still be written.
+-- has forgotten can still be written. No row while a batch of the old epoch is under way: that
+-- holds the row's key (`commit_batch`), which a change of the epoch alone would not wait for.
 update newel.worker
 set epoch = epoch + 1, lease_until = clock_timestamp() + $2, stopped_at = null
-where id = $1
+where id = (select w.id from newel.worker w where w.id = $1 for update skip locked)
 returning id, epoch
 
 -- name: lapsed

@@ -39,8 +39,9 @@ def beat(at: Transaction, worker: int, epoch: int, lease: timedelta) -> list[Row
 
 @statement("workers.renew")
 def renew(at: Transaction, worker: int, lease: timedelta) -> list[Row]:
-    """Registers a worker anew after its lease was lost."""
-    at.lock("worker", worker, CHANGE)
+    """Registers a worker anew after its lease was lost, unless a batch is under way."""
+    if not at.lock_free("worker", worker):
+        return []
     old = at.get("worker", worker)
     if old is None:
         return []
