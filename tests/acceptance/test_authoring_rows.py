@@ -143,7 +143,8 @@ async def test_b8_sections_tell_two_calls_of_a_helper_apart(house_of):
         with section("laptop"):
             laptop = await ordered()
         with section("phone"):
-            return laptop and await ordered()
+            phone = await ordered()
+        return laptop and phone
 
     async with house_of(equipping) as house, house.worker():
         run = await house.start("equipping")

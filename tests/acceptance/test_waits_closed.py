@@ -52,7 +52,7 @@ async def asking(kind: str) -> str:
         if kind == "approval":
             await approval("asked", by=team("hr"), within=days(2))
         elif kind == "form":
-            await form("asked", Note, by=team("hr"), within=days(2))
+            await form("filled", Note, by=team("hr"), within=days(2))
         else:
             await ARRIVED.wait(match="P-1", within=days(2))
     except Overdue:

@@ -27,6 +27,7 @@ COMMANDS = {
     "skip",
     "complete-by-hand",
     "cancel",
+    "check",
     "fill",
     "pause",
     "resume",

@@ -66,8 +66,8 @@ async def starter(names: tuple[str, ...]) -> int:
 @process(subject=None, owner="it")
 async def collector(names: tuple[str, ...]) -> tuple[str, ...]:
     """Starts two children, and waits for both."""
-    first = await spawn(errand[names[0]], names[0])
-    second = await spawn(errand[names[1]].request(names[1]), with_parent=True)
+    first = await spawn(errand["a"], names[0])
+    second = await spawn(errand["b"].request(names[1]), with_parent=True)
     return await parallel(first.result(), second.result())
 
 
@@ -298,15 +298,18 @@ async def test_a_crash_while_holding_keeps_the_holder():
 @process(subject=None, owner="it")
 async def stopped(what: str) -> str:
     """Asks for the lock, and meets a fault of its own before it has it."""
-
-    async def waits() -> None:
-        async with printer:
-            await note["print"](f"print {what}")
-
     await first_of(
-        "which", losers="finish", wait=waits(), ready=timer("ready", after=timedelta(minutes=1))
+        "which",
+        losers="finish",
+        wait=_waits(what),
+        ready=timer("ready", after=timedelta(minutes=1)),
     )
     raise KeyError(what)
+
+
+async def _waits(what: str) -> None:
+    async with printer:
+        await note["print"](f"print {what}")
 
 
 @pytest.mark.parametrize("how", ["paused", "parked"])

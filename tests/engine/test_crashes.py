@@ -61,13 +61,18 @@ async def make(name: str) -> str:
 async def journey() -> tuple[str, ...]:
     """Sequence, fan-out, sections, a wait and a loop."""
     first = await make["first"]("first")
-    with section("left"):
-        left = make("left/a")
-    found = await parallel(left, make["b"]("b"), after(first))
+    found = await parallel(in_section(), make["b"]("b"), after(first))
     await timer("pause", after=timedelta(days=2))
     for number in range(2):
-        await make[f"last{number}"](f"last{number}")
+        with section("last"):
+            await make[number](f"last{number}")
     return tuple(found)
+
+
+async def in_section() -> str:
+    """Make one thing in a section."""
+    with section("left"):
+        return await make("left/a")
 
 
 async def after(first: str) -> str:

@@ -430,7 +430,7 @@ async def test_a_step_that_asked_for_failure_gives_up_without_a_ticket(build):
             return "instead"
         return "done"
 
-    async with build([careful]) as house, house.worker():
+    async with build([careful], reads=False) as house, house.worker():
         run = await house.start("careful")
         while "pause" not in await house.acts(run):
             assert await house.rested(run) == "waiting"

@@ -299,7 +299,7 @@ def long(overdue: OnOverdue, *, name: str = "long"):
         try:
             await approval("answer", by=team("hr"))
         finally:
-            await work(f"finally-{name}")
+            await work["finally"](f"finally-{name}")
         await work(name)
 
     return waits

@@ -12,7 +12,7 @@ paid = Event("paid", str)
 async def collecting() -> tuple[str, ...]:
     """Wait for one message plainly, one in a section, one for one of many, and for a second."""
     found = await parallel(in_section(), paid["x/1"].wait(match="b"))
-    return (*found, await paid.wait(match="c"), await paid.wait(match="c"))
+    return (*found, *[await paid.wait(match="c") for _ in range(2)])
 
 
 async def in_section() -> str:

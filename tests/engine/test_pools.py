@@ -58,7 +58,7 @@ async def test_a_thread_that_is_late_leaves_its_outcome_unknown(build):
     async def hanging() -> str:
         return str(await _quick(hang)())
 
-    async with build([hanging]) as house, house.worker():
+    async with build([hanging], reads=False) as house, house.worker():
         run = await house.start("hanging")
         assert await house.rested(run) == "parked"
         assert (await house.acts(run))["hang"]["reason"] == "unknown"
@@ -80,7 +80,7 @@ async def test_what_found_no_free_thread_was_not_begun(build):
         await parallel(_quick(hang["a"])("a"), _quick(hang["b"])("b"))
 
     settings = WorkerSettings(calls=CallSettings(threads=1))
-    async with build([crowd], settings=settings) as house, house.worker():
+    async with build([crowd], settings=settings, reads=False) as house, house.worker():
         run = await house.start("crowd")
         await house.rested(run)
         acts = await house.acts(run)

@@ -60,7 +60,7 @@ class TestBodies:
         async def fine() -> str:
             return await grant("x")
 
-        async with build([gathering, grouping, fine]) as house, house.worker():
+        async with build([gathering, grouping, fine], reads=False) as house, house.worker():
             wrong = await house.start("gathering")
             other = await house.start("grouping")
             why = await _why(house, wrong)
@@ -80,7 +80,7 @@ class TestBodies:
                 await asyncio.wait_for(grant("a"), 1)
             return await grant["b"]("b")
 
-        async with build([swallowing]) as house, house.worker():
+        async with build([swallowing], reads=False) as house, house.worker():
             run = await house.start("swallowing")
             assert "asyncio.wait_for" in await _why(house, run)
             assert [kind for kind, _ in await house.events(run)] == ["run.started", "run.parked"]
@@ -125,7 +125,7 @@ class TestBodies:
             act = grant("x")
             return await act + await act
 
-        async with build([reusing]) as house, house.worker():
+        async with build([reusing], reads=False) as house, house.worker():
             run = await house.start("reusing")
             assert "awaited twice" in await _why(house, run)
 
@@ -220,7 +220,7 @@ class TestRegistration:
                 return str(first + await one())
 
         with pytest.raises(Refused, match="F707 error: Two steps are named `pay`") as refused:
-            async with build([twice]):
+            async with build([twice], reads=False):
                 pass
         assert str(refused.value).count("test_refusals:") == 3
         async with build([once]):

@@ -328,7 +328,7 @@ class TestPeople:
             seen.extend(each.ref for each in (hire.person, *hire.buddies))
 
         buddies = [{"name": "B1", "email": "b1@example.com"}, MARY]
-        async with build([looking]) as house, house.worker():
+        async with build([looking], reads=False) as house, house.worker():
             run = await house.start("looking", {**document(), "buddies": buddies})
             assert await house.ended(run) == "completed"
             refs = [

@@ -277,7 +277,7 @@ async def test_a_company_can_tell_people_in_its_own_way(build):
         await say(case.title)
         while (await NEWS.wait(match=case.incident)).kind != "over":
             pass
-        await say("over")
+        await say["over"]("over")
 
     async with build([inviting(github), ours], systems=[github]) as house, house.worker():
         run = await house.start("invite", "ann")

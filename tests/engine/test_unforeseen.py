@@ -40,7 +40,7 @@ async def about(who: Person) -> str:
     """A run about a person, with a wait in the middle."""
     await note("before")
     await timer("pause", after=timedelta(days=1))
-    return await note("after")
+    return await note["after"]("after")
 
 
 @process(subject=None, owner="it")

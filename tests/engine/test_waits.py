@@ -293,7 +293,7 @@ async def test_timers_are_never_early(build):
             await timer("pause", after=timedelta(hours=1))
             seen.append(now())
 
-    async with build([pausing]) as house, house.worker():
+    async with build([pausing], reads=False) as house, house.worker():
         run = await house.start("pausing")
         assert await house.rested(run) == "waiting"
         for number in range(3):
@@ -408,7 +408,7 @@ class TestCancelling:
                 await timer("settle", after=timedelta(minutes=1))
                 ran.append("settled")
 
-        async with build([tidy]) as house, house.worker():
+        async with build([tidy], reads=False) as house, house.worker():
             run = await house.start("tidy")
             assert await house.rested(run) == "waiting"
             await house.engine.cancel(run, actor=OPERATOR, reason="stop")

@@ -13,6 +13,7 @@ from newel.flow.ambient import this_attempt
 from newel.flow.context import ATTEMPT
 from newel.flow.parallel import parallel
 from newel.flow.process import process
+from newel.flow.regions import section
 from newel.flow.step import step
 from newel.flow.waits import Event, timer
 
@@ -79,7 +80,8 @@ async def journey(name: str) -> list[str]:
     )
     await timer("pause", after=timedelta(milliseconds=300))
     for number in range(2):
-        found.append(await keyed[f"last{number}"](f"{name}.last{number}"))
+        with section("last"):
+            found.append(await keyed[number](f"{name}.last{number}"))
     return found
 
 

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 
 from newel.base.errors import NewelError
 from newel.cli import (
+    checking,
     connectors,
     contracts,
     course,
@@ -55,6 +56,7 @@ def application() -> App:
     app.command(scaffold.init)
     for command in (serving.dev, serving.serve, serving.worker, serving.migrate):
         app.command(command)
+    app.command(checking.check)
     app.command(reading.runs)
     app.command(reading.status)
     app.command(holding.access)

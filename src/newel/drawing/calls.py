@@ -51,6 +51,7 @@ __all__ = ["DURABLE", "Calls", "is_coroutine_function"]
 DURABLE: Final[tuple[object, ...]] = (*WAITS, parallel, first_of, n_of, spawn)
 """The words whose call is an act or a joint."""
 
+_LOOPS: Final = frozenset({"asyncio", "anyio", "trio"})
 _INSTEAD: Final = {
     "gather": ("cannot rest: a branch that waits would leave the others without an owner.",
                "`await parallel(…)` with the same calls."),
@@ -190,7 +191,7 @@ class Calls(Words):
             found = self.wait(call, kind, target)
         elif isinstance(plain, ast.Attribute) and (known := self._method(call, plain, target)):
             return known
-        elif is_coroutine_function(value) and not is_machinery(value):
+        elif is_coroutine_function(value) and not is_machinery(value) and not _is_loop(value):
             return self.inlined(call, value, target)
         else:
             self._not_durable(call, plain, value)
@@ -229,7 +230,7 @@ class Calls(Words):
         full = qualified(self.names, plain)
         top, _, last = full.partition(".")
         last = last.rpartition(".")[2]
-        if top in {"asyncio", "anyio", "trio"}:
+        if top in _LOOPS:
             why, fix = _INSTEAD.get(last, ("cannot rest.", "`parallel`, `first_of` or `group`."))
             self.add("F105", call, f"`{said}` {why}", fix)
         elif value is UNKNOWN and not full:
@@ -488,6 +489,11 @@ class Calls(Words):
             return replace(known, is_parameter=True)
         varies = self.names.varies(node)
         return Thing(self.names.value(node), varies, self.names.is_position(node), True)
+
+
+def _is_loop(function: object) -> bool:
+    """Whether a function belongs to an event loop's library, which a body cannot use."""
+    return str(getattr(function, "__module__", "")).partition(".")[0] in _LOOPS
 
 
 def capital_free(source: str) -> str:

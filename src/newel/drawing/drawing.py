@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import orjson
 
-from newel.base.errors import Refused
 from newel.base.findings import Finding
 from newel.domain.patterns import Patterns
 from newel.drawing.building import graph_of
@@ -24,7 +23,7 @@ from newel.drawing.regions import Seq, Where, acts_of, as_document
 from newel.drawing.rules import Allowed, allowed_in, sorted_out
 from newel.flow.process import Process
 
-__all__ = ["READER", "Drawing", "checked", "drawing_of"]
+__all__ = ["READER", "Drawing", "drawing_of", "errors_of"]
 
 READER: Final = 1
 """The reader's own version: a change of its rules makes new drawings of old code."""
@@ -118,13 +117,10 @@ def _allowed(reading: Reading) -> Iterable[Allowed]:
         yield from allowed_in(source.module, source.comments)
 
 
-def checked(processes: Iterable[Process[..., Any]]) -> list[Drawing]:  # Any: as above
-    """The drawings of processes that can be drawn; raises Refused with all that is in the way."""
-    drawings = [drawing_of(process) for process in processes]
-    errors = [each for drawing in drawings for each in drawing.errors]
-    if errors:
-        raise Refused(errors)
-    return drawings
+def errors_of(processes: Iterable[Process[..., Any]]) -> Iterator[Finding]:  # Any: as above
+    """All that keeps processes from being registered, because they cannot be drawn."""
+    for process in processes:
+        yield from drawing_of(process).errors
 
 
 def _plain(part: Any) -> dict[str, object]:  # Any: a node or an edge

@@ -12,7 +12,7 @@ from newel.base.errors import ChildFailed, NotJournalable, Overdue, StepFailed
 from newel.domain.keys import named
 from newel.drawing.expressions import Expressions
 from newel.drawing.labels import capital, in_words, spoken
-from newel.drawing.names import UNKNOWN, Thing
+from newel.drawing.names import UNKNOWN, Thing, stored
 from newel.drawing.regions import Act, ActKind, Promise, Region
 from newel.flow.forms import form
 from newel.flow.milestones import Milestone
@@ -144,6 +144,7 @@ class Words(Expressions):
         title = keyword(call, "title")
         said = None if title is None else self.names.value(title)
         within = self._source(call, "within")
+        self._packed(keyword(call, "allows"))
         act = Act(
             act=kind,
             **self._keyed(call, name, item, target, fixed=fixed),
@@ -161,6 +162,17 @@ class Words(Expressions):
         )
         self.place(act, item)
         return act
+
+    def _packed(self, allows: ast.expr | None) -> None:
+        """Calls in `allows=`, or in a name that it says, are asked about and not made."""
+        if allows is None:
+            return
+        said = {each.id for each in ast.walk(allows) if isinstance(each, ast.Name)}
+        nodes = (node for each in self.frame.source.body for node in ast.walk(each))
+        assigned = [node for node in nodes if isinstance(node, ast.Assign)]
+        packed = [each.value for each in assigned if said.intersection(stored(each))]
+        for each in (allows, *packed):
+            self.frame.consumed.update(id(one) for one in ast.walk(each))
 
     def event(
         self,

@@ -27,6 +27,7 @@ from newel.domain.change import Beside, Change
 from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.people import Person
 from newel.domain.values import File
+from newel.drawing.drawing import errors_of
 from newel.engine import bulk, commands, ticketing
 from newel.engine.beginning import begin, in_turn
 from newel.engine.builtin import PREFIX, BuiltIn
@@ -95,6 +96,7 @@ class Engine:
         keep_payloads: timedelta | None = None,
         probe_at: str | None = None,
         second_person: SecondPerson = "asked",
+        reads: bool = True,
     ) -> None:
         """Put a deployment together; `register` must run once before anything starts.
 
@@ -105,6 +107,7 @@ class Engine:
         probe_at: when every system is asked whether it still answers as agreed: a cron expression
         (UTC); None: never.
         second_person: whether operators need one where something asks, or wherever one may be.
+        reads: whether what cannot be drawn is refused; False is for tests of what runs refuse.
         """
         self.database = database
         self.vault = vault
@@ -114,6 +117,7 @@ class Engine:
         self._ids = vault.ids()
         self.versions: dict[str, int] = {}
         known: dict[str, Process[..., Any]] = {each.name: each for each in processes}  # Any: above
+        self._drawn = tuple(known.values()) if reads else ()
         self.processes: Mapping[str, Process[..., Any]] = known  # Any: as above
         verbs = dict(with_former(known))
         self._operating = Operating(
@@ -145,8 +149,7 @@ class Engine:
         verbs.update({each.name: each for each in own})
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
         self._events = tuple(events)
-        every = [*schedules, *self.probing.schedules, *(each.schedule for each in self.feeds)]
-        self.schedules = Schedules(self._operating, every, begin=self._begin)
+        self.schedules = Schedules(self._operating, self._times(schedules), begin=self._begin)
         self.hooks = Hooks(
             self._operating, hooks, feeds=self.feeds, begin=self._begin, messages=self.messages
         )
@@ -156,6 +159,10 @@ class Engine:
         self._at_most = checked_places(at_most or {})
         self._limited: frozenset[str] = frozenset()
         self.teller: Teller | None = None
+
+    def _times(self, own: Sequence[Schedule]) -> list[Schedule]:
+        """Give all schedules: the company's own, and those of probing and of feeds."""
+        return [*own, *self.probing.schedules, *(each.schedule for each in self.feeds)]
 
     def _share_gates(self) -> None:
         for each in self.connectors:
@@ -181,10 +188,11 @@ class Engine:
         """Write down which definitions and systems this version of the code has.
 
         Raises SchemaOutdated if the database is not at this version, Refused with all that is
-        wrong with processes and the steps they are seen to call (F701 to F708), and StoreError if
+        wrong with processes and the steps they are seen to call (F101 to F708), and StoreError if
         people's keys are wrapped under another key-encryption key than the vault's.
         """
-        refusals.check(refusals.registered(self.processes.values(), reading.steps))
+        wrong = refusals.registered(self.processes.values(), reading.steps)
+        refusals.check([*wrong, *errors_of(self._drawn)])
         _ = self.events
         await migrate.check(self.database.fetch)
         async with self.database.transaction() as connection:

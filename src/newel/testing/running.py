@@ -313,12 +313,15 @@ async def running(
     workers: int = 1,
     settings: WorkerSettings | None = None,
     actor: Actor = OPERATOR,
+    reads: bool = True,
 ) -> AsyncIterator[Run[R]]:
     """Start a run in memory and let it go as far as it can; see the module.
 
     at: the time it is then; a Monday morning without it. crash, order: what to test with.
     code: other definitions for processes of the same names. processes: which others there are.
     connectors: systems to be probed in an outage, beside those that the processes use.
+    reads: whether what cannot be drawn is refused at once, as in production; False is for what is
+    refused only when it runs.
     """
     given = definitions(request, code, processes)
     tickets = TicketDesk()
@@ -331,6 +334,7 @@ async def running(
         connectors=systems(given, connectors),
         desk=desk or tickets,
         settings=settings,
+        reads=reads,
     )
     wire(stage)
     with stage.open():

@@ -91,6 +91,7 @@ class Stage(Scene):
         connectors: Sequence[Probed] = (),
         desk: Channel | None = None,
         settings: WorkerSettings | None = None,
+        reads: bool = True,
     ) -> None:
         self.random = Random(seed)  # noqa: S311 - a seed's chance, no secret
         self.loop = VirtualLoop(self.random if is_shuffled else None)
@@ -102,6 +103,7 @@ class Stage(Scene):
         self._is_shuffled = is_shuffled
         self.connectors, self._desk = connectors, desk
         self._settings = settings or _SETTINGS
+        self._reads = reads
         self._commits: dict[MemoryConnection, list[str]] = {}
         self._frozen: list[Place] = []
         self._sleeps = False
@@ -120,6 +122,7 @@ class Stage(Scene):
             connectors=self.connectors,
             channels=[] if self._desk is None else [self._desk],
             worker=self._settings,
+            reads=self._reads,
         )
 
     # --- life -------------------------------------------------------------------------------

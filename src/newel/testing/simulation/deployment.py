@@ -90,4 +90,5 @@ def _engine(database: MemoryDatabase, vault: Vault, channels: Sequence[TicketDes
         channels=channels,
         events=[tales.NEWS],
         worker=_SETTINGS,
+        reads=False,  # a tale is told by one function that interprets it: there is nothing to draw
     )

@@ -1,0 +1,105 @@
+"""`newel check`: what is wrong with the processes as they are written; asks no database.
+
+It says what a worker would refuse to start with, all of it at once, and what it would only warn
+of. The status tells a pipeline whether to go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+
+from cyclopts import Parameter
+
+from newel.base.errors import NotFound, Refused
+from newel.base.findings import Finding
+from newel.cli.output import say, say_json
+
+if TYPE_CHECKING:
+    from newel.flow.process import Process
+
+__all__ = ["check"]
+
+SOUND: Final = 0
+BROKEN: Final = 1
+
+Format: TypeAlias = Literal["text", "json", "github"]
+_Names = Annotated[str, Parameter(help="Names of processes; all of the project without one.")]
+_Strict = Annotated[
+    bool, Parameter(negative=(), help="Count warnings as errors, as a pipeline should.")
+]
+_Format = Annotated[
+    Format, Parameter(name="--format", help="For people, for programs, or as notes of GitHub.")
+]
+
+
+def check(*names: _Names, strict: _Strict = False, format_: _Format = "text") -> int:
+    """Read the source of the processes, and say what is wrong with them.
+
+    The status is 0 where nothing keeps them from being registered, else 1; with `--strict` also
+    where something is warned of.
+    """
+    try:
+        processes = _processes(names)
+    except Refused as refused:  # a module does not even come to its end
+        processes, found = [], list(refused.findings)
+    else:
+        found = _findings(processes)
+    _TOLD[format_](found, [each.name for each in processes])
+    counts = found if strict else [each for each in found if each.level == "error"]
+    return BROKEN if counts else SOUND
+
+
+def _processes(names: tuple[str, ...]) -> list[Process[..., Any]]:  # Any: each has its own result
+    from newel.base.settings import load_settings
+    from newel.cli.project import load_project
+
+    known = {each.name: each for each in load_project(load_settings()).processes}
+    for name in names:
+        if name not in known:
+            raise NotFound(kind="process", reference=name)
+    return [each for each in known.values() if not names or each.name in names]
+
+
+def _findings(processes: list[Process[..., Any]]) -> list[Finding]:  # Any: as above
+    from newel.drawing.drawing import drawing_of
+    from newel.flow import reading, refusals
+
+    found = set(refusals.registered(processes, reading.steps))
+    for process in processes:
+        found.update(drawing_of(process).findings)
+    return sorted(found)
+
+
+def _as_text(found: list[Finding], names: list[str]) -> None:
+    for each in found:
+        say(str(each))
+    errors = sum(each.level == "error" for each in found)
+    counted = f"{errors} errors, {len(found) - errors} warnings." if found else "Nothing is wrong."
+    say(f"{len(names)} processes read. {counted}")
+
+
+def _as_json(found: list[Finding], names: list[str]) -> None:
+    say_json({"processes": names, "findings": [asdict(each) for each in found]})
+
+
+def _as_notes(found: list[Finding], names: list[str]) -> None:
+    """Write what GitHub shows beside the lines of a pull request."""
+    del names
+    for each in found:
+        at = f"file={_file(each.module)},line={each.line},col={each.column}"
+        said = f"{each.what} Fix: {each.fix}".replace("%", "%25").replace("\n", "%0A")
+        say(f"::{each.level} {at},title={each.code}::{said}")
+
+
+def _file(module: str) -> str:
+    """Where a module's source lies, seen from here."""
+    import importlib.util
+    from pathlib import Path
+
+    spec = importlib.util.find_spec(module)
+    file = Path((spec.origin if spec is not None else None) or module)
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
+
+
+_TOLD: Final = {"text": _as_text, "json": _as_json, "github": _as_notes}

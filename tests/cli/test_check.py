@@ -1,0 +1,94 @@
+"""`newel check`: what is wrong with the processes, for people, programs and pipelines."""
+
+from __future__ import annotations
+
+import pytest
+
+_WRONG = '''"""A process that cannot rest."""
+
+import asyncio
+
+from newel import process, step
+
+
+@step(in_doubt="repeat")
+async def invite(name: str) -> str:
+    """Invite somebody."""
+    return name
+
+
+@process(subject=None, owner="it")
+async def hurried(names: tuple[str, ...]) -> None:
+    """Do it the way that cannot rest."""
+    await asyncio.gather(invite("ä"), invite("b"))
+
+
+@process(subject=None, owner="it")
+async def counted(names: tuple[str, ...]) -> None:
+    """Positions become identity."""
+    for name in names:
+        await invite(name)
+'''
+
+
+@pytest.fixture
+def wrong(project):
+    """Give the project of `newel init` with two processes that are wrong beside the good ones."""
+    (project / "company" / "hurried.py").write_text(_WRONG, "utf-8")
+    settings = project / "pyproject.toml"
+    text = settings.read_text("utf-8")
+    assert "processes = [" in text
+    settings.write_text(text.replace("processes = [", 'processes = ["company.hurried", '), "utf-8")
+
+
+def test_the_project_of_newel_init_is_sound(newel, project):
+    """Its processes are read without a finding, also where warnings count."""
+    said = newel("check", "--strict")
+    assert said.status == 0
+    assert said.out.endswith("processes read. Nothing is wrong.\n")
+    assert newel("check", "--format", "json").document["findings"] == []
+
+
+@pytest.mark.usefixtures("wrong")
+def test_all_that_is_wrong_is_said_at_once_with_place_and_fix(newel):
+    """Errors make the status 1; a process that is named alone is judged alone."""
+    said = newel("check")
+    lines = said.out.splitlines()
+    assert said.status == 1
+    assert lines[0].startswith("company.hurried:17:11 F105 error: `asyncio.gather` cannot rest")
+    assert lines[0].endswith("Fix: `await parallel(…)` with the same calls.")
+    assert [line.split(" ")[1] for line in lines[:-1]] == ["F105", "F101", "F101", "F303"]
+    assert lines[-1].endswith("processes read. 3 errors, 1 warnings.")
+    assert newel("check", "counted").status == 0
+    assert newel("check", "counted", "--strict").status == 1
+    assert newel("check", "nothing").status == 1
+
+
+@pytest.mark.usefixtures("wrong")
+def test_programs_and_pipelines_are_told_in_their_way(newel):
+    """JSON with every field, and notes that GitHub shows beside the line."""
+    found = newel("check", "hurried", "--format", "json").document
+    assert found["processes"] == ["hurried"]
+    first = found["findings"][0]
+    assert (first["module"], first["line"], first["code"]) == ("company.hurried", 17, "F105")
+    notes = newel("check", "--format", "github").out.splitlines()
+    assert notes[0].startswith("::error file=company/hurried.py,line=17,col=11,title=F105::`asyn")
+    assert notes[-1].startswith("::warning ")
+
+
+def test_a_module_that_does_not_come_to_its_end_is_told_alike(newel, project):
+    """What a declaration refuses is a finding like any other."""
+    broken = _WRONG.replace('@step(in_doubt="repeat")', "@step(raises=Exception)")
+    (project / "company" / "onboarding.py").write_text(broken, "utf-8")
+    said = newel("check", "--format", "json")
+    assert said.status == 1
+    assert [each["code"] for each in said.document["findings"]] == ["F708"]
+
+
+@pytest.mark.usefixtures("wrong")
+def test_a_worker_does_not_start_with_it(newel):
+    """The same sentences keep it from being registered."""
+    said = newel("start", "hurried", "--input", "[]")
+    assert said.status == 1
+    assert "F105 error" in said.err
+    assert "F303" not in said.err
