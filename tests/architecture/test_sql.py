@@ -20,12 +20,19 @@ BLOCKS = [
 OWNERS = {
     "access_grant": {"ledger"},
     "api_key": {"access"},
+    "audit_checkpoint": {"audit_log"},
+    "audit_head": {"audit_log"},
+    "audit_leaf": {"audit_log"},
     "audit_stream": {"streams"},
+    "audit_tile": {"audit_log"},
     "definition": {"registry"},
     "deployment": {"deployment"},
     "entitlement": {"registry"},
     "event": {"journal"},
-    "event_batch": {"journal"},
+    "event_batch": {
+        "journal",
+        "audit_log",
+    },  # the trigger fills the queue, the sequencer empties it
     "event_default": {"journal"},
     "gate": {"gates"},
     "inbox": {"webhooks", "messages"},  # what came in is kept in one place, taken in another

@@ -17,6 +17,7 @@ from newel.base.errors import LogInconsistent
 
 __all__ = [
     "WIDTH",
+    "Growth",
     "Tile",
     "TileSource",
     "bundle",
@@ -28,6 +29,7 @@ __all__ = [
     "tile_at",
     "tile_of",
     "tile_path",
+    "tiles_below",
     "tiles_of",
     "widths",
 ]
@@ -121,6 +123,11 @@ def proof_from(spans: Sequence[Span], size: int, source: TileSource) -> list[byt
     return [span_root(span, lambda each: _subtree_root(each, size, source)) for span in spans]
 
 
+def tiles_below(size: int) -> list[Tile]:
+    """Name the tiles from which root and right edge of a tree of this size follow."""
+    return list(dict.fromkeys(tile_of(each, size) for each in subtrees(Span(0, size))))
+
+
 def root_from(size: int, source: TileSource) -> bytes:
     """Give the root of a tree of this size from its tiles."""
     return span_root(Span(0, size), lambda each: _subtree_root(each, size, source))
@@ -130,6 +137,46 @@ def frontier_from(size: int, source: TileSource) -> Frontier:
     """Give the right edge of a tree of this size from its tiles."""
     parts = subtrees(Span(0, size))
     return Frontier(size, b"".join(_subtree_root(each, size, source) for each in parts))
+
+
+class Growth:
+    """A growing tree whose tiles are told as they become full; `full` holds them with their roots.
+
+    The tile at the right edge of each level is a small tree of its own: its root, once it has 256
+    hashes, is the next hash of the level above.
+    """
+
+    def __init__(self, frontier: Frontier) -> None:
+        """Go on from a right edge, which is left as it is."""
+        self.full: list[tuple[Tile, bytes]] = []
+        self._size = frontier.size
+        self._edges: list[Frontier] = []
+        packed, end = frontier.packed(), len(frontier.packed())
+        while frontier.size >> (_HEIGHT * len(self._edges)):
+            size = (frontier.size >> (_HEIGHT * len(self._edges))) % WIDTH
+            begin = end - _HASH_BYTES * size.bit_count()
+            self._edges.append(Frontier(size, packed[begin:end]))
+            end = begin
+
+    def append(self, leaf_hash: bytes) -> None:
+        """Add the hash of the next leaf."""
+        self._size += 1
+        level, added = 0, leaf_hash
+        while True:
+            if level == len(self._edges):
+                self._edges.append(Frontier())
+            edge = self._edges[level]
+            edge.append(added)
+            if edge.size < WIDTH:
+                return
+            added = edge.root()
+            self.full.append((Tile(level, (self._size >> (_HEIGHT * (level + 1))) - 1), added))
+            self._edges[level] = Frontier()
+            level += 1
+
+    def frontier(self) -> Frontier:
+        """Give the right edge as it is now."""
+        return Frontier(self._size, b"".join(each.packed() for each in reversed(self._edges)))
 
 
 def bundle(entries: Iterable[bytes]) -> bytes:

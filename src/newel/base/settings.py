@@ -116,6 +116,10 @@ class Settings(BaseSettings):
         default=None,
         description="Wraps the keys of persons: 32 bytes in base64, never in the database.",
     )
+    log_key: Reference | None = Field(
+        default=None,
+        description="Signs the audit log: 32 bytes in base64; default: a file beside the data.",
+    )
     lease: Seconds = Field(
         default=timedelta(seconds=15), description="How long a worker owns its runs unheard."
     )
@@ -171,6 +175,11 @@ class Settings(BaseSettings):
     def data_directory(self) -> Path:
         """Give the data directory as an absolute path."""
         return (self.project / self.data).absolute()
+
+    @property
+    def log_directory(self) -> Path:
+        """Give the folder in which the signer of the audit log keeps what is its own."""
+        return self.data_directory / "log"
 
 
 def load_settings(project: Path | None = None, **given: object) -> Settings:

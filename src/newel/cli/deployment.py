@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -28,6 +29,7 @@ from newel.embedded import running_server
 from newel.engine import Engine, Vault, WorkerSettings
 from newel.engine.calls import CallSettings
 from newel.engine.desks import TrackerDesk
+from newel.engine.key_holder import KeyHolder
 from newel.engine.runner import Limits
 from newel.store import deployment as purposes
 from newel.store.database import LOST, Database
@@ -41,6 +43,7 @@ __all__ = [
     "engine_of",
     "found_engine",
     "found_here",
+    "key_holder",
     "local_zone",
     "opened",
 ]
@@ -158,6 +161,7 @@ async def engine_of(deployment: Deployment) -> Engine:
         keep_payloads=settings.keep_payloads,
         probe_at=settings.probe_at or None,
         second_person=settings.second_person,
+        key_holder=key_holder(settings),
     )
     try:
         await engine.register()
@@ -166,6 +170,12 @@ async def engine_of(deployment: Deployment) -> Engine:
             f"The PostgreSQL went away while newel started ({type(cause).__name__}): start again."
         ) from cause
     return engine
+
+
+def key_holder(settings: Settings) -> KeyHolder:
+    """Give what this machine signs the audit log with."""
+    host = urlsplit(settings.console_url or "").hostname or "localhost"
+    return KeyHolder(settings.log_directory, host=host, key=settings.log_key)
 
 
 def local_zone() -> tzinfo:

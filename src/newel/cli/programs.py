@@ -109,6 +109,8 @@ async def working(
             await worker.stop()
         with contextlib.suppress(asyncio.CancelledError):
             await driving
+        if engine.sequencer is not None:
+            await engine.sequencer.leave()
         for connector in _connectors(engine):
             await connector.aclose()
 

@@ -42,6 +42,7 @@ from newel.engine.hooks import Hooks
 from newel.engine.hr_feeds import HrFeed
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.intake import Intake
+from newel.engine.key_holder import KeyHolder
 from newel.engine.loading import with_former
 from newel.engine.messages import SIGNED, Message, Messages, Sent
 from newel.engine.operating import Operating, SecondPerson, with_streams, write_aside
@@ -49,6 +50,7 @@ from newel.engine.places import Places, registered
 from newel.engine.probing import Probing
 from newel.engine.retention import Retention
 from newel.engine.schedules import Schedules
+from newel.engine.sequencer import Sequencer
 from newel.engine.spawning import Offspring
 from newel.engine.starting import Source, Wanted
 from newel.engine.told import Teller
@@ -97,6 +99,7 @@ class Engine:
         probe_at: str | None = None,
         second_person: SecondPerson = "asked",
         reads: bool = True,
+        key_holder: KeyHolder | None = None,
     ) -> None:
         """Put a deployment together; `register` must run once before anything starts.
 
@@ -104,10 +107,10 @@ class Engine:
         comes last by itself. A process named `newel.incident` replaces the built-in one.
         at_most: how many attempts a system gets at once, over all workers, by its name.
         keep_payloads: how long after a run's end its inputs and outcomes are kept; None: for ever.
-        probe_at: when every system is asked whether it still answers as agreed: a cron expression
-        (UTC); None: never.
+        probe_at: when every system is asked whether it still answers as agreed: cron, UTC, or None.
         second_person: whether operators need one where something asks, or wherever one may be.
         reads: whether what cannot be drawn is refused; False is for tests of what runs refuse.
+        key_holder: with what the log is signed; None: others seal it.
         """
         self.database = database
         self.vault = vault
@@ -153,9 +156,8 @@ class Engine:
         self.hooks = Hooks(
             self._operating, hooks, feeds=self.feeds, begin=self._begin, messages=self.messages
         )
-        self.retention = Retention(
-            database, keep_payloads, new_event_id=self._ids.event_id, tell=self._tell
-        )
+        self.retention = Retention(self._operating, keep_payloads)
+        self.sequencer = None if key_holder is None else Sequencer(database, key_holder)
         self._at_most = checked_places(at_most or {})
         self._limited: frozenset[str] = frozenset()
         self.teller: Teller | None = None
@@ -273,7 +275,13 @@ class Engine:
             self.worker_settings,
             known=self.versions,
             places=Places(self.database, self._limited),
-            companions=(self.schedules, self.retention, self.hooks, self.confirming),
+            companions=(
+                self.schedules,
+                self.retention,
+                self.hooks,
+                self.confirming,
+                *((self.sequencer,) if self.sequencer is not None else ()),
+            ),
             offspring=Offspring(self._operating, self.versions, self._ids),
         )
 

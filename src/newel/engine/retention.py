@@ -10,7 +10,6 @@ Source: audit document, §14.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -18,10 +17,10 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.ids import reference
 from newel.domain.change import Change, Entries, Head
-from newel.engine.operating import Tell
+from newel.engine.operating import Operating
 from newel.store import files, journal, registry, runs
 from newel.store.changes import apply
-from newel.store.database import LOST, Connection, Database, Row
+from newel.store.database import LOST, Connection, Row
 
 __all__ = ["Retention"]
 
@@ -36,19 +35,12 @@ _LOOK_S: Final = 60.0
 class Retention:
     """The payloads of one deployment; keep: how long after a run's end, None for ever."""
 
-    def __init__(
-        self,
-        database: Database,
-        keep: timedelta | None,
-        *,
-        new_event_id: Callable[[], str],
-        tell: Tell,
-    ) -> None:
+    def __init__(self, operating: Operating, keep: timedelta | None) -> None:
         """Prepare; `watch` empties what is due until it is cancelled."""
-        self._database = database
+        self._database = operating.database
         self._keep = keep
-        self._new_event_id = new_event_id
-        self._tell = tell
+        self._new_event_id = operating.new_event_id
+        self._tell = operating.tell
 
     async def watch(self, worker: Any) -> None:  # Any: whoever it works beside
         """Empty what is due, a little at a time; without a limit there is nothing to do."""

@@ -55,6 +55,24 @@ select row_to_json(r)::text as line
 from (select id, name, created_at, expires_at, last_used_at, revoked_at from newel.api_key) r
 order by r.id
 
+-- name: table_audit_checkpoint
+-- params: none
+-- The signed heads of the log.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.audit_checkpoint r order by r.log_epoch, r.size
+
+-- name: table_audit_head
+-- params: none
+-- The log epochs: name, size and right edge of each tree.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.audit_head r order by r.log_epoch
+
+-- name: table_audit_leaf
+-- params: none
+-- The place of each event in its tree.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.audit_leaf r order by r.log_epoch, r.leaf_index
+
 -- name: table_audit_stream
 -- params: none
 -- The heads of streams that are no run.
@@ -66,6 +84,12 @@ select row_to_json(r)::text as line from newel.audit_stream r order by r.name
 -- Versions of processes that ever ran, with their source.
 declare exported no scroll cursor for
 select row_to_json(r)::text as line from newel.definition r order by r.process, r.version
+
+-- name: table_audit_tile
+-- params: none
+-- The roots of the full tiles.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.audit_tile r order by r.log_epoch, r.level, r.n
 
 -- name: table_deployment
 -- params: none

@@ -12,6 +12,7 @@ from newel.audit.merkle import (
     root_of,
 )
 from newel.audit.tiles import (
+    Growth,
     Tile,
     bundle,
     entries_of,
@@ -21,6 +22,7 @@ from newel.audit.tiles import (
     root_from,
     tile_at,
     tile_path,
+    tiles_below,
     tiles_of,
     widths,
 )
@@ -152,3 +154,26 @@ def test_a_short_tile_is_refused():
     """A tile with fewer hashes than its width is not taken."""
     with pytest.raises(LogInconsistent):
         root_from(3, lambda tile: b"\0" * 64)
+
+
+@pytest.mark.parametrize("cuts", [(0, 1, 255, 256, 257, 70_000), (300, 65_535, 65_537, 70_000)])
+def test_a_tree_that_grows_tells_which_tiles_became_full(cuts):
+    """However it is cut, the edge is that of the whole tree, and every full tile is told once."""
+    row, frontier, full = _tree(70_000)[0][0], Frontier(), []
+    at = 0
+    for size in cuts:
+        growth = Growth(frontier)
+        for leaf in row[at:size]:
+            growth.append(leaf)
+        frontier, at = growth.frontier(), size
+        full += growth.full
+        whole = Frontier()
+        for leaf in row[:size]:
+            whole.append(leaf)
+        assert (frontier.size, frontier.packed()) == (size, whole.packed())
+    levels = _tree(70_000)[0]
+    assert full == sorted(
+        ((tile, levels[tile.level + 1][tile.n]) for tile in tiles_of(70_000)),
+        key=lambda each: ((each[0].n + 1) << (8 * (each[0].level + 1)), each[0].level),
+    )
+    assert set(tiles_below(70_000)) <= {*tiles_of(70_000), *widths(70_000)}

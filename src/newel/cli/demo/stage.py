@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -31,8 +32,8 @@ from newel.cli.output import say_json
 from newel.cli.programs import asked_to_stop
 from newel.cli.project import example_project
 from newel.simulators.world import SYSTEMS, World
+from newel.store import audit_log, journal, ledger
 from newel.store import deployment as purposes
-from newel.store import journal, ledger
 from newel.store.database import Database
 
 __all__ = ["played"]
@@ -117,6 +118,8 @@ async def _emptied(settings: Settings) -> None:
                 f"The deployment in {settings.data_directory} has runs of its own, which a demo "
                 "would mix with. Play it in another directory, or set NEWEL_DATA to one."
             )
+        if not await audit_log.log_epochs(deployment.database):
+            shutil.rmtree(settings.log_directory, ignore_errors=True)  # of the demo before
 
 
 @contextlib.asynccontextmanager

@@ -168,6 +168,7 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
 """What must hold of a row, by table and constraint."""
 
 NOT_HERE: Final = {
+    "audit_head_one_open": "a database in memory has no sequencer",
     "only_test_and_demo_move_the_clock": "a database in memory is always a test's",
 }
 """Named rules of the schema that memory leaves out, each with its reason."""

@@ -1,0 +1,133 @@
+"""What the signer of the log keeps outside the database: the key, whom to believe, the last head.
+
+Whoever owns the database owns none of it. The last signed head is remembered before it is told to
+the database, so that a tree that was changed or rolled back is noticed by the signer itself, which
+then signs nothing more. The policy names the key for `newel audit verify`; it is written once, when
+the log begins.
+
+    folder/key            32 bytes in base64, mode 0600, unless a setting refers to another place
+    folder/policy         whom this deployment believes (tlog-policy)
+    folder/checkpoint.1   the last head of log epoch 1
+Source: our own audit document §6, §7.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from newel.audit.note import Note, SigningKey
+from newel.audit.trust import policy_text
+from newel.base.errors import StoreError
+from newel.base.secrets import SecretRef
+
+__all__ = ["KeyHolder"]
+
+_SEED_BYTES: Final = 32
+
+
+class KeyHolder:
+    """Key, policy and memory of one log, in a folder of this machine."""
+
+    def __init__(
+        self, folder: Path, *, host: str = "localhost", key: SecretRef | None = None
+    ) -> None:
+        """Take the folder; key: where the key lies, if not there. Nothing is read yet.
+
+        host: what the log is named after, with the id of the deployment, when it begins.
+        """
+        self.folder = folder
+        self.host = host
+        self._key = key
+
+    @property
+    def policy(self) -> Path:
+        """Where it stands whom this deployment believes."""
+        return self.folder / "policy"
+
+    def signing_key(self, origin: str, *, new: bool = False) -> SigningKey | None:
+        """Give the key under the name of a log; None if it is not here.
+
+        new: make one where there is none. Raises StoreError if it is no key, AuthFailed if a
+        reference leads nowhere. May block for as long as a reference does.
+        """
+        if self._key is not None:
+            return SigningKey(origin, _seed(self._key.resolve().reveal(), str(self._key)))
+        path = self.folder / "key"
+        if new and not path.exists():
+            _write_once(path, base64.b64encode(os.urandom(_SEED_BYTES)) + b"\n")
+        if not path.exists():
+            return None
+        return SigningKey(origin, _seed(path.read_text(encoding="ascii").strip(), str(path)))
+
+    def trust(self, key: SigningKey) -> None:
+        """Believe the key from now on, for want of a policy; one that is there stays."""
+        if not self.policy.exists():
+            _write(self.policy, policy_text([key.verifier()]).encode())
+
+    def remembered(self, log_epoch: int) -> Note | None:
+        """Give the last head that was signed here; None if none was.
+
+        Raises CheckpointInvalid if the file is no note.
+        """
+        path = self.memory(log_epoch)
+        return Note.parsed(path.read_bytes()) if path.exists() else None
+
+    def remember(self, log_epoch: int, note: Note) -> None:
+        """Keep a signed head; when this returns, it outlives a loss of power."""
+        _write(self.memory(log_epoch), str(note).encode())
+
+    def memory(self, log_epoch: int) -> Path:
+        """Name the file with the last head of a log epoch."""
+        return self.folder / f"checkpoint.{log_epoch}"
+
+
+def _seed(text: str, where: str) -> bytes:
+    try:
+        seed = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        seed = b""
+    if len(seed) != _SEED_BYTES:
+        raise StoreError(f"{where} is no key of a log: it must hold {_SEED_BYTES} bytes in base64.")
+    return seed
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put a file in its place as a whole, on the disk itself."""
+    draft = _draft(path, data)
+    draft.replace(path)
+    _synced(path.parent)
+
+
+def _write_once(path: Path, data: bytes) -> None:
+    """Put a file there as a whole unless there is one: of two who try, one wins."""
+    draft = _draft(path, data)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    _synced(path.parent)
+
+
+def _draft(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)  # mode 0600
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(name)
+
+
+def _synced(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

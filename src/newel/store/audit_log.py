@@ -1,0 +1,160 @@
+"""The log over the journal: the queue of batches, the tree's rows, tiles and signed heads.
+
+Nothing is decided here; `newel.engine.sequencer` writes through it, whoever reads the log as tiles
+reads through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from newel.audit.merkle import Frontier
+from newel.audit.tiles import WIDTH, Tile
+from newel.base.errors import LogInconsistent
+from newel.store.database import Connection, Database, Row
+from newel.store.queries import queries
+
+__all__ = [
+    "Head",
+    "Taken",
+    "begin",
+    "deployment",
+    "grow",
+    "head",
+    "is_waiting",
+    "keep_signed",
+    "log_epochs",
+    "may_seal",
+    "take",
+    "tile",
+]
+
+_SQL: Final = queries("audit_log")
+_LOCK: Final = 0x6E6577656C6C6F67  # "newellog"
+_HASH_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The open log epoch; signed_size: how far it is signed, None where it never was."""
+
+    log_epoch: int
+    origin: str
+    vkey: str
+    frontier: Frontier
+    signed_size: int | None
+
+
+class Taken(NamedTuple):
+    """Events off the queue, in the order in which they get their places."""
+
+    streams: list[UUID]
+    seqs: list[int]
+    leaf_hashes: list[bytes]
+
+
+async def may_seal(connection: Connection) -> bool:
+    """Whether this transaction is the only one that seals, until it ends; it never waits."""
+    row = await connection.fetchrow(_SQL.only_one, _LOCK)
+    assert row is not None, "it has one row"
+    return bool(row["is_mine"])
+
+
+async def is_waiting(database: Database) -> bool:
+    """Whether there is anything for a sequencer to do."""
+    return bool(await database.fetchval(_SQL.is_waiting))
+
+
+async def deployment(connection: Connection) -> UUID:
+    """Give the id of this deployment."""
+    found: UUID = await connection.fetchval(_SQL.deployment)
+    return found
+
+
+async def begin(connection: Connection, *, log_epoch: int, origin: str, vkey: str) -> None:
+    """Begin a log epoch."""
+    await connection.execute(_SQL.begun, log_epoch, origin, vkey)
+
+
+async def head(connection: Connection) -> Head | None:
+    """The open log epoch, locked; None before the first.
+
+    Raises LogInconsistent if size and frontier do not belong together.
+    """
+    row = await connection.fetchrow(_SQL.head)
+    if row is None:
+        return None
+    return Head(
+        log_epoch=row["log_epoch"],
+        origin=row["origin"],
+        vkey=row["vkey"],
+        frontier=Frontier(row["size"], row["frontier"]),
+        signed_size=row["signed_size"],
+    )
+
+
+async def take(connection: Connection, *, at_most: int) -> Taken:
+    """Take the oldest batches off the queue; maybe none.
+
+    Raises LogInconsistent for a batch that is not as it was written.
+    """
+    taken = Taken([], [], [])
+    for row in sorted(await connection.fetch(_SQL.taken, at_most), key=lambda each: each["id"]):
+        hashes = row["leaf_hashes"]
+        many = len(row["seqs"])
+        if len(row["streams"]) != many or len(hashes) != many * _HASH_BYTES:
+            raise LogInconsistent(at=f"batch {row['id']}", what="it was changed in the queue.")
+        taken.streams.extend(row["streams"])
+        taken.seqs.extend(row["seqs"])
+        taken.leaf_hashes.extend(
+            hashes[at : at + _HASH_BYTES] for at in range(0, len(hashes), _HASH_BYTES)
+        )
+    return taken
+
+
+async def grow(
+    connection: Connection,
+    before: Head,
+    taken: Taken,
+    full: Iterable[tuple[Tile, bytes]],
+    after: Frontier,
+) -> None:
+    """Give events their places; full: tiles that became full, with their roots.
+
+    Raises LogInconsistent if somebody else has moved the head.
+    """
+    epoch, size = before.log_epoch, before.frontier.size
+    await connection.execute(_SQL.placed, epoch, size, *taken)
+    tiles = list(full)
+    if tiles:
+        levels, numbers = [each.level for each, _ in tiles], [each.n for each, _ in tiles]
+        await connection.execute(_SQL.filled, epoch, levels, numbers, [root for _, root in tiles])
+    if await connection.fetchval(_SQL.grown, epoch, size, after.size, after.packed()) is None:
+        raise LogInconsistent(at=f"size {size}", what="somebody else has moved the head.")
+
+
+async def keep_signed(
+    connection: Connection, log_epoch: int, *, size: int, root: bytes, note: str
+) -> None:
+    """Keep a signed head."""
+    await connection.execute(_SQL.signed, log_epoch, size, root, note)
+
+
+async def log_epochs(source: Connection | Database) -> list[Row]:
+    """All log epochs in order: log_epoch, origin, vkey, size, is_closed."""
+    rows: list[Row] = await source.fetch(_SQL.log_epochs)
+    return rows
+
+
+async def tile(connection: Connection, log_epoch: int, wanted: Tile) -> bytes:
+    """Give the hashes of a tile, as far as they are there."""
+    first = wanted.n * WIDTH
+    span = (first, first + wanted.width)
+    if wanted.level == 0:
+        found = await connection.fetchval(_SQL.leaf_hashes, log_epoch, *span)
+    else:
+        found = await connection.fetchval(_SQL.roots, log_epoch, wanted.level - 1, *span)
+    return bytes(found or b"")

@@ -1,0 +1,95 @@
+-- The log over the journal: taking batches, growing the tree, reading tiles and signed heads.
+-- Whoever writes here holds the advisory lock of the log until its transaction ends.
+
+-- name: only_one
+-- params: lock
+-- Whether this transaction is the one that may seal now. A sequencer that is frozen in it must not
+-- hold up the next: the server ends a transaction that has been idle for ten seconds. What it
+-- commits is durable, whatever the server is set to.
+select pg_try_advisory_xact_lock($1) as is_mine,
+       set_config('idle_in_transaction_session_timeout', '10s', true) as idle,
+       set_config('synchronous_commit',
+                  case current_setting('synchronous_commit') when 'off' then 'on'
+                       else current_setting('synchronous_commit') end, true) as durable
+
+-- name: deployment
+-- params: none
+-- The id of this deployment, which its log is named after.
+select id from newel.deployment
+
+-- name: begun
+-- params: log_epoch, origin, vkey
+-- Begins a log epoch, empty.
+insert into newel.audit_head (log_epoch, origin, vkey) values ($1, $2, $3)
+
+-- name: head
+-- params: none
+-- The open log epoch under its row lock, and how far it is signed.
+select h.log_epoch, h.origin, h.vkey, h.size, h.frontier,
+       (select max(c.size) from newel.audit_checkpoint c where c.log_epoch = h.log_epoch)
+           as signed_size
+from newel.audit_head h where not h.is_closed for update
+
+-- name: is_waiting
+-- params: none
+-- Whether a batch waits for its places, or places for a signature.
+select exists (select 1 from newel.event_batch)
+    or not exists (select 1 from newel.audit_head)
+    or exists (select 1 from newel.audit_head h
+               where not h.is_closed and h.size > coalesce(
+                   (select max(c.size) from newel.audit_checkpoint c
+                    where c.log_epoch = h.log_epoch), 0))
+
+-- name: taken
+-- params: at_most
+-- Takes the oldest batches off the queue: of at most so many events together, at least one batch.
+delete from newel.event_batch b
+using (select f.id, sum(f.many) over (order by f.id) - f.many as before
+       from (select q.id, cardinality(q.seqs) as many from newel.event_batch q
+             order by q.id limit 1000) f) t
+where b.id = t.id and t.before < $1
+returning b.id, b.streams, b.seqs, b.leaf_hashes
+
+-- name: placed
+-- params: log_epoch, size, streams, seqs, leaf_hashes
+-- Gives events the places from the size of the tree on.
+insert into newel.audit_leaf (log_epoch, leaf_index, stream_id, seq, leaf_hash)
+select $1, $2 + u.place - 1, u.stream_id, u.seq, u.leaf_hash
+from unnest($3::uuid[], $4::bigint[], $5::bytea[]) with ordinality
+     as u(stream_id, seq, leaf_hash, place)
+
+-- name: filled
+-- params: log_epoch, levels, numbers, roots
+-- Keeps the roots of tiles that have become full.
+insert into newel.audit_tile (log_epoch, level, n, root)
+select $1, u.level, u.n, u.root
+from unnest($2::smallint[], $3::bigint[], $4::bytea[]) as u(level, n, root)
+
+-- name: grown
+-- params: log_epoch, from_size, size, frontier
+-- Moves the right edge of the tree; answers with nothing if somebody else has.
+update newel.audit_head set size = $3, frontier = $4
+where log_epoch = $1 and size = $2 and not is_closed returning size
+
+-- name: signed
+-- params: log_epoch, size, root, note
+-- Keeps a signed head; one that is there already is the same.
+insert into newel.audit_checkpoint (log_epoch, size, root, note) values ($1, $2, $3, $4)
+on conflict (log_epoch, size) do nothing
+
+-- name: log_epochs
+-- params: none
+-- All log epochs in order.
+select log_epoch, origin, vkey, size, is_closed from newel.audit_head order by log_epoch
+
+-- name: leaf_hashes
+-- params: log_epoch, first, end
+-- The hashes of leaves in a row.
+select string_agg(l.leaf_hash, ''::bytea order by l.leaf_index) as hashes
+from newel.audit_leaf l where l.log_epoch = $1 and l.leaf_index >= $2 and l.leaf_index < $3
+
+-- name: roots
+-- params: log_epoch, level, first, end
+-- The roots of full tiles in a row.
+select string_agg(t.root, ''::bytea order by t.n) as hashes
+from newel.audit_tile t where t.log_epoch = $1 and t.level = $2 and t.n >= $3 and t.n < $4
