@@ -266,6 +266,7 @@ class Engine:
             self.healing,
             self.cutting,
         )
+        beside = (self.schedules, self.retention, self.hooks, self.confirming, self.sequencer)
         return Worker(
             self.database,
             self.processes,
@@ -275,13 +276,7 @@ class Engine:
             self.worker_settings,
             known=self.versions,
             places=Places(self.database, self._limited),
-            companions=(
-                self.schedules,
-                self.retention,
-                self.hooks,
-                self.confirming,
-                *((self.sequencer,) if self.sequencer is not None else ()),
-            ),
+            companions=[each for each in beside if each is not None],
             offspring=Offspring(self._operating, self.versions, self._ids),
         )
 
