@@ -124,8 +124,9 @@ class Fleet:
     async def start(self, api: int, process: str, name: str) -> None:
         """Start a run through the API, again and again with the same key until it answers."""
         said: object = "nothing"
+        latest = asyncio.get_running_loop().time() + PATIENCE_S
         async with httpx2.AsyncClient(trust_env=False, timeout=5) as client:
-            for _ in range(400):
+            while asyncio.get_running_loop().time() < latest:
                 with contextlib.suppress(httpx2.HTTPError):
                     answer = await client.post(
                         f"http://127.0.0.1:{api}/api/v1/processes/{process}/runs",
