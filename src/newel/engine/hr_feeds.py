@@ -1,48 +1,41 @@
 """HR feeds at work: a hint starts a run that reads the record and makes what ought to exist.
 
     delivery, or a question what has changed -> a hint, kept once -> run of `newel.NAME-record`
-      read the record -> decide against what is known (pure) -> start, amend, cancel, ask HR
+      read the record -> make what ought to exist (`hr_settling`) -> ask, confirm, rename
 
 One record is settled at a time, and read after it is its turn, so what is read last is what is
-settled last. Runs are started in the transaction that keeps what is known: a step that is carried
-out twice starts nothing twice. The record itself is not kept: it is personal, and HR has it.
+settled last. Cutting access at once, and undoing an onboarding after the first day, need a second
+person beside whoever has entered it in HR.
 Source: product document, §7.1; connectors document, §17.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
 
-import orjson
-
-from newel.audit.leaf import Actor
-from newel.base.errors import AlreadyStarted, InvalidInput, NotWaiting, RequestError
-from newel.base.ids import parse_reference, reference
 from newel.connectors.hr import Employee
-from newel.connectors.hr_feed import Asked, Asking, Feed, Known, Verdict, decided
-from newel.domain.change import Change
+from newel.connectors.hr_feed import Feed
 from newel.domain.people import Team
-from newel.engine import commands
-from newel.engine.beginning import Begin, in_turn
+from newel.domain.values import Done
+from newel.engine.beginning import Begin
 from newel.engine.hooks import Hooks
+from newel.engine.hr_settling import Confirmable, HrRecords, Read, Settled
 from newel.engine.operating import Operating
-from newel.engine.starting import Wanted
-from newel.flow.ambient import this_attempt
+from newel.flow.act import Act
 from newel.flow.forms import form
 from newel.flow.hooks import Arrived, Delivery, Hook
 from newel.flow.locks import lock
+from newel.flow.parallel import parallel
 from newel.flow.process import Process, Request, process
 from newel.flow.schedules import Schedule, every
 from newel.flow.step import step
+from newel.flow.waits import approval
 from newel.store import hr, registry
-from newel.store.database import Connection
 
-__all__ = ["HrFeed", "Settled", "Told"]
+__all__ = ["HrFeed", "Told"]
 
 _FIRST_LOOK: Final = timedelta(days=1)
 _TURN: Final = lock("hr-record", shared=True)
@@ -55,24 +48,45 @@ class Told:
     employee: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settled:
-    """What followed from a record. runs: those it started. asks: what HR has to look at."""
+_HR: Final = Team("hr")
+_KEYS: Final[dict[Confirmable, str]] = {
+    "confirm: cancel onboarding": "cancel-onboarding",
+    "confirm: start offboarding": "end-now",
+}
+_TITLES: Final[dict[Confirmable, str]] = {
+    "confirm: cancel onboarding": "confirm that somebody does not come",
+    "confirm: start offboarding": "confirm that access ends now",
+}
+_CONFIRMING: Final[dict[Confirmable, str]] = {
+    "confirm: cancel onboarding": (
+        "HR has taken the employment back, after the first day. Yes: the onboarding is cancelled, "
+        "and what it gave is taken back. No: it goes on; put the record right."
+    ),
+    "confirm: start offboarding": (
+        "HR has entered a last day that has come or is over. Yes: the offboarding starts now, "
+        "before all other work. No: nothing is taken away; put the record right."
+    ),
+}
+"""What a second person says before access is cut or an onboarding is undone: whoever has entered it
+in HR is the first."""
 
-    verdicts: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
-    asks: tuple[str, ...] = ()
+
+def look_at(key: str, asks: Sequence[str]) -> Act[Done]:
+    """Ask HR to look at a record."""
+    return form(key, by=_HR, title="look at an HR record", instructions="\n".join(asks))
 
 
-@dataclass(slots=True)
-class _Making:
-    """What one transaction makes of a record."""
-
-    onboarding: UUID | None
-    offboarding: UUID | None
-    changes: list[Change] = field(default_factory=list[Change])
-    runs: list[str] = field(default_factory=list[str])
-    asks: list[str] = field(default_factory=list[str])
+def renamed(number: str) -> Act[Done]:
+    """Ask for a new name where accounts show the old one: vendors rename only by hand."""
+    return form(
+        "rename-accounts",
+        by=Team("it"),
+        title="rename somebody's accounts",
+        instructions=(
+            f"HR has entered another name for employee {number}. Change it where their accounts "
+            "show it; an address that was given stays theirs."
+        ),
+    )
 
 
 class HrFeed:
@@ -85,9 +99,7 @@ class HrFeed:
         self.owner = feed.system.owner
         self._operating = operating
         self._feed = feed
-        self._begin = begin
-        self._ids = operating.vault.ids()
-        self._actor = Actor(type="service", id=f"svc_{feed.name}", via=f"webhook/{feed.name}")
+        self._records = HrRecords(operating, feed, begin=begin)
         self.hooks: Hooks | None = None
         self.record = self._record()
         self.poll = self._poll()
@@ -107,7 +119,20 @@ class HrFeed:
     # --- processes --------------------------------------------------------------------------
 
     def _record(self) -> Process[[Told], Settled]:
-        settle, hr_team = self.settle_record, Team("hr")
+        settle, do_confirmed = self.settle_record, self.do_confirmed
+
+        async def confirm(told: Told, what: Confirmable, number: str) -> None:
+            answer = await approval(
+                _KEYS[what],
+                by=_HR,
+                title=_TITLES[what],
+                instructions=f"{_CONFIRMING[what]} (employee {number})",
+            )
+            if answer.approved:
+                async with _TURN[told.employee]:
+                    done = await do_confirmed[_KEYS[what]](told, what, answer.by)
+                if done.asks:
+                    await look_at(f"look-after-{_KEYS[what]}", done.asks)
 
         @process(
             name=f"newel.{self._feed.name}-record", title="HR record", owner="hr", subject=None
@@ -116,13 +141,15 @@ class HrFeed:
             """Read a record of HR, and make what ought to follow."""
             async with _TURN[told.employee]:
                 settled = await settle(told)
+            waits: list[Awaitable[Any]] = [  # Any: each has its own result
+                confirm(told, what, settled.number) for what in settled.confirms
+            ]
+            if settled.renames:
+                waits.append(renamed(settled.number))
             if settled.asks:
-                await form(
-                    "look-at-record",
-                    by=hr_team,
-                    title="look at an HR record",
-                    instructions="\n".join(settled.asks),
-                )
+                waits.append(look_at("look-at-record", settled.asks))
+            if waits:
+                await parallel(*waits)
             return settled
 
         return record
@@ -157,10 +184,13 @@ class HrFeed:
         if since is None:
             since = await registry.now(database) - _FIRST_LOOK
         found = await self._feed.system.changed.plain(since)
+        told = [(hint.event, hint.employee) for hint in found.hints]
+        for employee, moment in await hr.to_look_at(database, self._feed.name):
+            told.append((f"again/{employee}/{moment.isoformat()}", employee))
         new = 0
-        for hint in found.hints:
+        for event, employee in told:
             received = await self.hooks.receive_from(
-                self._asking, Arrived(id=hint.event), {"employee": hint.employee}
+                self._asking, Arrived(id=event), {"employee": employee}
             )
             new += received.is_new
         await hr.ask_from(database, self._feed.name, found.until)
@@ -169,162 +199,17 @@ class HrFeed:
     @step(name="settle-record", in_doubt="repeat", title="Read the HR record and act on it")
     async def settle_record(self, told: Told) -> Settled:
         """Read a record and make what ought to follow; the same record again makes nothing."""
+        return await self._records.settle(await self._read(told))
+
+    @step(name="do-confirmed", in_doubt="repeat", title="Do what HR has confirmed")
+    async def do_confirmed(self, told: Told, what: Confirmable, by: str) -> Settled:
+        """Read the record once more, and do what was confirmed if it still says so."""
+        return await self._records.confirmed(await self._read(told), what, by)
+
+    async def _read(self, told: Told) -> Read:
         read = self._feed.system.read_employee.plain
         employee: Employee | None = await read(told.employee)
         manager: Employee | None = None
         if employee is not None and employee.manager is not None:
             manager = await read(employee.manager)
-
-        async def once() -> tuple[Settled, list[Change]]:
-            async with self._operating.database.transaction() as connection:
-                return await self._settle(connection, told, employee, manager)
-
-        settled, changes = await in_turn(once)
-        for change in changes:
-            self._operating.tell(change)
-        return settled
-
-    async def _settle(
-        self,
-        connection: Connection,
-        told: Told,
-        employee: Employee | None,
-        manager: Employee | None,
-    ) -> tuple[Settled, list[Change]]:
-        feed = self._feed
-        row = await hr.locked(connection, feed.name, told.employee)
-        now: datetime = await registry.now(connection)
-        position = _position(employee)
-        verdicts = decided(
-            Known(
-                starts_on=row["starts_on"],
-                ends_on=row["ends_on"],
-                position=row["position"],
-                onboarding=_standing(row["onboarding"], is_over=row["is_onboarded"]),
-                offboarding=_standing(row["offboarding"], is_over=row["is_offboarded"]),
-            ),
-            employee,
-            position,
-            today=now.astimezone(feed.zone).date(),
-            late=feed.late,
-        )
-        making = _Making(onboarding=row["onboarding"], offboarding=row["offboarding"])
-        # Other runs first, each in a transaction of its own: what is started here takes locks.
-        for verdict in sorted(verdicts, key=lambda each: each.startswith("start")):
-            asked = None if employee is None else Asked(employee=employee, manager=manager)
-            await self._carry_out(connection, verdict, asked, making)
-        await hr.settle(
-            connection,
-            feed.name,
-            told.employee,
-            starts_on=None if employee is None else employee.starts_on,
-            ends_on=None if employee is None else employee.ends_on,
-            position=position,
-            onboarding=making.onboarding,
-            offboarding=making.offboarding,
-        )
-        number = "" if employee is None else f" (employee {employee.number})"
-        asks = tuple(f"{why}{number}" for why in making.asks)
-        settled = Settled(verdicts=verdicts, runs=tuple(making.runs), asks=asks)
-        return settled, making.changes
-
-    async def _carry_out(
-        self, connection: Connection, verdict: Verdict, asked: Asked | None, making: _Making
-    ) -> None:
-        feed = self._feed
-        try:
-            match verdict:
-                case "new employment":
-                    making.onboarding = making.offboarding = None
-                case "start onboarding":
-                    making.onboarding = await self._start(connection, feed.starts, asked, making)
-                case "start change":
-                    await self._start(connection, feed.changes, asked, making)
-                case "start offboarding":
-                    making.offboarding = await self._start(connection, feed.ends, asked, making)
-                case "amend onboarding":
-                    await self._amend(making.onboarding, feed.starts, asked)
-                case "amend offboarding":
-                    await self._amend(making.offboarding, feed.ends, asked)
-                case "cancel onboarding":
-                    await self._cancel(making.onboarding, "HR has taken the employment back")
-                case "cancel offboarding":
-                    await self._cancel(making.offboarding, "HR has taken the last day back")
-                    making.offboarding = None
-                case _:
-                    making.asks.append(f"HR record: {verdict.removeprefix('ask: ')}.")
-        except RequestError as refusal:
-            making.asks.append(f"HR record: could not {verdict}. {refusal}")
-
-    async def _start(
-        self,
-        connection: Connection,
-        asking: Asking | None,
-        asked: Asked | None,
-        making: _Making,
-    ) -> UUID | None:
-        request = None if asking is None or asked is None else asking(asked)
-        if request is None:
-            return None
-        run = self._ids.run_id()
-        wanted = Wanted(
-            run=run,
-            process=request.process,
-            arguments=request.arguments,
-            actor=self._actor,
-            source="webhook",
-            source_ref=reference("run", this_attempt().run),
-        )
-        try:
-            async with connection.transaction():  # what a refused start wrote is undone
-                change, _ = await self._begin(connection, wanted)
-        except AlreadyStarted as there:  # by a person: it is the run that ought to exist
-            return parse_reference(there.run)[1]
-        making.changes.append(change)
-        making.runs.append(reference("run", run))
-        return run
-
-    async def _amend(self, run: UUID | None, asking: Asking | None, asked: Asked | None) -> None:
-        request = None if asking is None or asked is None or run is None else asking(asked)
-        if request is None or run is None:
-            return
-        given: dict[str, object] = orjson.loads(request.text)
-        document = next(iter(given.values())) if len(request.process.parameters) == 1 else given
-        try:
-            await commands.amend(
-                self._operating,
-                run,
-                document,
-                actor=self._actor,
-                reason="HR has changed it",
-            )
-        except InvalidInput as same:
-            if "is what the run has already" not in same.fields.get("", ""):
-                raise
-        except NotWaiting:
-            return  # it has ended meanwhile
-
-    async def _cancel(self, run: UUID | None, reason: str) -> None:
-        if run is None:
-            return
-        try:
-            await commands.cancel(self._operating, run, actor=self._actor, reason=reason)
-        except NotWaiting:
-            return  # it has ended meanwhile
-
-
-def _standing(run: UUID | None, *, is_over: bool) -> Any:  # Any: one of three words
-    if run is None:
-        return "none"
-    return "over" if is_over else "open"
-
-
-def _position(employee: Employee | None) -> bytes:
-    """Digest what a person does, so that a change is seen and nothing is kept."""
-    if employee is None:
-        return b""
-    held: Sequence[object] = (
-        employee.id, employee.number, employee.title, employee.department, employee.location,
-        employee.manager, sorted(employee.more.items()),
-    )  # fmt: skip
-    return hashlib.sha256(orjson.dumps(held)).digest()
+        return Read(id=told.employee, employee=employee, manager=manager)

@@ -9,7 +9,7 @@ on conflict do nothing
 -- name: locked
 -- params: feed, employee
 -- What is known of an employment, under its row lock.
-select h.starts_on, h.ends_on, h.position, h.onboarding, h.offboarding,
+select h.starts_on, h.ends_on, h.position, h.name, h.onboarding, h.offboarding, h.look_at,
        coalesce(i.finished_at is not null, false) as is_onboarded,
        coalesce(o.finished_at is not null, false) as is_offboarded
 from newel.hr_record h
@@ -18,12 +18,24 @@ left join newel.run o on o.id = h.offboarding
 where h.feed = $1 and h.employee = $2 for update of h
 
 -- name: settle
--- params: feed, employee, starts_on, ends_on, position, onboarding, offboarding
+-- params: feed, employee, starts_on, ends_on, position, name, onboarding, offboarding, look_at
 -- Keeps what is known of an employment now.
 update newel.hr_record
-set starts_on = $3, ends_on = $4, position = $5, onboarding = $6, offboarding = $7,
-    settled_at = newel.now()
+set starts_on = $3, ends_on = $4, position = $5, name = $6, onboarding = $7, offboarding = $8,
+    look_at = $9, settled_at = newel.now()
 where feed = $1 and employee = $2
+
+-- name: look_again
+-- params: feed, employee, moment
+-- Looks at an employment again at a moment; what is known of it stays.
+update newel.hr_record set look_at = $3, settled_at = newel.now()
+where feed = $1 and employee = $2
+
+-- name: to_look_at
+-- params: feed
+-- Whose records have to be looked at again, without a word of HR.
+select employee, look_at from newel.hr_record where feed = $1 and look_at <= newel.now()
+order by look_at, employee
 
 -- name: asked_until
 -- params: feed

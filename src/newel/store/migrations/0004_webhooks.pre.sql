@@ -29,19 +29,22 @@ create table newel.webhook_refusal (
     primary key (source, cause)
 );
 
--- What HR has said of each employment, so that the same said again starts nothing. A feed asks for
--- changes from `asked_until` on; its row has no employee.
+-- What HR has said of each employment, so that the same said again starts nothing; one that waits is
+-- looked at again at `look_at`. A feed asks for changes from `asked_until` on.
 create table newel.hr_record (
     feed         text collate "C" not null,
     employee     text collate "C" not null,
     starts_on    date,
     ends_on      date,
     position     bytea,
+    name         bytea,
     onboarding   uuid,
     offboarding  uuid,
+    look_at      timestamptz,
     settled_at   timestamptz not null,
     primary key (feed, employee)
 );
+create index hr_record_look on newel.hr_record (feed, look_at) where look_at is not null;
 create table newel.hr_feed (
     name         text collate "C" primary key,
     asked_until  timestamptz not null
