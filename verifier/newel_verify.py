@@ -617,6 +617,7 @@ admin.key_created admin - key:s scopes:l expires_at?:t
 admin.key_revoked admin - key:s
 connector.configured system - fields:l secret_schemes:l
 data.exported admin - kind:s rows:i filter_digest:h sha256?:h
+data.revealed admin - fields:l purpose:s
 event.received run - source:s message_id:s body_digest:h signature:s wait?:s
 event.refused system - source:s cause:s n:i window_s:i
 incident.attached system - incident:s run:s key:s

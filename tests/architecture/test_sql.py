@@ -44,6 +44,7 @@ OWNERS = {
     "open_act": {"waits", "open_acts"},  # one or the other name for the same module
     "person": {"registry"},
     "person_key": {"registry"},
+    "received_secret": {"received_secrets"},
     "room": {"rooms"},
     "run": {"runs", "workers"},  # a worker that is gone lets go of its runs where its lease ends
     "schedule": {"schedules"},

@@ -13,6 +13,7 @@ from newel.engine.ticketing import NAME, NEWS, Case, Issue
 from newel.flow.process import process
 from newel.flow.step import step
 from tests.engine.house import Desk
+from tests.engine.mails import Sink
 from tests.engine.outages import GitHub, closed, healed, inviting, one, until_parked
 from tests.patience import PATIENCE_S
 
@@ -287,36 +288,6 @@ async def test_a_company_can_tell_people_in_its_own_way(build):
         assert await house.ended_in_time(await telling(house)) == "completed"
         assert (said[0].startswith("[newel] github"), said[1:]) == (True, ["over"])
         assert house.desk.opened == []
-
-
-class Sink:
-    """A mail server on loopback that keeps what it is sent; refuses with `code` if it is set."""
-
-    def __init__(self) -> None:
-        self.mails: list[str] = []
-        self.code = 250
-
-    async def serve(self) -> asyncio.Server:
-        """Listen on a free port."""
-        return await asyncio.start_server(self._talk, "127.0.0.1", 0)
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 sink\r\n")
-        while line := await reader.readline():
-            match line[:4].upper():
-                case b"DATA":
-                    writer.write(b"354 go on\r\n")
-                    text = await reader.readuntil(b"\r\n.\r\n")
-                    self.mails.append(text.decode())
-                    writer.write(b"250 kept\r\n")
-                case b"RCPT":
-                    writer.write(b"%d said\r\n" % self.code)
-                case b"QUIT":
-                    writer.write(b"221 bye\r\n")
-                    break
-                case _:
-                    writer.write(b"250 fine\r\n")
-        writer.close()
 
 
 async def test_mail_takes_over_where_the_tracker_is_down(build):

@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8420, ge=0, le=65_535, description="Its port; 0 takes a free one.")
     console_url: str | None = Field(
         default=None,
-        description="Where people open the console; stands in tickets and messages.",
+        description="Where people open newel; stands in tickets and in links to passwords.",
     )
     api_key: Reference | None = Field(
         default=None,

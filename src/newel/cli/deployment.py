@@ -162,6 +162,7 @@ async def engine_of(deployment: Deployment) -> Engine:
         probe_at=settings.probe_at or None,
         second_person=settings.second_person,
         key_holder=key_holder(settings),
+        console_url=settings.console_url,
     )
     try:
         await engine.register()

@@ -38,6 +38,7 @@ from newel.connectors.google_contract import (
     User,
 )
 from newel.connectors.http import MOST_PAGES, Http
+from newel.connectors.reveal_link import RevealLink, Safe
 from newel.domain.people import Person
 from newel.domain.values import Account
 
@@ -98,7 +99,8 @@ class GoogleBase(Connector):
 
         service_account: reference to the JSON key file. admin: address of the administrator.
         scopes: those delegated to the service account; operations beyond them are refused.
-        products: whose licences `accounts` tells of. deliver: hands over first passwords.
+        products: whose licences `accounts` tells of. deliver: hands over first passwords, for
+        instance `reveal_link(…)`.
         Raises DefinitionError for a scope that no operation needs.
         """
         super().__init__(
@@ -128,6 +130,13 @@ class GoogleBase(Connector):
         self._token_url = token_url
         self._password = password
         self._assertion = Assertion()
+
+    def hand_over_through(self, safe: Safe) -> bool:
+        """Put the deployment's safe behind the links that hand over passwords, if there are any."""
+        if not isinstance(self._deliver, RevealLink):
+            return False
+        self._deliver = self._deliver.through(safe, system=self.name, title=self.title)
+        return True
 
     async def probe(self) -> None:
         """List one user."""

@@ -38,6 +38,7 @@ from newel.connectors.google_contract import (
     User,
 )
 from newel.connectors.operation import operation
+from newel.connectors.reveal_link import RevealLink
 from newel.domain.people import Person
 from newel.domain.values import Absent, Account
 from newel.flow.context import ATTEMPT
@@ -85,7 +86,8 @@ class GoogleSecurity(GoogleBase):
     async def issue_password(self, person: Person) -> Issued:
         """Set a password for the first login and hand it over, both inside one attempt.
 
-        Does nothing where one is waiting to be used, or the account is in use.
+        Does nothing where one is waiting to be used, or the account is in use. A link that
+        nobody opened in time counts as no password.
         """
         deliver = self._deliver
         if deliver is None:
@@ -95,10 +97,10 @@ class GoogleSecurity(GoogleBase):
                 reason="blocked",
                 operation=UPDATE_USER.operation,
             )
+        if isinstance(deliver, RevealLink):
+            deliver.check(person)
         user, _ = await self._need_own(person)
-        attempting = ATTEMPT.get()
-        is_repeated = attempting is not None and attempting.info.follows_doubt
-        if user.has_logged_in or (user.must_change_password and not is_repeated):
+        if user.has_logged_in or await self._has_first_password(user, person):
             return Issued(system=self.name, at=None)
         secret = self._password()
         await self._update(user, {"password": secret, "changePasswordAtNextLogin": True})
@@ -192,6 +194,14 @@ class GoogleSecurity(GoogleBase):
         )
 
     # Requests ----------------------------------------------------------------------------------
+
+    async def _has_first_password(self, user: User, person: Person) -> bool:
+        """Whether a password was handed over that the person can still sign in with."""
+        attempting = ATTEMPT.get()
+        if not user.must_change_password or (attempting and attempting.info.follows_doubt):
+            return False
+        link = self._deliver if isinstance(self._deliver, RevealLink) else None
+        return link is None or not await link.has_lapsed(person)
 
     async def _need_own(self, person: Person) -> tuple[User, str]:
         user, evidence = await self._own(person)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -20,15 +20,14 @@ from newel.base.errors import (
     InvalidInput,
     NotFound,
 )
-from newel.base.ids import parse_reference, reference
+from newel.base.ids import reference
 from newel.connectors.gate import Pause
 from newel.connectors.hr_feed import Feed
 from newel.domain.change import Beside, Change
 from newel.domain.limits import RANKS, Priority, checked_places
-from newel.domain.people import Person
 from newel.domain.values import File
 from newel.drawing.drawing import errors_of
-from newel.engine import bulk, commands, ticketing
+from newel.engine import actors, bulk, commands, ticketing
 from newel.engine.beginning import begin, in_turn
 from newel.engine.builtin import PREFIX, BuiltIn
 from newel.engine.bulk import BulkReport, Item, Verb
@@ -41,14 +40,14 @@ from newel.engine.healing import Healing
 from newel.engine.hooks import Hooks
 from newel.engine.hr_feeds import HrFeed
 from newel.engine.incidents import Incidents, Probed
-from newel.engine.intake import Intake
 from newel.engine.key_holder import KeyHolder
 from newel.engine.loading import with_former
 from newel.engine.messages import SIGNED, Message, Messages, Sent
-from newel.engine.operating import Operating, SecondPerson, with_streams, write_aside
+from newel.engine.operating import Operating, SecondPerson, write_aside
 from newel.engine.places import Places, registered
 from newel.engine.probing import Probing
 from newel.engine.retention import Retention
+from newel.engine.safe import Safe
 from newel.engine.schedules import Schedules
 from newel.engine.sequencer import Sequencer
 from newel.engine.spawning import Offspring
@@ -63,7 +62,6 @@ from newel.flow.reading import events as awaited_events
 from newel.flow.schedules import Schedule
 from newel.flow.waits import Event
 from newel.store import migrate, registry, runs
-from newel.store.changes import apply
 from newel.store.database import Connection, Database
 
 T = TypeVar("T")
@@ -100,6 +98,7 @@ class Engine:
         second_person: SecondPerson = "asked",
         reads: bool = True,
         key_holder: KeyHolder | None = None,
+        console_url: str | None = None,
     ) -> None:
         """Put a deployment together; `register` must run once before anything starts.
 
@@ -111,6 +110,7 @@ class Engine:
         second_person: whether operators need one where something asks, or wherever one may be.
         reads: whether what cannot be drawn is refused; False is for tests of what runs refuse.
         key_holder: with what the log is signed; None: others seal it.
+        console_url: where people open newel; links that hand over passwords lead there.
         """
         self.database = database
         self.vault = vault
@@ -133,6 +133,7 @@ class Engine:
             second_person=second_person,
         )
         self.confirming = Confirming(self._operating)
+        self.safe = Safe(self._operating, self.connectors, console_url)
         builtin = BuiltIn(self._operating, self.versions)
         inbox = Inbox(self._operating, builtin)
         self.tickets = ticketing.Ticketing(
@@ -143,13 +144,9 @@ class Engine:
         self.probing = Probing(database, builtin, self.connectors, probe_at)
         self._bulk = bulk.bulk_process(self._operating)
         self.feeds = [HrFeed(self._operating, each, begin=self._begin) for each in feeds]
-        own = (
-            self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
-            self.cutting.by_hand, self._bulk, *self.probing.processes,
-            *(fed for each in self.feeds for fed in each.processes),
-        )  # fmt: skip
-        known.update({each.name: each for each in own})
-        verbs.update({each.name: each for each in own})
+        own = self._own(inbox)
+        known.update(own)
+        verbs.update(own)
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
         self._events = tuple(events)
         self.schedules = Schedules(self._operating, self._times(schedules), begin=self._begin)
@@ -165,6 +162,15 @@ class Engine:
     def _times(self, own: Sequence[Schedule]) -> list[Schedule]:
         """Give all schedules: the company's own, and those of probing and of feeds."""
         return [*own, *self.probing.schedules, *(each.schedule for each in self.feeds)]
+
+    def _own(self, inbox: Inbox) -> dict[str, Process[..., Any]]:  # Any: as above
+        """The processes that newel brings, by name."""
+        own = (
+            self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
+            self.cutting.by_hand, self._bulk, *self.probing.processes,
+            *(fed for each in self.feeds for fed in each.processes),
+        )  # fmt: skip
+        return {each.name: each for each in own}
 
     def _share_gates(self) -> None:
         for each in self.connectors:
@@ -190,9 +196,11 @@ class Engine:
         """Write down which definitions and systems this version of the code has.
 
         Raises SchemaOutdated if the database is not at this version, Refused with all that is
-        wrong with processes and the steps they are seen to call (F101 to F708), and StoreError if
-        people's keys are wrapped under another key-encryption key than the vault's.
+        wrong with processes and the steps they are seen to call (F101 to F708), StoreError if
+        people's keys are wrapped under another key-encryption key than the vault's, and
+        DefinitionError if a link is to be sent and nothing says where it leads.
         """
+        self.safe.check()
         wrong = refusals.registered(self.processes.values(), reading.steps)
         refusals.check([*wrong, *errors_of(self._drawn)])
         _ = self.events
@@ -266,7 +274,14 @@ class Engine:
             self.healing,
             self.cutting,
         )
-        beside = (self.schedules, self.retention, self.hooks, self.confirming, self.sequencer)
+        beside = (
+            self.schedules,
+            self.retention,
+            self.hooks,
+            self.confirming,
+            self.safe,
+            self.sequencer,
+        )
         return Worker(
             self.database,
             self.processes,
@@ -545,54 +560,6 @@ class Engine:
         )
         return await self.messages.send(message, actor)
 
-    # --- who acts ---------------------------------------------------------------------------
-
     async def actor(self, named: str | None, *, via: str, key: str | None = None) -> Actor:
-        """Say who acts: the person that was named, or the service of the API key.
-
-        named: a reference, a work address or an exact name. An address that is not known
-        registers a person, named by whoever called. key: the public part of the API key.
-        Raises NotFound for a name or reference that nobody has.
-        """
-        identity: Literal["key", "service"] = "service" if key is None else "key"
-        name = f"svc_{via}" if key is None else f"key_{key}"
-        if named is None or not named.strip():
-            return Actor(type=identity, id=name, via=via)
-        person = await self._named(named.strip(), Actor(type=identity, id=name, via=via))
-        return Actor(type=identity, id=name, via=via, on_behalf_of=reference("per", person))
-
-    async def _named(self, named: str, caller: Actor) -> UUID:
-        async with self.database.transaction() as connection:
-            ref = None
-            if named.startswith("per_"):
-                try:
-                    ref = parse_reference(named)[1]
-                except ValueError:
-                    raise NotFound(kind="person", reference=named) from None
-            known = await registry.person_known(
-                connection, ref=ref, hr_key=None, email=named.lower()
-            )
-            if known is not None:
-                return cast("UUID", known["ref"])
-            same = await registry.people_named(connection, named)
-            if len(same) == 1:
-                return cast("UUID", same[0]["ref"])
-            if "@" not in named or len(same) > 1:
-                raise NotFound(kind="person", reference=named)
-            change, person = await self._registered(connection, named, caller)
-        self._tell(change)
-        return person
-
-    async def _registered(
-        self, connection: Connection, email: str, caller: Actor
-    ) -> tuple[Change, UUID]:
-        change = Change(run=self._ids.new(), from_seq=0, is_aside=True)
-        change.last_at = await registry.now(connection)
-        intake = Intake(connection, self.vault, caller, self._ids.event_id)
-        name = email.partition("@")[0].replace(".", " ").title()
-        filled = await intake.resolve({"person": Person(name=name, email=email)}, change)
-        await with_streams(connection, change, self._ids.event_id)
-        await apply(connection, [change])
-        person = filled["person"]
-        assert isinstance(person, Person), "a person stays a person"
-        return change, parse_reference(person.ref)[1]
+        """Say who acts: a person, or the service of an API key; as `actors.actor`."""
+        return await actors.actor(self._operating, named, via=via, key=key)

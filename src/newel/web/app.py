@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from newel.base.settings import Settings
 from newel.base.version import VERSION
 from newel.engine.engine import Engine
-from newel.web import hooks
+from newel.web import hooks, reveal
 from newel.web.api import bulk, course, events, health, people, processes, runs, tasks
 from newel.web.auth import local_only
 from newel.web.console import assets
@@ -19,6 +19,7 @@ from newel.web.console.routes import amend, run_verbs, start
 from newel.web.console.routes import people as people_pages
 from newel.web.console.routes import runs as run_pages
 from newel.web.console.routes import tasks as task_pages
+from newel.web.pace import Pace
 from newel.web.problems import add_error_answers
 from newel.web.security import BodyLimit, SameOrigin, SecurityHeaders
 from newel.web.site import Site
@@ -46,7 +47,8 @@ def create_app(engine: Engine, *, settings: Settings, zone: tzinfo = UTC) -> Fas
         separate_input_output_schemas=False,
     )
     app.state.site = Site(engine=engine, settings=settings, zone=zone)
-    app.state.deliveries = {}
+    app.state.deliveries = Pace(hooks.MOST_A_MINUTE)
+    app.state.reveals = Pace(reveal.MOST_A_MINUTE)
     # The last one added stands first: headers go on every answer, refusals included.
     app.add_middleware(SameOrigin)
     app.add_middleware(BodyLimit, most=settings.input_bytes)
@@ -54,6 +56,7 @@ def create_app(engine: Engine, *, settings: Settings, zone: tzinfo = UTC) -> Fas
     add_error_answers(app, ConsoleErrors())
     app.include_router(_api())
     app.include_router(hooks.router)
+    app.include_router(reveal.router)
     app.include_router(health.router)
     app.include_router(assets.router)
     app.include_router(_console())

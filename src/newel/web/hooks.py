@@ -9,8 +9,6 @@ Source: security document, §9 and §10.
 
 from __future__ import annotations
 
-from collections import deque
-from time import monotonic
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -19,13 +17,13 @@ from starlette.responses import Response
 
 from newel.base.errors import InvalidInput
 from newel.web.documents import document_of
+from newel.web.pace import Pace
 from newel.web.problems import problem
 from newel.web.site import site_of
 
-__all__ = ["router"]
+__all__ = ["MOST_A_MINUTE", "router"]
 
-_MOST_A_MINUTE: Final = 300
-_MINUTE_S: Final = 60.0
+MOST_A_MINUTE: Final = 300
 _MOST_FIELDS: Final = 100
 
 router = APIRouter(include_in_schema=False)
@@ -35,7 +33,8 @@ router = APIRouter(include_in_schema=False)
 async def receive(request: Request, source: str) -> Response:
     """Take a delivery of another system."""
     hooks = site_of(request).engine.hooks
-    if not _has_room(request, source if source in hooks.declared else ""):
+    pace: Pace = request.app.state.deliveries
+    if not pace.has_room(source if source in hooks.declared else ""):  # unknown ones share a count
         return problem(
             429, "too-many", "Too many deliveries in a minute.", headers={"Retry-After": "60"}
         )
@@ -57,16 +56,3 @@ def _document(request: Request, body: bytes) -> object:
     except ValueError:
         raise InvalidInput({"": "is no form"}) from None
     return document_of(fields["payload"].encode()) if "payload" in fields else fields
-
-
-def _has_room(request: Request, source: str) -> bool:
-    """Count the deliveries of a source in this server; unknown sources share one count."""
-    counted: dict[str, deque[float]] = request.app.state.deliveries
-    times = counted.setdefault(source, deque())
-    now = monotonic()
-    while times and times[0] < now - _MINUTE_S:
-        times.popleft()
-    if len(times) >= _MOST_A_MINUTE:
-        return False
-    times.append(now)
-    return True

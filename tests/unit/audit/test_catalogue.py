@@ -84,6 +84,7 @@ task.decided P S | task decision answer_digest channel auth excluded shown_diges
 task.withdrawn | task cause
 setting.changed admin | name before? after?
 data.exported admin | kind rows filter_digest sha256?
+data.revealed admin | fields purpose
 event.received | source message_id body_digest signature wait?
 event.refused system | source cause n window_s
 access.requested P | grant state entitlement action requested_by request_source risk level? expires_at?

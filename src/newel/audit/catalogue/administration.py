@@ -11,6 +11,7 @@ __all__ = [
     "AdminKeyCreated",
     "AdminKeyRevoked",
     "DataExported",
+    "DataRevealed",
     "LogEpochOpened",
     "PersonAmended",
     "PersonKeyCreated",
@@ -128,6 +129,14 @@ class DataExported(AuditEvent):
     rows: int
     filter_digest: Digest
     sha256: Digest | None = None
+
+
+@audit_event("data.revealed", stream="admin")
+class DataRevealed(AuditEvent):
+    """What is kept sealed was shown, the envelope's subject's; `fields` names it, not its value."""
+
+    fields: tuple[str, ...]
+    purpose: str
 
 
 @audit_event("service.started", stream="service")

@@ -8,6 +8,7 @@ compute.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -26,9 +27,10 @@ from newel.web.console import format as written
 from newel.web.console.assets import build
 from newel.web.console.icons import GLYPH, icon
 from newel.web.problems import ErrorPage
+from newel.web.security import is_local
 from newel.web.site import ACTING, Reader, reader_of, site_of
 
-__all__ = ["ConsoleErrors", "page", "remembered", "seen_at"]
+__all__ = ["ConsoleErrors", "bare", "page", "remembered", "seen_at"]
 
 LIVE: Final = "newel-live"
 _DAYS_REMEMBERED: Final = 30
@@ -126,6 +128,17 @@ async def page(
     return Response(text, status, headers, media_type="text/html; charset=utf-8")
 
 
+def bare(
+    template: str,
+    status: int,
+    headers: Mapping[str, str] | None = None,
+    **view: Any,  # Any: what the template is about
+) -> Response:
+    """Render a page that stands alone: without the console around it, and without its counts."""
+    text = _ENVIRONMENT.get_template(f"pages/{template}.html").render(**view)
+    return Response(text, status, headers, media_type="text/html; charset=utf-8")
+
+
 def seen_at(address: str) -> RedirectResponse:
     """Send the browser to the page where the result of a post stands."""
     return RedirectResponse(address, 303)
@@ -149,9 +162,8 @@ class ConsoleErrors(ErrorPage):
 
     async def rendered(self, request: Request, status: int, title: str, detail: str) -> Response:
         """Give the page of an error."""
-        if status in {403, 413, 503}:
-            text = _ENVIRONMENT.get_template("pages/bare.html").render(title=title, detail=detail)
-            return Response(text, status, media_type="text/html; charset=utf-8")
+        if status in {403, 413, 503} or not is_local(request.scope):
+            return bare("bare", status, title=title, detail=detail)
         try:
             read = await reader_of(request)
         except (*LOST, InvalidInput):
