@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import sys
 from collections import Counter
@@ -100,6 +101,28 @@ async def test_b6_the_same_item_twice_parks_with_both_places(house_of):
         assert await house.ended(right) == "completed"
 
 
+@step(in_doubt="repeat")
+async def grant(account: str, repository: str) -> None:
+    """Grant a repository."""
+
+
+@process(subject=None, owner="it")
+async def granting(a: str, rs: tuple[str, ...]) -> None:
+    """A fan-out whose branches share a key."""
+    await parallel(*[grant(a, r) for r in rs])
+
+
+async def test_b5_a_fan_out_without_an_item_is_refused(house_of):
+    """B5: F302 with the line, and the call as it should be; nothing is registered."""
+    with pytest.raises(Refused) as refused:
+        async with house_of(granting):
+            pass
+    (only,) = refused.value.findings
+    line = inspect.getsourcelines(granting.function)[1] + 3
+    assert (only.code, only.line, only.level) == ("F302", line, "error")
+    assert only.fix.startswith("`grant[r](a, r)`, or ")
+
+
 async def test_b7_a_loop_counts_its_passes_and_repeats_none(house_of):
     """B7: `draft`, `draft#2`, `draft#3`; a restart in the third pass repeats nothing."""
     made: list[int] = []
@@ -130,6 +153,31 @@ async def test_b7_a_loop_counts_its_passes_and_repeats_none(house_of):
         keys = [key for kind, key in await house.events(run) if kind == "step.succeeded"]
         assert keys == ["draft", "draft#2", "draft#3"]
         assert made == [1, 2, 3]
+
+
+async def chosen() -> bool:
+    """Somebody confirms what was chosen."""
+    return (await approval("confirm", by=team("it"))).approved
+
+
+@process(subject=None, owner="it")
+async def equipped_twice() -> bool:
+    """A laptop and a phone, without a section."""
+    laptop = await chosen()
+    phone = await chosen()
+    return laptop and phone
+
+
+async def test_b8_a_helper_called_twice_without_a_section_is_refused(house_of):
+    """B8: F301 names both lines of the calls, and the section that is missing."""
+    with pytest.raises(Refused) as refused:
+        async with house_of(equipped_twice):
+            pass
+    (only,) = refused.value.findings
+    first = inspect.getsourcelines(equipped_twice.function)[1] + 3
+    assert only.code == "F301"
+    assert f"`confirm` is used at line {first} and line {first + 1}:" in only.what
+    assert only.fix == '`with section("…"):` around one of them.'
 
 
 async def test_b8_sections_tell_two_calls_of_a_helper_apart(house_of):

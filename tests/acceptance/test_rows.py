@@ -2,8 +2,6 @@
 
 Rows left to the drawing and the source reader, with the reason:
 
-- B5 (a fan-out without an item is refused with F302) and the half of B8 that is F301 (a helper
-  called twice without a section) are found by reading the source; B8 at run time is tested here.
 - Of R15 the critical path, and of R16 drawing, plan, permissions and documentation, are derived
   from the drawing; dependencies at run time and what is read of the source are tested here.
 - R12 and R13 compare drawings and golden plans of all roles.
@@ -21,7 +19,6 @@ HERE = Path(__file__).parent
 ELSEWHERE = HERE.parent / "faults"
 """Where rows are tested that need real processes for minutes."""
 
-LEFT = {"B5"}
 ROWS = {f"B{number}" for number in range(1, 27)} | {
     f"R{number:02}" for number in (*range(1, 10), 11, *range(14, 19), 40, 43)
 }
@@ -34,7 +31,7 @@ def test_each_row_is_named_by_a_test():
         for file in sorted(folder.glob("test_*.py")):
             for row in _rows(file):
                 named[row].add(file.name)
-    assert set(named) == ROWS - LEFT
+    assert set(named) == ROWS
 
 
 def _rows(file: Path) -> Iterator[str]:

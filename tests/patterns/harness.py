@@ -3,7 +3,8 @@
 
 a: its statement holds on the plain run, in memory and on PostgreSQL. b: in many orders in which
 branches are resumed, the same keys come to the same outcomes. c: killed at every boundary, the run
-comes to the same end and each effect is made once. (d to g look at the drawing.)
+comes to the same end and each effect is made once. d: it is read without a finding, and what is
+drawn is the committed text.
 
 A pattern is a request and a `play`, which leads the run with verbs and asserts the statement on
 the way; it knows the run only through `Driver`, so the same play is used for all three.
@@ -24,6 +25,7 @@ import pytest
 
 from newel import Event, Process, Request
 from newel.audit.leaf import Actor
+from newel.drawing.drawing import drawing_of
 from newel.testing import Crash, every_crash, interleavings, running
 from newel.testing.running import Run
 from tests.engine.house import House
@@ -35,6 +37,9 @@ IS_WHOLE = ORDERS >= 200
 CRASHES = 40
 """Of a case with more boundaries than this every second one is tried, or every third;
 `make patterns` tries them all."""
+
+MISTAKEN = {"careless"}
+"""A process that a pattern plays to show what goes wrong: it is warned of (F303)."""
 
 OPERATOR = Actor(type="service", id="svc_test", via="api")
 
@@ -111,8 +116,8 @@ class Pattern:
         return self.name
 
 
-def checks(*patterns: Pattern) -> tuple[Any, Any, Any]:
-    """The three tests of a pattern's file; each runs every case."""
+def checks(*patterns: Pattern) -> tuple[Any, Any, Any, Any]:
+    """The four tests of a pattern's file; the first three run every case."""
     every = pytest.mark.parametrize("pattern", patterns, ids=str)
 
     @every
@@ -155,7 +160,19 @@ def checks(*patterns: Pattern) -> tuple[Any, Any, Any]:
             await play(crash)
         assert all(end == ends[0] for end in ends)
 
-    return test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere
+    def test_as_it_is_drawn(golden_drawing: Any) -> None:
+        """Nothing is to be said about it, and what is drawn is the committed text."""
+        for process in _processes(patterns):
+            if process.name not in MISTAKEN:
+                assert drawing_of(process).findings == ()
+            golden_drawing(process)
+
+    return test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn
+
+
+def _processes(patterns: Sequence[Pattern]) -> list[Process[..., Any]]:
+    every = [process for each in patterns for process in (each.request.process, *each.processes)]
+    return list({each.name: each for each in every}.values())
 
 
 def told(run: Run[Any]) -> frozenset[tuple[str, str, str, str]]:

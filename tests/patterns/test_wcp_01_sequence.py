@@ -23,6 +23,6 @@ async def play(run: Driver) -> None:
     assert trace.index(("step.started", "slack.invite")) > first
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("sequence", sequence.request("jane"), play)
 )

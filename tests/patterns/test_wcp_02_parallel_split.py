@@ -36,7 +36,7 @@ async def play_parked(run: Driver) -> None:
     assert book.begun.count("slack.invite") == 1
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("split", split.request("jane"), play),
     Pattern("one parked", split.request("jane"), play_parked, down=("jira.create",)),
 )

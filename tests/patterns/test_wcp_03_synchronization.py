@@ -33,7 +33,7 @@ async def play_parked(run: Driver) -> None:
     assert book.begun.count("slack.invite") == book.begun.count("announce") == 1
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("both", synchronized.request("jane"), play),
     Pattern("parked", synchronized.request("jane"), play_parked, down=("jira.create",)),
 )

@@ -31,6 +31,6 @@ def expects(*effects: str) -> Pattern:
     return Pattern(role, choice.request(Hire(role=role)), play)
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     expects("github.invite"), expects("salesforce.create"), expects()
 )

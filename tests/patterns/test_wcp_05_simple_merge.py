@@ -27,7 +27,7 @@ def case(name: str, hire: Hire, *before: str) -> Pattern:
     return Pattern(name, merged.request(hire), play)
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     case("remote", Hire(remote=True), "do[ship-laptop]"),
     case("office", Hire(), "do[book-desk]"),
     case("neither", Hire(needs_laptop=False)),

@@ -33,6 +33,6 @@ def case(github_: bool, sales: bool, cloud: bool) -> Pattern:
     return Pattern(name, chosen.request(hire), play)
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     *[case(*chosen_) for chosen_ in product([False, True], repeat=3)]
 )

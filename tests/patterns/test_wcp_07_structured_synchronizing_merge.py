@@ -32,6 +32,6 @@ def case(github_: bool, sales: bool, cloud: bool) -> Pattern:
     return Pattern(f"{github_} {sales} {cloud}", merged.request(hire), play)
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     *[case(*chosen) for chosen in product([False, True], repeat=3)]
 )

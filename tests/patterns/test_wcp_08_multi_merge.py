@@ -39,7 +39,7 @@ async def play_late(run: Driver) -> None:
     assert book.place("announce[github]") < book.place("jira.create")
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("both", merged.request("jane"), play),
     Pattern(
         "late", merged.request("jane"), play_late, until=(("jira.create", "announce[github]"),)

@@ -35,6 +35,6 @@ async def play(run: Driver) -> None:
     assert await run.result() == "draft review draft review sign review sign"
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("there and back", cycle.request("jane"), play)
 )

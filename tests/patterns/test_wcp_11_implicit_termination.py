@@ -33,7 +33,7 @@ async def play_parked(run: Driver) -> None:
     assert await run.result() == 3
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("all", side_work.request("jane"), play),
     Pattern("main last", side_work.request("jane"), play, until=(("google.create", "do[badge]"),)),
     Pattern("side last", side_work.request("jane"), play, until=(("do[badge]", "google.create"),)),

@@ -34,6 +34,6 @@ async def play(run: Driver) -> None:
     assert sorted(book.done().values()) == [3]
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("three courses", enrolled.request(("a", "b", "c")), play, processes=(training,))
 )

@@ -34,7 +34,7 @@ def case(*order: str) -> Pattern:
     return Pattern(" ".join(order), closed.request("jane"), play)
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     case("it", "finance", "facilities"),
     case("facilities", "finance", "it"),
     case("finance", "it", "facilities"),

@@ -36,7 +36,7 @@ async def play_parked(run: Driver) -> None:
     assert await run.result() == 3
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     case(0),
     case(1),
     case(3),

@@ -32,6 +32,6 @@ async def play(run: Driver) -> None:
     assert set(book.done().values()) == {1}
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("two, then one", checked.request(("a", "b")), play)
 )

@@ -45,7 +45,7 @@ async def play_late(run: Driver) -> None:
     assert book.order == []
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("signed", choice.request("jane"), play_signed),
     Pattern("late", choice.request("jane"), play_late),
 )

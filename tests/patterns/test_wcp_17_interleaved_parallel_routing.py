@@ -45,6 +45,6 @@ async def play(run: Driver) -> None:
     assert book.place("do[fit]") < book.place("do[install]")
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("three visits", visits.request("jane"), play)
 )

@@ -54,6 +54,6 @@ async def play(run: Driver) -> None:
     assert await run.open() == set()
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("three requests", fulfilment.request("x"), play)
 )

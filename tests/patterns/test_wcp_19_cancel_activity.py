@@ -45,7 +45,7 @@ async def play_parked(run: Driver) -> None:
     assert await run.open() == set()
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("ordered", laptop.request("jane"), play_ordered),
     Pattern("between rounds", laptop.request("jane"), play_between_rounds, down=("do[order]",)),
     Pattern("parked", laptop.request("jane"), play_parked, down=("do[order]",)),
@@ -72,7 +72,12 @@ async def play_in_the_air(run: Driver) -> None:
     assert set(book.effects.values()) == {1}
 
 
-test_late_on_postgresql, test_late_in_any_order, test_late_with_a_crash_anywhere = checks(
+(
+    test_late_on_postgresql,
+    test_late_in_any_order,
+    test_late_with_a_crash_anywhere,
+    test_late_drawn,
+) = checks(
     Pattern(
         "in the air",
         outrun.request("jane"),

@@ -52,7 +52,7 @@ async def play_halfway(run: Driver) -> None:
     assert book.order == ["google.create", "undo/slack.suspend", "undo/google.suspend"]
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("before", onboarding.request("jane"), play_before),
     Pattern("while it waits", onboarding.request("jane"), play_within),
     Pattern("halfway", onboarding.request("jane"), play_halfway, down=("slack.invite",)),

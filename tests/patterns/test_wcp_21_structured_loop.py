@@ -32,6 +32,6 @@ def case(refusals: int) -> Pattern:
     return Pattern(f"{refusals} refusals", budget.request("x"), play)
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     case(0), case(1), case(5)
 )

@@ -52,7 +52,7 @@ async def play_runs(run: Driver) -> None:
     assert await run.result() is True
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     case(1),
     case(6),
     case(4, 2),

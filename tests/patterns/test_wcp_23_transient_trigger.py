@@ -27,6 +27,6 @@ async def play(run: Driver) -> None:
     assert book.order == ["do[sign]"]
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("too early, then in time", delivery.request("x"), play)
 )

@@ -29,6 +29,6 @@ async def play(run: Driver) -> None:
     assert await run.result() == "one two"
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("two early", contracts.request("x"), play)
 )

@@ -64,7 +64,7 @@ async def play_after(run: Driver) -> None:
     assert await run.result() == "False False"
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("early", equipped.request("jane"), play_early),
     Pattern("late", equipped.request("jane"), play_late),
     Pattern("after both", equipped.request("jane"), play_after),

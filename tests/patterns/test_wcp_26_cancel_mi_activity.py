@@ -50,7 +50,7 @@ async def play_needed(run: Driver) -> None:
     assert await run.result() == "asked"
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("cancelled", offers.request(("a", "b", "c")), play, down=("do[c]",)),
     Pattern("needed", offers.request(("a", "b", "c")), play_needed, down=("do[c]",)),
 )

@@ -39,6 +39,6 @@ def case(*order: str) -> Pattern:
     return Pattern(" ".join(order) or "nobody", reviewed.request(("a", "b", "c")), play)
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     case(), case("b", "a"), case("c", "a", "b")
 )

@@ -40,7 +40,7 @@ async def play(run: Driver) -> None:
     assert await run.result() == "there here"
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("two batches", batches.request(("x", "y")), play)
 )
 

@@ -31,7 +31,7 @@ def case(first: str, second: str, third: str) -> Pattern:
     return Pattern(f"{first} {second} {third}", hardware.request("x"), play)
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     case("it", "finance", "legal"),
     case("it", "legal", "finance"),
     case("finance", "it", "legal"),

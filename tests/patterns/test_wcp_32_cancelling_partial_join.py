@@ -33,7 +33,7 @@ async def play_failed(run: Driver) -> None:
     assert await run.open() == set()
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("two of three", offers.request("x"), play),
     Pattern("too few", offers.request("x"), play_failed),
 )

@@ -32,6 +32,6 @@ async def play(run: Driver) -> None:
     assert book.order == ["conclude"]
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("three of five", references.request(tuple("abcde")), play)
 )

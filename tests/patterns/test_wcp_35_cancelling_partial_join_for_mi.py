@@ -36,7 +36,7 @@ async def play_few(run: Driver) -> None:
     assert await run.open() == set()
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("three of five", references.request(tuple("abcde")), play),
     Pattern("too few", references.request(("a",)), play_few),
 )

@@ -55,7 +55,7 @@ async def play_at_once(run: Driver) -> None:
     assert await run.result() == "a+b+c"
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("between additions", panel.request(("a", "b")), play),
     Pattern("before any addition", panel.request(("a", "b", "c", "d")), play_at_once),
 )

@@ -38,6 +38,6 @@ def case(wants_phone: bool, allowed: bool, needs_laptop: bool) -> Pattern:
     return Pattern(f"{wants_phone} {allowed} {needs_laptop}", equipped.request(hire), play)
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     *[case(*chosen) for chosen in product([False, True], repeat=3) if chosen[0] or not chosen[1]]
 )

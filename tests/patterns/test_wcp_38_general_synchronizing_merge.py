@@ -44,6 +44,6 @@ def case(passes: int, remote: bool) -> Pattern:
     return Pattern(f"{passes} passes, {remote}", equipped.request(Hire(remote=remote)), play)
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     *[case(*chosen) for chosen in product([0, 1, 3], [False, True])]
 )

@@ -39,7 +39,7 @@ async def play(run: Driver) -> None:
     assert len(book.order) == 3
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("in a run", printed.request("jane"), play)
 )
 

@@ -33,6 +33,6 @@ async def play(run: Driver) -> None:
     assert len(book.order) == 6
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("three talks", talks.request(("security", "benefits", "tools")), play)
 )

@@ -19,6 +19,6 @@ async def play(run: Driver) -> None:
     assert sorted(book.order) == ["do[a]", "do[b]", "do[c]"]
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("three slots", trained.request("jane"), play)
 )

@@ -54,7 +54,7 @@ async def play_withdrawn(run: Driver) -> None:
     assert await run.open() == set()
 
 
-test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere = checks(
+test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn = checks(
     Pattern("done", whole.request("jane"), play_done),
     Pattern("withdrawn", whole.request("jane"), play_withdrawn),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, cast
 
 from newel.base.errors import NotJournalable
@@ -324,7 +325,7 @@ class Blocks(Calls):
         for name, thing in self.items(node.target, node.iter, id_).items():
             self.bind(ast.Name(id=name, ctx=ast.Store()), thing)
         kind = round_kind(self.names, node.iter)
-        with self.repeated(Round(id_, kind, source, self.where(node))):
+        with self.repeated(Round(id_, kind, source, self.where(node), ast.unparse(node.target))):
             body = self.seq(node, self.statements(node.body))
         orelse = self.seq(node, self.statements(node.orelse))
         target = ast.unparse(node.target)
@@ -560,9 +561,7 @@ def has_await_in(body: list[ast.stmt]) -> bool:
 
 def _beside(around: Round) -> Round:
     """What a loop between a group and an addition is for what is added: it runs all at once."""
-    return Round(
-        around.id, "grows" if around.kind == "while" else "beside", around.source, around.where
-    )
+    return replace(around, kind="grows" if around.kind == "while" else "beside")
 
 
 def _waits(body: Region) -> bool:

@@ -289,7 +289,13 @@ class Calls(Words):
         generator = node.generators[0]
         before = self.acts_in(generator.iter)
         id_ = self.id_of_source("for", ast.unparse(generator.iter))
-        around = Round(id_, "beside", ast.unparse(generator.iter), self.where(node))
+        around = Round(
+            id_,
+            "beside",
+            ast.unparse(generator.iter),
+            self.where(node),
+            ast.unparse(generator.target),
+        )
         with self.inner(generator, id_), self.repeated(around):
             body = self.awaitable(node.elt, None, may_be_empty=True)
         each = self._each(node, id_, generator, body, "par")
@@ -303,7 +309,9 @@ class Calls(Words):
         kind = round_kind(self.names, generator.iter)
         with (
             self.inner(generator, id_),
-            self.repeated(Round(id_, kind, source, self.where(generator.iter))),
+            self.repeated(
+                Round(id_, kind, source, self.where(generator.iter), ast.unparse(generator.target))
+            ),
         ):
             body = self.acts_in(node.elt)
         self.bind(target, Thing())

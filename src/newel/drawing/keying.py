@@ -52,7 +52,9 @@ def _shared(one: Placed, other: Placed) -> Finding:
     if here.module != there.module:
         places = f"{here} and {there}"
     what = f"`{name}` is used at {places}: one key, two places."
-    fix = f'`{pattern.name}["…"](…)`, or `with section("…"):` around one of them.'
+    fix = '`with section("…"):` around one of them.'
+    if other.called:
+        fix = f'`{pattern.name}["…"](…)`, or {fix}'
     return found("F301", there, what, fix)
 
 
@@ -92,6 +94,10 @@ def _is_computed(pattern: Pattern) -> bool:
 
 def _with_item(each: Placed, around: Round) -> str:
     name = each.region.pattern.name
+    if each.called and around.target.isidentifier():
+        item = around.target
+        with_item = each.called.replace("(", f"[{item}](", 1)
+        return f"`{with_item}`, or an id of `{item}` in the brackets, or a section."
     return f"`{name}[…](…)` with what tells the items of `{around.source}` apart, or a section."
 
 

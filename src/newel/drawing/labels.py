@@ -17,7 +17,16 @@ from newel.drawing.sources import source_of
 from newel.flow.process import Process
 from newel.flow.step import Step
 
-__all__ = ["capital", "ending", "first_sentence", "handled", "in_words", "question", "spoken"]
+__all__ = [
+    "capital",
+    "ending",
+    "first_lower",
+    "first_sentence",
+    "handled",
+    "in_words",
+    "question",
+    "spoken",
+]
 
 _COMPARED: Final[dict[type[ast.cmpop], str]] = {
     ast.Eq: "is",
@@ -49,6 +58,11 @@ def in_words(name: str) -> str:
 def capital(text: str) -> str:
     """The same, beginning as a sentence does."""
     return text[:1].upper() + text[1:]
+
+
+def first_lower(text: str) -> str:
+    """The same, in the middle of a sentence; a word in capitals keeps them."""
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 def first_sentence(docstring: str) -> str:

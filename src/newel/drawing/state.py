@@ -68,6 +68,7 @@ class Round:
     kind: Literal["data", "count", "while", "beside", "grows"]
     source: str
     where: Where
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Placed:
     """A keyed region with what the rules of keys look at.
 
     varies: loops that its key depends on. chain: the calls around it, the outermost first.
+    called: how it is called, as source; empty where an item cannot be added to the call.
     """
 
     region: Keyed
@@ -83,6 +85,7 @@ class Placed:
     rounds: tuple[Round, ...]
     chain: tuple[Where, ...]
     item: str
+    called: str = ""
 
 
 class State:
@@ -166,13 +169,14 @@ class State:
         value = self.names.value(node)
         return ANY if value is UNKNOWN else self.part(ast.Tuple(elts=[node], ctx=ast.Load()))
 
-    def place(self, region: Keyed, item: ast.expr | None) -> None:
-        """Note a keyed region, with what its key depends on."""
+    def place(self, region: Keyed, item: ast.expr | None, call: ast.Call | None = None) -> None:
+        """Note a keyed region, with what its key depends on; call: where an item can be added."""
         varies = self.names.varies(item).union(*(label.varies for label in self.labels))
         is_position = item is not None and self.names.is_position(item)
         chain = tuple(each.called_at for each in self.frames if each.called_at is not None)
         source = "" if item is None else ast.unparse(item)
-        placed = Placed(region, varies, is_position, tuple(self.rounds), chain, source)
+        called = "" if call is None or item is not None else ast.unparse(call)
+        placed = Placed(region, varies, is_position, tuple(self.rounds), chain, source, called)
         self.placed.append(placed)
         if len(self.placed) == MOST_ACTS + 1:
             what = f"The process has more than {MOST_ACTS} acts: nobody could read its drawing."

@@ -59,7 +59,7 @@ class Words(Expressions):
             formerly=step.formerly,
             live=step,
         )
-        self.place(act, item)
+        self.place(act, item, call)
         return act
 
     def child(
@@ -81,7 +81,7 @@ class Words(Expressions):
             formerly=process.formerly,
             live=process,
         )
-        self.place(act, item)
+        self.place(act, item, call)
         return act
 
     def spawn(self, call: ast.Call, target: ast.expr | None) -> Region | None:

@@ -1,4 +1,5 @@
-"""The pytest plugin: `saas`, all simulated systems in process, and `engine`, the whole engine.
+"""The pytest plugin: `saas`, all simulated systems in process, `engine`, the whole engine, and
+committed snapshots of what is drawn.
 
 The server of `engine` is started when the first test asks for it, and shared by the session.
 """
@@ -17,9 +18,33 @@ from newel.testing.saas import Saas, opened
 if TYPE_CHECKING:  # most sessions need no server, and none of what starts one
     from newel.embedded.server import Server
     from newel.testing.databases import NewDatabase
+    from newel.testing.golden import GoldenDrawing
     from newel.testing.house import House
 
-__all__ = ["engine", "newel_databases", "newel_server", "saas"]
+__all__ = [
+    "engine",
+    "golden_drawing",
+    "newel_databases",
+    "newel_server",
+    "pytest_addoption",
+    "saas",
+]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare `--newel-update`."""
+    parser.addoption(
+        "--newel-update", action="store_true", help="Write the snapshots of drawings and plans."
+    )
+
+
+@pytest.fixture
+def golden_drawing(request: pytest.FixtureRequest) -> GoldenDrawing:
+    """Give a check of what is drawn: `golden_drawing(onboarding)` against the committed text."""
+    from newel.testing.golden import Golden, drawn  # noqa: PLC0415 - most sessions draw nothing
+
+    golden = Golden(request.path, request.config.getoption("--newel-update"))
+    return lambda process: golden.holds(f"{process.name}.drawing", drawn(process))
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from newel import Process
+from tests.patterns.harness import MISTAKEN as MISTAKEN
 
 ROOT = Path(__file__).parents[3]
-MISTAKEN = {"careless"}
-"""A process that a pattern plays to show what goes wrong: it is warned of (F303)."""
 
 
 def shipped() -> list[Process[..., Any]]:
