@@ -670,13 +670,14 @@ step.completed_by_hand run S second?:s grants?:l evidence_digest?:h outcome_dige
 step.failed run S error:s cause:s outcome_digest:h duration_us:i late?:b
 step.in_doubt run S cause:s policy:s
 step.kept run S by:s input_fp?:s
+step.looked run S claimed:b next_at:t
 step.parked run S class:s rounds:i owner:s incident?:s task?:s
 step.queued run S
 step.resolved run S how:s http?:o
 step.retried run S by:s
 step.round_failed run S class:s attempts:i next_round_at?:t
 step.skipped run S second?:s grants?:l evidence_digest?:h outcome_digest?:h input_fp?:s
-step.started run S idempotency_key:s input_fp:s direction:s
+step.started run S idempotency_key:s input_fp:s direction:s route?:s
 step.succeeded run S outcome_digest:h duration_us:i changed?:b adopted?:b late?:b calls_digest?:h
 task.claimed run - task:s to:s from?:s until?:t
 task.decided run PS task:s decision:s answer_digest:h channel:s auth:o excluded:l shown_digest?:h

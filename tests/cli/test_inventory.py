@@ -50,6 +50,9 @@ def test_every_operation_is_listed_as_it_is_declared(newel, project):
         "title": "GitHub",
         "operation": "ensure_member",
         "does": "Invite to the GitHub organization",
+        "ways": ["admin_api"],
+        "goes": "admin_api",
+        "why": "",
         "needs": ["members:write"],
         "owner": "it",
         "sla": "60 min, 3 rounds",
@@ -74,7 +77,7 @@ def test_people_and_spreadsheets_read_the_same(newel, project):
     assert found
     assert all(each["used_by"] for each in found)
     lines = newel("inventory", "--used").out.splitlines()
-    assert lines[0].split()[:4] == ["SYSTEM", "OPERATION", "NEEDS", "OWNER"]
+    assert lines[0].split()[:5] == ["SYSTEM", "OPERATION", "WAY", "NEEDS", "OWNER"]
     assert [line.split()[:2] for line in lines[1:]] == [
         [each["system"], each["operation"]] for each in found
     ]

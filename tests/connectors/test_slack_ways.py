@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +23,10 @@ from newel.base.errors import (
 from newel.base.secrets import SecretRef
 from newel.connectors import slack_contract
 from newel.connectors.answers import Answer, Route
+from newel.connectors.capability import ByHand
 from newel.connectors.operation import declared
+from newel.connectors.operation import operation as an_operation
+from newel.connectors.preview import previewed
 from newel.connectors.slack import Plan, Slack
 from newel.connectors.slack_contract import INVITE, JOIN, KICK
 from newel.domain.people import Person
@@ -189,15 +193,84 @@ async def test_sessions_are_ended(make: Make, time: Time):
     await raised(slack.deactivate(JANE), Forbidden)
 
 
-@pytest.mark.parametrize("name", ["assign", "remove", "end_sessions", "deactivate", "reactivate"])
-async def test_what_the_plan_has_not_is_done_by_hand(make: Make, name: str):
-    """On the smallest plan each of these says what to do by hand, and sends nothing."""
+BY_HAND = {  # an operation, and what a person does in its place
+    "ensure_account": lambda sim: sim.accept_in_slack(JANE.email),
+    "assign": lambda sim: sim.accept_in_slack(JANE.email),
+    "reactivate": lambda sim: sim.accept_in_slack(JANE.email),
+    "deactivate": lambda sim: sim.deactivate_by_hand(JANE.email),
+    "remove": lambda sim: sim.deactivate_by_hand(JANE.email),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+async def test_what_the_plan_has_not_is_done_by_hand(make: Make, time: Time, name: str):
+    """On the smallest plan each says what to do by hand, sends nothing, and sees it done."""
     slack, sim = make("pro")
-    sim.create_by_hand(JANE.email)
-    refused = await raised(getattr(slack, name)(JANE), Forbidden)
+    operation = getattr(slack, name)
+    takes_away = operation.options.revokes is not None
+    if takes_away:
+        sim.create_by_hand(JANE.email)
+    refused = await raised(operation(JANE), Forbidden)
     assert refused.reason == "blocked"
     assert "by hand" in str(refused)
+    assert "plan" in str(refused)
+    seen = await previewed(operation, JANE)
+    assert seen.verdict == "by hand"
+    assert "plan" in seen.why
+    BY_HAND[name](sim)
+    _, access, path = await did(time, operation.called(JANE))
+    assert (access, path) == ("revoked" if takes_away else "active", "by_hand")
+    assert (await previewed(operation, JANE)).verdict == "nothing to do"
     assert sim.mutations() == []
+
+
+async def test_what_nobody_can_see_is_believed_only_when_it_was_said(make: Make, time: Time):
+    """Ended sessions are not shown: without a person's word nothing says that they are over."""
+    slack, sim = make("pro")
+    sim.create_by_hand(JANE.email)
+    assert "by hand" in str(await raised(slack.end_sessions(JANE), Forbidden))
+    with attempt(time, way="by_hand", is_claimed=True) as observed:
+        await slack.end_sessions.called(JANE)
+    assert effect_of(observed).path == "by_hand"
+    assert sim.mutations() == []
+
+
+async def test_what_was_never_proved_is_stepped_around_and_what_is_lost_is_not(make: Make):
+    """A plan that never had SCIM goes by the next way; one that has lost it fails, visibly."""
+    slack, sim = make("business")
+    sim.plan = "pro"
+    never = await slack.capabilities()
+    assert (never.of("slack.scim").state, never.checked_at) == ("absent", slack.clock.now())
+    assert slack.choose(declared(slack.ensure_account)).path == "by_hand"
+    other, sim = make("business")
+    assert (await other.capabilities()).of("slack.scim").state == "there"
+    sim.plan = "pro"
+    asked = len(sim.calls())
+    assert (await other.capabilities()).of("slack.scim").state == "there"
+    assert len(sim.calls()) == asked  # what was found lately is not asked again
+    other.clock.move(timedelta(hours=2))
+    assert (await other.capabilities()).of("slack.scim").state == "lost"
+    refused = await raised(other.ensure_account(JANE), Forbidden)
+    assert "by hand" not in str(refused)
+
+
+def test_instructions_name_nobody():
+    """Work by hand that puts a person's name into a task is refused when it is declared."""
+    by_hand = ByHand(title="invite {person.name}", how=())
+    with pytest.raises(DefinitionError, match="name a person"):
+        an_operation(
+            idempotency="natural",
+            natural_key="x/{person.email}",
+            needs=("x",),
+            spec=("x",),
+            reversible="yes",
+            undo="none: test",
+            by_hand=by_hand,
+        )(_made)
+
+
+async def _made(slack: Slack, person: Person) -> None:
+    """Make nothing."""
 
 
 async def test_who_is_gone_needs_nothing(make: Make, time: Time):

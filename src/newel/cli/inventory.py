@@ -22,6 +22,7 @@ __all__ = ["inventory"]
 _HEADS: Final = (
     "SYSTEM",
     "OPERATION",
+    "WAY",
     "NEEDS",
     "OWNER",
     "SLA",
@@ -70,6 +71,7 @@ def _row(each: Entry) -> tuple[str, ...]:
     return (
         each.system,
         each.operation,
+        each.goes,
         ", ".join(each.needs),
         each.owner,
         each.sla,

@@ -21,6 +21,7 @@ from newel.base.errors import (
 )
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
+from newel.connectors.capable import Capable, Check
 from newel.connectors.ensure import Ensured, Settling
 from newel.connectors.gate import Bucket, Gate, LimitHeaders, MemoryGate, Pause, real_pause
 from newel.connectors.http import Credential, Http, Service
@@ -41,23 +42,6 @@ __all__ = [
     "marker_of",
     "names_of",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """What `check()` found: whether the credential works, and what it may do.
-
-    have, missing: scopes or permissions by the vendor's names. notes: sentences for a person.
-    """
-
-    ok: bool
-    identity: str = ""
-    have: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    capabilities: tuple[str, ...] = ()
-    expires_at: datetime | None = None
-    quota: str = ""
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +103,12 @@ def names_of(person: Person) -> tuple[str, str]:
     return (given.strip() or family, family)
 
 
-class Connector:
+class Connector(Capable):
     """One system as processes see it; subclasses add operations.
 
     name: first part of keys, entitlements and the credential id. title: the system's own name.
     """
 
-    title: str
     buckets: ClassVar[tuple[Bucket, ...]] = ()
 
     def __init_subclass__(cls) -> None:
@@ -157,6 +140,7 @@ class Connector:
         request_id: tuple[str, ...] = (),
         **outside: Unpack[Outside],
     ) -> None:
+        super().__init__()
         self.name = checked_name(name)
         self.credential = f"{name}:{hashlib.sha256(str(secret).encode()).hexdigest()[:12]}"
         self.runbook = outside.get("runbook")
@@ -164,7 +148,6 @@ class Connector:
         self._secret = secret
         self.clock = outside.get("clock", DEPLOYMENT)
         self._pause = outside.get("pause", real_pause)
-        self._checked_at: datetime | None = None
         own = outside.get("gate")
         self._has_own_gate = own is not None
         gate = own or MemoryGate(self.buckets, clock=self.clock, pause=self._pause)
@@ -201,10 +184,6 @@ class Connector:
         """Ask for something cheap; raises the class of the failure while the system is down."""
         raise NotImplementedError
 
-    async def check(self) -> Check:
-        """Prove credential and permissions by reading; changes nothing."""
-        raise NotImplementedError
-
     @step(in_doubt="repeat", timeout=timedelta(seconds=60), title="Ask whether all is as agreed")
     async def examine(self) -> Examined:
         """Ask what shows whether the contract still holds; nothing but reads leaves.
@@ -214,6 +193,7 @@ class Connector:
         """
         with looking():
             found = await self.check()
+            self.learn(found)
             if found.missing:
                 missing = ", ".join(found.missing)
                 raise Forbidden(f"The credential lacks {missing}.", missing=missing)

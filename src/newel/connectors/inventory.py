@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from newel.connectors.base import Connector
+from newel.connectors.capability import BY_HAND
 from newel.connectors.operation import Declared, declared
 from newel.domain.retry import Retry
 from newel.flow.process import Process
@@ -32,16 +33,21 @@ _LOOKS: Final = "in doubt newel looks first"
 class Entry:
     """One operation of one system.
 
-    needs: each of them, `a|b` for any one. sla: when it is done or a person knows that it is
-    not. mails: whom the system writes to. reversible: `yes`, `with_loss`, `no`, `until:…`, or
-    `-` for what changes nothing. undo: the operation that takes it back, or why there is none.
-    used_by: processes that are seen to call it, sorted.
+    ways: in the order in which they are tried, with the capability that each needs. goes: the one
+    that is taken as far as is known now; why: that it is not an earlier one. needs: each of them,
+    `a|b` for any one. sla: when it is done or a person knows that it is not. mails: whom the
+    system writes to. reversible: `yes`, `with_loss`, `no`, `until:…`, or `-` for what changes
+    nothing. undo: the operation that takes it back, or why there is none. used_by: processes that
+    are seen to call it, sorted.
     """
 
     system: str
     title: str
     operation: str
     does: str
+    ways: tuple[str, ...]
+    goes: str
+    why: str
     needs: tuple[str, ...]
     owner: str
     sla: str
@@ -105,12 +111,16 @@ def _entry(
     users: tuple[Process[..., Any], ...],
 ) -> Entry:
     facts = declared(step)
+    chosen = facts.chosen_by(connector)
     is_read = facts.idempotency == "read"
     return Entry(
         system=connector.name,
         title=connector.title,
         operation=name,
         does=step.options.title or name,
+        ways=tuple(_ways(facts)),
+        goes=chosen.path or "-",
+        why=chosen.sentence,
         needs=facts.needs,
         owner=connector.owner,
         sla=", ".join(dict.fromkeys(_window(step, each) for each in users or (None,))),
@@ -121,6 +131,13 @@ def _entry(
         approval=facts.approval or "",
         used_by=tuple(each.name for each in users),
     )
+
+
+def _ways(facts: Declared) -> Iterator[str]:
+    for way in facts.ways:
+        yield f"{way.path} ({way.capability})" if way.capability else way.path
+    if facts.by_hand is not None:
+        yield BY_HAND
 
 
 def _window(step: Step[..., Any], process: Process[..., Any] | None) -> str:

@@ -16,12 +16,25 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from newel.base.clock import Clock
+from newel.connectors.capability import BY_HAND, Route
 from newel.domain.values import Effect
 from newel.flow.context import ATTEMPT
 
-__all__ = ["WouldChange", "doubt_age", "intent_age", "is_looking", "looking", "report", "starts_at"]
+__all__ = [
+    "WouldChange",
+    "believe",
+    "doubt_age",
+    "intent_age",
+    "is_looking",
+    "looking",
+    "on_way",
+    "report",
+    "starts_at",
+    "way",
+]
 
 _LOOKING: Final[ContextVar[bool]] = ContextVar("newel_looking", default=False)
+_WAY: Final[ContextVar[Route | None]] = ContextVar("newel_way", default=None)
 AFTER_DOUBT: Final = "found after unknown outcome"
 
 
@@ -48,13 +61,44 @@ def is_looking() -> bool:
     return _LOOKING.get()
 
 
+@contextmanager
+def on_way(path: Route) -> Iterator[None]:
+    """Let an operation that has several ways go this one, in this task, until the block ends."""
+    token = _WAY.set(path)
+    try:
+        yield
+    finally:
+        _WAY.reset(token)
+
+
+def way() -> Route | None:
+    """Say which of its ways the operation goes; None for one that has no choice."""
+    return _WAY.get()
+
+
+def believe(what: str) -> None:
+    """Go on only when a person has said that it is done, because nothing can be looked up.
+
+    what: the change, as the vendor names it. Raises WouldChange before.
+    """
+    attempting = ATTEMPT.get()
+    if attempting is None or not attempting.is_claimed:
+        raise WouldChange(what)
+
+
 def report(effect: Effect) -> None:
     """Hand what the operation did to the attempt around it; outside an attempt to nobody.
 
-    What is found in doubt counts as changed by us: the lost call has made it.
+    What is found in doubt counts as changed by us: the lost call has made it. What is found after
+    work by hand was made by a person; whether they were asked for it, the engine knows.
     """
     attempting = ATTEMPT.get()
     if attempting is None:
+        return
+    if (path := _WAY.get()) is not None:
+        effect = replace(effect, path=path)
+    if path == BY_HAND:
+        attempting.observed.effect = effect
         return
     in_doubt = is_looking() or attempting.info.follows_doubt
     if in_doubt and not effect.changed:

@@ -12,10 +12,11 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
-from typing import Any, Final, Literal, ParamSpec, TypeVar, get_args
+from typing import Any, Final, Literal, ParamSpec, TypeVar, cast, get_args
 
 from newel.base.errors import DefinitionError, Forbidden
-from newel.connectors.looking import AFTER_DOUBT, WouldChange, is_looking, looking
+from newel.connectors.capability import BY_HAND, ByHand, Chosen, Route, Way
+from newel.connectors.looking import AFTER_DOUBT, WouldChange, is_looking, looking, on_way
 from newel.domain.keys import checked_name, former
 from newel.domain.values import Absent, Found, InDoubt
 from newel.flow.context import ATTEMPT
@@ -27,11 +28,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Idempotency = Literal["read", "put", "natural", "marker", "client_id", "key_header", "append"]
-Route = Literal["scim", "admin_api", "invitation", "by_hand"]
 Mail = Literal["none", "person", "admins"]
 
 _REVERSIBLE: Final = ("yes", "with_loss", "no")
 _LONGEST: Final = timedelta(seconds=60)
+LONGEST_TITLE: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +45,12 @@ class Declared:
     same connector, or `none: <reason>`. needs: smallest scopes, `a|b` for any one.
     spec, reads: operations of the vendor's specification that it may call.
     settle: seconds at which a negative look-up is repeated before it is believed.
+    ways: in order; the first that plan and token allow is taken. by_hand: what stands behind them.
     """
 
     idempotency: Idempotency
-    path: Route
+    ways: tuple[Way, ...]
+    by_hand: ByHand | None
     reversible: str
     undo: str
     sends_email: Mail
@@ -58,6 +61,18 @@ class Declared:
     bucket: str
     settle: tuple[float, ...]
     approval: str | None
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether plan and token decide how it is done, or whether it is done by hand."""
+        return self.by_hand is not None or any(way.capability for way in self.ways)
+
+    def chosen_by(self, connector: Any) -> Chosen:  # Any: one that knows what plan and token can do
+        """Give the way that is open now; the only one, where there is no choice."""
+        if not self.has_choice:
+            return Chosen(path=self.ways[0].path)
+        found: Chosen = connector.choose(self)
+        return found
 
     def facts(self) -> Mapping[str, object]:
         """Give the declaration by name, as the step carries it."""
@@ -75,6 +90,8 @@ def operation(
     needs: tuple[str, ...],
     natural_key: str | None = None,
     path: Route = "admin_api",
+    ways: tuple[Way, ...] = (),
+    by_hand: ByHand | None = None,
     grants: str | None = None,
     revokes: str | None = None,
     level: str | None = None,
@@ -96,12 +113,14 @@ def operation(
 ) -> Callable[[Callable[P, Awaitable[R]]], Step[P, R]]:
     """Declare a method of a connector as an operation; it becomes a step that verifies.
 
-    verify: for operations whose own look-up cannot tell; default: the operation itself, run
+    path: the one way there is; else ways, in order. by_hand: how a person does it where no way is
+    open. verify: for operations whose own look-up cannot tell; default: the operation itself, run
     up to its first change. Raises DefinitionError naming the operation and the remedy.
     """
     facts = Declared(
         idempotency=idempotency,
-        path=path,
+        ways=ways or (Way(path=path),),
+        by_hand=by_hand,
         reversible=reversible,
         undo=undo,
         sends_email=sends_email,
@@ -129,11 +148,49 @@ def operation(
     def decorated(function: Callable[P, Awaitable[R]]) -> Step[P, R]:
         name = checked_name(function.__name__)
         _check(name, facts, options, has_verify=verify is not None)
-        performed = _naming_needs(function, facts)
+        performed = _naming_needs(_going(function, facts), facts)
         look = _own_look(performed, facts) if verify is None else _only_looking(verify)
         return Step(performed, name, options, verify=look)
 
     return decorated
+
+
+def _going(function: Callable[P, Awaitable[R]], facts: Declared) -> Callable[P, Awaitable[R]]:
+    """Let an operation with a choice go the way that the attempt was given, else the first open.
+
+    Where only a person can do it, it looks; raises Forbidden where that is not enough.
+    """
+    if not facts.has_choice:
+        return function
+
+    @functools.wraps(function)
+    async def going(*args: P.args, **kwargs: P.kwargs) -> R:
+        chosen = _chosen(args[0], facts)
+        if chosen.path is None:
+            raise Forbidden(f"{chosen.sentence} There is no other way.", reason="blocked")
+        if chosen.path != BY_HAND:
+            with on_way(chosen.path):
+                return await function(*args, **kwargs)
+        try:
+            with looking(), on_way(chosen.path):
+                return await function(*args, **kwargs)
+        except WouldChange:
+            if is_looking() or facts.by_hand is None:
+                raise
+            raise Forbidden(
+                f"{chosen.sentence} A person has to {facts.by_hand.title}, then this step is "
+                "completed by hand.",
+                reason="blocked",
+            ) from None
+
+    return going
+
+
+def _chosen(owner: Any, facts: Declared) -> Chosen:  # Any: the connector, told by the caller
+    attempting = ATTEMPT.get()
+    if attempting is None or attempting.way is None:
+        return facts.chosen_by(owner)
+    return Chosen(path=cast("Route", attempting.way))
 
 
 def _naming_needs(
@@ -210,6 +267,8 @@ def _count_as_ours() -> None:
     if attempting is None or attempting.observed.effect is None:
         return
     effect = attempting.observed.effect
+    if effect.path == BY_HAND:
+        return
     if AFTER_DOUBT not in effect.evidence:
         evidence = f"{effect.evidence}, {AFTER_DOUBT}" if effect.evidence else AFTER_DOUBT
         effect = replace(effect, evidence=evidence)
@@ -245,10 +304,24 @@ def _findings(facts: Declared, options: StepOptions, *, has_verify: bool) -> lis
         found.append(("a level without a grant", "`grants=`"))
     if list(facts.settle) != sorted(set(facts.settle)) or facts.settle[:1] != (0,):
         found.append(("settle times do not ascend from 0", "`settle=(0, …)`"))
+    if facts.by_hand is not None:
+        found += _findings_by_hand(facts.by_hand)
     if facts.moves_money and facts.approval is None:
         found.append(("it moves money without an approval", "`approval=`"))
     if options.timeout is None or not timedelta(0) < options.timeout <= _LONGEST:
         found.append(("its time-out is not within 60 seconds", "`timeout=seconds(20)`"))
+    return found
+
+
+def _findings_by_hand(by_hand: ByHand) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    if not 0 < len(by_hand.title) <= LONGEST_TITLE or by_hand.title.endswith("."):
+        what = f"its work by hand has no title of at most {LONGEST_TITLE} characters"
+        found.append((what, '`title="invite them in …"`, without a full stop'))
+    if not by_hand.how:
+        found.append(("it does not say how it is done by hand", '`how=("…",)`'))
+    if any("{person" in each for each in (by_hand.title, *by_hand.how)):
+        found.append(("its instructions name a person", "say `them`: the task shows whom"))
     return found
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, ParamSpec, TypeVar
 
 from newel.base.errors import OwnershipConflict
+from newel.connectors.capability import BY_HAND
 from newel.connectors.looking import WouldChange, looking
 from newel.connectors.operation import Mail, declared
 from newel.flow.step import Step
@@ -24,11 +25,12 @@ R = TypeVar("R")
 class Preview:
     """What would become of an operation.
 
-    call: the first change it would ask the system for, as the vendor names it. why: what stands
-    against it. sends_email: whose mailbox it would reach. moves_money: whether it pays anybody.
+    call: the first change it would ask the system for, as the vendor names it; what a person would
+    be asked to do. why: what stands against it. sends_email: whose mailbox it would reach.
+    moves_money: whether it pays anybody.
     """
 
-    verdict: Literal["nothing to do", "would change", "conflict"]
+    verdict: Literal["nothing to do", "would change", "conflict", "by hand"]
     call: str = ""
     why: str = ""
     sends_email: Mail = "none"
@@ -45,6 +47,9 @@ async def previewed(operation: Step[P, R], *args: P.args, **kwargs: P.kwargs) ->
         with looking():
             await operation.called(*args, **kwargs)
     except WouldChange as change:
+        chosen = facts.chosen_by(operation.owner)
+        if chosen.path == BY_HAND and facts.by_hand is not None:
+            return Preview(verdict="by hand", call=facts.by_hand.title, why=chosen.sentence)
         return Preview(
             verdict="would change",
             call=change.operation,

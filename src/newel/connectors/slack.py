@@ -2,7 +2,7 @@
 
 There are three ways. SCIM makes an account with our mark, and locks and unlocks it. Without SCIM an
 Enterprise organization invites people; the account is there when they have accepted. Below that no
-program can do it: a step says what is to be done by hand, and looks whether it has been.
+program can do it: a person is asked, and the step looks whether it has been done.
 Source: connectors document, §7 and §12.
 """
 
@@ -14,12 +14,13 @@ from http import HTTPStatus
 from typing import Final
 
 from newel.base.errors import Bug, OutcomeUnknown
-from newel.connectors.answers import Route
 from newel.connectors.base import Holding, marker_of, names_of
+from newel.connectors.capability import BY_HAND, ByHand, Way
 from newel.connectors.ensure import Ensured, Exists, ensured
 from newel.connectors.http import MOST_PAGES
-from newel.connectors.operation import operation
-from newel.connectors.slack_base import Capability, Plan, Who, evidence_of
+from newel.connectors.looking import WouldChange, believe
+from newel.connectors.operation import declared, operation
+from newel.connectors.slack_base import ADMIN, SCIM, Plan, SlackCapability, Who, evidence_of
 from newel.connectors.slack_channels import SlackChannels
 from newel.connectors.slack_contract import (
     ASSIGN,
@@ -45,13 +46,16 @@ from newel.connectors.slack_messages import Message, SlackMessages
 from newel.domain.people import Person
 from newel.domain.values import Access, Account
 
-__all__ = ["Capability", "Message", "Plan", "Slack"]
+__all__ = ["Message", "Plan", "Slack", "SlackCapability"]
 
 _SETTLE: Final = (0, 5)
 _LONGEST_NAME: Final = 21
 _INVITED: Final = "already_in_team_invited_user"
 _FIND: Final = "admin|users:read.email"
 _LOOKS: Final = (SCIM_FIND.operation, LOOK_UP.operation)
+_BY_SCIM: Final = (Way(path="scim", capability=SCIM),)
+_BY_ADMIN: Final = (Way(path="admin_api", capability=ADMIN),)
+_OPEN: Final = "Open Slack's administration: Manage members."
 
 
 class Slack(SlackMessages, SlackChannels):
@@ -73,7 +77,11 @@ class Slack(SlackMessages, SlackChannels):
     @operation(
         natural_key="user/{person.email}",
         idempotency="natural",
-        path="scim",
+        ways=(*_BY_SCIM, Way(path="invitation", capability=ADMIN)),
+        by_hand=ByHand(
+            title="invite them to Slack",
+            how=(_OPEN, "Invite people: enter their work address, as a member.", "Tell them."),
+        ),
         grants="{system}:account",
         undo="deactivate",
         reversible="yes",
@@ -89,17 +97,15 @@ class Slack(SlackMessages, SlackChannels):
         """Create their account by the first way that the plan has, or find that it is there.
 
         By SCIM it has our mark, and a deactivated one of theirs is reactivated. An invited account
-        is `invited` until they accept. Raises Forbidden(blocked) where it is made by hand.
+        is `invited` until they accept.
         """
-        if self.has_scim:
-            return await self._by_scim(person)
-        if self.has_admin:
-            return await self._by_invitation(person)
-        who = await self._own(person)
-        if who is None:
-            raise self._by_hand("invite the person in Slack", INVITE)
-        found = Ensured(who, changed=False, evidence=who.evidence)
-        return self.reported(found, self._account(who), path="by_hand")
+        match self.way:
+            case "scim":
+                return await self._by_scim(person)
+            case "invitation":
+                return await self._by_invitation(person)
+            case _:
+                return await self._made_by_hand(person)
 
     @operation(
         idempotency="read",
@@ -115,15 +121,19 @@ class Slack(SlackMessages, SlackChannels):
         who = await self._own(person)
         if who is None or who.state != "active":
             return False
-        path = "scim" if self.has_scim else "invitation" if self.has_admin else "by_hand"
+        path = self.choose(declared(self.ensure_account)).path
         reached = Ensured(who, changed=True, evidence="accepted by the person")
-        self.reported(reached, self._account(who), path=path)
+        self.reported(reached, self._account(who), path=path or BY_HAND)
         return True
 
     @operation(
         natural_key="user/{person.email}",
         idempotency="put",
-        path="scim",
+        ways=_BY_SCIM,
+        by_hand=ByHand(
+            title="deactivate their Slack account",
+            how=(_OPEN, "Find their work address, then: Deactivate account."),
+        ),
         revokes="{system}:account",
         undo="reactivate",
         reversible="yes",
@@ -135,14 +145,18 @@ class Slack(SlackMessages, SlackChannels):
     )
     async def deactivate(self, person: Person) -> Account:
         """Lock the account and end its sessions; messages and files stay."""
-        if self.has_scim and await self._who(person) is None:
+        if await self._who(person) is None:
             return self._gone(person)
         return await self._switched(person, active=False)
 
     @operation(
         natural_key="user/{person.email}",
         idempotency="put",
-        path="scim",
+        ways=_BY_SCIM,
+        by_hand=ByHand(
+            title="activate their Slack account",
+            how=(_OPEN, "Find their work address among the inactive, then: Activate account."),
+        ),
         grants="{system}:account",
         undo="deactivate",
         reversible="yes",
@@ -154,6 +168,8 @@ class Slack(SlackMessages, SlackChannels):
     )
     async def reactivate(self, person: Person) -> Account:
         """Let a deactivated person in again."""
+        if self.way == BY_HAND:
+            return await self._made_by_hand(person)
         return await self._switched(person, active=True)
 
     # The organization --------------------------------------------------------------------------
@@ -161,6 +177,11 @@ class Slack(SlackMessages, SlackChannels):
     @operation(
         natural_key="workspace/{person.email}",
         idempotency="natural",
+        ways=_BY_ADMIN,
+        by_hand=ByHand(
+            title="add them to the Slack workspace",
+            how=(_OPEN, "Add people: enter their work address, as a member."),
+        ),
         grants="{system}:account",
         undo="remove",
         reversible="yes",
@@ -172,7 +193,8 @@ class Slack(SlackMessages, SlackChannels):
     )
     async def assign(self, person: Person) -> Account:
         """Put somebody whom the organization has into this workspace."""
-        self._need_admin("add the person to the workspace", ASSIGN)
+        if self.way == BY_HAND:
+            return await self._made_by_hand(person)
         who = await self._need_own(person)
         body = {"team_id": await self._team_id(), "user_id": who.id}
         answer = await self.http.call(ASSIGN, body=body, expect=("user_already_team_member",))
@@ -183,6 +205,11 @@ class Slack(SlackMessages, SlackChannels):
     @operation(
         natural_key="workspace/{person.email}",
         idempotency="put",
+        ways=_BY_ADMIN,
+        by_hand=ByHand(
+            title="remove them from the Slack workspace",
+            how=(_OPEN, "Find their work address, then: Remove from workspace, or Deactivate."),
+        ),
         revokes="{system}:account",
         undo="assign",
         reversible="with_loss",
@@ -194,15 +221,14 @@ class Slack(SlackMessages, SlackChannels):
     )
     async def remove(self, person: Person) -> Account:
         """Take them out of this workspace, their channels included; the organization keeps them."""
-        self._need_admin("remove the person from the workspace", REMOVE)
         who = await self._own(person)
-        if who is None:
+        if who is None or (self.way == BY_HAND and not await self._is_member(person)):
             return self._gone(person)
         body = {"team_id": await self._team_id(), "user_id": who.id}
         done = ("user_already_deleted", "user_not_found")
         answer = await self.http.call(REMOVE, body=body, expect=done)
         changed = not answer.document.get("error")
-        if await self._member(person) is not None:
+        if await self._is_member(person):
             raise OutcomeUnknown(
                 "The person was removed from the workspace and is still to be seen.",
                 code="still-seen",
@@ -213,6 +239,12 @@ class Slack(SlackMessages, SlackChannels):
     @operation(
         natural_key="sessions/{person.email}",
         idempotency="put",
+        ways=_BY_ADMIN,
+        by_hand=ByHand(
+            title="sign them out of Slack everywhere",
+            how=(_OPEN, "Find their work address, then: Sign out of all sessions."),
+            is_seen=False,
+        ),
         undo="none: they sign in again",
         reversible="with_loss",
         bucket=TIER2,
@@ -223,11 +255,13 @@ class Slack(SlackMessages, SlackChannels):
     )
     async def end_sessions(self, person: Person) -> Account:
         """End all sessions, on every device; an account that is gone has none."""
-        self._need_admin("sign the person out of all sessions", END_SESSIONS)
         who = await self._own(person)
         if who is None:
             return self._gone(person)
-        await self.http.call(END_SESSIONS, body={"user_id": who.id})
+        if self.way == BY_HAND:
+            believe(END_SESSIONS.operation)
+        else:
+            await self.http.call(END_SESSIONS, body={"user_id": who.id})
         ended = Ensured(who, changed=True, evidence=who.evidence)
         return self.reported(ended, self._account(who))
 
@@ -355,13 +389,10 @@ class Slack(SlackMessages, SlackChannels):
         return self._seen(SCIM_ONE.read(answer), who.email)
 
     async def _switched(self, person: Person, *, active: bool) -> Account:
-        if not self.has_scim:
-            what = "reactivate" if active else "deactivate"
-            raise self._by_hand(f"{what} the person in Slack", SCIM_CHANGE)
         marker = marker_of(person)
         reached = await ensured(
             look=lambda: self._who(person),
-            ours=lambda who: evidence_of(who, marker),
+            ours=lambda who: evidence_of(who, marker) if self.has_scim else who.evidence,
             create=None,
             differs=lambda who: {} if (who.state == "active") is active else {"active": active},
             change=self._change,
@@ -372,9 +403,18 @@ class Slack(SlackMessages, SlackChannels):
         access: Access = "active" if account.state == "active" else "suspended"
         return self.reported(reached, account, access=access, path="scim")
 
-    def _need_admin(self, what: str, route: Route) -> None:
-        if not self.has_admin:
-            raise self._by_hand(what, route)
+    async def _made_by_hand(self, person: Person) -> Account:
+        """Look whether they are an active member by now: a person was to see to that."""
+        who = await self._own(person)
+        if who is None or who.state != "active" or not await self._is_member(person):
+            raise WouldChange(INVITE.operation)
+        found = Ensured(who, changed=False, evidence=who.evidence)
+        return self.reported(found, self._account(who))
+
+    async def _is_member(self, person: Person) -> bool:
+        """Whether this workspace shows them; invited people are not shown."""
+        member = await self._member(person)
+        return member is not None and not member.deleted
 
     def _gone(self, person: Person) -> Account:
         absent: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")

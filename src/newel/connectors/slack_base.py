@@ -9,14 +9,14 @@ Source: connectors document, §4.3, §7 and §12.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, Unpack
 
 from newel.base.errors import Bug, DefinitionError, Forbidden, Invalid, OwnershipConflict, StepError
 from newel.base.secrets import SecretRef
 from newel.connectors import slack_answers
-from newel.connectors.answers import Answer, Route
+from newel.connectors.answers import Answer
 from newel.connectors.auth import BearerCredential
 from newel.connectors.base import Check, Connector, Outside, all_of, marker_of
 from newel.connectors.gate import Bucket
@@ -45,17 +45,24 @@ from newel.connectors.slack_contract import (
 from newel.domain.people import Person
 from newel.domain.values import Account, AccountState
 
-__all__ = ["Capability", "Plan", "SlackBase", "Who"]
+__all__ = ["ADMIN", "SCIM", "Plan", "SlackBase", "SlackCapability", "Who"]
 
 Plan = Literal["pro", "business", "enterprise"]
-Capability = Literal["slack.scim", "slack.admin"]
+SlackCapability = Literal["slack.scim", "slack.admin"]
 
-_ALLOWS: Final[dict[Plan, tuple[Capability, ...]]] = {
+SCIM: Final = "slack.scim"
+ADMIN: Final = "slack.admin"
+_ALLOWS: Final[dict[Plan, tuple[SlackCapability, ...]]] = {
     "pro": (),
     "business": ("slack.scim",),
     "enterprise": ("slack.scim", "slack.admin"),
 }
-_ROUTE_OF: Final[dict[str, Capability]] = {
+_LACKS: Final[dict[SlackCapability, str]] = {
+    "slack.scim": "Slack's plan {plan} has no SCIM",
+    "slack.admin": "Slack lets programs invite and remove people only on the plan enterprise",
+}
+_LEFT_OUT: Final = "the connector is told not to use {name}"
+_CAPABILITY_OF: Final[dict[str, SlackCapability]] = {
     "admin": "slack.scim",
     "admin.users:write": "slack.admin",
 }
@@ -93,7 +100,7 @@ class SlackBase(Connector):
         *,
         token: SecretRef,
         plan: Plan = "business",
-        capabilities: Sequence[Capability] | None = None,
+        capabilities: Sequence[SlackCapability] | None = None,
         team: str = "",
         first_channels: Sequence[str] = ("general",),
         name: str = "slack",
@@ -124,20 +131,25 @@ class SlackBase(Connector):
                 fix="another `plan=`, or fewer `capabilities=`.",
             )
         self.plan: Plan = plan
-        self.capabilities = wanted
+        self.wanted = wanted
         self.first_channels = tuple(first_channels)
         self._team = team
         self._channel_ids: dict[str, str] = {}
 
-    @property
-    def has_scim(self) -> bool:
-        """Whether accounts can be made by SCIM."""
-        return "slack.scim" in self.capabilities
+    def declared_capabilities(self) -> Mapping[str, str]:
+        """SCIM and `admin.*`, by plan and by what the token is meant for."""
+        found: dict[str, str] = {}
+        for name, lacks in _LACKS.items():
+            if name not in _ALLOWS[self.plan]:
+                found[name] = lacks.format(plan=self.plan)
+            else:
+                found[name] = "" if name in self.wanted else _LEFT_OUT.format(name=name)
+        return found
 
     @property
-    def has_admin(self) -> bool:
-        """Whether people can be invited, removed and signed out by `admin.*`."""
-        return "slack.admin" in self.capabilities
+    def has_scim(self) -> bool:
+        """Whether accounts are made, and seen, by SCIM."""
+        return self.known.allows(SCIM)
 
     async def probe(self) -> None:
         """Ask whose token it is."""
@@ -149,21 +161,21 @@ class SlackBase(Connector):
         who = WHOAMI.read(answer)
         have = tuple(sorted(answer.headers.get("x-oauth-scopes", "").replace(" ", "").split(",")))
         missing = all_of(self.scopes_needed(), have)
-        proved = {_ROUTE_OF[scope] for scope in _ROUTE_OF if scope in have}
+        proved = {_CAPABILITY_OF[scope] for scope in _CAPABILITY_OF if scope in have}
         notes: tuple[str, ...] = ()
-        if self.has_scim and "admin" not in missing:
+        if SCIM in self.wanted and "admin" not in missing:
             try:
                 await self.http.call(SCIM_CONFIG)
             except Forbidden as refused:
                 proved.discard("slack.scim")
                 notes = (f"Slack's plan {self.plan} was to have SCIM: {refused}",)
-        lost = set(self.capabilities) - proved
+        lost = set(self.wanted) - proved
         return Check(
             ok=not missing and not lost,
             identity=f"{who.user} in {who.team}",
             have=have,
             missing=missing,
-            capabilities=tuple(each for each in self.capabilities if each in proved),
+            capabilities=tuple(each for each in self.wanted if each in proved),
             notes=notes,
         )
 
@@ -172,8 +184,8 @@ class SlackBase(Connector):
         found: dict[str, None] = {}
         for step in self.operations().values():
             for need in declared(step).needs:
-                route = _ROUTE_OF.get(need)
-                if route is None or route in self.capabilities:
+                route = _CAPABILITY_OF.get(need)
+                if route is None or route in self.wanted:
                     found[need] = None
         return tuple(found)
 
@@ -245,15 +257,6 @@ class SlackBase(Connector):
         if not self._team:
             self._team = WHOAMI.read(await self.http.call(AUTH_TEST)).team_id
         return self._team
-
-    def _by_hand(self, what: str, route: Route) -> Forbidden:
-        """Say what a person has to do, because the plan lets no program do it."""
-        return Forbidden(
-            f"On Slack's plan {self.plan}, as it is set up here, no program can do this: {what}, "
-            "then complete this step by hand.",
-            reason="blocked",
-            operation=route.operation,
-        )
 
     # Channels ----------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ class Trouble:
     parked_at: since when it is parked. is_urgent: it keeps trying while it is parked.
     asks: a person says whether it goes on when the outage is over. gives: it gives access.
     looks: `verify` can see whether it is done.
+    way: that was chosen for it, where plan and token decide. seen: how often it was looked whether
+    a person has done it, since one was asked; is_claimed: somebody has said since that it is done.
     """
 
     progress: Progress | None = None
@@ -51,6 +53,9 @@ class Trouble:
     asks: bool = False
     gives: bool = False
     looks: bool = False
+    way: str | None = None
+    seen: int = 0
+    is_claimed: bool = False
 
     def row(self) -> Row:
         """The trouble as JSON, without what is absent; empty for a step without any."""

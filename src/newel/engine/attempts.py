@@ -26,6 +26,7 @@ from newel.base.errors import (
     Transient,
     Unwind,
 )
+from newel.connectors.capability import BY_HAND
 from newel.domain.acts import OpenAct
 from newel.domain.change import Change
 from newel.domain.failures import judged
@@ -55,7 +56,8 @@ class Begun:
     call: how the code is called. limit: of the outcome, in bytes.
     may_send: whether the worker may still make calls; False when its lease is in doubt.
     is_urgent: whether its calls go before others at a system's limit.
-    is_approved: whether the call needs no approval, or has one.
+    is_approved: whether the call needs no approval, or has one. way: that was chosen for it; by
+    hand it only looks. is_claimed: whether a person has said that it is done.
     """
 
     act: StepAct[Any]  # Any: each step has its own result
@@ -73,6 +75,8 @@ class Begun:
     may_send: Callable[[], bool] = lambda: True
     is_urgent: bool = False
     is_approved: bool = True
+    way: str | None = None
+    is_claimed: bool = False
 
 
 def begun_of(
@@ -105,6 +109,8 @@ def begun_of(
         may_send=may_send,
         is_urgent=policy_of(run, act).is_urgent,
         is_approved=_is_approved(run, act),
+        way=trouble.way,
+        is_claimed=trouble.is_claimed,
     )
 
 
@@ -179,6 +185,8 @@ async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> object
     """Look first where it is in doubt, then call; gives the result, None where it is unclear."""
     act = begun.act
     DRIVEN.set(None)
+    if begun.way == BY_HAND and act.step.verify is not None:
+        return await _looked(begun, observed, done)
     if begun.doubted_at is not None and act.step.verify is not None:
         info = _info(begun, begun.doubted_at, follows_doubt=True)
         ATTEMPT.set(_attempting(begun, info, observed))
@@ -200,9 +208,23 @@ async def _carry_out(begun: Begun, observed: Observed, done: Finished) -> object
     return await begun.call.make(act)
 
 
+async def _looked(begun: Begun, observed: Observed, done: Finished) -> object:
+    """Look whether a person has done it; gives the result, None where that is not so."""
+    act = begun.act
+    assert act.step.verify is not None, "what is done by hand can be looked at"
+    info = _info(begun, begun.began_at, follows_doubt=False)
+    ATTEMPT.set(_attempting(begun, info, observed))
+    match await act.step.verify(*act.args, **act.kwargs):
+        case Found(value):
+            return value
+        case _:
+            done.not_yet = True
+            return None
+
+
 def _keep(begun: Begun, value: object, done: Finished) -> None:
     """Pass the result through its type now, so that what does not survive shows on day one."""
-    if done.unclear:
+    if done.unclear or done.not_yet:
         return
     try:
         done.text, done.value = begun.act.step.result.round_trip(value, limit=begun.limit)
@@ -229,7 +251,15 @@ def _storable(text: str, longest: int) -> str:
 
 
 def _attempting(begun: Begun, info: AttemptInfo, observed: Observed) -> Attempting:
-    return Attempting(info, observed, begun.may_send, begun.is_urgent, begun.is_approved)
+    return Attempting(
+        info,
+        observed,
+        may_send=begun.may_send,
+        is_urgent=begun.is_urgent,
+        is_approved=begun.is_approved,
+        way=begun.way,
+        is_claimed=begun.is_claimed,
+    )
 
 
 def _info(begun: Begun, intended_at: datetime, *, follows_doubt: bool) -> AttemptInfo:

@@ -26,7 +26,7 @@ from newel.people.facts import kind_of
 from newel.store import ledger
 from newel.store.database import Database
 
-__all__ = ["by_hand", "effect_of", "held", "http_facts", "record", "skipped"]
+__all__ = ["by_hand", "call_facts", "effect_of", "held", "http_facts", "record", "skipped"]
 
 UNDO: Final = "undo"
 _ACCESS_OF: Final[dict[str, Access]] = {
@@ -43,6 +43,19 @@ def http_facts(call: Call) -> facts.Http:
         status=call.status,
         request_id=call.request_id,
     )
+
+
+def call_facts(call: Call) -> dict[str, object]:
+    """One HTTP call as it is kept with an attempt."""
+    return {
+        "method": call.method,
+        "host": call.host,
+        "path": call.path,
+        "operation": call.operation,
+        "status": call.status,
+        "request_id": call.request_id,
+        "duration_us": call.duration_us,
+    }
 
 
 def effect_of(step: Step[..., Any], effect: Effect | None, value: object) -> Effect | None:

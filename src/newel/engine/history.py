@@ -22,6 +22,9 @@ RELEASED: Final = "released"
 _LATE: Final = b'"late":true'
 CONFIRM: Final = "_newel.confirm"
 """Under this stands what a second person is asked; no act of a body can be called so."""
+BY_HAND: Final = "_newel.by-hand"
+"""Under this stands what a person is asked to do in the place of a step, behind that step's key."""
+_BESIDE: Final = frozenset({CONFIRM, BY_HAND})
 
 
 def inherited(opening: dict[str, Any]) -> Iterator[dict[str, Any]]:  # Any: JSON, then columns
@@ -145,7 +148,7 @@ class History:
             self.took_input(row["key"], leaf["data"]["input_fp"], row["payload"])
             self.attempts[row["key"]] = leaf["step"]["attempt"]
             self.begun_at[row["key"]] = row["occurred_at"]
-        elif kind == "step.attempt_failed":
+        elif kind in {"step.attempt_failed", "step.looked"}:
             self.ended(row["key"], row["occurred_at"])
         elif kind in _ASIDE:
             self._take_aside(kind, row)
@@ -181,8 +184,8 @@ class History:
 
     def _take_outcome(self, row: Any) -> None:  # Any: a record
         found = Recorded(row["seq"], row["type"], row["occurred_at"], row["entry"], row["payload"])
-        if row["key"].partition("/")[0] == CONFIRM:
-            return  # who confirmed an operator's order has approved nothing of the run's own
+        if row["key"].partition("/")[0] in _BESIDE:
+            return  # neither an approval of the run's own nor the outcome of the step
         if found.type == "wait.closed" and found.leaf()["data"]["by"] == "decision":
             return  # the outcome of a task is its task.decided
         if found.type == "task.decided":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 from newel.audit import catalogue as facts
@@ -48,6 +48,12 @@ def doubt_policy(act: StepAct[Any]) -> Literal["verify", "repeat", "ask"]:
     if act.step.options.transactional:
         return "repeat"
     return "verify" if act.step.verify is not None else act.step.options.in_doubt
+
+
+def settle_times(act: StepAct[Any]) -> tuple[timedelta, ...]:
+    """When what an operation makes is expected to be visible, as its connector declares it."""
+    declared = cast("tuple[float, ...]", act.step.options.facts.get("settle", ()))
+    return tuple(timedelta(seconds=each) for each in declared if each > 0)
 
 
 def fingerprint_of(run: Runner, act: StepAct[Any], opened: OpenAct, error: StepError) -> str | None:

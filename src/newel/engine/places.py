@@ -29,7 +29,14 @@ __all__ = ["Companion", "Places", "registered"]
 _FULL_S: Final = 0.25
 _LOOK_S: Final = 1.0
 _ENDS: Final = frozenset(
-    {"step.succeeded", "step.failed", "step.attempt_failed", "step.parked", "step.cancelled"}
+    {
+        "step.succeeded",
+        "step.failed",
+        "step.attempt_failed",
+        "step.looked",
+        "step.parked",
+        "step.cancelled",
+    }
 )
 
 

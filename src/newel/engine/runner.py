@@ -15,7 +15,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 from newel.audit import catalogue as facts
@@ -523,6 +523,7 @@ class Runner:
                 idempotency_key=self.idempotency_key(act.key),
                 input_fp=fingerprint.hex(),
                 direction="undo" if self.acts[act.key].is_promise else "act",
+                route=cast("facts.Route | None", act.trouble.way),
             ),
             payload=payload,
             key=act.key,

@@ -23,7 +23,7 @@ from newel.domain.grants import Held
 from newel.domain.retry import Progress, begun, next_round
 from newel.domain.transitions import MAX_CRASHES, Park, Repeat, after_error, after_unclear
 from newel.domain.values import Call, Effect
-from newel.engine import granting
+from newel.engine import by_hand, granting, joining
 from newel.engine.branches import Ready
 from newel.engine.history import Recorded
 from newel.engine.joining import IncidentView, doubt_policy, escalate, join, policy_of, watch
@@ -46,7 +46,8 @@ class Finished:
 
     error: a StepError, or an answer that the step declared. unclear: `verify` could not tell.
     adopted: the result was found by `verify`, not made by this attempt. absent: `verify` has found
-    that a lost call had no effect, and its branch is leaving, so it was not made again.
+    that a lost call had no effect, and its branch is leaving, so it was not made again. not_yet: it
+    is for a person to do, and newel has looked and not seen it.
     ride: the transaction of a transactional step, waiting for its outcome.
     """
 
@@ -61,6 +62,7 @@ class Finished:
     adopted: bool = False
     absent: bool = False
     redone: bool = False
+    not_yet: bool = False
     effect: Effect | None = None
     calls: list[Call] = field(default_factory=list)
     ride: Ride | None = None
@@ -69,12 +71,6 @@ class Finished:
         """Undo the transaction, if there is one and it is not over."""
         if self.ride is not None:
             self.ride.abandon()
-
-
-def _settle_times(act: StepAct[Any]) -> tuple[timedelta, ...]:
-    """When what an operation makes is expected to be visible, as its connector declares it."""
-    declared = cast("tuple[float, ...]", act.step.options.facts.get("settle", ()))
-    return tuple(timedelta(seconds=each) for each in declared if each > 0)
 
 
 def arrive(run: Runner, key: str, act: StepAct[Any]) -> None:
@@ -108,6 +104,7 @@ def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
         credential=getattr(step.owner, "credential", None),
     )
     run.open[key] = opened
+    by_hand.choose(run, opened, act)
     if _is_held_back(run, opened, act):
         opened.trouble = replace(opened.trouble, progress=begun(now))
         _withhold(run, opened, act)
@@ -120,6 +117,7 @@ def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
 
 
 def _again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
+    by_hand.choose(run, opened, act)
     if opened.trouble.early is None and _is_held_back(run, opened, act):
         _withhold(run, opened, act)
         return
@@ -185,13 +183,16 @@ def _after_crash(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
         # Whoever finds an attempt of its own has lost its lease in it, and has not died of it.
         crashes=trouble.crashes + (opened.worker_id != run.host.worker),
     )
-    if act.step.options.transactional:  # its rows and its outcome are not there, both of them
+    if by_hand.is_by_hand(opened) or act.step.options.transactional:
+        # It has only looked; or its rows and its outcome are not there, both of them.
         opened.trouble = trouble = replace(trouble, doubt=None, doubted_at=None)
     else:
         _note(run, opened, facts.StepInDoubt(cause="crash", policy=how))
     if trouble.crashes >= MAX_CRASHES:
         opened.trouble = replace(trouble, message="its worker died in every attempt")
         _park(run, opened, "bug", None)
+    elif by_hand.is_by_hand(opened):
+        _intend(run, opened)
     elif how == "ask":
         _park(run, opened, "unknown", None)
     elif how == "repeat" and not act.step.options.transactional:
@@ -233,6 +234,10 @@ def finish(run: Runner, done: Finished, view: IncidentView | None, before: Held 
         opened.trouble = replace(opened.trouble, doubt=None, doubted_at=None)
         _note(run, opened, facts.StepResolved(how="absent"))
         _give_up(run, opened)
+    elif done.not_yet and run.is_leaving(opened.key):
+        _give_up(run, opened)
+    elif done.not_yet:
+        by_hand.not_yet(run, opened, act)
     elif done.error is None and not done.unclear:
         _succeed(run, opened, act, done, before)
     elif isinstance(done.error, StepError) or done.unclear:
@@ -255,6 +260,9 @@ def _succeed(
         _note(run, opened, facts.StepResolved(how="adopted" if done.adopted else "redone"))
     payload = run.sealer.seal(done.text)
     effect = granting.effect_of(act.step, done.effect, done.value)
+    if by_hand.is_by_hand(opened):
+        by_hand.withdraw(run, opened)
+        done.effect = effect = by_hand.seen(opened, effect)
     late = run.is_leaving(opened.key) or None
     seq = _note(
         run,
@@ -336,7 +344,7 @@ def _fail(
             now=now,
             seed=f"{run.id}/{opened.key}",
             in_doubt=doubt_policy(act),
-            settle=_settle_times(act),
+            settle=joining.settle_times(act),
         )
         _note_failure(run, opened, done.error, done, following)
         if following.trouble.doubt == "lost_answer" and before.doubt is None:
@@ -374,7 +382,7 @@ def _note_failure(
         orjson.dumps(
             {
                 "message": error.message,
-                "calls": [call_facts(call) for call in done.calls],
+                "calls": [granting.call_facts(call) for call in done.calls],
                 **_attempt_facts(run, opened, error, done),
             }
         )
@@ -424,19 +432,6 @@ def _cause(opened: OpenAct) -> str:
     if progress is not None and progress.series > 1 and (progress.round, progress.slot) == (1, 0):
         return "operator"
     return "schedule"
-
-
-def call_facts(call: Call) -> dict[str, object]:
-    """One HTTP call as it is kept with an attempt."""
-    return {
-        "method": call.method,
-        "host": call.host,
-        "path": call.path,
-        "operation": call.operation,
-        "status": call.status,
-        "request_id": call.request_id,
-        "duration_us": call.duration_us,
-    }
 
 
 def _class(name: str) -> facts.FailureClass:

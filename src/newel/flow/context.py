@@ -76,6 +76,8 @@ class Attempting:
     whoever sends something that changes the world asks first.
     is_urgent: whether its calls go before others at a system's limit.
     is_approved: whether its call needs no approval, or has one; outside a run nobody asks.
+    way: which of its ways an operation goes, as it was chosen and recorded; None where there is
+    no choice. is_claimed: whether a person has said that it is done by hand.
     """
 
     info: AttemptInfo
@@ -83,6 +85,8 @@ class Attempting:
     may_send: Callable[[], bool] = lambda: True
     is_urgent: bool = False
     is_approved: bool = True
+    way: str | None = None
+    is_claimed: bool = False
 
 
 DRIVEN: ContextVar[Driven | None] = ContextVar("newel_driven", default=None)

@@ -47,7 +47,7 @@ def clauses(run: RunFact, asked: Asked) -> list[Clause]:
     found: list[Clause] = []
     for act in run.acts:
         match act.kind, act.state:
-            case "approval" | "form", _:
+            case _ if act.is_task:
                 found.append(_task(act, asked))
             case "event", _:
                 found.append(_event(run, act, asked))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from newel.people.words import in_words, system_name
@@ -40,13 +40,18 @@ def kind_of(process: str, recorded: str | None = None) -> Kind:
     return "other"
 
 
+_NOTHING_FAILED: Final = frozenset({"place", "by-hand"})
+"""Why a step rests that waits for its turn, or for a person to do it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFact:
     """One open act: a step that is attempted, retried or parked; a timer, approval, form or event.
 
     since: when it was opened. next_at: of the next attempt. failed_rounds: counted ones.
-    assignee: a person's name or a team's. reason, owner: of a parked step. probe_at: when newel
-    looks next whether the incident is over. parked_at: since when a parked step is parked.
+    assignee: a person's name or a team's. task: that is asked of them, for a step as well.
+    reason, owner: of a parked step. probe_at: when newel looks next whether the incident is over.
+    parked_at: since when a parked step is parked.
     """
 
     key: str
@@ -80,13 +85,15 @@ class OpenFact:
 
     @property
     def is_task(self) -> bool:
-        """Whether a person is asked."""
-        return self.kind in {"approval", "form"}
+        """Whether a person is asked, be it to do a step by hand."""
+        return self.kind in {"approval", "form"} or (
+            self.state == "retrying" and self.task is not None
+        )
 
     @property
     def is_retrying(self) -> bool:
         """Whether it is a step that failed and is tried again by itself."""
-        if self.reason == "place":  # it waits for its turn, nothing has failed
+        if self.reason in _NOTHING_FAILED or self.task is not None:
             return False
         return self.state == "retrying" or (self.state == "attempting" and self.attempt > 1)
 

@@ -101,7 +101,7 @@ def open_fact(row: Row) -> OpenFact:
         since=row["opened_at"],
         attempt=row["attempt"],
         next_at=row["next_at"],
-        due_at=row["due_at"],
+        due_at=row["due_at"] or row["task_due_at"],
         system=row["system"],
         system_title=row["system_title"],
         failed_rounds=detail.get("failed_rounds", 0),

@@ -7,9 +7,9 @@ select stream_id, seq, type, key, occurred_at, entry, payload
 from newel.event
 where stream_id = any($1)
   and type in ('run.started', 'run.amended', 'run.version_changed', 'run.drifted',
-               'step.started', 'step.attempt_failed', 'step.succeeded', 'step.failed',
-               'step.cancelled', 'step.skipped', 'step.completed_by_hand', 'step.retried',
-               'step.kept', 'wait.opened', 'wait.closed', 'task.decided',
+               'step.started', 'step.attempt_failed', 'step.looked', 'step.succeeded',
+               'step.failed', 'step.cancelled', 'step.skipped', 'step.completed_by_hand',
+               'step.retried', 'step.kept', 'wait.opened', 'wait.closed', 'task.decided',
                'act.recorded')
 order by stream_id, seq
 

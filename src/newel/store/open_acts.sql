@@ -6,7 +6,8 @@
 select a.run_id, a.key, a.kind, a.state, a.attempt, a.next_at, a.due_at, a.opened_at,
        a.intended_at, a.system, a.reason, a.owner, a.task_id, a.match, a.detail,
        y.title as system_title,
-       t.title as task_title, t.owner as task_owner, t.assignee, p.display_name as assignee_name,
+       t.title as task_title, t.owner as task_owner, t.due_at as task_due_at,
+       t.assignee, p.display_name as assignee_name,
        i.id as incident_id, i.class as incident_class, i.state as incident_state,
        i.title as incident_title, i.opened_at as incident_opened_at, i.probe_at,
        k.external_key as ticket, k.url as ticket_url

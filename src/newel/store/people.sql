@@ -110,7 +110,8 @@ from newel.run r
 join newel.event e on e.stream_id = r.id
 left join newel.definition d on d.process = r.process and d.version = r.version
 where r.subject = $1 and r.process not like 'newel.%'
-  and e.type not in ('step.started', 'step.attempt_failed', 'wait.opened', 'run.taken_over',
+  and e.type not in ('step.started', 'step.attempt_failed', 'step.looked', 'wait.opened',
+                     'run.taken_over',
                      'access.requested', 'access.approved', 'access.pending', 'access.granted',
                      'access.verified')
 order by e.occurred_at desc, e.seq desc limit $2

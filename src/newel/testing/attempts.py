@@ -42,12 +42,18 @@ class Time:
 
 @contextmanager
 def attempt(
-    time: Time, *, intended: datetime | None = None, follows_doubt: bool = False
+    time: Time,
+    *,
+    intended: datetime | None = None,
+    follows_doubt: bool = False,
+    way: str | None = None,
+    is_claimed: bool = False,
 ) -> Iterator[Observed]:
     """Stand inside an attempt; gives what the code in it reports.
 
     intended: when a call was intended whose answer was lost. follows_doubt: whether this attempt
-    comes after such a call.
+    comes after such a call. way: which of its ways an operation goes. is_claimed: whether a person
+    has said that it is done.
     """
     observed = Observed()
     now = time.clock.now()
@@ -62,7 +68,7 @@ def attempt(
         follows_doubt=follows_doubt,
         began_at=now,
     )
-    token = ATTEMPT.set(Attempting(info=info, observed=observed))
+    token = ATTEMPT.set(Attempting(info=info, observed=observed, way=way, is_claimed=is_claimed))
     try:
         yield observed
     finally:

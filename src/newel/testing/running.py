@@ -34,6 +34,7 @@ from newel.base.errors import NotEnded, NotFound
 from newel.base.ids import parse_reference, reference
 from newel.connectors.base import Connector
 from newel.domain.values import File
+from newel.engine import by_hand
 from newel.engine.incidents import Probed
 from newel.engine.messages import Sent
 from newel.engine.ticketing import Channel
@@ -149,6 +150,7 @@ class Run(Seen, Generic[R]):
     ) -> None:
         """Fill in an open form with JSON data, or say that its work by hand is done.
 
+        key: of the form, or of the step that a person is asked to do in its place.
         Raises NotFound if nobody is asked, InvalidInput by field, and what the verb refuses with.
         """
         task = self._task(key)
@@ -262,8 +264,8 @@ class Run(Seen, Generic[R]):
             self._scene.settle()
 
     def _task(self, key: str) -> dict[str, Any]:  # Any: columns
-        for row in self._scene.rows("task"):
-            if row["run_id"] == self.id and row["key"] == key and row["state"] == "open":
+        for row in self.tasks():
+            if row["key"] == key or by_hand.step_of_task(row["key"]) == key:
                 return row
         raise NotFound(kind=f"open task (the run {self.waits_for()})", reference=key)
 

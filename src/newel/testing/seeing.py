@@ -86,6 +86,11 @@ class Seen:
         """The keys of steps that will be tried again by themselves, with the moment."""
         return {act["key"]: act["next_at"] for act in self.acts() if act["state"] == "retrying"}
 
+    def tasks(self) -> list[Row]:
+        """The rows of what people are asked now, the oldest first."""
+        rows = [row for row in self._scene.rows("task") if row["run_id"] == self.id]
+        return sorted((row for row in rows if row["state"] == "open"), key=lambda row: row["id"])
+
     def parked(self) -> dict[str, Parked]:
         """What only a person or a healed system moves on, by key; "" is the run itself."""
         self._is_looked_at = True

@@ -58,7 +58,8 @@ run.failed P | error key? message?
 run.acknowledged |
 run.payload_expired | digests policy
 run.disclosed | cause
-step.started S | idempotency_key input_fp direction
+step.started S | idempotency_key input_fp direction route?
+step.looked S | claimed next_at
 step.attempt_failed S | class code http? next_at?
 step.round_failed S | class attempts next_round_at?
 step.succeeded S | outcome_digest duration_us changed? adopted? late? calls_digest?

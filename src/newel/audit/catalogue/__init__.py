@@ -19,7 +19,6 @@ from newel.audit.catalogue.access import (
     AccessVerified,
     GrantState,
     RevocationCause,
-    Route,
 )
 from newel.audit.catalogue.administration import (
     AdminKeyCreated,
@@ -57,6 +56,7 @@ from newel.audit.catalogue.parts import (
     Http,
     PolicyAuthority,
     RecordedAuthority,
+    Route,
 )
 from newel.audit.catalogue.runs import (
     Attributes,
@@ -90,6 +90,7 @@ from newel.audit.catalogue.steps import (
     StepFailed,
     StepInDoubt,
     StepKept,
+    StepLooked,
     StepParked,
     StepQueued,
     StepResolved,
@@ -205,6 +206,7 @@ __all__ = [
     "StepFailed",
     "StepInDoubt",
     "StepKept",
+    "StepLooked",
     "StepParked",
     "StepQueued",
     "StepResolved",

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from newel.audit.catalogue.declared import AuditEvent, Sealed, audit_event
-from newel.audit.catalogue.parts import Authority, Http
+from newel.audit.catalogue.parts import Authority, Http, Route
 
 __all__ = [
     "AccessAdopted",
@@ -24,7 +24,6 @@ __all__ = [
     "AccessVerified",
     "GrantState",
     "RevocationCause",
-    "Route",
 ]
 
 GrantState = Literal[
@@ -32,8 +31,6 @@ GrantState = Literal[
 ]
 RevocationCause = Literal["leaver", "mover", "expired", "review", "drift", "cancel", "other"]
 """Why access ended; `other` where the kind of its process does not say it."""
-
-Route = Literal["scim", "admin_api", "invitation", "by_hand"]
 
 
 @audit_event("access.requested", process=True)

@@ -13,7 +13,11 @@ __all__ = [
     "Http",
     "PolicyAuthority",
     "RecordedAuthority",
+    "Route",
 ]
+
+Route = Literal["scim", "admin_api", "invitation", "by_hand"]
+"""By which way something is done in a system."""
 
 FailureClass = Literal[
     "transient",

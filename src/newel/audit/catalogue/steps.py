@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from newel.audit.catalogue.declared import AuditEvent, Digest, audit_event
-from newel.audit.catalogue.parts import FailureClass, Http
+from newel.audit.catalogue.parts import FailureClass, Http, Route
 from newel.audit.catalogue.runs import ParkReason
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "StepFailed",
     "StepInDoubt",
     "StepKept",
+    "StepLooked",
     "StepParked",
     "StepQueued",
     "StepResolved",
@@ -34,11 +35,26 @@ __all__ = [
 
 @audit_event("step.started", step=True)
 class StepStarted(AuditEvent):
-    """An attempt is about to be made; committed before the step's code runs."""
+    """An attempt is about to be made; committed before the step's code runs.
+
+    route: the way that was chosen for it, where plan and token decide; by hand newel only looks.
+    """
 
     idempotency_key: str
     input_fp: str
     direction: Literal["act", "undo"]
+    route: Route | None = None
+
+
+@audit_event("step.looked", step=True)
+class StepLooked(AuditEvent):
+    """newel has looked whether a person has done the step by hand, and has not found it done.
+
+    claimed: somebody had said that it was. next_at: when it looks again by itself.
+    """
+
+    claimed: bool
+    next_at: datetime
 
 
 @audit_event("step.queued", step=True)

@@ -28,6 +28,9 @@ from newel.store.changes import apply
 from newel.store.database import Connection, Row
 
 _BEFORE: Final = 1 << 40
+_NO_OUTCOMES: Final = frozenset(
+    {"step.started", "step.attempt_failed", "step.looked", "wait.opened"}
+)
 """Subtracted from the places of inherited outcomes, so that they come first."""
 
 _NOT_OURS: Final = frozenset({"run.version_changed", "run.drifted"})
@@ -123,4 +126,4 @@ def _inherited(
 
 
 def _is_outcome(row: Row) -> bool:
-    return row["type"] not in {*OPENING, "step.started", "step.attempt_failed", "wait.opened"}
+    return row["type"] not in {*OPENING, *_NO_OUTCOMES}

@@ -92,6 +92,7 @@ def _again(made: Command, act: OpenAct, *, by: Literal["person", "probe"]) -> No
             unclear=0,
             early=None,
             parked_at=None,
+            way=act.trouble.way if act.trouble.doubt is not None else None,  # chosen anew
         )
     act.state, act.next_at = "retrying", made.at
     act.reason = act.owner = None
@@ -121,6 +122,8 @@ async def skipped(operating: Operating, made: Command, order: Order) -> UUID | N
     _check_skippable(call, key)
     if order.second is None and asks_for_step(operating, made, call):
         return await propose(operating, made, order)
+    if act.task_id is not None:
+        await _withdraw_task(made, act)
     event_id = made.entries.new_id()
     waived = None if call is None else granting.skipped(made, act, call)
     made.record(
@@ -196,6 +199,8 @@ async def completed(
     is_free = is_looked_at or order.second is not None
     if not is_free and asks_for_step(operating, made, call):
         return await propose(operating, made, order)
+    if act.task_id is not None:
+        await _withdraw_task(made, act)
     seq = _complete(made, act, order, text)
     if call is not None:
         given = call.step.result.load(text, key=key)
@@ -251,9 +256,9 @@ async def _form_value(
 
 async def _withdraw_task(made: Command, act: OpenAct) -> None:
     task = await made.connection.fetchrow(_SQL.task, act.task_id)
-    assert task is not None, "a form has a task"
+    assert task is not None, "tasks are never deleted"
     fact = facts.TaskWithdrawn(task=reference("tsk", task["id"]), cause="by-hand")
-    made.record(fact, key=act.key)
+    made.record(fact, key=task["key"])
     made.change.also("task", {**task_columns(made, task), "state": "withdrawn"})
 
 

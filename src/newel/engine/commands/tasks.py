@@ -25,6 +25,7 @@ from newel.base.errors import (
 )
 from newel.base.ids import parse_reference, reference
 from newel.domain.values import Done, File
+from newel.engine import by_hand
 from newel.engine.commands.files import attach, checked
 from newel.engine.operating import Command, Operating
 from newel.engine.rehearsal import rehearsed
@@ -188,7 +189,9 @@ def answered(made: Command, task: Row, person: UUID, answer: Answer) -> None:
         process=made.process,
         id_=event_id,
     )
-    if key in made.acts:  # what a second person is asked is no wait of the run
+    if (step := by_hand.step_of_task(key)) is not None:
+        by_hand.claim(made, step)
+    elif key in made.acts:  # what a second person is asked is no wait of the run
         made.close(made.acts[key], by="decision")
     decided = {"state": "decided", "decision": answer.kind, "decided_at": made.at}
     made.change.also("task", {**task_columns(made, task), **decided, "decided_by": str(person)})

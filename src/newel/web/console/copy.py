@@ -199,6 +199,8 @@ def why(act: OpenFact, detail: Mapping[str, Any], zone: tzinfo, now: datetime) -
     match act.kind, act.state:
         case "step", "parked":
             return parked_text(act, detail, zone, now).cause
+        case "step", _ if act.is_task:
+            return f"“{_capital(act.task_title or in_words(act.key))}” waits for {act.assignee}."
         case "step", "retrying":
             return f"{failure_text(detail.get('failure_class'), act.name)}."
         case "step", _:
@@ -215,6 +217,8 @@ def why(act: OpenFact, detail: Mapping[str, Any], zone: tzinfo, now: datetime) -
 def next_line(act: OpenFact, zone: tzinfo, now: datetime) -> str:
     """Say what happens next by itself, when, and in how long; empty if a person has to act."""
     match act.kind, act.state:
+        case "step", _ if act.is_task and act.next_at is not None:
+            return f"newel looks whether it is done, {_moment(act.next_at, zone, now)}."
         case "step", "retrying" if act.next_at is not None:
             if act.next_at <= now:
                 return f"{act.name} is tried again now."
@@ -425,12 +429,20 @@ ALREADY_SENT: Final = (
 ALREADY_RUNS: Final = "This person has such a run already."
 
 
-def consequence(kind: str, *, has_fields: bool, is_order: bool = False) -> str:
-    """Say what follows from the answer to a task; is_order: it confirms what somebody ordered."""
+def consequence(
+    kind: str, *, has_fields: bool, is_order: bool = False, is_looked_at: bool = False
+) -> str:
+    """Say what follows from the answer to a task.
+
+    is_order: it confirms what somebody ordered. is_looked_at: newel sees for itself whether it is
+    done.
+    """
     if is_order:
         return "On approve it is done at once, in both names. On reject nothing is done."
     if kind == "approval":
         return "On approve the run goes on. On reject the process is told, and a reason is needed."
+    if is_looked_at:
+        return "newel looks at once. The run goes on when it sees that it is done."
     return "The run goes on with what you enter." if has_fields else "Then the run goes on."
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from newel.engine.by_hand import step_of_task
 from newel.people.facts import OpenFact
 from newel.store.database import Row
 
@@ -142,7 +143,7 @@ def story_of(
     """
     keys: dict[str, KeyStory] = {}
     for entry in entries:
-        if entry.key is not None:
+        if entry.key is not None and step_of_task(entry.key) is None:  # that is the step's story
             _take(keys, entry)
     opened = {act.key: (act, detail) for act, detail in acts}
     for key, (act, detail) in opened.items():
@@ -193,6 +194,8 @@ def _take(keys: dict[str, KeyStory], entry: Entry) -> None:
             known.state, known.ended = "running", None
         case "step.attempt_failed":
             _fail(known, entry)
+        case "step.looked" if known.attempts:
+            known.attempts[-1].ended_at = entry.at
         case "step.round_failed":
             known.failed_rounds += 1
         case "step.parked":
@@ -255,11 +258,11 @@ def _settle_open(known: KeyStory, act: OpenFact, detail: Json) -> None:
     match act.kind, act.state:
         case "step", "parked":
             known.state = "parked"
+        case _ if act.is_task:
+            known.state = "task"
         case "step", "retrying":
             known.state = "in-doubt" if detail.get("doubt") else "retrying"
         case "step", _:
             known.state = "retrying" if act.attempt > 1 else "running"
-        case "approval" | "form", _:
-            known.state = "task"
         case _:
             known.state = "waiting"

@@ -57,12 +57,14 @@ def read(at: Transaction, task: UUID) -> list[Row]:
         return []
     run: Any = at.get("run", row["run_id"])
     assignee: Any = at.get("person", row["assignee"]) or {}
+    subject: Any = at.get("person", row["subject"]) or {}
     first: Any = at.get("event", (row["run_id"], 1)) or {}
     file: Any = at.get("task_file", task) or {}
     return [
         _listed(at, row)
         | {
             "assignee_address": assignee.get("work_email"),
+            "subject_address": subject.get("work_email"),
             "started_at": run["started_at"],
             "first_entry": first.get("entry"),
             "file_size": file.get("size"),

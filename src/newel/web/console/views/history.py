@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from newel.engine.by_hand import step_of_task
 from newel.people.words import team_name
 from newel.web.console import copy
 from newel.web.console.story import Entry
@@ -36,9 +37,9 @@ class EventView(View):
 
 _LEFT_OUT: Final = frozenset(
     {
-        "step.started", "step.attempt_failed", "wait.opened", "run.taken_over", "run.unparked",
-        "access.requested", "access.approved", "access.pending", "access.granted",
-        "access.verified", "act.recorded", "task.withdrawn", "run.parked",
+        "step.started", "step.attempt_failed", "step.looked", "wait.opened", "run.taken_over",
+        "run.unparked", "access.requested", "access.approved", "access.pending",
+        "access.granted", "access.verified", "act.recorded", "task.withdrawn", "run.parked",
     }
 )  # fmt: skip
 
@@ -77,7 +78,7 @@ def event_view(
 def _said(
     entry: Entry, names: Mapping[str, str], systems: Mapping[str, str | None], titled: Titled
 ) -> tuple[str, str, str, str]:
-    key = entry.key or ""
+    key = step_of_task(entry.key or "") or entry.key or ""
     system = entry.leaf.get("system")
     title = titled(key, system, systems.get(system or "")) if key else ""
     data = entry.data
@@ -122,6 +123,8 @@ def _said(
         case "task.decided":
             if data["decision"] == "approve":
                 return "tick", "done", f"{title}: approved", ""
+            if data["decision"] == "submit":
+                return "tick", "done", f"{title}: said to be done", ""
             return "cross", "park", f"{title}: rejected", ""
         case "wait.closed":
             return "hourglass", "wait", title, copy.CLOSED_BY.get(data["by"], "")

@@ -198,7 +198,7 @@ def _urgency(act: OpenFact) -> tuple[int, datetime, str]:
 
 def _state(act: OpenFact) -> str:
     match act.kind, act.state:
-        case "approval" | "form", _:
+        case _ if act.is_task:
             return "task"
         case "step", "attempting":
             return "retrying" if act.attempt > 1 else "running"

@@ -11,6 +11,7 @@ import orjson
 
 from newel.base.errors import NotFound
 from newel.base.ids import parse_reference, reference
+from newel.engine.by_hand import step_of_task
 from newel.engine.commands import Proposal
 from newel.people.words import process_title, team_name
 from newel.store import people, tasks
@@ -92,13 +93,15 @@ class Proposed(View):
 
 class TaskView(View):
     """One task: the question, why it is asked of whom, and what follows. suggested: the
-    address of the one person who is asked, where it is one. form: the JSON Schema of what is
+    address of the one person who is asked, where it is one. about: the work address of whom the
+    task is about, for work by hand in another system. form: the JSON Schema of what is
     asked for; None for an approval, and for work that is done by hand.
     """
 
     task: TaskLine
     question: str
     instructions: str
+    about: str | None
     because: str
     consequence: str
     asked_by: str
@@ -148,9 +151,13 @@ async def task_view(read: Reader, task: UUID) -> TaskView:
         task=line,
         question=copy.question(line.title, row["subject_name"], row["kind"]),
         instructions=row["instructions"] or "",
+        about=row["subject_address"],
         because=copy.because(row["assignee_name"], team_name(row["owner"]), row["kind"]),
         consequence=copy.consequence(
-            row["kind"], has_fields=row["form"] is not None, is_order=row["verb"] is not None
+            row["kind"],
+            has_fields=row["form"] is not None,
+            is_order=row["verb"] is not None,
+            is_looked_at=step_of_task(row["key"]) is not None and row["evidence"] == "none",
         ),
         asked_by=copy.actor_name(leaf["actor"], names),
         suggested=row["assignee_address"],

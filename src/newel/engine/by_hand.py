@@ -1,0 +1,211 @@
+"""Which way a step goes, and what becomes of it where only a person can do it.
+
+    no way is open   -> the step looks first: what is there already needs nobody
+    not done yet     -> a task for the team that answers for the system; the step waits
+    time passes      -> it looks after 1, 5 and 15 minutes, then every hour
+    "done"           -> it looks at once, and a minute later; only then the task opens again
+    seen             -> the step has its outcome, the task is withdrawn; route `by_hand`
+
+The way is chosen when the run comes to the step, by what the connector knows of plan and token,
+and stands in the record of each attempt: a later attempt goes the same way, whatever has become of
+the plan. Only a person who has the step retried has it chosen anew. A person's word is not
+believed where newel can see for itself. Source: connectors document, §7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from newel.audit import catalogue as facts
+from newel.base.ids import reference
+from newel.connectors.base import Connector
+from newel.connectors.capability import BY_HAND, ByHand, Chosen
+from newel.connectors.operation import Declared, declared
+from newel.domain.acts import OpenAct
+from newel.domain.values import Effect
+from newel.engine import history
+from newel.engine.operating import Command
+from newel.engine.runner import Runner
+from newel.flow.act import StepAct
+from newel.flow.step import Step
+
+__all__ = ["choose", "claim", "is_by_hand", "not_yet", "seen", "step_of_task", "withdraw"]
+
+WAITS: Final = "by-hand"
+"""Why a step rests that a person is asked to do."""
+
+_LOOKS: Final = tuple(timedelta(minutes=each) for each in (1, 5, 15))
+_THEN: Final = timedelta(hours=1)
+_WITHIN: Final = timedelta(days=2)
+_NOT_SEEN: Final = "Somebody said that it was done, and newel does not see it."
+
+
+def is_by_hand(opened: OpenAct) -> bool:
+    """Whether the step is one that a person is to do, and newel only looks at."""
+    return opened.trouble.way == BY_HAND
+
+
+def choose(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:  # Any: its own result
+    """Choose the way of a step that has a choice, unless that was done before."""
+    if opened.trouble.way is not None:
+        return
+    facts_of = _choice(act.step)
+    if facts_of is None:
+        return
+    chosen = facts_of.chosen_by(act.step.owner)
+    opened.trouble = replace(opened.trouble, way=chosen.path)
+    if not is_by_hand(opened):
+        withdraw(run, opened, cause="retried")
+
+
+def seen(opened: OpenAct, effect: Effect | None) -> Effect | None:
+    """What a step came to that a person was asked to do, and has done."""
+    if effect is None or not (opened.trouble.seen or opened.trouble.is_claimed):
+        return effect
+    evidence = f"{effect.evidence}, done by hand" if effect.evidence else "done by hand"
+    return replace(effect, changed=True, evidence=evidence)
+
+
+def not_yet(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:  # Any: as above
+    """The step has looked, and it is not done: ask a person, or go on waiting for one."""
+    trouble = opened.trouble
+    was_said, looks = trouble.is_claimed, trouble.seen
+    if opened.task_id is None and (not was_said or looks > 0):
+        _ask(run, opened, act, was_said=was_said)
+        was_said, looks = False, 0
+    at = run.moment + (_LOOKS[looks] if looks < len(_LOOKS) else _THEN)
+    run.record(
+        facts.StepLooked(claimed=trouble.is_claimed, next_at=at),
+        key=opened.key,
+        attempt=opened.attempt,
+        round_=opened.round,
+        system=opened.system,
+    )
+    run.history.ended(opened.key, run.moment)
+    opened.trouble = replace(
+        trouble,
+        doubt=None,
+        doubted_at=None,
+        seen=looks + 1,
+        is_claimed=was_said,
+        progress=None,
+        failed_rounds=0,
+        failure_class=None,
+        message=None,
+        early=None,
+        held_at=None,
+        parked_at=None,
+    )
+    if opened.incident_id is not None:
+        run.host.answered(opened.credential)
+    opened.incident_id = None
+    _wait(run, opened, act, at)
+
+
+def withdraw(run: Runner, opened: OpenAct, *, cause: str = "seen") -> None:
+    """Take back what a person is asked to do, if that is still open."""
+    if opened.task_id is None:
+        return
+    fact = facts.TaskWithdrawn(task=reference("tsk", opened.task_id), cause=cause)
+    run.record(fact, key=_place(opened.key))
+    run.change.also("task", {**run.withdrawn_task(opened), "state": "withdrawn"})
+    opened.task_id = None
+
+
+def step_of_task(key: str) -> str | None:
+    """The key of the step in whose place a task asks for work by hand; None for other tasks."""
+    head, _, step = key.partition("/")
+    return step if head == history.BY_HAND else None
+
+
+def claim(made: Command, key: str) -> None:
+    """Somebody says that a step is done by hand: it looks now."""
+    act = made.acts.get(key)
+    if act is None:
+        return
+    act.trouble = replace(act.trouble, is_claimed=True, seen=0)
+    act.task_id = None
+    if act.state != "attempting":  # else it looks right now, and again because of this
+        act.state, act.next_at, act.reason, act.owner = "retrying", made.at, None, None
+    made.change.also("open_act", act.row(made.run))
+
+
+# --- asking -----------------------------------------------------------------------------------
+
+
+def _choice(step: Step[..., Any]) -> Declared | None:  # Any: each has its own signature
+    """What an operation declares whose way plan and token decide; None for all other steps."""
+    if not isinstance(step.owner, Connector) or not step.options.facts:
+        return None
+    found = declared(step)
+    return found if found.has_choice else None
+
+
+def _ask(run: Runner, opened: OpenAct, act: StepAct[Any], *, was_said: bool) -> None:
+    found = declared(act.step)
+    assert found.by_hand is not None, "only what can be done by hand is asked for"
+    opened.task_id = run.host.new_uuid()
+    due_at: datetime = run.moment + _WITHIN
+    owner = _team(act)
+    run.record(
+        facts.TaskOpened(
+            task=reference("tsk", opened.task_id),
+            kind="form",
+            assignees=(),
+            deputies=(),
+            role=owner,
+            due_at=due_at,
+            excluded=(),
+        ),
+        key=_place(opened.key),
+    )
+    run.change.also(
+        "task",
+        {
+            "id": str(opened.task_id),
+            "run_id": str(run.id),
+            "key": _place(opened.key),
+            "kind": "form",
+            "title": found.by_hand.title,
+            "instructions": _instructions(act, found.by_hand, found, was_said=was_said),
+            "evidence": "none" if found.by_hand.is_seen else "note",
+            "subject": run.loaded.subject,
+            "owner": owner,
+            "excluded": [],
+            "opened_at": run.moment,
+            "due_at": due_at,
+            "state": "open",
+            "version": 1,
+        },
+    )
+
+
+def _instructions(act: StepAct[Any], by_hand: ByHand, found: Declared, *, was_said: bool) -> str:
+    chosen: Chosen = found.chosen_by(act.step.owner)
+    lines = [_NOT_SEEN] if was_said else []
+    if chosen.sentence:
+        lines.append(f"{chosen.sentence} So this is done by hand.")
+    for number, each in enumerate(by_hand.how, start=1):
+        lines.append(f"{number}. {act.step.described(each, act.args, act.kwargs)}")
+    if by_hand.is_seen:
+        lines.append("newel looks for itself, and closes this when it sees that it is done.")
+    else:
+        lines.append("newel cannot see this: say here what you did.")
+    runbook = getattr(act.step.owner, "runbook", None)
+    return "\n".join([*lines, *([f"Runbook: {runbook}"] if runbook else [])])
+
+
+def _wait(run: Runner, opened: OpenAct, act: StepAct[Any], at: datetime) -> None:
+    opened.state, opened.next_at = "retrying", at
+    opened.reason, opened.owner = WAITS, _team(act)
+    run.change.also("open_act", opened.row(run.id))
+
+
+def _team(act: StepAct[Any]) -> str:
+    return str(getattr(act.step.owner, "owner", "it"))
+
+
+def _place(key: str) -> str:
+    return f"{history.BY_HAND}/{key}"

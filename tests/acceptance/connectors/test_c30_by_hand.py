@@ -1,0 +1,207 @@
+"""C30, C31: what no program can do a person does, and newel sees it; what is lost is not hidden."""
+
+from __future__ import annotations
+
+import pytest
+
+from newel import SecretRef, hours, minutes, process
+from newel.connectors.slack import Slack
+from newel.domain.people import Person
+from newel.testing import Saas, running
+from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
+
+slack = Slack(token=SecretRef("env:SLACK_TOKEN"), plan="pro")
+JANE = Person(name="Jane Doe", email="jane.doe@acme.example", hr_key="4711")
+
+
+@process(owner="it")
+async def joining(person: Person) -> str:
+    """Give somebody a Slack account."""
+    account = await slack.ensure_account(person)
+    return account.state
+
+
+@process(owner="it")
+async def welcoming(person: Person) -> None:
+    """Give somebody a Slack account, and go on whatever it is."""
+    await slack.ensure_account(person)
+
+
+@process(owner="it")
+async def leaving(person: Person) -> str:
+    """Take the Slack account away."""
+    account = await slack.deactivate(person)
+    return account.state
+
+
+@pytest.fixture
+def pro(saas: Saas) -> Saas:  # noqa: F811 - as above
+    """Slack on its smallest plan."""
+    saas.slack.simulator.plan = "pro"
+    return saas
+
+
+KEY = "slack.ensure_account"
+
+
+async def test_the_step_closes_itself_when_the_account_is_there(pro: Saas) -> None:
+    """C30: a task says what to do and why; she accepts, and the next look ends the step."""
+    async with running(joining.request(JANE)) as run:
+        (task,) = run.tasks()
+        assert (task["title"], task["owner"]) == ("invite them to Slack", "it")
+        said = task["instructions"]
+        assert said.startswith("Slack's plan pro has no SCIM, and Slack lets programs invite")
+        assert "So this is done by hand." in said
+        assert JANE.name not in said and JANE.email not in said
+        assert (run.state, run.parked()) == ("waiting", {})
+        run.clock.advance(minutes(1))  # nobody has done it yet
+        pro.slack.accept_in_slack(JANE.email)
+        assert run.state == "waiting"
+        run.clock.advance(minutes(5))  # at most one poll
+        assert await run.result() == "active"
+        assert run.tasks() == []
+        (grant,) = run.intervals()
+        assert (grant["route"], grant["state"]) == ("by_hand", "active")
+        assert grant["evidence"] == "derived, done by hand"
+        routes = [leaf["data"]["route"] for leaf in _of(run, "step.started")]
+        assert set(routes) == {"by_hand"}
+        assert [leaf["data"]["claimed"] for leaf in _of(run, "step.looked")] == [False, False]
+    assert pro.slack.mutations() == []
+
+
+async def test_it_looks_seldom_and_asks_once(pro: Saas) -> None:
+    """It looks after 1, 5 and 15 minutes, then every hour; one task stays open all the while."""
+    async with running(joining.request(JANE)) as run:
+        (task,) = run.tasks()
+        run.clock.advance(hours(6))
+        assert len(_of(run, "step.looked")) == 1 + 3 + 5
+        assert [each["id"] for each in run.tasks()] == [task["id"]]
+        assert len(pro.slack.calls("users.lookupByEmail")) == 9
+        pro.slack.accept_in_slack(JANE.email)
+        run.clock.advance(hours(1))
+        assert await run.result() == "active"
+
+
+async def test_a_persons_word_is_looked_at_before_it_is_believed(pro: Saas) -> None:
+    """Said to be done, and not there: the task comes back and says so. Said and there: done."""
+    async with running(joining.request(JANE)) as run:
+        await run.fill(KEY)
+        assert run.tasks() == []
+        run.clock.advance(minutes(1))
+        (task,) = run.tasks()
+        assert task["instructions"].startswith("Somebody said that it was done, and newel does not")
+        pro.slack.accept_in_slack(JANE.email)
+        await run.fill(KEY)
+        assert await run.result() == "active"
+        (grant,) = run.intervals()
+        assert grant["route"] == "by_hand"
+        assert [leaf["data"]["claimed"] for leaf in _of(run, "step.looked")] == [False, True, True]
+
+
+async def test_an_account_that_is_there_asks_nobody(pro: Saas) -> None:
+    """Who was invited before newel came to it has an account: nothing is asked, nothing changed."""
+    pro.slack.accept_in_slack(JANE.email)
+    async with running(joining.request(JANE)) as run:
+        assert await run.result() == "active"
+        assert _of(run, "task.opened") == []
+        (leaf,) = _of(run, "step.succeeded")
+        assert leaf["data"]["changed"] is False
+
+
+async def test_access_that_no_program_can_take_is_seen_to_be_gone(pro: Saas) -> None:
+    """The same for taking away: the grant ends when newel sees that the account is locked."""
+    pro.slack.accept_in_slack(JANE.email)
+    async with running(joining.request(JANE), processes=[leaving]) as came:
+        assert await came.result() == "active"
+        run = await came.start(leaving.request(JANE))
+        (task,) = run.tasks()
+        assert task["title"] == "deactivate their Slack account"
+        await run.fill("slack.deactivate")
+        run.clock.advance(minutes(1))
+        assert run.grants() == {"slack:account": "active"}
+        pro.slack.deactivate_by_hand(JANE.email)
+        await run.fill("slack.deactivate")
+        assert await run.result() == "absent"
+        assert run.grants() == {"slack:account": "revoked"}
+
+
+@pytest.mark.parametrize("verb", ["cancel", "skip", "complete"])
+async def test_whatever_ends_the_step_takes_the_task_back(pro: Saas, verb: str) -> None:
+    """An operator who ends the step by other means leaves nobody with something to do."""
+    async with running(welcoming.request(JANE)) as run:
+        match verb:
+            case "cancel":
+                await run.cancel()
+            case "skip":
+                await run.skip(KEY)
+            case _:
+                account = {"system": "slack", "id": "U1", "handle": "jane", "state": "active"}
+                await run.complete_by_hand(KEY, account)
+        assert run.tasks() == []
+        assert run.state in {"cancelled", "completed"}
+        assert len(_of(run, "task.withdrawn")) == 1
+
+
+async def test_an_outage_while_somebody_is_asked_disturbs_nobody(pro: Saas) -> None:
+    """Slack is down when newel looks: rounds and a ticket as ever; healed, it looks on."""
+    async with running(joining.request(JANE)) as run:
+        (task,) = run.tasks()
+        pro.slack.down(hours(2))
+        run.clock.advance(hours(4))
+        assert [each["id"] for each in run.tasks()] == [task["id"]]
+        assert run.parked() == {}
+        pro.slack.accept_in_slack(JANE.email)
+        run.clock.advance(hours(1))
+        assert await run.result() == "active"
+
+
+async def test_a_better_plan_is_used_when_an_operator_says_retry(pro: Saas) -> None:
+    """The way stands until somebody has it chosen anew; then SCIM does it, and the task goes."""
+    async with running(joining.request(JANE)) as run:
+        pro.slack.simulator.plan = "business"
+        slack.plan, slack.wanted = "business", ("slack.scim",)
+        try:
+            run.clock.advance(hours(3))
+            assert len(run.tasks()) == 1
+            await run.retry(KEY)
+            assert await run.result() == "active"
+            assert run.tasks() == []
+            assert _of(run, "step.started")[-1]["data"]["route"] == "scim"
+        finally:
+            slack.plan, slack.wanted = "pro", ()
+    pro.slack.assert_exactly_once(f"account/{JANE.email}")
+
+
+business = Slack(token=SecretRef("env:SLACK_TOKEN"), plan="business")
+
+
+@process(owner="it")
+async def hired(person: Person) -> str:
+    """Give somebody an account of a workspace that has SCIM, or is said to."""
+    account = await business.ensure_account(person)
+    return account.state
+
+
+async def test_what_is_lost_at_run_time_is_an_incident(saas: Saas) -> None:  # noqa: F811 - as above
+    """C31: SCIM was there and is gone: the step parks as forbidden, by its way; nobody is asked."""
+    async with running(hired.request(JANE), connectors=[business]) as run:
+        assert await run.result() == "active"
+        await run.do(business.capabilities())
+        saas.slack.simulator.plan = "pro"
+        run.clock.advance(hours(2))
+        await run.do(business.capabilities())
+        assert business.known.of("slack.scim").state == "lost"
+        other = Person(name="Leo Lost", email="leo.lost@acme.example", hr_key="4712")
+        second = await run.start(hired.request(other))
+        (parked,) = second.parked().values()
+        assert parked.reason == "forbidden"
+        assert second.tasks() == []
+        assert [leaf["data"].get("route") for leaf in _of(second, "step.started")] == ["scim"]
+        account = {"system": "slack", "id": "U1", "handle": "leo", "state": "active"}
+        await second.complete_by_hand(KEY, account)  # what the incident offers
+        assert await second.result() == "active"
+        assert [each["route"] for each in second.intervals()] == ["by_hand"]
+
+
+def _of(run, kind):
+    return [leaf for leaf in run.audit() if leaf["type"] == kind]
