@@ -15,7 +15,8 @@ import pytest
 
 import newel
 from newel.base.settings import Settings
-from newel.flow.step import StepOptions
+from newel.flow.step import _Common
+from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it
 from tests.engine.house import opened
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -67,9 +68,10 @@ def example(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "test"), TESTS)
-async def test_an_example_of_the_guide_does_what_it_says(example, name, test):
-    """Each test that the page shows is run."""
-    await getattr(example(name), test)()
+async def test_an_example_of_the_guide_does_what_it_says(example, saas, name, test):  # noqa: F811 - as above
+    """Each test that the page shows is run, with the fixture that it asks for."""
+    shown = getattr(example(name), test)
+    await (shown(saas) if inspect.signature(shown).parameters else shown())
 
 
 async def test_the_transactional_example_takes_a_desk_once(
@@ -97,13 +99,47 @@ def test_every_example_is_shown_with_its_test():
     assert "```python\n" not in GUIDE
 
 
-def test_every_option_and_setting_is_told():
-    """A row for each option of `@step`, and the default of each limit."""
-    options = set(inspect.signature(StepOptions).parameters) - {"facts", "level", "natural_key"}
-    told = set(
-        re.findall(r"`(\w+)`", GUIDE.partition("### Options of a step")[2].partition("###")[0])
+NOT_FOR_AUTHORS = {"level", "natural_key"}
+"""What `@operation` gives a step."""
+
+
+def options_of(*words):
+    """The options that a word of the language takes: all that is given by name."""
+    signatures = [inspect.signature(word).parameters.values() for word in words]
+    return {each.name for found in signatures for each in found if each.kind is each.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize(
+    ("heading", "options"),
+    [
+        ("### Options of a process", options_of(newel.process)),
+        (
+            "### Options of a step",
+            options_of(newel.step) | {*_Common.__annotations__} - NOT_FOR_AUTHORS,
+        ),
+        ("### What people are asked", options_of(newel.approval, newel.form)),
+    ],
+)
+def test_every_option_has_its_row(heading, options):
+    """The table under a heading names the options that the code takes, and no others."""
+    rows = re.findall(
+        r"^\| (`\w+`(?:, `\w+`)*) \|",
+        GUIDE.partition(heading)[2].partition("\n#")[0],
+        re.MULTILINE,
     )
-    assert options <= told
+    assert sorted(name for row in rows for name in re.findall(r"\w+", row)) == sorted(options)
+
+
+@pytest.mark.parametrize("name", sorted({*newel.__all__} - {"business_days"}))
+def test_every_name_stands_in_a_guide(name):
+    """What an author can import, a page shows; failure classes, types and the reference aside."""
+    pages = [each for each in DOCS.glob("*.md") if each.name != "reference.md"]
+    shown = any(re.search(rf"\b{name}\b", each.read_text("utf-8")) for each in pages)
+    assert shown or isinstance(getattr(newel, name), type)
+
+
+def test_every_limit_has_its_setting():
+    """The settings of the table are settings there are."""
     for name in re.findall(
         r"^\| `(\w+)` \|.*\|.*\|$", GUIDE.partition("## Limits")[2], re.MULTILINE
     ):
