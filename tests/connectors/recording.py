@@ -28,8 +28,9 @@ from newel.connectors.looking import WouldChange
 
 WHERE = "CONTRACTS_RECORDED_IN"
 _SYSTEM_OF = {"payroll": "gusto", "github_issues": "github"}
-# Token endpoints are the vendor's, not an operation's; a webhook is the receiver's.
-_NOT_OURS = {"auth", "outgoing"}
+# Token endpoints are the vendor's, not an operation's; a webhook is the receiver's, and what stands
+# behind a mapping is the company's.
+_NOT_OURS = {"auth", "hr_mapped", "outgoing"}
 _DEEPEST = 3
 
 

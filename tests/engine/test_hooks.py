@@ -20,7 +20,7 @@ from newel.audit.leaf import Actor
 from newel.base.errors import DefinitionError, InvalidInput, NotWaiting
 from newel.base.secrets import Secret
 from newel.base.settings import Settings
-from newel.connectors.signatures import BambooHRSigned, SlackSigned, StandardWebhooks
+from newel.connectors.signatures import BambooHRSigned, BodySigned, SlackSigned, StandardWebhooks
 from newel.connectors.webhooks import LARGEST_BODY, SignatureInvalid, fresh_secret, signed
 from newel.web.app import create_app
 
@@ -375,6 +375,7 @@ def test_a_hundred_random_headers_are_refused_by_every_verifier(monkeypatch):
             STANDARD,
             SlackSigned(SecretRef("env:HOOK_SLACK")),
             BambooHRSigned(SecretRef("env:HOOK_BAMBOO")),
+            BodySigned(SecretRef("env:HOOK_BAMBOO"), header="x-slack-signature"),
         ):
             with pytest.raises(SignatureInvalid):
                 verifier.verified(headers, chance.randbytes(20), now, source="x")

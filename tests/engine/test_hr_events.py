@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import hmac
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 
+import httpx2
+import orjson
 import pytest
 
+from newel import SecretRef
+from newel.base.settings import Settings
+from newel.connectors.hr_feed import hr_feed
+from newel.connectors.hr_mapped import MappedHr
+from newel.connectors.signatures import BodySigned
 from newel.domain.limits import RANKS
 from newel.simulators.faults import Fault, WebhookDuplicate, WebhookReorder
-from tests.engine.hr_office import Office, hired
+from newel.web.app import create_app
+from tests.connectors.hr_desk import MAPPINGS, HrDesk
+from tests.engine.hr_office import (
+    START,
+    Office,
+    changes,
+    ends,
+    hired,
+    offboarding,
+    onboarding,
+    role_change,
+    starts,
+)
 from tests.engine.hr_office import office as office
 
 
@@ -201,3 +222,54 @@ async def test_the_order_of_events_makes_no_difference(office: Office, order: st
     (came,), (leaves,) = await office.inputs("onboarding"), await office.inputs("offboarding")
     assert (came["on"], leaves["on"]) == ("2026-02-16", "2026-06-30")
     assert await open_tasks(office) == {}
+
+
+# --- HR systems of other makes ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", sorted(MAPPINGS))
+async def test_a_hire_in_any_hr_system_is_one_onboarding(build, database, monkeypatch, dialect):
+    """R33: three payloads: told three times and found by asking, the hire starts one onboarding."""
+    monkeypatch.setattr("newel.engine.schedules._IDLE_S", 0.02)
+    monkeypatch.setenv("T_HR_TOKEN", "t0ken")
+    moved = "update newel.deployment set kind = 'test', clock_offset = $1 - clock_timestamp()"
+    await database.execute(moved, START)
+    desk = HrDesk(dialect, START)
+    system = MappedHr(
+        name=dialect,
+        base_url="https://hr.example",
+        token=SecretRef("env:T_HR_TOKEN"),
+        mapping=MAPPINGS[dialect],
+        transport=desk.transport(),
+    )
+    signed = BodySigned(SecretRef("env:T_HR_TOKEN"), header="X-HR-Signature")
+    feed = hr_feed(system, signed=signed, starts=starts, changes=changes, ends=ends)
+    processes = [onboarding, role_change, offboarding]
+    async with build(processes, systems=[system], feeds=[feed]) as house:
+        transport = httpx2.ASGITransport(app=create_app(house.engine, settings=Settings()))
+        async with (
+            httpx2.AsyncClient(transport=transport, base_url="https://newel.example") as web,
+            house.worker(),
+        ):
+            desk.enter("4", given_name="Sam", family_name="Ó", work_email="sam@acme.example")
+            desk.enter("4", title="Clerk", starts_on="2026-02-02")
+            body = orjson.dumps(desk.event("4"))
+            key = hmac.digest(b"t0ken", body, "sha256")
+            statuses: list[int] = []
+            for sign in (key.hex(), b64encode(key).decode(), f"sha256={key.hex()}", "forged"):
+                headers = {"X-HR-Signature": sign}
+                answer = await web.post(f"/hooks/{dialect}", content=body, headers=headers)
+                statuses.append(answer.status_code)
+            assert statuses == [202, 200, 200, 401]
+            office = Office(house, None, web)  # type: ignore[arg-type]  # another system
+            await office.settled()
+            await house.move(timedelta(minutes=15))
+
+            async def asked() -> bool:
+                return desk.asked.count(MAPPINGS[dialect].listing) > 0
+
+            await house.until(asked)
+            await office.settled()
+            assert await office.runs() == [("onboarding", "waiting")]
+            (given,) = await office.inputs("onboarding")
+            assert (given["title"], given["on"]) == ("Clerk", "2026-02-02")

@@ -38,7 +38,6 @@ from newel.connectors.bamboohr_contract import (
     TABLE,
     WEBHOOKS,
     Hook,
-    employee_of,
     hints_in,
     hints_of,
     judged,
@@ -47,7 +46,7 @@ from newel.connectors.bamboohr_contract import (
 from newel.connectors.base import Check, Connector, Outside, marker_of, names_of
 from newel.connectors.ensure import Exists, ensured, removed
 from newel.connectors.gate import Bucket
-from newel.connectors.hr import Employee, Hint
+from newel.connectors.hr import Employee, Hint, employee_of
 from newel.connectors.looking import report
 from newel.connectors.operation import operation
 from newel.domain.people import Person
@@ -193,7 +192,14 @@ class BambooHR(Connector):
         )
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
-        return employee_of(RECORD.read(answer), self._names)
+        record = RECORD.read(answer)
+        return employee_of(
+            str(record.get("id") or employee),
+            record,
+            self._names,
+            system=self.title,
+            operation=EMPLOYEE.operation,
+        )
 
     @operation(
         idempotency="read",

@@ -9,16 +9,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
 import orjson
 
 from newel.base.errors import (
-    ContractDrift,
-    Forbidden,
     Invalid,
     InvalidInput,
     StepError,
@@ -34,7 +32,7 @@ from newel.connectors.answers import (
     sanitised,
 )
 from newel.connectors.contract import Shape
-from newel.connectors.hr import Employee, Hint
+from newel.connectors.hr import Hint
 from newel.connectors.webhooks import SignatureInvalid
 
 API: Final = "bamboohr.api"
@@ -68,8 +66,6 @@ NAMES: Final[Mapping[str, str]] = {
     "ends_on": "terminationDate",
     "is_active": "status",
 }
-_REQUIRED: Final = ("number", "given_name", "family_name")
-_NO_DATE: Final = "0000-00-00"
 _TOLERANCE: Final = timedelta(minutes=5)
 _KINDS: Final[Mapping[str, Literal["created", "updated", "deleted"]]] = {
     "created": "created",
@@ -133,72 +129,6 @@ EVERYBODY: Final = Shape(Directory)
 TABLE: Final = Shape(tuple[dict[str, Any], ...])
 HOOKS: Final = Shape(Hooks)
 NEW_HOOK: Final = Shape(NewHook)
-
-
-def employee_of(record: Mapping[str, Any], names: Mapping[str, str]) -> Employee:  # Any: JSON
-    """Read a record by a mapping of our names to BambooHR's.
-
-    Raises Forbidden naming the field that the key may not see, ContractDrift for a value of
-    another kind.
-    """
-    hidden = [theirs for theirs in names.values() if theirs not in record]
-    if hidden:
-        raise Forbidden(
-            f"BambooHR hides {', '.join(hidden)} from this key.",
-            missing=", ".join(f"field:{each}" for each in hidden),
-            operation=EMPLOYEE.operation,
-        )
-    texts = {ours: _text(record[theirs], theirs) for ours, theirs in names.items()}
-    for ours in _REQUIRED:
-        if not texts.get(ours):
-            raise Invalid(
-                "The record is not complete.",
-                fields={names[ours]: "is not entered"},
-                operation=EMPLOYEE.operation,
-            )
-    known = {name: value for name, value in texts.items() if name in NAMES}
-    dates = {name: _date(known.pop(name, None), name) for name in ("starts_on", "ends_on")}
-    is_active = (known.pop("is_active", None) or "Active") == "Active"
-    more = {name: value for name, value in texts.items() if name not in NAMES and value}
-    required = {name: known.pop(name) or "" for name in _REQUIRED}
-    plain = Employee(
-        id=_text(record.get("id"), "id") or "",
-        number=required["number"],
-        given_name=required["given_name"],
-        family_name=required["family_name"],
-        starts_on=dates["starts_on"],
-        ends_on=dates["ends_on"],
-        is_active=is_active,
-        more=more,
-    )
-    return replace(plain, **known)  # type: ignore[arg-type]  # texts and None, as declared
-
-
-def _text(value: object, name: str) -> str | None:
-    if value is None or isinstance(value, str):
-        return value or None
-    if isinstance(value, int):
-        return str(value)
-    raise ContractDrift(
-        f"The record holds something else than a text in `{name}`.",
-        expected=f"{name}: str",
-        seen=f"{name}: {type(value).__name__}",
-        operation=EMPLOYEE.operation,
-    )
-
-
-def _date(value: str | None, name: str) -> date | None:
-    if value is None or value == _NO_DATE:
-        return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise ContractDrift(
-            f"The record holds something else than a date in `{name}`.",
-            expected=f"{name}: date",
-            seen=f"{name}: text",
-            operation=EMPLOYEE.operation,
-        ) from None
 
 
 def verified(

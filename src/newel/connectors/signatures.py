@@ -1,4 +1,5 @@
-"""How the sources of deliveries sign: by the standard, as Slack does, as BambooHR does.
+"""How the sources of deliveries sign: by the standard, as Slack does, as BambooHR does, by an
+HMAC of the body.
 
 Each takes any number of secrets and accepts a signature by any of them, so that a secret is
 replaced without a gap: add the new one here, then in the other system, then take the old one away.
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +25,7 @@ from newel.connectors import bamboohr_contract, webhooks
 from newel.connectors.webhooks import TOLERANCE, SignatureInvalid
 from newel.flow.hooks import Arrived
 
-__all__ = ["BambooHRSigned", "SlackSigned", "StandardWebhooks"]
+__all__ = ["BambooHRSigned", "BodySigned", "SlackSigned", "StandardWebhooks"]
 
 _LONGEST_ID: Final = 256
 
@@ -102,6 +104,34 @@ class BambooHRSigned(_BySecrets):
                 return Arrived(id=_id(_told(body).get("id")))
         assert refused is not None, "without a secret nothing is resolved"
         raise refused
+
+
+class BodySigned(_BySecrets):
+    """Deliveries with an HMAC-SHA256 of the body in a header, as Frappe and many others sign.
+
+    Nothing says when it was signed: an old one that is sent again is told by its content, and only
+    for as long as deliveries are kept. For hints and what may come twice.
+    """
+
+    header: str
+
+    def __init__(self, *secrets: SecretRef, header: str) -> None:
+        """Take the secrets, and the header's name; the signature is in base64 or hexadecimal."""
+        super().__init__(*secrets)
+        object.__setattr__(self, "header", header.lower())
+
+    def verified(
+        self, headers: Mapping[str, str], body: bytes, now: datetime, *, source: str
+    ) -> Arrived:
+        """Judge a delivery; raises SignatureInvalid, AuthFailed."""
+        del now
+        digests = [
+            hmac.new(secret.reveal().encode(), body, hashlib.sha256).digest()
+            for secret in self._resolved()
+        ]
+        wanted = [text for each in digests for text in (each.hex(), b64encode(each).decode())]
+        _one_holds(headers.get(self.header, "").removeprefix("sha256="), wanted, source)
+        return Arrived(id=None)
 
 
 def _timely(stamp: str, now: datetime, source: str) -> str:
