@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from newel.base.errors import Refused
 from newel.testing.running import running
 from tests.changes.versions import World, version
 
@@ -158,8 +161,8 @@ async def test_an_act_is_known_by_the_key_it_had(before, after, names):
         assert sum(world.effects.values()) == effects + len(new)
 
 
-async def test_a_former_key_that_is_in_use_is_a_bug():
-    """F307: the name in `formerly=` belongs to another act of the same code."""
+async def test_a_former_key_that_is_in_use_is_refused():
+    """F307: a name in `formerly=` belongs to another act of the same code: no run meets it."""
     before = process_of(written("await a()\nGATE"))
     after = (
         process_of(written("await b()\nawait a()\nGATE"))
@@ -167,9 +170,9 @@ async def test_a_former_key_that_is_in_use_is_a_bug():
         .replace('@step(in_doubt="repeat")\nasync def b', '@step(formerly="a")\nasync def b')
     )
     async with running(version(before).request()) as run:
-        run.deploy(version(after))
-        assert (run.state, run.row["parked_reason"]) == ("parked", "bug")
-        assert "F307" in run.waits_for()
+        with pytest.raises(Refused, match="F307"):
+            run.deploy(version(after))
+        assert run.waiting() == {"gate"}
 
 
 async def test_retired_keys_may_be_patterns():
@@ -263,6 +266,9 @@ WORDS = {
     "a race": "await first_of('asked', quick=a(), slow=form('slow', by=team('it')){})",
     "some of several": "await n_of('asked', 1, a(), form('slow', by=team('it')){})",
     "a group": "async with group('asked', str{}) as g:\n    g.add(a())\n    await g.join()",
+    "a group that is full": "async with group('asked', str{}) as g:\n    await g.complete()",
+    "a group that is called off": "async with group('asked', str{}) as g:\n    await g.cancel()",
+    "a step for one of many": "await asked['x']()",
     "a lock": "async with LOCK['x']:\n    await a()",
     "a lock of all runs": "async with ALL:\n    await a()",
     "a milestone": "await STONE.reach()\nawait a()",
@@ -277,12 +283,14 @@ LOCK = lock('asked'{0})
 ALL = lock('asked'{0}, shared=True)
 STONE = milestone('asked'{0})
 REGION = scope('asked'{0})
+@step(in_doubt='repeat'{0})
+async def asked() -> None: ...
 """
 
 
 @pytest.mark.parametrize("word", WORDS)
 async def test_every_word_with_a_key_is_known_by_the_one_it_had(word):
-    """Renamed without `formerly=` it blocks and names the key; with it the run goes on."""
+    """Renamed without `formerly=` it blocks; with what the sentence says the run goes on."""
     lines = f"{WORDS[word]}\n{GATE}"
 
     def code(former: str | None) -> str:
@@ -297,8 +305,9 @@ async def test_every_word_with_a_key_is_known_by_the_one_it_had(word):
         done, effects = set(run.done()), dict(world.effects)
         run.deploy(version(code(""), world))
         assert (run.state, run.row["parked_reason"]) == ("parked", "blocked"), run.waits_for()
-        assert "`asked" in run.waits_for() or "`answer`" in run.waits_for()
-        old = "('answer', 'asked')" if word == "an answer" else "'asked'"
+        assert "The new code no longer asks for `a" in run.waits_for()
+        [told] = re.findall('`formerly="([^"]+)"`', run.waits_for())
+        old = "('answer', 'asked')" if word == "an answer" else repr(told)
         mended = code(", formerly=OLD").replace("OLD", old)
         run.deploy(version(mended, world))
         assert "gate" in run.waiting(), run.waits_for()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from newel.base.errors import Refused
 from newel.flow.process import Process
 from newel.testing.running import Run, running
 from tests.changes.versions import World, version
@@ -74,6 +76,11 @@ async def _begun(place: str, process: Process[..., Any], run: Run[Any]) -> None:
     assert run.waiting() == {PLACES[place]}, process.name
 
 
+def _refusal(example: Example) -> AbstractContextManager[object]:
+    """What is refused where the engine is put together, with the sentence of the guide."""
+    return pytest.raises(Refused, match=re.escape(str(example.sentence)))
+
+
 def timers(run: Run[Any]) -> set[str]:
     """The keys of timers that are open."""
     return {act["key"] for act in run.acts() if act["kind"] == "timer"}
@@ -100,12 +107,12 @@ async def _goes_on(run: Run[Any], world: World) -> None:
 
 def test_the_guide_has_an_example_for_every_edit():
     """The table of edits is covered: nothing of the guide is skipped by a typing error."""
-    assert len(EXAMPLES) == 19
+    assert len(EXAMPLES) == 20
     verdicts = {what for example in EXAMPLES for what, _ in example.verdicts.values()}
-    assert verdicts == {"unchanged", "runs now", "blocked", "drifted", "bug"}
+    assert verdicts == {"unchanged", "runs now", "blocked", "drifted", "bug", "refused"}
     for example in EXAMPLES:
         assert set(example.verdicts) == set(PLACES), example.title
-        stops = {what for what, _ in example.verdicts.values()} & {"blocked", "bug"}
+        stops = {what for what, _ in example.verdicts.values()} & {"blocked", "bug", "refused"}
         assert bool(stops) == (example.fixed is not None), example.title
 
 
@@ -119,8 +126,9 @@ async def test_an_edit_has_the_verdict_that_the_guide_states(example, place):
     async with running(before.request("jane")) as run:
         await _begun(place, before, run)
         effects, waiting = dict(world.effects), run.waiting()
-        run.deploy(version(example.after, world))
-        if what == "unchanged":
+        with _refusal(example) if what == "refused" else nullcontext():
+            run.deploy(version(example.after, world))
+        if what in {"unchanged", "refused"}:
             assert (run.state, run.waiting()) == ("waiting", waiting)
             assert world.effects == effects
         elif what == "runs now":

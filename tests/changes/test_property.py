@@ -53,11 +53,14 @@ def written(block: Block) -> tuple[list[str], list[str]]:
         branches: list[str] = []
         for branch in part:
             inner, more = written(branch)
+            if not inner:
+                branches.append("None")
+                continue
             name = f"branch_{len(helpers)}_{crc32(str(branch).encode())}"
             helpers += more
             helpers += [
                 f"async def {name}() -> None:",
-                *(f"    {line}" for line in inner or ["pass"]),
+                *(f"    {line}" for line in inner),
             ]
             branches.append(f"{name}()")
         lines.append(f"await parallel({', '.join(branches)})")

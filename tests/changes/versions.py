@@ -17,8 +17,8 @@ HEAD = """
 from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from newel import Event, Overdue, Person, Rejected, approval, compensation, days, now, parallel
-from newel import process, section, step, team, this_run, timer
+from newel import Event, Overdue, Person, Rejected, approval, compensation, days, group, now
+from newel import parallel, process, section, step, team, this_run, timer
 """
 _numbers = count(1)
 

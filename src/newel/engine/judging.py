@@ -32,6 +32,10 @@ Why = tuple[str, str]
 
 _SHOWN: Final = 3
 _TASKS: Final = frozenset({"approval", "form"})
+_WITH_VERB: Final = frozenset({"group", "scope", "milestone"})
+_VERB: Final = re.compile(r"(.+)\.(?:join|complete|cancel|reach|leave)")
+_ONE_OF_MANY: Final = frozenset({"step", "lock", "child"})
+"""Acts that are declared once, without the item that tells one of many."""
 
 
 class Judge:
@@ -184,9 +188,32 @@ class Judge:
         retired = ", ".join(f'"{key}"' for key in shown)
         return (
             f"The new code no longer asks for {names}, {done}. Renamed? "
-            f'`formerly="{base_of(shown[0])}"`. Removed on purpose? '
+            f'`formerly="{self._declared_as(shown[0])}"`. Removed on purpose? '
             f"`@process(retired=[{retired}])`."
         )
+
+    def _declared_as(self, key: str) -> str:
+        """What `formerly=` takes for a key: the name that its act was declared by."""
+        name, kind = base_of(key), self._kind_of(key)
+        if kind in _WITH_VERB and (found := _VERB.fullmatch(name)) is not None:
+            name = found[1]
+        if kind in _ONE_OF_MANY:
+            name = name.partition("[")[0].removesuffix(".result" if kind == "child" else "")
+        return name
+
+    def _kind_of(self, key: str) -> str:
+        """What the journal says that the act of a key is."""
+        recorded, opened = self._runner.history.outcomes.get(key), self._runner.open.get(key)
+        if recorded is None or not recorded.entry:
+            return "" if opened is None else opened.kind
+        data = recorded.leaf()["data"]
+        if recorded.type == "act.recorded":
+            kind: str = data["kind"]
+            return "child" if kind == "spawn" else kind
+        if recorded.type == "wait.closed":
+            return str(data["by"])
+        is_step = recorded.type.startswith("step.") and key not in self._runner.history.waits
+        return "step" if is_step else ""
 
     def _what_was_done(self, keys: list[str]) -> str:
         if any(key in self._runner.history.outcomes for key in keys):

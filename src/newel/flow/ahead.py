@@ -28,6 +28,7 @@ from typing import Any, Final, cast
 
 from newel.base.source import parsed
 from newel.domain.keys import encoded
+from newel.flow.groups import Group
 from newel.flow.process import Process
 from newel.flow.step import Step
 
@@ -151,7 +152,7 @@ def _following(code: CodeType, last: int) -> set[int]:
 
 def _read_frame(frame: FrameType, labels: _Labels, asked: Asked) -> None:
     code = frame.f_code
-    scope = _Scopes(frame.f_locals, frame.f_globals)
+    scope = _Scopes({**_groups_in(code), **frame.f_locals}, frame.f_globals)
     for name in (*code.co_varnames, *code.co_cellvars):
         _mention(frame.f_locals.get(name), labels, asked)
     offsets = _following(code, frame.f_lasti)
@@ -202,26 +203,36 @@ def _read_function(function: Callable[..., Any], labels: _Labels, asked: Asked) 
         return
     asked.seen.add((code, labels))
     asked.files[function.__module__] = code.co_filename
-    scope = _Scopes(_closure(function), function.__globals__)
+    scope = _Scopes({**_groups_in(code), **_closure(function)}, function.__globals__)
     nodes = _nodes(code.co_filename)
-    last = max((line for _, _, line in code.co_lines() if line is not None), default=0)
-    last = max([last, *(_last_line(inner) for inner in code.co_consts)])
-    chosen = [
-        node
-        for position, there in nodes.items()
-        if code.co_firstlineno <= position[0] <= last
-        for node in there
-    ]
+    lines = _lines_of(code)
+    chosen = [node for position, there in nodes.items() if position[0] in lines for node in there]
     if chosen:
         _read_nodes(chosen, labels, scope, asked)
     else:
         _read_names(code, scope, asked)
 
 
+def _lines_of(code: CodeType) -> range:
+    """The lines of a function, with what is written inside it."""
+    last = max([_last_line(code), *(_last_line(inner) for inner in code.co_consts)])
+    return range(code.co_firstlineno, last + 1)
+
+
 def _last_line(inner: object) -> int:
     if not isinstance(inner, CodeType):
         return 0
     return max((line for _, _, line in inner.co_lines() if line is not None), default=0)
+
+
+def _groups_in(code: CodeType) -> dict[str, object]:
+    """The groups that a function opens, by the name it gives them; one name for two is left out."""
+    lines = _lines_of(code)
+    found: dict[str, set[str]] = {}
+    for line, name, key in _grouped("".join(linecache.getlines(code.co_filename))):
+        if line in lines:
+            found.setdefault(name, set()).add(key)
+    return {name: Group(key) for name, (key, *more) in found.items() if not more}
 
 
 def _read_names(code: CodeType, scope: _Scope, asked: Asked) -> None:
@@ -257,6 +268,31 @@ def _parsed(text: str) -> dict[_Position, list[_Seen]]:
         if (place := _place_of_attribute(node)) is not None:
             found.setdefault(place, []).append((node, labels))
     return found
+
+
+@lru_cache(maxsize=64)
+def _grouped(text: str) -> tuple[tuple[int, str, str], ...]:
+    """Line, name and key of every `async with group("key") as name` of a file."""
+    try:
+        tree = parsed(text)
+    except (SyntaxError, ValueError):
+        return ()
+    return tuple(
+        (node.lineno, item.optional_vars.id, key)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AsyncWith)
+        for item in node.items
+        if isinstance(item.optional_vars, ast.Name)
+        and (key := _key_of_group(item.context_expr)) is not None
+    )
+
+
+def _key_of_group(node: ast.expr) -> str | None:
+    match node:
+        case ast.Call(func=function, args=[ast.Constant(value=str(text)), *_]):
+            return text if _last_name(function) == "group" else None
+        case _:
+            return None
 
 
 def _walked(node: ast.AST, labels: _Labels) -> Iterator[_Seen]:
@@ -412,8 +448,9 @@ def _read_method(function: ast.Attribute, labels: _Labels, scope: _Scope, asked:
     if isinstance(owner, ast.Subscript):
         item, owner = _literal(owner.slice), owner.value
     found = _resolved(owner, scope)
-    name = getattr(found, "name", None) or getattr(found, "key", None)
-    if found is not None and isinstance(name, str):
+    own = (getattr(found, each, None) for each in ("name", "key", "base"))
+    name = next((each for each in own if isinstance(each, str)), None)
+    if found is not None and name is not None:
         for each in (name, *_former_names(found)):
             asked.acts.add((labels, each, item))
             asked.acts.add((labels, f"{each}.{function.attr}", item))
