@@ -52,6 +52,7 @@ CHECKS = {
     "V10": "every stream: no gap, no repeat, each entry names the one before",
     "V11": "time never runs backwards in a stream",
     "V12": "ids are unique; every reference leads to an earlier fact",
+    "V13": "every event is sealed or waits to be, never both, and not for long",
     "V14": "the state that was handed in is the state the log leads to",
     "V15": "log epochs and changes of key follow each other",
     "V16": "files derived from entries, made again",
@@ -2028,9 +2029,14 @@ def _policy(options: argparse.Namespace) -> Policy | None:
         return None
     if not options.policy and not options.vkey:
         raise Unusable("name whom you believe: --policy FILE or --vkey KEY (or say --untrusted)")
+    return believed(options.policy, options.vkey)
+
+
+def believed(policy_file: str | Path | None, vkeys: Iterable[str]) -> Policy:
+    """Give the policy of a file and more keys; errors: Unusable, OSError."""
     try:
-        policy = read_policy(Path(options.policy).read_bytes()) if options.policy else Policy()
-        policy.logs.extend(map(read_key, options.vkey))
+        policy = read_policy(Path(policy_file).read_bytes()) if policy_file else Policy()
+        policy.logs.extend(map(read_key, vkeys))
     except Malformed as why:
         raise Unusable(str(why)) from None
     return policy

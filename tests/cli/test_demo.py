@@ -117,6 +117,14 @@ class TestPlayed:
             pytest.skip(f"no network namespace: {why}")
         assert json.loads((played[0] / "sent.json").read_text("utf-8")) == []
 
+    def test_its_log_is_sealed_and_clean(self, played):
+        """What the demo leaves behind verifies: tree, signatures, streams, and the state."""
+        done = command(played[0], "audit", "verify", "--json")
+        assert done.returncode == 0, done.stdout
+        told = json.loads(done.stdout)
+        assert told["logs"][0]["size"] > 100
+        assert {each["result"] for each in told["checks"]} == {"pass", "not applicable"}
+
     def test_every_effect_happened_once(self, played):
         """No simulator saw the same thing made twice; Jane and Richard have one account each."""
         made = {

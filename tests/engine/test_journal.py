@@ -19,6 +19,7 @@ import pytest
 from newel.audit.leaf import leaf_hash, parse
 from newel.base.errors import AlreadyStarted, Invalid, RequestError, Transient
 from newel.domain.people import Person, team
+from newel.engine.verifying import PAYLOADS
 from newel.flow.parallel import parallel
 from newel.flow.process import Process, process
 from newel.flow.regions import section
@@ -26,16 +27,6 @@ from newel.flow.step import step
 from newel.flow.waits import approval, timer
 from tests.engine.house import OPERATOR, House, opened
 from tests.engine.outages import GitHub, one
-
-DIGESTS = {
-    "run.started": "input_digest",
-    "run.completed": "outcome_digest",
-    "step.succeeded": "outcome_digest",
-    "step.failed": "outcome_digest",
-    "step.completed_by_hand": "outcome_digest",
-    "task.decided": "answer_digest",
-    "wait.closed": "outcome_digest",
-}
 
 
 async def assert_sound(house: House) -> None:
@@ -83,7 +74,7 @@ def _assert_stream(rows: list[Any], head: Any) -> None:
         assert leaf.occurred_at == f"{row['occurred_at']:%Y-%m-%dT%H:%M:%S.%f}Z"
         assert last is None or last <= row["occurred_at"]
         assert leaf.step is None or leaf.step["key"] == row["key"]
-        field = DIGESTS.get(row["type"])
+        field = PAYLOADS.get(row["type"])
         if field is not None and leaf.data.get(field) is not None:
             assert leaf.data[field] == hashlib.sha256(row["payload"]).hexdigest()
         state, last = leaf.run_state or state, row["occurred_at"]

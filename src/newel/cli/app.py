@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 
 from newel.base.errors import NewelError
 from newel.cli import (
+    auditing,
     checking,
     connectors,
     contracts,
@@ -75,6 +76,7 @@ def application() -> App:
     app.command(retention.retention)
     app.command(keys.key)
     app.command(exporting.export)
+    app.command(auditing.audit)
     app.command(connectors.connector)
     app.command("newel.cli.bench:bench", name="bench", help=_BENCH)
     return app
@@ -82,14 +84,18 @@ def application() -> App:
 
 def answered(arguments: Sequence[str]) -> int:
     """Carry out one command line; answers with the status of the process."""
+    is_verdict = tuple(arguments[:2]) == auditing.VERIFY  # its other statuses mean something
     try:
         status = application()(
             list(arguments), exit_on_error=False, print_error=False, help_on_error=False
         )
     except CycloptsError as mistyped:
-        return _told(f"{_sentence(mistyped)} `newel --help` lists the commands.", MISTYPED)
+        return _told(
+            f"{_sentence(mistyped)} `newel --help` lists the commands.",
+            auditing.COULD_NOT_RUN if is_verdict else MISTYPED,
+        )
     except _refusals() as refused:
-        return _told(str(refused), REFUSED)
+        return _told(str(refused), auditing.COULD_NOT_RUN if is_verdict else REFUSED)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us has gone: there is nobody to tell
         return CLOSED_PIPE

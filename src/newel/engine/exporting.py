@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from newel.audit.leaf import Actor, instant
 from newel.base.errors import InvalidInput, NotAllowed
 from newel.base.ids import parse_reference
 from newel.domain.change import Beside
+from newel.engine.log_export import WrittenLog, written_log
 from newel.engine.opening import Opener
 from newel.engine.operating import check_reason, write_aside
 from newel.engine.vault import Vault
@@ -119,6 +120,26 @@ class Exports:
             raise
         return done
 
+    async def log(self, directory: Path, *, actor: Actor, reason: str) -> WrittenLog:
+        """Write the sealed log into a new directory, in the layout that verifiers read.
+
+        Raises as `deployment` does, and NotFound while nothing is sealed.
+        """
+        check_reason("export", reason)
+        part = _begun(directory, ())
+        try:
+            async with snapshot(self._database) as seen:
+                done = await written_log(seen.connection, part, name=directory.name)
+            made = hashlib.sha256(done.newest).hexdigest()
+            await self.told(
+                "log", rows=done.entries, digest=made, made=made, actor=actor, reason=reason
+            )
+            part.rename(directory)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        return done
+
     async def copied(self, directory: Path, *, is_opened: bool) -> Exported:
         """Write the tables, the schema and the manifest; says nothing in the log."""
         async with snapshot(self._database) as seen:
@@ -150,7 +171,7 @@ class Exports:
 
     async def told(
         self,
-        kind: Literal["deployment", "journal"],
+        kind: Literal["deployment", "journal", "log"],
         *,
         rows: int,
         digest: str,
@@ -181,8 +202,8 @@ class Exports:
         return {"code": "export"} if text is None else {"code": "export", "text": text}
 
 
-def _begun(directory: Path) -> Path:
-    """Make the directory that is written into; raises InvalidInput."""
+def _begun(directory: Path, parts: Sequence[str] = ("tables", "schema")) -> Path:
+    """Make the directory that is written into, with its parts; raises InvalidInput."""
     part = directory.with_name(f"{directory.name}.partial")
     if directory.exists():
         raise InvalidInput({"directory": f"{directory} exists: an export overwrites nothing"})
@@ -192,7 +213,7 @@ def _begun(directory: Path) -> Path:
         raise InvalidInput(
             {"directory": f"{part} is left of an export that was cut off: remove it"}
         ) from None
-    for name in ("tables", "schema"):
+    for name in parts:
         (part / name).mkdir(mode=0o700)
     return part
 

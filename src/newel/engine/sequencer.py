@@ -23,12 +23,13 @@ from typing import Any, Final
 from newel.audit.checkpoint import Checkpoint, opened
 from newel.audit.merkle import Frontier
 from newel.audit.note import Note, SigningKey
-from newel.audit.tiles import Growth, Tile, frontier_from, root_from, tiles_below
+from newel.audit.tiles import Growth
 from newel.base.errors import LogInconsistent
 from newel.base.log import declare, logger
 from newel.engine.enduring import cared
 from newel.engine.key_holder import KeyHolder
 from newel.engine.pace import monotonic
+from newel.engine.sealed_log import edge_of
 from newel.store import audit_log
 from newel.store.audit_log import Head
 from newel.store.database import LOST, Connection, Database
@@ -165,8 +166,8 @@ class Sequencer:
         if self._unchecked >= 0:
             return
         size = head.frontier.size
-        tiles = await self._tiles(connection, head.log_epoch, size)
-        if frontier_from(size, tiles.__getitem__).packed() != head.frontier.packed():
+        edge = await edge_of(connection, head.log_epoch, size)
+        if edge.packed() != head.frontier.packed():
             raise LogInconsistent(at=f"size {size}", what="the tiles lead to another head.")
         self._unchecked = _RECOMPUTED_EVERY
 
@@ -184,12 +185,6 @@ class Sequencer:
         if last.origin != head.origin or last.size > head.frontier.size:
             what = f"{last.size} leaves were signed, the database has {head.frontier.size}."
             raise LogInconsistent(at=last.origin, what=what)
-        tiles = await self._tiles(connection, head.log_epoch, last.size)
-        if root_from(last.size, tiles.__getitem__) != last.root:
+        if (await edge_of(connection, head.log_epoch, last.size)).root() != last.root:
             what = "the tree is not the one that was signed at this size."
             raise LogInconsistent(at=f"size {last.size}", what=what)
-
-    async def _tiles(self, connection: Connection, log_epoch: int, size: int) -> dict[Tile, bytes]:
-        return {
-            each: await audit_log.tile(connection, log_epoch, each) for each in tiles_below(size)
-        }

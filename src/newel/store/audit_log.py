@@ -22,14 +22,21 @@ __all__ = [
     "Taken",
     "begin",
     "deployment",
+    "edge",
+    "entries",
     "grow",
     "head",
     "is_waiting",
     "keep_signed",
     "log_epochs",
     "may_seal",
+    "notes",
+    "overlooked",
+    "sealed_twice",
+    "state",
     "take",
     "tile",
+    "unsealed",
 ]
 
 _SQL: Final = queries("audit_log")
@@ -147,6 +154,49 @@ async def log_epochs(source: Connection | Database) -> list[Row]:
     """All log epochs in order: log_epoch, origin, vkey, size, is_closed."""
     rows: list[Row] = await source.fetch(_SQL.log_epochs)
     return rows
+
+
+async def notes(connection: Connection, log_epoch: int) -> list[Row]:
+    """The signed heads of a log epoch in order: size, root, note."""
+    rows: list[Row] = await connection.fetch(_SQL.notes, log_epoch)
+    return rows
+
+
+async def entries(connection: Connection, log_epoch: int, first: int, end: int) -> list[Row]:
+    """Leaves in a row, each with the columns of its event, which are None where it is gone."""
+    rows: list[Row] = await connection.fetch(_SQL.entries, log_epoch, first, end)
+    return rows
+
+
+async def unsealed(connection: Connection) -> list[Row]:
+    """What no checkpoint covers yet: as `entries`, with its hash, and whether it waits for long."""
+    rows: list[Row] = await connection.fetch(_SQL.unsealed)
+    return rows
+
+
+async def overlooked(connection: Connection) -> list[Row]:
+    """Events that neither wait for a place nor have one; at most a hundred."""
+    rows: list[Row] = await connection.fetch(_SQL.overlooked)
+    return rows
+
+
+async def sealed_twice(connection: Connection) -> list[Row]:
+    """Events that wait for a place although they have one; at most a hundred."""
+    rows: list[Row] = await connection.fetch(_SQL.sealed_twice)
+    return rows
+
+
+async def state(connection: Connection) -> list[Row]:
+    """What the tables say now of runs, grants and streams."""
+    rows: list[Row] = await connection.fetch(_SQL.state)
+    return rows
+
+
+async def edge(connection: Connection, log_epoch: int) -> tuple[int, bytes]:
+    """Size and right edge of a log epoch, as they are kept."""
+    row = await connection.fetchrow(_SQL.edge, log_epoch)
+    assert row is not None, "log epochs are never removed"
+    return row["size"], row["frontier"]
 
 
 async def tile(connection: Connection, log_epoch: int, wanted: Tile) -> bytes:

@@ -93,3 +93,80 @@ from newel.audit_leaf l where l.log_epoch = $1 and l.leaf_index >= $2 and l.leaf
 -- The roots of full tiles in a row.
 select string_agg(t.root, ''::bytea order by t.n) as hashes
 from newel.audit_tile t where t.log_epoch = $1 and t.level = $2 and t.n >= $3 and t.n < $4
+
+-- name: notes
+-- params: log_epoch
+-- All signed heads of a log epoch.
+select size, root, note from newel.audit_checkpoint where log_epoch = $1 order by size
+
+-- name: entries
+-- params: log_epoch, first, end
+-- Leaves in a row, each with its event as it lies in the journal, where it still does.
+select l.leaf_index, l.stream_id, l.seq, e.type, e.key, e.occurred_at, e.entry,
+       sha256(e.payload) as payload_sha256, s.name as stream
+from newel.audit_leaf l
+left join newel.event e on e.stream_id = l.stream_id and e.seq = l.seq
+left join newel.audit_stream s on s.id = l.stream_id
+where l.log_epoch = $1 and l.leaf_index >= $2 and l.leaf_index < $3 order by l.leaf_index
+
+-- name: unsealed
+-- params: none
+-- What no checkpoint covers yet, in order: leaves without a signature, then the queue.
+select w.stream_id, w.seq, w.leaf_hash, w.is_old, e.type, e.key, e.occurred_at, e.entry,
+       sha256(e.payload) as payload_sha256, s.name as stream
+from (select 0::bigint as batch, l.leaf_index as place, l.stream_id, l.seq, l.leaf_hash,
+             false as is_old
+      from newel.audit_head h
+      join newel.audit_leaf l on l.log_epoch = h.log_epoch
+       and l.leaf_index >= coalesce((select max(c.size) from newel.audit_checkpoint c
+                                     where c.log_epoch = h.log_epoch), 0)
+      where not h.is_closed
+      union all
+      select b.id, u.place, u.stream_id, u.seq,
+             substring(b.leaf_hashes from (u.place::int - 1) * 32 + 1 for 32),
+             b.recorded_at < clock_timestamp() - interval '5 minutes'
+      from newel.event_batch b
+      cross join lateral unnest(b.streams, b.seqs) with ordinality
+                 as u(stream_id, seq, place)) w
+left join newel.event e on e.stream_id = w.stream_id and e.seq = w.seq
+left join newel.audit_stream s on s.id = w.stream_id
+order by w.batch, w.place
+
+-- name: overlooked
+-- params: none
+-- Events that neither wait for a place nor have one.
+select e.stream_id, e.seq, e.type, s.name as stream
+from newel.event e
+left join newel.audit_stream s on s.id = e.stream_id
+where not exists (select 1 from newel.audit_leaf l where l.stream_id = e.stream_id and l.seq = e.seq)
+  and not exists (select 1 from newel.event_batch b
+                  cross join lateral unnest(b.streams, b.seqs) as u(stream_id, seq)
+                  where u.stream_id = e.stream_id and u.seq = e.seq)
+order by e.stream_id, e.seq limit 100
+
+-- name: sealed_twice
+-- params: none
+-- Events that wait for a place although they have one.
+select l.stream_id, l.seq, l.leaf_index, s.name as stream
+from newel.event_batch b
+cross join lateral unnest(b.streams, b.seqs) as u(stream_id, seq)
+join newel.audit_leaf l on l.stream_id = u.stream_id and l.seq = u.seq
+join newel.audit_head h on h.log_epoch = l.log_epoch and not h.is_closed
+left join newel.audit_stream s on s.id = l.stream_id
+order by l.leaf_index limit 100
+
+-- name: state
+-- params: none
+-- What the tables say now of runs, grants and streams: what the log has to lead to.
+select 'run' as kind, r.id, r.state, r.version, r.seq, encode(r.head, 'hex') as head, null as name
+from newel.run r
+union all
+select 'grant', g.id, g.state, null, null, null, null from newel.access_grant g
+union all
+select 'stream', s.id, null, null, s.seq, encode(s.head, 'hex'), s.name from newel.audit_stream s
+order by 1, 2
+
+-- name: edge
+-- params: log_epoch
+-- Size and right edge of a log epoch.
+select size, frontier from newel.audit_head where log_epoch = $1

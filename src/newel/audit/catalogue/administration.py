@@ -125,7 +125,7 @@ class SettingChanged(AuditEvent):
 class DataExported(AuditEvent):
     """Data left: `rows` of them, chosen by what `filter_digest` is of; sha256: of what was made."""
 
-    kind: Literal["deployment", "journal"]
+    kind: Literal["deployment", "journal", "log"]
     rows: int
     filter_digest: Digest
     sha256: Digest | None = None

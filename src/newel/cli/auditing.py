@@ -1,0 +1,184 @@
+"""The audit log for whoever checks it: verified here, or taken along with its verifier."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from cyclopts import App, Parameter
+
+from newel.cli.output import say, say_json
+from newel.cli.parameters import AsJson, NamedActor, Reason
+
+if TYPE_CHECKING:
+    from newel.base.settings import Settings
+    from newel.engine.log_export import WrittenLog
+
+__all__ = ["COULD_NOT_RUN", "VERIFY", "audit"]
+
+VERIFY: Final = ("audit", "verify")
+COULD_NOT_RUN: Final = 3
+"""The status of `audit verify` where nothing was verified: others of its statuses are verdicts."""
+
+_FOR_A_VERIFIER: Final = "the audit log, for a verifier"
+
+audit: Final = App(name="audit", help="Verify the audit log, or take it along with its verifier.")
+
+
+@audit.command
+def verify(
+    log: Annotated[
+        str | None,
+        Parameter(help="Export, package, proof or address; without it this deployment's database."),
+    ] = None,
+    /,
+    *,
+    policy: Annotated[
+        Path | None, Parameter(help="Whom you believe; default: the policy kept beside the key.")
+    ] = None,
+    vkey: Annotated[tuple[str, ...], Parameter(help="A key you believe; repeatable.")] = (),
+    untrusted: Annotated[
+        bool, Parameter(negative=(), help="Believe nobody; at best the verdict is incomplete.")
+    ] = False,
+    anchors: Annotated[
+        tuple[Path, ...],
+        Parameter(help="Copies of checkpoints kept elsewhere: file or folder; repeatable."),
+    ] = (),
+    from_size: Annotated[
+        int, Parameter(help="Entries before this one were verified earlier; hashes still count.")
+    ] = 0,
+    as_json: AsJson = False,
+) -> int:
+    """Say whether anybody has changed, removed, inserted or re-ordered events, or edited state.
+
+    The status is 0 if all is clean, 1 if the evidence contradicts itself, a key or a checkpoint
+    kept elsewhere, 2 if nothing contradicts but not all could be decided, 3 if it could not run.
+    """
+    told = _options(policy, vkey, untrusted=untrusted, anchors=anchors)
+    if log is not None:
+        from newel.engine.verifying import verifier
+
+        more = ["--from-size", str(from_size), *(["--json"] if as_json else [])]
+        status: int = verifier().main([log, *told, *more])
+        return status
+    report = _of_the_database(policy, vkey, untrusted=untrusted, anchors=anchors, start=from_size)
+    if report is None:
+        return COULD_NOT_RUN
+    if as_json:
+        say_json(report.as_json())
+    else:
+        say(report.as_text())
+    found: int = report.code()
+    return found
+
+
+@audit.command
+def export(
+    directory: Annotated[Path, Parameter(help="Directory to make.")],
+    /,
+    *,
+    reason: Reason = "",
+    actor: NamedActor = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write the sealed log into a directory that the verifier and any tile client read."""
+    from newel.cli.deployment import carried_out, found_engine
+    from newel.engine.exporting import Exports
+
+    there = directory.absolute()
+
+    async def written() -> WrittenLog:
+        async with found_engine(new=False) as engine:
+            acting = await engine.actor(actor or None, via="cli")
+            exports = Exports(engine.database, engine.vault)
+            return await exports.log(there, actor=acting, reason=reason or _FOR_A_VERIFIER)
+
+    done = carried_out(written())
+    if as_json:
+        return say_json(
+            {"directory": str(directory), "entries": done.entries, "checkpoints": done.checkpoints}
+        )
+    return say(
+        f"{done.entries} entries under {done.checkpoints} checkpoints are in {directory}. "
+        f"Check them without newel: `newel audit verifier > newel_verify.py`, then "
+        f"`python3 newel_verify.py {directory} --policy FILE`."
+    )
+
+
+@audit.command
+def verifier() -> None:
+    """Print the verifier: one file that needs a Python 3.9 and nothing else."""
+    from newel.engine.verifying import verifier_file
+
+    sys.stdout.write(verifier_file().read_text(encoding="utf-8"))
+
+
+@audit.command
+def vkey() -> None:
+    """Print whom this deployment believes: the policy that your auditor keeps."""
+    from newel.base.errors import StoreError
+    from newel.base.settings import load_settings
+
+    policy = _own_policy(load_settings())
+    if policy is None:
+        raise StoreError("There is no key here yet: a worker makes one when it first seals.")
+    sys.stdout.write(policy.read_text(encoding="utf-8"))
+
+
+def _of_the_database(
+    policy: Path | None,
+    vkeys: tuple[str, ...],
+    *,
+    untrusted: bool,
+    anchors: tuple[Path, ...],
+    start: int,
+) -> Any:  # Any: the report of a file of its own
+    """Verify the database of the current directory; None, and a sentence, where that cannot be."""
+    from newel.base.settings import load_settings
+    from newel.cli.deployment import carried_out, opened
+    from newel.engine.verifying import Trusted, verified
+    from newel.engine.verifying import verifier as loaded
+    from newel.store.export import snapshot
+
+    settings = load_settings()
+    if not untrusted and policy is None and not vkeys:
+        policy = _own_policy(settings)
+    if not untrusted and policy is None and not vkeys:
+        sys.stderr.write(
+            "newel: There is no policy beside the key here. Name whom you believe: --policy FILE "
+            "or --vkey KEY (or say --untrusted).\n"
+        )
+        return None
+    if untrusted and (policy is not None or vkeys):
+        sys.stderr.write("newel: --untrusted believes nobody: leave out --policy and --vkey.\n")
+        return None
+    remembered = sorted(settings.log_directory.glob("checkpoint.*"))
+    trusted = Trusted(policy=policy, vkeys=vkeys, anchors=[*remembered, *anchors])
+
+    async def judged() -> Any:  # Any: as above
+        async with opened(settings, new=False) as deployment, snapshot(deployment.database) as at:
+            return await verified(at.connection, trusted, name="the database", start=start)
+
+    try:
+        return carried_out(judged())
+    except (loaded().Unusable, OSError) as why:
+        sys.stderr.write(f"newel: {why}\n")
+        return None
+
+
+def _own_policy(settings: Settings) -> Path | None:
+    from newel.engine.key_holder import KeyHolder
+
+    policy = KeyHolder(settings.log_directory).policy
+    return policy if policy.is_file() else None
+
+
+def _options(
+    policy: Path | None, vkeys: tuple[str, ...], *, untrusted: bool, anchors: tuple[Path, ...]
+) -> list[str]:
+    """Write the options as the verifier reads them."""
+    told = [] if policy is None else ["--policy", str(policy)]
+    told += [part for each in vkeys for part in ("--vkey", each)]
+    told += ["--untrusted"] if untrusted else []
+    return [*told, *(part for each in anchors for part in ("--anchors", str(each)))]

@@ -1,0 +1,104 @@
+"""The sealed log as files: checkpoints, tiles and bundles of entries, in the layout of tlog-tiles.
+
+Nothing of this is stored; each file is made of rows when it is asked for, so that a verifier, a
+mirror, an export and a web server read the same log, at one moment each.
+Source: https://c2sp.org/tlog-tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from newel.audit.merkle import Frontier
+from newel.audit.tiles import (
+    WIDTH,
+    Tile,
+    bundle,
+    entries_path,
+    frontier_from,
+    tile_at,
+    tile_path,
+    tiles_below,
+    tiles_of,
+    widths,
+)
+from newel.base.errors import LogInconsistent
+from newel.store import audit_log
+from newel.store.database import Connection, Row
+
+__all__ = ["SealedLog", "edge_of", "sealed_logs"]
+
+CHECKPOINT: Final = "checkpoint"
+_TILES: Final = "tile/"
+
+
+class SealedLog:
+    """One log epoch, as one transaction sees it; size: of the newest checkpoint."""
+
+    def __init__(
+        self, connection: Connection, log_epoch: int, origin: str, notes: dict[int, bytes]
+    ) -> None:
+        """Take the signed heads by size; `sealed_logs` reads them."""
+        self.log_epoch = log_epoch
+        self.origin = origin
+        self.size = max(notes, default=0)
+        self._connection = connection
+        self._notes = notes
+
+    def checkpoints(self) -> list[str]:
+        """Name the files of all checkpoints; the newest stands there twice."""
+        named = [f"{CHECKPOINT}.{size}" for size in sorted(self._notes)]
+        return [CHECKPOINT, *named] if named else []
+
+    async def paths(self) -> AsyncIterator[str]:
+        """Name all files of the log, as it is at the newest checkpoint."""
+        for path in self.checkpoints():
+            yield path
+        for tile in (*tiles_of(self.size), *widths(self.size)):
+            yield tile_path(tile)
+            if tile.level == 0:
+                yield entries_path(tile)
+
+    async def read(self, path: str) -> bytes | None:
+        """Give a file; None where there is none, or where an event of a bundle is gone."""
+        name, _, size = path.partition(".")
+        if name == CHECKPOINT and (not size or size.isdecimal()):
+            return self._notes.get(int(size or self.size))
+        try:
+            tile, are_entries = tile_at(path.removeprefix(_TILES))
+        except LogInconsistent:
+            return None
+        if not path.startswith(_TILES) or not self._has(tile):
+            return None
+        if not are_entries:
+            return await audit_log.tile(self._connection, self.log_epoch, tile)
+        rows = await self.rows(tile)
+        if any(row["entry"] is None for row in rows):
+            return None
+        return bundle(row["entry"] for row in rows)
+
+    async def rows(self, tile: Tile) -> list[Row]:
+        """Give the leaves of a tile of level 0, each with its event."""
+        first = tile.n * WIDTH
+        return await audit_log.entries(self._connection, self.log_epoch, first, first + tile.width)
+
+    def _has(self, tile: Tile) -> bool:
+        """Whether the tree has a tile: a full one, or any beginning of it."""
+        return tile.n * WIDTH + tile.width <= self.size >> (8 * tile.level)
+
+
+async def sealed_logs(connection: Connection) -> list[SealedLog]:
+    """Give all log epochs in order, as the transaction sees them."""
+    found: list[SealedLog] = []
+    for row in await audit_log.log_epochs(connection):
+        rows = await audit_log.notes(connection, row["log_epoch"])
+        notes = {each["size"]: each["note"].encode() for each in rows}
+        found.append(SealedLog(connection, row["log_epoch"], row["origin"], notes))
+    return found
+
+
+async def edge_of(connection: Connection, log_epoch: int, size: int) -> Frontier:
+    """Make the right edge of a tree of this size from its tiles; errors: LogInconsistent."""
+    tiles = {each: await audit_log.tile(connection, log_epoch, each) for each in tiles_below(size)}
+    return frontier_from(size, tiles.__getitem__)

@@ -1,0 +1,159 @@
+"""`newel audit`: verdicts and their statuses, and the guide for auditors, carried out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import shlex
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from newel.base.settings import load_settings
+from newel.engine.verifying import verifier
+from tests import patience
+from tests.cli.test_verbs import ALICE, start
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "verify-it-yourself.md").read_text("utf-8")
+
+
+async def _sealed():
+    from newel.cli.deployment import engine_of, found_here
+
+    async with found_here() as deployment:
+        sequencer = (await engine_of(deployment)).sequencer
+        assert sequencer is not None
+        await sequencer.seal()
+
+
+def sql(statement):
+    """Do something to the database behind newel's back."""
+
+    async def done():
+        connection = await asyncpg.connect(os.environ["NEWEL_DATABASE_URL"])
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(done())
+
+
+@pytest.fixture
+def sealed(deployed, newel, work):
+    """A run with a past, sealed."""
+    run = start(newel).document["run"]
+    work()
+    newel("cancel", run, "--actor", ALICE, "--reason", "She changed her mind. 🦊 O'Hara")
+    work()
+    asyncio.run(_sealed())
+    return deployed
+
+
+def carried_out(block, newel, directory):
+    """Carry out a block of the guide; newel's own commands in this process, which is faster."""
+    printed, rest = "", []
+    for line in block.splitlines():
+        if line.startswith("newel "):
+            words, _, file = line.partition(" > ")
+            told = newel(*shlex.split(words)[1:])
+            assert told.status == 0, told.err
+            printed += told.out if not file else ""
+            if file:
+                (directory / file).write_text(told.out, "utf-8")
+        else:
+            rest.append(line)
+    command = ["bash", "-euo", "pipefail", "-c", "\n".join(rest)]
+    done = patience.carried_out(command, directory=directory, environment=os.environ)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return printed + done.stdout
+
+
+def test_the_guide_can_be_carried_out(sealed, newel):
+    """Every command of the guide does what it says; a flipped bit has the status it names."""
+    blocks = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)
+    assert len(blocks) == 7
+    printed = "".join(carried_out(block, newel, sealed) for block in blocks)
+    assert "Signature Verified Successfully" in printed
+    assert printed.count("audit-log: clean") == 2
+    assert "the database: clean" in printed
+    flipped(sealed / "audit-log", sealed / "policy")
+
+
+def flipped(log, policy):
+    """Flip a bit anywhere in an exported log: the verifier says tampered."""
+    chance = random.Random(4)
+    files = [path for path in sorted(log.rglob("*")) if path.is_file() and path.suffix != ".txt"]
+    its = verifier()
+    for path in [*files, *chance.choices(files, k=30)]:
+        good = path.read_bytes()
+        at = chance.randrange(len(good))
+        path.write_bytes(
+            good[:at] + bytes([good[at] ^ (1 << chance.randrange(8))]) + good[at + 1 :]
+        )
+        arguments = its._parser().parse_args([str(log), "--policy", str(policy)])
+        report = its.verify(arguments)
+        assert report.code() == 1, f"{path} {at}: {report.as_text()}"
+        path.write_bytes(good)
+
+
+def test_statuses_are_verdicts(sealed, newel, tmp_path):
+    """0 clean, 1 tampered and named, 2 incomplete, 3 could not run: a mistake is no verdict."""
+    clean = newel("audit", "verify", "--json")
+    assert (clean.status, clean.document["verdict"]) == (0, "clean"), clean.out
+    assert clean.document["logs"][0]["size"] > 5
+    blind = newel("audit", "verify", "--untrusted")
+    assert (blind.status, "no key is pinned" in blind.out) == (2, True)
+    for mistake in (
+        ("--polici", "x"),
+        ("--policy", "nowhere"),
+        ("--untrusted", "--vkey", "x"),
+        ("nowhere", "--untrusted"),
+        ("nowhere",),
+    ):
+        told = newel("audit", "verify", *mistake)
+        assert (told.status, told.out) == (3, ""), mistake
+        assert len(told.err.splitlines()) == 1
+    sql("update newel.person set display_name = 'Somebody Else'")
+    assert newel("audit", "verify").status == 0, "a directory is no evidence"
+    sql(
+        "alter table newel.event_default disable trigger all; alter table newel.event disable "
+        "trigger all; update newel.event set type = 'run.paused' where type = 'run.started'"
+    )
+    tampered = newel("audit", "verify", "--json")
+    assert tampered.status == 1
+    first = tampered.document["first_failing_event"]
+    assert first["what"] == "the column `type` says run.paused, the entry says run.started"
+    assert (first["seq"], first["stream"][:8]) == (1, "run/run_")
+
+
+def test_an_export_tells_the_log_and_overwrites_nothing(sealed, newel, tmp_path):
+    """The log knows that it was taken along; what cannot be exported leaves nothing behind."""
+    log = tmp_path / "log"
+    done = newel("audit", "export", str(log), "--actor", ALICE, "--json")
+    assert done.status == 0, done.err
+    assert done.document["checkpoints"] == len(list(log.glob("1/checkpoint.*")))
+    again = newel("audit", "export", str(log))
+    assert (again.status, "overwrites nothing" in again.err) == (1, True)
+    verified = newel(
+        "audit", "verify", str(log), "--policy", str(load_settings().log_directory / "policy")
+    )
+    assert verified.status == 0
+    asyncio.run(_sealed())
+    assert newel("audit", "export", str(tmp_path / "later")).status == 0
+    entries = b"".join(path.read_bytes() for path in (tmp_path / "later").rglob("entries/*/*"))
+    assert json.dumps("log").encode() in entries
+    assert b"data.exported" in entries
+
+
+def test_before_anything_is_sealed_it_says_so(deployed, newel, tmp_path):
+    """Without a key there is nobody to believe, without a checkpoint nothing to export."""
+    start(newel)
+    told = newel("audit", "verify")
+    assert (told.status, "no policy" in told.err) == (3, True)
+    assert newel("audit", "verify", "--untrusted").status == 2
+    assert newel("audit", "vkey").status == 1
+    assert newel("audit", "export", str(tmp_path / "log")).status == 1
+    assert list(tmp_path.glob("log*")) == []
