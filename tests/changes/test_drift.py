@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
+from newel import Person
 from newel.base.errors import NotFound, NotWaiting, ReasonMissing
 from newel.domain.fingerprint import differences, said
+from newel.testing import every_crash
 from newel.testing.running import OPERATOR, running
 from tests.changes.versions import World, version
 
@@ -322,3 +324,105 @@ async def test_a_timer_that_has_fired_drifts_when_its_moment_moves():
 def test_a_difference_is_readable(before, after, text):
     """Each kind of difference has its words; long values are cut, many are counted."""
     assert said(differences(before, after)) == text
+
+
+ADMITTING = """
+@step(system="wiki", grants="space/{space}", in_doubt="repeat")
+async def admit(person: Person, space: str, note: str = "") -> None: ...
+
+@step(system="wiki", revokes="space/{space}", in_doubt="repeat")
+async def expel(person: Person, space: str) -> None: ...
+
+@process(owner="it")
+async def spaces(person: Person) -> None:
+    async with compensation() as undo:
+        undo(expel, person, "core")
+        await admit(person, "core")
+        await approval("checked", by=team("it"))
+"""
+ELSEWHERE = ADMITTING.replace('await admit(person, "core")', 'await admit(person, "infra")')
+NOTED = ADMITTING.replace('await admit(person, "core")', 'await admit(person, "core", "again")')
+LEO = Person(name="Leo Leaver", email="leo.leaver@acme.example")
+
+
+def held(run):
+    """What the subject has of each space: its state."""
+    return {row["entitlement"]: row["state"] for row in run.intervals()}
+
+
+async def of_admission(run, how):
+    """Take one of the ways out of a drift of the step that gave access."""
+    match how:
+        case "keep":
+            await run.do(run.engine.keep(run.id, "admit", actor=OPERATOR, reason="so"))
+        case "run again":
+            await run.retry("admit")
+        case "by hand":
+            await run.complete_by_hand("admit", None)
+        case "skip":
+            await run.skip("admit")
+
+
+WAYS = {
+    "keep": {"wiki:space/core": "active"},
+    "run again": {"wiki:space/core": "active", "wiki:space/infra": "active"},
+    "by hand": {"wiki:space/core": "active", "wiki:space/infra": "active"},
+    "skip": {"wiki:space/core": "active", "wiki:space/infra": "waived"},
+}
+
+
+@pytest.mark.parametrize("how", WAYS)
+async def test_access_that_a_drifted_step_gave_stays_and_is_named(how):
+    """Of other access the sentence says what is left; the ledger tells both, whichever way out."""
+    async with running(version(ADMITTING).request(LEO)) as run:
+        run.deploy(version(ELSEWHERE))
+        assert sentences(run) == [
+            (
+                "The input of the finished step `admit` has changed since it ran: space `core` → "
+                "`infra`. Keep the result, or run it again. What it gave, `wiki:space/core`, stays "
+                "until it is taken away."
+            )
+        ]
+        await of_admission(run, how)
+        assert (run.waiting(), held(run)) == ({"checked"}, WAYS[how])
+        await run.decide("checked", approved=True)
+        assert run.state == "completed"
+
+
+@pytest.mark.parametrize("how", WAYS)
+async def test_the_same_access_is_neither_given_twice_nor_waived(how):
+    """Where only a note has changed the grant is the one there was; called off, it is ended."""
+    async with running(version(ADMITTING).request(LEO)) as run:
+        run.deploy(version(NOTED))
+        assert sentences(run)[0].endswith("Keep the result, or run it again.")
+        await of_admission(run, how)
+        assert [row["made_key"] for row in run.intervals()] == ["admit"]
+        assert held(run) == {"wiki:space/core": "active"}
+        await run.cancel()
+        assert (run.state, held(run)) == ("cancelled", {"wiki:space/core": "revoked"})
+
+
+async def test_a_drifted_step_gives_access_once_wherever_the_worker_dies():
+    """Run again under a crash at every boundary: one grant of each space, and one outcome more."""
+    before, after = version(ADMITTING), version(ELSEWHERE)
+
+    async def play(crash=None):
+        async with running(before.request(LEO), crash=crash) as run:
+            run.deploy(after)
+            await run.retry("admit")
+            assert held(run) == WAYS["run again"]
+            assert len(run.intervals()) == 2
+
+    for crash in await every_crash(play):
+        await play(crash)
+
+
+async def test_a_drifted_step_gives_access_again_on_postgresql(engine):
+    """The same on a real database: both grants rest on outcomes of the key that made them."""
+    async with engine.running(version(ADMITTING).request(LEO)) as run:
+        run.deploy(version(ELSEWHERE))
+        await of_admission(run, "run again")
+        assert held(run) == WAYS["run again"]
+        seqs = {row["seq"]: (row["type"], row["key"]) for row in run.events()}
+        made = {seqs[row["made_seq"]] for row in run.intervals()}
+        assert made == {("step.succeeded", "admit")}

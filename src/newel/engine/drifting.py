@@ -135,12 +135,25 @@ def _stop(run: Runner, key: str, act: Act[Any], *, known: str, seen: str, text: 
         f": {said(changed)}. " if changed else ". "
     )
     why += "Keep the result, or run it again."
+    if isinstance(act, StepAct) and before is not None and (gave := _gave(act, before)):
+        why += f" What it gave, `{gave}`, stays until it is taken away."
     opened = run.open.get(key)
     if opened is None or opened.fingerprint is None or opened.fingerprint.hex() != seen:
         _say(run, key, act, known=known, seen=seen, why=why, text=text)
     run.drifted[key] = why
     if not isinstance(act, StepAct):
         run.blocked = run.blocked or (DRIFTED, why)
+
+
+def _gave(act: StepAct[Any], before: dict[str, Any]) -> str | None:  # Any: JSON
+    """The access that a step gave by its earlier input; None where it would give the same now."""
+    template, system = act.step.options.grants, act.step.options.system
+    if template is None:
+        return None
+    earlier = act.step.remembered(template, before)
+    if earlier is None or earlier == act.step.described(template, act.args, act.kwargs):
+        return None
+    return earlier if ":" in earlier or system is None else f"{system}:{earlier}"
 
 
 def _say(

@@ -154,16 +154,24 @@ async def by_hand(
         write(outcome, before, made.change, made.record)
 
 
-def skipped(
+async def skipped(
     made: Command,
     opened: OpenAct,
     act: StepAct[Any],  # Any: as above
 ) -> tuple[str, ...] | None:
-    """Write that what a step was to give is waived, with the outcome that comes next."""
+    """Write that what a step was to give is waived, with the outcome that comes next.
+
+    What is held is not waived: a finished step is skipped whose input has changed since.
+    """
     seq = made.entries.head.seq + len(made.entries) + 1
     effect = None if act.step.options.grants is None else Effect(changed=False, path="by_hand")
     outcome = _of_command(made, opened, act, effect, None, seq=seq)
-    return None if outcome is None else (waive(outcome, made.change),)
+    if outcome is None:
+        return None
+    before = await ledger.held(made.connection, outcome.person, outcome.entitlement)
+    if before is not None and before.state in {"prepared", "active"}:
+        return None
+    return (waive(outcome, made.change),)
 
 
 def _of_command(

@@ -32,7 +32,7 @@ from typing import (
 import orjson
 
 from newel.base.codec import Codec
-from newel.base.errors import DefinitionError, OutsideRun
+from newel.base.errors import DefinitionError, OutcomeUnreadable, OutsideRun
 from newel.domain.keys import Subscript, checked_name, encoded, former, former_with_item
 from newel.domain.retry import Retry
 from newel.domain.values import Absent, Found, InDoubt, Unclear
@@ -257,6 +257,22 @@ class Step(Generic[P, R]):
                 f"The template {template!r} of `{self.name}` does not fit its call: {error}.",
                 fix="name parameters of the step and their attributes, and give all of them.",
             ) from error
+
+    def remembered(self, template: str, document: Mapping[str, object]) -> str | None:
+        """Fill a template with arguments as `arguments` wrote them, in earlier code perhaps.
+
+        None where they do not fit the parameters of today.
+        """
+        try:
+            known = {name: each.default for name, each, _ in self._parameters}
+            known |= {
+                name: codec.load(orjson.dumps(document[name]))
+                for name, _, codec in self._parameters
+                if name in document
+            }
+            return template.format_map(known)
+        except (AttributeError, LookupError, TypeError, ValueError, OutcomeUnreadable):
+            return None
 
     def effect_key(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bytes | None:
         """What the call would bring into being, as 16 bytes shared by all runs; None if unnamed.

@@ -125,7 +125,7 @@ async def skipped(operating: Operating, made: Command, order: Order) -> UUID | N
     if act.task_id is not None:
         await _withdraw_task(made, act)
     event_id = made.entries.new_id()
-    waived = None if call is None else granting.skipped(made, act, call)
+    waived = None if call is None else await granting.skipped(made, act, call)
     made.record(
         facts.StepSkipped(second=order.second, input_fp=drifting.input_at(act), grants=waived),
         key=key,
