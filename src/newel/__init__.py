@@ -41,6 +41,7 @@ from newel.flow.ambient import log, new_id, now, this_attempt, this_run
 from newel.flow.children import Child, spawn
 from newel.flow.compensation import Compensation, compensation
 from newel.flow.database import Connection
+from newel.flow.endpoints import Endpoint, endpoint
 from newel.flow.forms import form
 from newel.flow.groups import Group, group
 from newel.flow.hooks import Delivery, Hook, hook
@@ -70,6 +71,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "Done",
+    "Endpoint",
     "Event",
     "Forbidden",
     "Found",
@@ -106,6 +108,7 @@ __all__ = [
     "business_days",
     "compensation",
     "days",
+    "endpoint",
     "every",
     "first_of",
     "form",

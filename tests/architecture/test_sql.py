@@ -53,6 +53,8 @@ OWNERS = {
     "task": {"tasks"},
     "task_file": {"files"},
     "ticket": {"incidents"},
+    "webhook_delivery": {"endpoints"},
+    "webhook_endpoint": {"endpoints"},
     "webhook_received": {"webhooks"},
     "webhook_refusal": {"webhooks"},
     "worker": {"workers"},

@@ -157,6 +157,7 @@ async def engine_of(deployment: Deployment) -> Engine:
         schedules=project.schedules,
         hooks=project.hooks,
         feeds=project.feeds,
+        endpoints=project.endpoints,
         at_most=settings.at_most,
         keep_payloads=settings.keep_payloads,
         probe_at=settings.probe_at or None,

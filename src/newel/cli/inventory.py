@@ -55,7 +55,7 @@ def inventory(
     settings = load_settings()
     project = load_project(settings)
     if egress:
-        hosts = declared.reached(project.connectors, project.trackers)
+        hosts = declared.reached(project.connectors, project.trackers, project.endpoints)
         if settings.database_url is not None:
             server = urlsplit(settings.database_url).netloc.rpartition("@")[2]
             hosts.append(declared.Reached(host=server, by="database"))

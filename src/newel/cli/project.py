@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from newel.base.errors import DefinitionError
 from newel.base.settings import Settings, load_settings
 from newel.connectors.hr_feed import Feed
+from newel.flow.endpoints import Endpoint
 from newel.flow.hooks import Hook
 from newel.flow.process import Process
 from newel.flow.schedules import Schedule
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Project", "example_project", "example_settings", "load_project"]
 
-D = TypeVar("D", Schedule, Hook, Feed)
+D = TypeVar("D", Schedule, Hook, Feed, Endpoint)
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 
 
@@ -41,6 +42,7 @@ class Project:
     schedules: tuple[Schedule, ...] = ()
     hooks: tuple[Hook, ...] = ()
     feeds: tuple[Feed, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
 
 
 def load_project(settings: Settings) -> Project:
@@ -52,6 +54,7 @@ def load_project(settings: Settings) -> Project:
     schedules: list[Schedule] = []
     hooks: list[Hook] = []
     feeds: list[Feed] = []
+    endpoints: list[Endpoint] = []
     for named in settings.processes:
         for each in _processes(named, settings.project):
             found[each.name] = each
@@ -61,6 +64,7 @@ def load_project(settings: Settings) -> Project:
         if not name:  # a process that is named comes alone
             hooks += _declared(Hook, named, settings.project)
             feeds += _declared(Feed, named, settings.project)
+            endpoints += _declared(Endpoint, named, settings.project)
     return Project(
         processes=tuple(found.values()),
         connectors=_connectors(settings),
@@ -68,6 +72,7 @@ def load_project(settings: Settings) -> Project:
         schedules=tuple(schedules),
         hooks=tuple(hooks),
         feeds=tuple(feeds),
+        endpoints=tuple(endpoints),
     )
 
 
@@ -94,7 +99,7 @@ def _processes(named: str, project: Path) -> list[Process[..., Any]]:  # Any: as
     loaded = _module(module, project)
     every = [each for each in vars(loaded).values() if isinstance(each, Process)]
     own = [each for each in every if each.function.__module__ == loaded.__name__]
-    beside = (Schedule, Hook, Feed)
+    beside = (Schedule, Hook, Feed, Endpoint)
     if not own and not any(isinstance(each, beside) for each in vars(loaded).values()):
         raise DefinitionError(f"The module `{module}` has no process: decorate one `@process`.")
     return own

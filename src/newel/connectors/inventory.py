@@ -16,6 +16,7 @@ from newel.connectors.base import Connector
 from newel.connectors.capability import BY_HAND
 from newel.connectors.operation import Declared, declared
 from newel.domain.retry import Retry
+from newel.flow.endpoints import Endpoint
 from newel.flow.process import Process
 from newel.flow.reading import steps
 from newel.flow.step import Step
@@ -80,14 +81,19 @@ def inventory(
     ]
 
 
-def reached(connectors: Iterable[Connector], trackers: Iterable[object]) -> list[Reached]:
-    """List the hosts that connectors and trackers speak to, sorted, each once."""
+def reached(
+    connectors: Iterable[Connector],
+    trackers: Iterable[object],
+    endpoints: Iterable[Endpoint] = (),
+) -> list[Reached]:
+    """List the hosts that connectors, trackers and endpoints lead to, sorted, each once."""
     found: dict[tuple[str, str], None] = {}
     for connector in connectors:
         found |= dict.fromkeys((host, connector.name) for host in connector.hosts)
     for tracker in trackers:
         name = str(getattr(tracker, "channel", "tickets"))
         found |= dict.fromkeys((host, name) for host in getattr(tracker, "hosts", ()))
+    found |= dict.fromkeys((each.host, each.name) for each in endpoints)
     return [Reached(host=host, by=by) for host, by in sorted(found)]
 
 

@@ -1,8 +1,9 @@
 """Sending to an address that somebody has typed in, without reaching what is not meant for it.
 
-An endpoint is a name on the internet. It is looked up once; every address it has must be public;
-and the connection goes to the address that was looked at, so that a second answer of the name
-server cannot lead anywhere else. https only, no redirection, nothing from the environment.
+An endpoint is a name on the internet. It is looked up once; every address it has must be public,
+or in the inner network that was declared with it; and the connection goes to the address that was
+looked at, so that a second answer of the name server cannot lead anywhere else. No redirection,
+nothing from the environment; of an answer only its status and what it says of when to come again.
 Source: connectors document, §20; RFC 6052 (NAT64), RFC 4291 §2.5.5.2 (mapped addresses).
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -19,14 +20,16 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from newel.base.clock import Clock
-from newel.base.secrets import Secret
+from newel.audit.cloudevents import MEDIA_TYPE
+from newel.base.errors import AuthFailed, DefinitionError
 from newel.connectors.answers import Answer, Route, retry_after
-from newel.connectors.webhooks import judged_delivery, signed
+from newel.connectors.webhooks import judged_delivery
+from newel.flow.endpoints import Endpoint, Network
 
 __all__ = ["Delivered", "Sender", "is_public"]
 
 _TIMEOUT: Final = httpx2.Timeout(20.0, connect=5.0)
+_TOTAL_S: Final = 20.0
 _NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _ROUTE: Final = Route("webhook", "POST", "/")
 
@@ -67,59 +70,67 @@ async def resolved(host: str, port: int) -> Sequence[str]:
 
 
 class Sender:
-    """Signs messages and posts them.
-
-    allowed: hosts of the operator's own that may be private. resolve, transport: for tests.
-    """
+    """Posts signed messages; resolve, transport: for tests."""
 
     def __init__(
         self,
         *,
-        clock: Clock,
-        allowed: Collection[str] = (),
         resolve: Resolve = resolved,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        self._clock = clock
-        self._allowed = frozenset(allowed)
         self._resolve = resolve
         self._transport = transport
 
     async def send(
-        self, url: str, identity: str, body: bytes, secrets: Sequence[Secret]
+        self, endpoint: Endpoint, body: bytes, *, identity: str, now: datetime
     ) -> Delivered:
-        """Make one attempt; raises nothing that the receiver could cause."""
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if parts.scheme != "https" or not host or parts.username is not None:
-            return Delivered(verdict="refused", why="the address is not https, or names a user")
-        try:
-            address = await self._address(host, parts.port or 443)
-        except OSError:
-            return Delivered(verdict="failed", why="the name cannot be looked up")
-        if address is None:
-            return Delivered(verdict="refused", why="the address is not on the public internet")
-        headers = {**signed(identity, body, secrets, self._clock.now()), "Host": parts.netloc}
-        return await self._posted(url, host, address, headers, body)
+        """Make one attempt; raises nothing that the receiver or a secret could cause.
 
-    async def _address(self, host: str, port: int) -> str | None:
-        """Choose the address to connect to; None if any of the name's is not public."""
-        found = await self._resolve(host, port)
-        if host not in self._allowed and not all(is_public(each) for each in found):
+        identity: of the message, the same in every attempt. now: of this attempt.
+        """
+        try:
+            # A secret may be read by a command.
+            proof = await asyncio.to_thread(endpoint.signer.signed, identity, body, now)
+        except (AuthFailed, DefinitionError):
+            return Delivered(verdict="failed", why="none of its secrets can be used")
+        try:
+            async with asyncio.timeout(_TOTAL_S):
+                address = await self._address(endpoint)
+                if address is None:
+                    return Delivered(
+                        verdict="refused", why="its address is not on the public internet"
+                    )
+                return await self._posted(endpoint, address, proof, body, now)
+        except TimeoutError:
+            return Delivered(verdict="failed", why="no answer in time")
+        except OSError:
+            return Delivered(verdict="failed", why="its name cannot be looked up")
+
+    async def _address(self, endpoint: Endpoint) -> str | None:
+        """Choose the address to connect to; None if any of the name's may not be spoken to."""
+        parts = urlsplit(endpoint.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        found = await self._resolve(parts.hostname or "", port)
+        if not all(is_public(each) or _is_inside(each, endpoint.network) for each in found):
             return None
         return found[0] if found else None
 
     async def _posted(
-        self, url: str, host: str, address: str, headers: Mapping[str, str], body: bytes
+        self,
+        endpoint: Endpoint,
+        address: str,
+        proof: Mapping[str, str],
+        body: bytes,
+        now: datetime,
     ) -> Delivered:
-        target = httpx2.URL(url).copy_with(host=address)
+        url = httpx2.URL(endpoint.url)
         request = httpx2.Request(
             "POST",
-            target,
-            headers={**headers, "Content-Type": "application/json"},
+            url.copy_with(host=address),
+            headers={**proof, "Host": endpoint.host, "Content-Type": MEDIA_TYPE},
             content=body,
             # The certificate must be that of the name, although the connection is to a number.
-            extensions={"sni_hostname": host, "timeout": _TIMEOUT.as_dict()},
+            extensions={"sni_hostname": url.host, "timeout": _TIMEOUT.as_dict()},
         )
         try:
             async with httpx2.AsyncClient(
@@ -132,11 +143,15 @@ class Sender:
         wait = retry_after(Answer(_ROUTE, response.status_code, response.headers))
         asked = wait.get("retry_at")
         if (length := wait.get("retry_after")) is not None:
-            asked = self._clock.now() + length
-        verdict = judged_delivery(response.status_code)
+            asked = now + length
         return Delivered(
-            verdict=verdict,
+            verdict=judged_delivery(response.status_code),
             why=f"answered {response.status_code}",
             status=response.status_code,
             retry_at=asked,
         )
+
+
+def _is_inside(address: str, network: Network | None) -> bool:
+    """Say whether an address is in the inner network that was declared with its host."""
+    return network is not None and ip_address(address) in network

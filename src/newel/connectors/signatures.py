@@ -1,5 +1,5 @@
-"""How the sources of deliveries sign: by the standard, as Slack does, as BambooHR does, by an
-HMAC of the body.
+"""How deliveries are signed: by the standard, as Slack does, as BambooHR does, by an HMAC of the
+body.
 
 Each takes any number of secrets and accepts a signature by any of them, so that a secret is
 replaced without a gap: add the new one here, then in the other system, then take the old one away.
@@ -55,7 +55,17 @@ class _BySecrets:
 
 
 class StandardWebhooks(_BySecrets):
-    """Deliveries by the Standard Webhooks specification; `whsec_…` secrets or `whpk_…` keys."""
+    """Deliveries by the Standard Webhooks specification, in and out.
+
+    Secrets are `whsec_…`; a pair of keys is `whsk_…` for who sends and `whpk_…` for who receives.
+    """
+
+    def signed(self, identity: str, body: bytes, now: datetime) -> Mapping[str, str]:
+        """Give the headers of a message, with a signature by each secret.
+
+        Raises AuthFailed if none can be read, DefinitionError for one that signs nothing.
+        """
+        return webhooks.signed(identity, body, self._resolved(), now)
 
     def verified(
         self, headers: Mapping[str, str], body: bytes, now: datetime, *, source: str

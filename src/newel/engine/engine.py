@@ -12,8 +12,7 @@ from uuid import UUID
 
 import orjson
 
-from newel.audit import catalogue as facts
-from newel.audit.leaf import Actor, ProcessVersion
+from newel.audit.leaf import Actor
 from newel.base.errors import (
     AlreadyStarted,
     DefinitionError,
@@ -23,7 +22,7 @@ from newel.base.errors import (
 from newel.base.ids import reference
 from newel.connectors.gate import Pause
 from newel.connectors.hr_feed import Feed
-from newel.domain.change import Beside, Change
+from newel.domain.change import Change
 from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.values import File
 from newel.drawing.drawing import errors_of
@@ -34,7 +33,9 @@ from newel.engine.bulk import BulkReport, Item, Verb
 from newel.engine.commands import Amendment, Proposal
 from newel.engine.confirming import Confirming
 from newel.engine.cutting import Cutting
+from newel.engine.definitions import version_of
 from newel.engine.desks import Inbox
+from newel.engine.endpoints import Endpoints
 from newel.engine.gates import Limited, SharedGate
 from newel.engine.healing import Healing
 from newel.engine.hooks import Hooks
@@ -43,7 +44,7 @@ from newel.engine.incidents import Incidents, Probed
 from newel.engine.key_holder import KeyHolder
 from newel.engine.loading import with_former
 from newel.engine.messages import SIGNED, Message, Messages, Sent
-from newel.engine.operating import Operating, SecondPerson, write_aside
+from newel.engine.operating import Operating, SecondPerson
 from newel.engine.places import Places, registered
 from newel.engine.probing import Probing
 from newel.engine.retention import Retention
@@ -56,6 +57,7 @@ from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
 from newel.flow import reading, refusals
+from newel.flow.endpoints import Endpoint
 from newel.flow.hooks import Hook
 from newel.flow.process import Process, written
 from newel.flow.reading import events as awaited_events
@@ -92,6 +94,7 @@ class Engine:
         schedules: Sequence[Schedule] = (),
         hooks: Sequence[Hook] = (),
         feeds: Sequence[Feed] = (),
+        endpoints: Sequence[Endpoint] = (),
         at_most: Mapping[str, int] | None = None,
         keep_payloads: timedelta | None = None,
         probe_at: str | None = None,
@@ -144,10 +147,13 @@ class Engine:
         self.probing = Probing(database, builtin, self.connectors, probe_at)
         self._bulk = bulk.bulk_process(self._operating)
         self.feeds = [HrFeed(self._operating, each, begin=self._begin) for each in feeds]
+        self.messages = Messages(database, vault, self._ids.event_id, self._tell)
+        self.endpoints = Endpoints(
+            self._operating, endpoints, builtin=builtin, messages=self.messages
+        )
         own = self._own(inbox)
         known.update(own)
         verbs.update(own)
-        self.messages = Messages(database, vault, self._ids.event_id, self._tell)
         self._events = tuple(events)
         self.schedules = Schedules(self._operating, self._times(schedules), begin=self._begin)
         self.hooks = Hooks(
@@ -168,7 +174,7 @@ class Engine:
         own = (
             self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
             self.cutting.by_hand, self._bulk, *self.probing.processes,
-            *(fed for each in self.feeds for fed in each.processes),
+            *(fed for each in self.feeds for fed in each.processes), *self.endpoints.processes,
         )  # fmt: skip
         return {each.name: each for each in own}
 
@@ -210,7 +216,7 @@ class Engine:
         if known is not None:
             self.vault.check(known["person"], known["n"], known["wrapped"])
         for process in self.processes.values():
-            await self._register(process)
+            self.versions[process.name] = await version_of(self._operating, process)
         async with self.database.transaction() as connection:
             for connector in sorted(self.connectors, key=lambda each: each.name):
                 await registry.register_system(
@@ -225,44 +231,8 @@ class Engine:
             self._limited = await registered(connection, self.processes, self._at_most, names)
         await self.confirming.note()
         await self.schedules.register()
+        await self.endpoints.register()
         self.tickets.version = self.versions[ticketing.NAME]
-
-    async def _register(self, process: Process[..., Any]) -> None:
-        async with self.database.transaction() as connection:
-            version, is_new = await registry.register_definition(
-                connection,
-                process=process.name,
-                sha256=process.definition_sha256,
-                source=process.source,
-                title=process.title,
-                owner=process.owner,
-            )
-            self.versions[process.name] = version
-            change = await self._defined(connection, process, version) if is_new else None
-        if change is not None:
-            self._tell(change)
-
-    async def _defined(
-        self, connection: Connection, process: Process[..., Any], version: int
-    ) -> Change:
-        fact = facts.ProcessRegistered(
-            source_sha256=process.definition_sha256, author="code", previous=version - 1 or None
-        )
-        told = Beside(
-            "admin",
-            fact,
-            await registry.now(connection),
-            Actor(type="system", id="newel"),
-            None,
-            process=ProcessVersion(
-                name=process.name,
-                version=version,
-                definition_sha256=process.definition_sha256,
-            ),
-        )
-        return await write_aside(
-            connection, [told], id_=self._ids.new(), new_event_id=self._ids.event_id
-        )
 
     def new_worker(self) -> Worker:
         """Make a worker for this deployment; its `run` drives runs until it is cancelled."""
@@ -280,6 +250,7 @@ class Engine:
             self.hooks,
             self.confirming,
             self.safe,
+            self.endpoints,
             self.sequencer,
         )
         return Worker(

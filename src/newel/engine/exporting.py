@@ -27,14 +27,13 @@ from newel.audit import catalogue as facts
 from newel.audit.canonical import leaf_bytes
 from newel.audit.leaf import Actor, instant
 from newel.base.errors import InvalidInput, NotAllowed
-from newel.base.ids import parse_reference
 from newel.domain.change import Beside
 from newel.engine.log_export import WrittenLog, written_log
 from newel.engine.opening import Opener
-from newel.engine.operating import check_reason, write_aside
+from newel.engine.operating import check_reason, said_reason, write_aside
 from newel.engine.vault import Vault
 from newel.store import registry
-from newel.store.database import Connection, Database
+from newel.store.database import Database
 from newel.store.export import LEFT_OUT, TABLES, Snapshot, snapshot
 from newel.store.migrate import migrations
 
@@ -183,23 +182,15 @@ class Exports:
         event_id = self._ids.event_id()
         fact = facts.DataExported(kind=kind, rows=rows, filter_digest=digest, sha256=made)
         async with self._database.transaction() as connection:
-            said = await self._reason(connection, event_id, actor, reason)
+            said = await said_reason(
+                connection, self._vault, event_id, actor, code="export", text=reason
+            )
             at = await registry.now(connection)
             told = Beside("admin", fact, at, actor, None, None, event_id, reason=said)
             await write_aside(
                 connection, [told], id_=self._ids.new(), new_event_id=self._ids.event_id
             )
         return event_id
-
-    async def _reason(
-        self, connection: Connection, event_id: str, actor: Actor, reason: str
-    ) -> Json:
-        """The reason as leaves hold it: its text sealed for the person who gave it, if one did."""
-        person = None if actor.person is None else parse_reference(actor.person)[1]
-        key = None if person is None else await registry.key_of(connection, person)
-        sealer = self._vault.sealer(self._ids.new(), person, *(key or (None, None)))
-        text = sealer.field(reason, event_id=event_id, pointer="/reason/text")
-        return {"code": "export"} if text is None else {"code": "export", "text": text}
 
 
 def _begun(directory: Path, parts: Sequence[str] = ("tables", "schema")) -> Path:

@@ -16,13 +16,13 @@ from uuid import UUID
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
 from newel.base.errors import NotFound, NotWaiting, ReasonMissing
-from newel.base.ids import reference
+from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Beside, Change, Entries, Head
 from newel.domain.values import FINAL
 from newel.engine.vault import Sealer, Vault
 from newel.flow.process import Process
-from newel.store import journal, runs, streams
+from newel.store import journal, registry, runs, streams
 from newel.store.changes import apply
 from newel.store.database import Connection, Database, Row
 
@@ -226,6 +226,17 @@ async def write_aside(
         await with_streams(connection, change, new_event_id)
         await apply(connection, [change])
     return change
+
+
+async def said_reason(
+    connection: Connection, vault: Vault, event_id: str, actor: Actor, *, code: str, text: str
+) -> dict[str, Any]:  # Any: JSON
+    """A reason as leaves hold it: its text sealed for the person who gave it, if one did."""
+    person = None if actor.person is None else parse_reference(actor.person)[1]
+    key = None if person is None else await registry.key_of(connection, person)
+    sealer = vault.sealer(vault.ids().new(), person, *(key or (None, None)))
+    sealed = sealer.field(text, event_id=event_id, pointer="/reason/text")
+    return {"code": code} if sealed is None else {"code": code, "text": sealed}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from uuid import UUID
 import asyncpg
 
 from newel.base.errors import LeaseLost
-from newel.domain.change import Change, Row
-from newel.store.database import Connection
+from newel.domain.change import Change, EventRow, Row
+from newel.store.database import Connection, Listeners, listeners_of
 from newel.store.queries import queries
 
 Refusal = Literal["owner", "moved", "held", "effect", "full", "exists", "others"]
@@ -46,7 +46,8 @@ async def apply(
     Raises LeaseLost if the epoch is stale; asyncpg's errors pass.
     """
     try:
-        rows = await connection.fetch(_SQL.commit_batch, worker, epoch, *_arrays(changes))
+        arrays = _arrays(changes, listeners_of(connection))
+        rows = await connection.fetch(_SQL.commit_batch, worker, epoch, *arrays)
     except asyncpg.PostgresError as error:
         if error.sqlstate == FENCED:
             raise LeaseLost(worker=f"w_{worker}", epoch=epoch or 0) from error
@@ -54,7 +55,7 @@ async def apply(
     return {row["run_id"]: row["reason"] for row in rows}
 
 
-def _arrays(changes: Sequence[Change]) -> list[object]:
+def _arrays(changes: Sequence[Change], listeners: Listeners) -> list[object]:
     """Turn Changes into the parameters of `commit_batch`, one row for each run."""
     merged = _merged(changes)
     runs = [change for change in merged if change.born is None and not change.is_aside]
@@ -90,7 +91,7 @@ def _arrays(changes: Sequence[Change]) -> list[object]:
         [event.occurred_at for event in events],
         [event.entry for event in events],
         [event.payload for event in events],
-        _rest(merged),
+        _rest(merged, _deliveries(events, listeners) if listeners else []),
     ]
 
 
@@ -159,8 +160,24 @@ def _run_row(change: Change) -> Row:
     return row
 
 
-def _rest(changes: Sequence[Change]) -> dict[str, list[object]] | None:
-    rest: dict[str, list[object]] = {}
+def _deliveries(events: Sequence[EventRow], listeners: Listeners) -> list[object]:
+    """Say which endpoint is told of which event."""
+    return [
+        {
+            "endpoint": endpoint,
+            "stream_id": event.stream_id,
+            "seq": event.seq,
+            "event_id": event.id,
+            "type": event.type,
+            "made_at": event.occurred_at,
+        }
+        for event in events
+        for endpoint in listeners.get(event.type, ())
+    ]
+
+
+def _rest(changes: Sequence[Change], deliveries: list[object]) -> dict[str, list[object]] | None:
+    rest: dict[str, list[object]] = {"webhook_delivery": deliveries} if deliveries else {}
     if ending := [str(change.run) for change in changes if change.cancelling]:
         rest["cancelling"] = list(ending)
     for change in changes:

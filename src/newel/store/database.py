@@ -13,6 +13,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -22,6 +23,8 @@ from asyncpg.pool import PoolConnectionProxy
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
+Listeners: TypeAlias = dict[str, tuple[str, ...]]
+"""Which endpoints are told of an event, by its type; empty where nobody wants to be told."""
 
 _CONNECT_TIMEOUT_S: Final = 10.0
 _COMMAND_TIMEOUT_S: Final = 30.0
@@ -76,6 +79,8 @@ async def whole(connection: Connection) -> AsyncIterator[None]:
 class _PlainConnection(asyncpg.Connection):
     """A connection that needs no cleaning on release, because nothing here leaves state."""
 
+    listeners: Listeners
+
     def get_reset_query(self) -> str:
         """Say that a released connection needs no statement."""
         return ""
@@ -94,9 +99,13 @@ class _PooledConnection(_PlainConnection):
 class Database:
     """Access to one PostgreSQL database."""
 
-    def __init__(self, dsn: str, pool: asyncpg.Pool[Any], *, is_pooled: bool) -> None:
+    def __init__(
+        self, dsn: str, pool: asyncpg.Pool[Any], *, is_pooled: bool, listeners: Listeners
+    ) -> None:
+        """Take a pool; listeners: shared by all connections, for the write door to look at."""
         self.dsn = dsn
         self.is_pooled = is_pooled
+        self.listeners = listeners
         self._pool = pool
 
     @classmethod
@@ -107,16 +116,17 @@ class Database:
         """
         if is_pooled is None:
             is_pooled = await _is_behind_a_pooler(dsn)
+        listeners: Listeners = {}
         pool = await asyncpg.create_pool(
             dsn,
             min_size=0,
             max_size=size,
             timeout=_CONNECT_TIMEOUT_S,
             command_timeout=_COMMAND_TIMEOUT_S,
-            init=_prepared,
+            init=partial(_prepared, listeners=listeners),
             **_manner(is_pooled=is_pooled),
         )
-        return cls(dsn, pool, is_pooled=is_pooled)
+        return cls(dsn, pool, is_pooled=is_pooled, listeners=listeners)
 
     async def close(self) -> None:
         """Close all connections; those in use are cut after a moment."""
@@ -136,7 +146,7 @@ class Database:
             command_timeout=timeout_s,
             **_manner(is_pooled=self.is_pooled),
         )
-        await _prepared(connection)
+        await _prepared(connection, self.listeners)
         return connection
 
     async def lent(self) -> PoolConnectionProxy[asyncpg.Record]:
@@ -232,7 +242,14 @@ async def _is_behind_a_pooler(dsn: str) -> bool:
         await connection.close()
 
 
-async def _prepared(connection: Connection) -> None:
+def listeners_of(connection: Connection) -> Listeners:
+    """Who is told of what is written through a connection; nobody, if it is no one of ours."""
+    found: Listeners = getattr(connection, "listeners", {})
+    return found
+
+
+async def _prepared(connection: Connection, listeners: Listeners) -> None:
+    connection.listeners = listeners  # type: ignore[union-attr]  # of `_PlainConnection`
     for name in ("json", "jsonb"):
         await connection.set_type_codec(
             name, encoder=_dumped, decoder=orjson.loads, schema="pg_catalog"

@@ -233,6 +233,19 @@ order by r.task_id
 declare exported no scroll cursor for
 select row_to_json(r)::text as line from newel.ticket r order by r.incident_id, r.channel
 
+-- name: table_webhook_delivery
+-- params: none
+-- What endpoints are told, and how far that is.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.webhook_delivery r
+order by r.endpoint, r.stream_id, r.seq
+
+-- name: table_webhook_endpoint
+-- params: none
+-- Where other systems are told of events.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.webhook_endpoint r order by r.name
+
 -- name: table_webhook_received
 -- params: none
 -- Deliveries of other systems, as they are stored.

@@ -10,6 +10,11 @@ from newel.audit.catalogue.declared import AuditEvent, Digest, Sealed, audit_eve
 __all__ = [
     "AdminKeyCreated",
     "AdminKeyRevoked",
+    "AdminWebhookConfigured",
+    "AdminWebhookDisabled",
+    "AdminWebhookEnabled",
+    "AdminWebhookRedelivered",
+    "AdminWebhookRetired",
     "DataExported",
     "DataRevealed",
     "LogEpochOpened",
@@ -110,6 +115,46 @@ class AdminKeyRevoked(AuditEvent):
     """An API key no longer opens anything."""
 
     key: str
+
+
+@audit_event("admin.webhook_configured", stream="admin")
+class AdminWebhookConfigured(AuditEvent):
+    """The code declares an endpoint that is told of events, or declares it otherwise."""
+
+    endpoint: str
+    url_host: str
+    events: tuple[str, ...]
+
+
+@audit_event("admin.webhook_retired", stream="admin")
+class AdminWebhookRetired(AuditEvent):
+    """The code declares the endpoint no more: nothing is sent to it."""
+
+    endpoint: str
+    url_host: str
+
+
+@audit_event("admin.webhook_disabled", stream="admin")
+class AdminWebhookDisabled(AuditEvent):
+    """Nothing is sent to the endpoint any more: it is gone, or somebody wants it so."""
+
+    endpoint: str
+    cause: Literal["gone", "operator"]
+
+
+@audit_event("admin.webhook_enabled", stream="admin")
+class AdminWebhookEnabled(AuditEvent):
+    """Somebody let the endpoint be told again, of what it has missed, too."""
+
+    endpoint: str
+
+
+@audit_event("admin.webhook_redelivered", stream="admin")
+class AdminWebhookRedelivered(AuditEvent):
+    """Somebody had `n` deliveries sent to the endpoint once more."""
+
+    endpoint: str
+    n: int
 
 
 @audit_event("setting.changed", stream="admin")

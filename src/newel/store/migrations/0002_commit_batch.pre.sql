@@ -2,7 +2,7 @@
 --
 -- Lock order, kept by every statement that takes more than one of them:
 --   worker (shared) -> run rows in id order -> rooms -> open acts -> tasks -> people and grants
---   -> incidents -> streams that are no run -> events.
+--   -> incidents -> streams that are no run -> events and who is told of them.
 -- It never waits for a run's row: a row that somebody else holds is refused as 'held' and its
 -- Change comes again a moment later, so a request that hangs delays one run and not a worker.
 -- What nearly every batch carries travels as arrays; what is rare travels as `rest`, one jsonb
@@ -430,10 +430,19 @@ begin
             effect_key = excluded.effect_key, detail = excluded.detail;
     end if;
     if rest is not null then
-        if cardinality(refused) > 0 and rest - 'run' <> '{}' then
+        if cardinality(refused) > 0 and rest - '{run,webhook_delivery}'::text[] <> '{}' then
             raise exception 'a Change with rare rows was refused' using errcode = 'NW003';
         end if;
         perform newel.commit_rest(rest);
+        if rest ? 'webhook_delivery' then
+            insert into newel.webhook_delivery
+                (endpoint, stream_id, seq, event_id, type, made_at, next_at)
+            select u.endpoint, u.stream_id, u.seq, u.event_id, u.type, u.made_at, newel.now()
+            from jsonb_to_recordset(rest -> 'webhook_delivery') as u(
+                endpoint text, stream_id uuid, seq bigint, event_id uuid, type text,
+                made_at timestamptz)
+            where u.stream_id <> all(refused);
+        end if;
     end if;
     insert into newel.event (stream_id, seq, type, key, occurred_at, entry, payload)
     select u.stream, u.seq, u.type, u.key, u.at, u.entry, u.payload

@@ -29,6 +29,49 @@ create table newel.webhook_refusal (
     primary key (source, cause)
 );
 
+-- Addresses of other systems that are told what happens, as the code declared them last, and how
+-- they fare: `failing_since` is the first attempt that failed after the last that was accepted.
+-- Where the address and its secrets are stands in the code alone.
+create table newel.webhook_endpoint (
+    name           text collate "C" primary key,
+    url_host       text not null,
+    events         text[] not null,
+    registered_at  timestamptz not null,
+    retired_at     timestamptz,
+    accepted_at    timestamptz,
+    failing_since  timestamptz,
+    disabled_at    timestamptz,
+    disabled_for   text check (disabled_for in ('gone', 'operator')),
+    constraint disabled_for_a_reason check ((disabled_at is null) = (disabled_for is null))
+);
+-- Which event an endpoint is told of: written by commit_batch in the transaction of the event, and
+-- only where somebody wants that type. The body is made of the leaf when it is sent, so it is not
+-- kept a second time. `claimed_until` goes by clock_timestamp(), as leases do: who dies while
+-- sending leaves an attempt that was counted and is made again under the same id.
+create table newel.webhook_delivery (
+    endpoint       text collate "C" not null,
+    stream_id      uuid not null,
+    seq            bigint not null,
+    event_id       uuid not null,
+    type           text collate "C" not null,
+    made_at        timestamptz not null,
+    state          text not null default 'waiting'
+                       check (state in ('waiting', 'accepted', 'dead')),
+    attempts       integer not null default 0,
+    next_at        timestamptz,
+    claimed_until  timestamptz,
+    ended_at       timestamptz,
+    answer         text,
+    primary key (endpoint, stream_id, seq),
+    constraint waiting_is_due check ((state = 'waiting') = (next_at is not null)),
+    constraint ended_iff_not_waiting check ((state = 'waiting') = (ended_at is null))
+);
+create index webhook_delivery_due on newel.webhook_delivery (endpoint, next_at)
+    where state = 'waiting';
+create index webhook_delivery_ended on newel.webhook_delivery (ended_at)
+    where state <> 'waiting';
+create index webhook_delivery_named on newel.webhook_delivery (event_id);
+
 -- What HR has said of each employment, so that the same said again starts nothing; one that waits is
 -- looked at again at `look_at`. A feed asks for changes from `asked_until` on.
 create table newel.hr_record (

@@ -216,6 +216,7 @@ class MemoryDatabase(Database):
         """Take the server; carrier: how statements get there."""
         self.dsn = "memory"
         self.is_pooled = False
+        self.listeners = {}
         self.server = server
         self._carrier = carrier or PlainCarrier()
         self.connections: list[MemoryConnection] = []

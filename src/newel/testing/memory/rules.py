@@ -161,6 +161,17 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
             (row["wrapped"] is None) == (row["destroyed_at"] is not None)
         ),
     },
+    "webhook_endpoint": {
+        "disabled_for_a_reason": lambda row: (
+            (row["disabled_at"] is None) == (row["disabled_for"] is None)
+        ),
+    },
+    "webhook_delivery": {
+        "waiting_is_due": lambda row: (row["state"] == "waiting") == (row["next_at"] is not None),
+        "ended_iff_not_waiting": lambda row: (
+            (row["state"] == "waiting") == (row["ended_at"] is None)
+        ),
+    },
     "task_file": {
         "emptied_as_a_whole": lambda row: (row["name"] is None) == (row["content"] is None),
     },

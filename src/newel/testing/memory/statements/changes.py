@@ -42,9 +42,10 @@ def commit_batch(at: Transaction, worker: int | None, epoch: int | None, *arrays
             at.delete("open_act", (run, key))
     _intend(at, worker, epoch, intents, refused)
     if rest is not None:
-        if refused and rest.keys() - {"run"}:
+        if refused and rest.keys() - {"run", "webhook_delivery"}:
             raise failed("NW003", "a Change with rare rows was refused")
-        _rest(at, rest)
+        told = rest.get("webhook_delivery", ())
+        _rest(at, {**rest, "webhook_delivery": [r for r in told if r["stream_id"] not in refused]})
     _record(at, events, refused)
     expected = {run[0]: run[1] for run in runs}
     return [
@@ -367,6 +368,12 @@ def _task_moved(at: Transaction, rows: list[Any]) -> None:
         at.update("task", row["id"], version=old["version"] + 1, **moved)
 
 
+def _webhook_delivery(at: Transaction, rows: list[Any]) -> None:
+    for each in rows:
+        row = at.recordset("webhook_delivery", each)
+        at.insert("webhook_delivery", {name: row[name] for name in each} | {"next_at": at.now()})
+
+
 RARE: Final[dict[str, Callable[[Transaction, list[Any]], None]]] = {
     "cancelling": _cancelling,
     "moved": _moved,
@@ -383,6 +390,7 @@ RARE: Final[dict[str, Callable[[Transaction, list[Any]], None]]] = {
     "incident": _incident,
     "ticket": _upserted("ticket", lambda _, given: {"state": given["state"]}),
     "audit_stream": _audit_stream,
+    "webhook_delivery": _webhook_delivery,
 }
 """What `newel.commit_rest` does with each kind of rare row, in its order."""
 

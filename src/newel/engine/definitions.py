@@ -1,0 +1,59 @@
+"""Definitions of processes: each version is written down, with its source, before anything runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from newel.audit import catalogue as facts
+from newel.audit.leaf import Actor, ProcessVersion
+from newel.domain.change import Beside, Change
+from newel.engine.operating import Operating, write_aside
+from newel.flow.process import Process
+from newel.store import registry
+from newel.store.database import Connection
+
+__all__ = ["version_of"]
+
+
+async def version_of(operating: Operating, process: Process[..., Any]) -> int:  # Any: its result
+    """Give the version of a definition; one that is new is written down and told."""
+    async with operating.database.transaction() as connection:
+        version, is_new = await registry.register_definition(
+            connection,
+            process=process.name,
+            sha256=process.definition_sha256,
+            source=process.source,
+            title=process.title,
+            owner=process.owner,
+        )
+        change = await _told(connection, operating, process, version) if is_new else None
+    if change is not None:
+        operating.tell(change)
+    return version
+
+
+async def _told(
+    connection: Connection,
+    operating: Operating,
+    process: Process[..., Any],  # Any: as above
+    version: int,
+) -> Change:
+    fact = facts.ProcessRegistered(
+        source_sha256=process.definition_sha256, author="code", previous=version - 1 or None
+    )
+    told = Beside(
+        "admin",
+        fact,
+        await registry.now(connection),
+        Actor(type="system", id="newel"),
+        None,
+        process=ProcessVersion(
+            name=process.name, version=version, definition_sha256=process.definition_sha256
+        ),
+    )
+    return await write_aside(
+        connection,
+        [told],
+        id_=operating.vault.ids().new(),
+        new_event_id=operating.new_event_id,
+    )
