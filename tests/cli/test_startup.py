@@ -40,6 +40,7 @@ COMMANDS = {
     "send",
     "events",
     "schedules",
+    "webhooks",
     "connector",
     "doctor",
     "export",

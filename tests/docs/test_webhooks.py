@@ -15,6 +15,7 @@ import pytest
 
 from newel.base.settings import Settings
 from newel.cli.project import load_project
+from newel.cli.webhooks import webhooks
 from newel.connectors.hr import Employee
 from newel.connectors.hr_feed import Asked
 from newel.connectors.webhooks import fresh_secret, signed
@@ -101,6 +102,16 @@ def _on(request: Request[Any]) -> date:
     given: Any = request.args[0]
     on: date = given.on
     return on
+
+
+def test_the_endpoint_of_the_page_is_found_and_commands_are_there(module, tmp_path):
+    """Settings find it; every command that the page names is one."""
+    module("endpoints")
+    (siem,) = load_project(Settings(project=tmp_path, processes=("page_endpoints",))).endpoints
+    assert (siem.owner, siem.host) == ("security", "siem.example.com")
+    assert {"access.granted", "run.failed"} <= siem.types
+    named = set(re.findall(r"`newel webhooks (\w+)", TEXT))
+    assert named <= {name for name in webhooks if not name.startswith("-")}
 
 
 def test_the_ways_of_signing_are_those_there_are():

@@ -221,6 +221,24 @@ async def test_schedules_that_start_nothing_are_found(house):
     assert await codes(house) == {"schedule-refused", "schedule-late"}
 
 
+async def test_endpoints_that_are_told_in_vain_are_found(house):
+    """Failing for an hour, gone, and given up: each is a warning."""
+    await house.database.execute(
+        "insert into newel.webhook_endpoint (name, url_host, events, registered_at, failing_since) "
+        "values ('siem', 'siem.example', '{run.*}', now(), now() - interval '61 minutes')"
+    )
+    assert await codes(house) == {"webhook-failing"}
+    await house.database.execute(
+        "update newel.webhook_endpoint set disabled_at = now(), disabled_for = 'gone'"
+    )
+    await house.database.execute(
+        "insert into newel.webhook_delivery (endpoint, stream_id, seq, event_id, type, made_at, "
+        "state, ended_at) values "
+        "('siem', gen_random_uuid(), 1, gen_random_uuid(), 'run.started', now(), 'dead', now())"
+    )
+    assert await codes(house) == {"webhook-disabled", "webhook-dead"}
+
+
 UNGUARDED = (
     "alter table newel.event disable trigger user; alter table newel.run disable trigger user"
 )

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx2
 import pytest
 
 from newel import Person, SecretRef, approval, endpoint, process, step, team
 from newel.base.errors import DefinitionError, NotFound, NotWaiting, ReasonMissing
+from newel.base.settings import Settings
 from newel.connectors.outgoing import Sender
 from newel.connectors.signatures import StandardWebhooks
 from newel.connectors.webhooks import fresh_secret
+from newel.web.app import create_app
 from tests.engine.house import OPERATOR
 from tests.engine.receiver import Receiver, receiving
 from tests.patience import PATIENCE_S
@@ -461,6 +464,45 @@ async def test_where_data_go_stands_in_the_audit_log(build, database_url, tmp_pa
             ("admin.webhook_retired", None),
         ]
         assert "/in" not in json.dumps(leaves) and "full" not in json.dumps(leaves)
+
+
+async def test_an_endpoint_is_operated_over_http(build):
+    """Seen, disabled with a reason, enabled, and sent again; the path of its address is hidden."""
+    async with (
+        receiving(OLD, statuses=[500]) as siem,
+        build([greeting], endpoints=[told(siem)]) as house,
+        _web(house.engine) as web,
+    ):
+        await house.start("greeting", "A")
+        await send(house)
+        (shown,) = (await web.get("/webhooks")).json()["endpoints"]
+        assert (shown["state"], shown["waiting"], shown["given_up"]) == ("failing", 1, 0)
+        assert "/in" not in shown["host"]
+        for body, status in (({}, 422), ({"reason": "it's full 🪣"}, 200), ({"reason": "x"}, 409)):
+            assert (await web.post("/webhooks/siem/disable", json=body)).status_code == status
+        (shown,) = (await web.post("/webhooks/siem/enable")).json()["endpoints"]
+        assert shown["state"] == "well"
+        (kept,) = (await web.get("/webhooks/siem/deliveries")).json()["deliveries"]
+        assert (kept["type"], kept["attempts"], kept["answer"]) == (
+            "run.started",
+            1,
+            "answered 500",
+        )
+        again = {"events": [kept["event"]]}
+        assert (await web.post("/webhooks/siem/redeliver", json=again)).json() == {"due": 1}
+        assert (await web.post("/webhooks/siem/redeliver")).json() == {"due": 0}
+        for wrong in ("x", ["x"], [7]):
+            answer = await web.post("/webhooks/siem/redeliver", json={"events": wrong})
+            assert answer.status_code == 422
+        assert (await web.get("/webhooks/siem/deliveries?state=dead")).json() == {"deliveries": []}
+        assert (await web.get("/webhooks/nobody/deliveries")).status_code == 404
+        assert await send(house) == [True]
+
+
+def _web(engine: Any) -> httpx2.AsyncClient:
+    app = create_app(engine, settings=Settings())
+    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
+    return httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1/api/v1")
 
 
 async def test_what_is_over_is_forgotten_after_a_while(build):

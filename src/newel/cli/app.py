@@ -31,6 +31,7 @@ from newel.cli import (
     schedules,
     serving,
     verbs,
+    webhooks,
 )
 
 __all__ = ["answered", "application"]
@@ -70,6 +71,7 @@ def application() -> App:
         app.command(more)
     app.command(verbs.complete_by_hand, name="complete-by-hand")
     app.command(schedules.schedules)
+    app.command(webhooks.webhooks)
     app.command(doctor.doctor)
     app.command(contracts.contracts)
     app.command(inventory.inventory)

@@ -16,7 +16,7 @@ from newel.base.errors import SchemaOutdated
 from newel.base.ids import reference
 from newel.store import doctor as facts
 from newel.store import invariants, migrate
-from newel.store.database import Database
+from newel.store.database import Database, Row
 
 __all__ = ["CHECKS", "Finding", "Level", "examined"]
 
@@ -25,6 +25,7 @@ Level = Literal["error", "warning"]
 _OLDEST: Final = 150_000
 _LATE: Final = timedelta(minutes=2)
 _DAY: Final = timedelta(days=1)
+_FAILING: Final = timedelta(hours=1)
 _SKEW: Final = (timedelta(seconds=1), timedelta(seconds=30))
 _DEAD_ROWS: Final = 10_000
 _NEEDED: Final = 20
@@ -364,6 +365,49 @@ async def _schedules(database: Database) -> list[Finding]:
     ]
 
 
+async def _webhooks(database: Database) -> list[Finding]:
+    return [
+        finding
+        for row in await facts.read(database, "webhook_endpoints", _FAILING)
+        for finding in _webhook(row)
+    ]
+
+
+def _webhook(row: Row) -> list[Finding]:
+    name, found = row["name"], list[Finding]()
+    if row["disabled_at"] is not None:
+        who = "it has said that it is gone" if row["disabled_for"] == "gone" else "somebody did so"
+        found.append(
+            _warning(
+                "webhook-disabled",
+                f"The endpoint `{name}` is disabled since {row['disabled_at']:%d %b %Y, %H:%M} "
+                f"UTC: {who}.",
+                "Whoever reads there learns of nothing; what happens waits for thirty days.",
+                f"newel webhooks enable {name}, or take it out of the code.",
+            )
+        )
+    elif row["failing_since"] is not None:
+        found.append(
+            _warning(
+                "webhook-failing",
+                f"The endpoint `{name}` accepts nothing since "
+                f"{row['failing_since']:%d %b %Y, %H:%M} UTC.",
+                "Each message is tried ten times in three days, and then given up.",
+                f"newel webhooks deliveries {name}",
+            )
+        )
+    if row["dead"]:
+        found.append(
+            _warning(
+                "webhook-dead",
+                f"{row['dead']} messages to the endpoint `{name}` were given up.",
+                "Whoever reads there does not know of these events.",
+                f"newel webhooks redeliver {name}",
+            )
+        )
+    return found
+
+
 async def _invariants(database: Database) -> list[Finding]:
     broken: dict[str, list[invariants.Broken]] = {}
     for each in await invariants.broken(database, since=datetime.now(UTC) - _DAY):
@@ -436,6 +480,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "workers": _workers,
     "late": _late,
     "schedules": _schedules,
+    "webhooks": _webhooks,
     "invariants": _invariants,
 }
 """What is checked where the schema is this version's."""

@@ -106,3 +106,16 @@ order by name
 select schedule, count(*) as how_many, max(refused) as refused
 from newel.occurrence where refused is not null and decided_at >= $1
 group by schedule order by schedule
+
+-- name: webhook_endpoints
+-- params: patience
+-- Endpoints that are told of events and have accepted nothing for longer than patience allows, or
+-- that are disabled; and those for which something was given up.
+select e.name, e.disabled_at, e.disabled_for, e.failing_since, d.dead
+from newel.webhook_endpoint e
+cross join lateral (
+    select count(*) as dead from newel.webhook_delivery
+    where endpoint = e.name and state = 'dead') d
+where e.retired_at is null
+  and (e.disabled_at is not null or e.failing_since < newel.now() - $1::interval or d.dead > 0)
+order by e.name

@@ -11,7 +11,17 @@ from newel.base.settings import Settings
 from newel.base.version import VERSION
 from newel.engine.engine import Engine
 from newel.web import hooks, reveal
-from newel.web.api import bulk, course, events, health, people, processes, runs, tasks
+from newel.web.api import (
+    bulk,
+    course,
+    events,
+    health,
+    people,
+    processes,
+    runs,
+    tasks,
+    webhooks,
+)
 from newel.web.auth import local_only
 from newel.web.console import assets
 from newel.web.console.pages import ConsoleErrors
@@ -65,7 +75,7 @@ def create_app(engine: Engine, *, settings: Settings, zone: tzinfo = UTC) -> Fas
 
 def _api() -> APIRouter:
     router = APIRouter(prefix="/api/v1")
-    for module in (processes, runs, course, bulk, people, tasks, events, health):
+    for module in (processes, runs, course, bulk, people, tasks, events, webhooks, health):
         router.include_router(module.router)
     return router
 

@@ -1,0 +1,173 @@
+"""Endpoints over HTTP: how they fare, what they were told, sending again.
+
+Where data go is declared in the code alone, so no key of the API can send them elsewhere.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+
+from newel.base.errors import InvalidInput
+from newel.web.auth import KnownCaller, acting
+from newel.web.console.views.model import View
+from newel.web.documents import described, read_members, text_of
+from newel.web.site import reader_of, site_of
+
+__all__ = ["DeliveriesView", "EndpointsView", "RedeliveredView", "router"]
+
+router = APIRouter(tags=["webhooks"])
+
+_ACTOR = "Optional: who acts, by address, reference or exact name; else `Newel-Actor`."
+
+
+class EndpointView(View):
+    """An endpoint and how it fares; the path of its address is not shown."""
+
+    name: str
+    host: str
+    events: tuple[str, ...]
+    state: Literal["well", "failing", "gone", "disabled"]
+    since: datetime | None
+    accepted_at: datetime | None
+    waiting: int
+    given_up: int
+
+
+class EndpointsView(View):
+    """The endpoints by name."""
+
+    endpoints: tuple[EndpointView, ...]
+
+
+class DeliveryView(View):
+    """What an endpoint was told of one event, and what it answered last."""
+
+    event: str
+    type: str
+    made_at: datetime
+    state: Literal["waiting", "accepted", "dead"]
+    attempts: int
+    next_at: datetime | None
+    ended_at: datetime | None
+    answer: str | None
+
+
+class DeliveriesView(View):
+    """Deliveries, the latest event first."""
+
+    deliveries: tuple[DeliveryView, ...]
+
+
+class RedeliveredView(View):
+    """How many deliveries are due now."""
+
+    due: int
+
+
+@router.get("/webhooks")
+async def list_endpoints(request: Request, caller: KnownCaller) -> EndpointsView:
+    """List who is told of events."""
+    del caller
+    await reader_of(request)
+    return await _listed(request)
+
+
+@router.get("/webhooks/{name}/deliveries")
+async def list_deliveries(
+    request: Request,
+    name: str,
+    caller: KnownCaller,
+    state: Literal["waiting", "accepted", "dead"] | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> DeliveriesView:
+    """List what an endpoint was told; `dead` was given up."""
+    del caller
+    await reader_of(request)
+    rows = await site_of(request).engine.endpoints.deliveries(name, state=state, how_many=limit)
+    return DeliveriesView(
+        deliveries=tuple(
+            DeliveryView(
+                event=str(row["event_id"]),
+                **{each: row[each] for each in DeliveryView.model_fields if each != "event"},
+            )
+            for row in rows
+        )
+    )
+
+
+@router.post(
+    "/webhooks/{name}/disable",
+    openapi_extra=described(reason="Why; it is recorded.", actor=_ACTOR),
+)
+async def disable(request: Request, name: str, caller: KnownCaller) -> EndpointsView:
+    """Tell an endpoint nothing until it is enabled again; what happens meanwhile waits."""
+    members = await read_members(request, "reason", "actor")
+    await site_of(request).engine.endpoints.disable(
+        name,
+        actor=await acting(request, caller, members),
+        reason=text_of(members, "reason", otherwise=""),
+    )
+    return await _listed(request)
+
+
+@router.post("/webhooks/{name}/enable", openapi_extra=described(actor=_ACTOR))
+async def enable(request: Request, name: str, caller: KnownCaller) -> EndpointsView:
+    """Tell a disabled endpoint again, of what it has missed, too."""
+    members = await read_members(request, "actor")
+    actor = await acting(request, caller, members)
+    await site_of(request).engine.endpoints.enable(name, actor=actor)
+    return await _listed(request)
+
+
+@router.post(
+    "/webhooks/{name}/redeliver",
+    openapi_extra=described(
+        events="Optional: ids of events, a list; without them all that were given up.",
+        actor=_ACTOR,
+    ),
+)
+async def redeliver(request: Request, name: str, caller: KnownCaller) -> RedeliveredView:
+    """Send events again, under the ids they had."""
+    members = await read_members(request, "events", "actor")
+    due = await site_of(request).engine.endpoints.redeliver(
+        name, _ids(members.get("events")), actor=await acting(request, caller, members)
+    )
+    return RedeliveredView(due=due)
+
+
+def _ids(given: Any) -> list[UUID] | None:  # Any: JSON
+    if given is None:
+        return None
+    try:
+        return [UUID(each) for each in given] or None
+    except (TypeError, ValueError, AttributeError):
+        raise InvalidInput({"events": "must be a list of ids of events"}) from None
+
+
+async def _listed(request: Request) -> EndpointsView:
+    rows = await site_of(request).engine.endpoints.listed()
+    return EndpointsView(
+        endpoints=tuple(
+            EndpointView(
+                name=row["name"],
+                host=row["url_host"],
+                events=tuple(row["events"]),
+                state="well"
+                if row["failing_since"] is None and row["disabled_at"] is None
+                else "failing"
+                if row["disabled_at"] is None
+                else "gone"
+                if row["disabled_for"] == "gone"
+                else "disabled",
+                since=row["disabled_at"] or row["failing_since"],
+                accepted_at=row["accepted_at"],
+                waiting=row["waiting"],
+                given_up=row["dead"],
+            )
+            for row in rows
+        )
+    )
