@@ -110,6 +110,11 @@ person.amended admin | fields before_digest after_digest
 person.key_created admin | n
 admin.key_created admin | key scopes expires_at?
 admin.key_revoked admin | key
+admin.webhook_configured admin | endpoint url_host events
+admin.webhook_disabled admin | endpoint cause
+admin.webhook_enabled admin | endpoint
+admin.webhook_redelivered admin | endpoint n
+admin.webhook_retired admin | endpoint url_host
 service.started service | version role git_sha?
 service.stopped service |
 service.migrated service | from to sha256
