@@ -84,9 +84,9 @@ class Endpoints:
         self,
         operating: Operating,
         endpoints: Sequence[Endpoint],
-        *,
         builtin: BuiltIn,
         messages: Messages,
+        *,
         sender: Sender | None = None,
     ) -> None:
         """Take what the code declares; raises DefinitionError for a name that is used twice.

@@ -148,9 +148,7 @@ class Engine:
         self._bulk = bulk.bulk_process(self._operating)
         self.feeds = [HrFeed(self._operating, each, begin=self._begin) for each in feeds]
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
-        self.endpoints = Endpoints(
-            self._operating, endpoints, builtin=builtin, messages=self.messages
-        )
+        self.endpoints = Endpoints(self._operating, endpoints, builtin, self.messages)
         own = self._own(inbox)
         known.update(own)
         verbs.update(own)
