@@ -149,9 +149,8 @@ class Engine:
         self.feeds = [HrFeed(self._operating, each, begin=self._begin) for each in feeds]
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
         self.endpoints = Endpoints(self._operating, endpoints, builtin, self.messages)
-        own = self._own(inbox)
-        known.update(own)
-        verbs.update(own)
+        for each in (known, verbs):
+            each.update(self._own(inbox))
         self._events = tuple(events)
         self.schedules = Schedules(self._operating, self._times(schedules), begin=self._begin)
         self.hooks = Hooks(
