@@ -11,6 +11,7 @@ from newel.base.errors import DefinitionError, Forbidden
 from newel.base.secrets import SecretRef
 from newel.connectors.atlassian import Atlassian
 from newel.connectors.base import Connector, names_of
+from newel.connectors.capability import Way
 from newel.connectors.github import GitHub
 from newel.connectors.google import Google
 from newel.connectors.jira import Jira
@@ -93,7 +94,8 @@ def test_a_complete_declaration_is_read_back():
     step = operation(**COMPLETE)(change)
     assert declared(step) == Declared(
         idempotency="put",
-        path="admin_api",
+        ways=(Way(path="admin_api"),),
+        by_hand=None,
         reversible="yes",
         undo="none: for the test",
         sends_email="none",

@@ -30,6 +30,8 @@ UNCOVERED = {
     "google": {"token"},  # RFC 7523
     "jira": {
         "searchRemoved",  # Atlassian's change notice CHANGE-2046
+        # developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-application-roles
+        "getAllApplicationRoles",
         "getAllUsers",  # developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-users
         "getOrgById",  # developer.atlassian.com/cloud/admin/organization, as the next four
         "getDirectoryUsers",

@@ -27,6 +27,7 @@ from newel.connectors.gate import Bucket, Gate, LimitHeaders, MemoryGate, Pause,
 from newel.connectors.http import Credential, Http, Service
 from newel.connectors.looking import looking, report
 from newel.connectors.operation import declared
+from newel.connectors.room import Room
 from newel.domain.keys import checked_name
 from newel.domain.people import Person
 from newel.domain.values import Access, Account, Effect
@@ -51,6 +52,7 @@ class Examined:
     identity: str = ""
     expires_at: datetime | None = None
     notes: tuple[str, ...] = ()
+    rooms: tuple[Room, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +186,10 @@ class Connector(Capable):
         """Ask for something cheap; raises the class of the failure while the system is down."""
         raise NotImplementedError
 
+    async def capacity(self) -> tuple[Room, ...]:
+        """Read what is left of seats and licences; nothing where the system does not tell."""
+        return ()
+
     @step(in_doubt="repeat", timeout=timedelta(seconds=60), title="Ask whether all is as agreed")
     async def examine(self) -> Examined:
         """Ask what shows whether the contract still holds; nothing but reads leaves.
@@ -200,7 +206,13 @@ class Connector(Capable):
             if not found.ok:
                 raise AuthFailed(" ".join(found.notes) or "The check is not content.")
             await self._look_at_accounts()
-        return Examined(identity=found.identity, expires_at=found.expires_at, notes=found.notes)
+            rooms = await self.capacity()
+        return Examined(
+            identity=found.identity,
+            expires_at=found.expires_at,
+            notes=found.notes,
+            rooms=rooms,
+        )
 
     async def _look_at_accounts(self) -> None:
         """Read the first of the listing, where there is one: the fields that most runs rest on."""

@@ -23,11 +23,14 @@ from newel.connectors.answers import (
 )
 from newel.connectors.contract import Shape
 from newel.connectors.gate import LimitHeaders
+from newel.connectors.room import Room
 
 _MEMBERSHIP = "/orgs/{org}/memberships/{username}"
 _TEAM = "/orgs/{org}/teams/{slug}/memberships/{username}"
 _COLLABORATORS = "/repos/{owner}/{repo}/collaborators"
 _COLLABORATOR = f"{_COLLABORATORS}/{{username}}"
+_MONTH: Final = timedelta(days=30)
+SEATS: Final = "GitHub seats"
 READ: Final = "github.read"
 WRITE: Final = "github.write"
 INVITE: Final = "github.invite"
@@ -249,7 +252,7 @@ def _unprocessable(document: Mapping[str, object], said: str, facts: Known) -> S
     texts = " ".join([str(document.get("message")), *(str(each.get("message")) for each in errors)])
     lowered = texts.lower()
     if "seat" in lowered:
-        return NoCapacity("No seat is free in the organization.", what="GitHub seats", **facts)
+        return NoCapacity("No seat is free in the organization.", what=SEATS, **facts)
     if "24 hours" in lowered or "invitation limit" in lowered:
         return NoCapacity("Today's invitations are used up.", what=INVITED_PER_DAY, **facts)
     is_invitation = facts["operation"] == INVITE_ADDRESS.operation
@@ -264,3 +267,22 @@ def _unprocessable(document: Mapping[str, object], said: str, facts: Known) -> S
         for each in errors
     }
     return Invalid(f"GitHub refuses the data: {said}", fields=fields, **facts)
+
+
+def seats_of(found: Organization) -> Room | None:
+    """Read the seats, where the organization's plan counts them and tells them to this owner."""
+    plan = found.plan
+    if plan is None or not plan.seats:
+        return None
+    return Room(what=SEATS, most=plan.seats, used=plan.filled_seats or 0)
+
+
+def notes_on(found: Organization, now: datetime) -> tuple[str, ...]:
+    """Say what the organization's age means for invitations, and whether seats are left."""
+    notes = []
+    if now - datetime.fromisoformat(found.created_at) < _MONTH:
+        notes.append("The organization is younger than a month: 50 invitations a day.")
+    seats = seats_of(found)
+    if seats is not None and not seats.left:
+        notes.append("No seat is free: an invitation would be refused.")
+    return tuple(notes)

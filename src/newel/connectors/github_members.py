@@ -56,14 +56,16 @@ from newel.connectors.github_contract import (
     WRITE,
     Invitation,
     Membership,
-    Organization,
     Team,
     judged,
     limits,
     next_page,
+    notes_on,
+    seats_of,
 )
 from newel.connectors.http import MOST_PAGES
 from newel.connectors.operation import operation
+from newel.connectors.room import Room
 from newel.domain.people import Person
 from newel.domain.values import Access, Account
 
@@ -80,7 +82,6 @@ NEEDS_WRITE: Final = "members:write"
 NEEDS_REPOSITORY: Final = "administration:write"
 _LARGEST_PAGE: Final = "100"
 _LISTING_LASTS: Final = timedelta(seconds=60)
-_MONTH: Final = timedelta(days=30)
 # What an invitation calls the role of a member; our own word stands for one who is in already.
 _INVITED_AS: Final = {"member": "direct_member"}
 _MEMBER: Final = "member"
@@ -151,7 +152,8 @@ class GitHubMembers(Connector):
         """
         answer = await self.http.call(LIMITS)
         found = ORGANIZATIONS.read(await self.http.call(ORG, {"org": self.org}))
-        notes = _notes(found, self.clock.now())
+        seats = seats_of(found)
+        notes = notes_on(found, self.clock.now())
         have, is_proved = self._permissions(answer)
         if not is_proved:
             have = await self._seen()
@@ -163,9 +165,15 @@ class GitHubMembers(Connector):
             identity=found.login,
             have=have,
             missing=missing,
-            quota=_seats(found),
+            quota="" if seats is None else f"{seats.used} of {seats.most} seats in use",
             notes=notes,
         )
+
+    async def capacity(self) -> tuple[Room, ...]:
+        """Read the seats of the organization, which are told to its owners."""
+        found = ORGANIZATIONS.read(await self.http.call(ORG, {"org": self.org}))
+        seats = seats_of(found)
+        return () if seats is None else (seats,)
 
     def _permissions(self, answer: Answer) -> tuple[tuple[str, ...], bool]:
         """Give the permissions, and whether the credential has told them all."""
@@ -577,22 +585,3 @@ def _over(route: str) -> Forbidden:
         reason="blocked",
         operation=route,
     )
-
-
-def _seats(found: Organization) -> str:
-    """Say how many seats are in use, where the organization's plan counts them."""
-    plan = found.plan
-    if plan is None or not plan.seats:
-        return ""
-    return f"{plan.filled_seats or 0} of {plan.seats} seats in use"
-
-
-def _notes(found: Organization, now: datetime) -> tuple[str, ...]:
-    """Say what the organization's age means for invitations, and whether seats are left."""
-    notes = []
-    if now - datetime.fromisoformat(found.created_at) < _MONTH:
-        notes.append("The organization is younger than a month: 50 invitations a day.")
-    plan = found.plan
-    if plan is not None and plan.seats and (plan.filled_seats or 0) >= plan.seats:
-        notes.append("No seat is free: an invitation would be refused.")
-    return tuple(notes)

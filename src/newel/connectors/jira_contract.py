@@ -30,10 +30,12 @@ ISSUE_WRITES: Final = "jira.issue"
 _V3: Final = "/rest/api/3"
 _ISSUE: Final = f"{_V3}/issue/{{issue}}"
 
+SEATS: Final = "Jira seats"
 MYSELF: Final = Route("getCurrentUser", "GET", f"{_V3}/myself", API)
 PERMISSIONS: Final = Route("getMyPermissions", "GET", f"{_V3}/mypermissions", API)
 FIND_USERS: Final = Route("findUsers", "GET", f"{_V3}/user/search", USER_SEARCH)
 ALL_USERS: Final = Route("getAllUsers", "GET", f"{_V3}/users/search", API)
+ROLES: Final = Route("getAllApplicationRoles", "GET", f"{_V3}/applicationrole", API)
 ISSUE_TYPES: Final = Route(
     "getCreateIssueMetaIssueTypes", "GET", f"{_V3}/issue/createmeta/{{project}}/issuetypes", API
 )
@@ -219,6 +221,16 @@ class Me:
     display_name: Annotated[str, named("displayName")]
 
 
+@dataclass(frozen=True)
+class ApplicationRole:
+    """A product of the site, with its seats."""
+
+    key: str
+    seats: Annotated[int, named("numberOfSeats")]
+    left: Annotated[int, named("remainingSeats")]
+    is_unlimited: Annotated[bool, named("hasUnlimitedSeats")]
+
+
 USERS: Final = Shape(tuple[User, ...])
 ONE_USER: Final = Shape(User)
 GROUP_PAGES: Final = Shape(GroupPage)
@@ -230,6 +242,7 @@ ISSUES: Final = Shape(Issue)
 WAYS: Final = Shape(Transitions)
 COMMENT_PAGES: Final = Shape(CommentPage)
 ME: Final = Shape(Me)
+ROLE_LISTS: Final = Shape(tuple[ApplicationRole, ...])
 ISSUE_TYPE_PAGES: Final = Shape(IssueTypePage)
 
 
@@ -312,7 +325,7 @@ def judged(answer: Answer) -> StepError | None:
 def _refused(texts: str, said: str, fields: dict[str, object], facts: Known) -> StepError:
     """Tell a lack of seats from wrong data: Jira answers 400 to both."""
     if "license" in texts or "user limit" in texts or "seat" in texts:
-        return NoCapacity("No licence is free on the Jira site.", what="Jira seats", **facts)
+        return NoCapacity("No licence is free on the Jira site.", what=SEATS, **facts)
     reasons = {name: sanitised(str(why)) for name, why in fields.items()}
     if "already exists" in texts:
         reasons["products"] = (

@@ -39,7 +39,10 @@ from newel.connectors.jira_contract import (
     MYSELF,
     PERMISSION_NAMES,
     PERMISSIONS,
+    ROLE_LISTS,
+    ROLES,
     SEARCH,
+    SEATS,
     TRANSITIONS,
     USER_SEARCH,
     WAYS,
@@ -50,6 +53,7 @@ from newel.connectors.jira_contract import (
     limits,
     text_of,
 )
+from newel.connectors.room import Room
 
 __all__ = ["Issue", "JiraSite"]
 
@@ -132,6 +136,18 @@ class JiraSite(Connector):
             missing=tuple(missing),
             expires_at=self.token_expires,
             notes=self._notes(),
+        )
+
+    async def capacity(self) -> tuple[Room, ...]:
+        """Read the seats of each product; who does not administer the site is told nothing."""
+        try:
+            roles = ROLE_LISTS.read(await self.http.call(ROLES))
+        except Forbidden:
+            return ()
+        return tuple(
+            Room(what=SEATS, which=each.key, most=each.seats, used=each.seats - each.left)
+            for each in roles
+            if not each.is_unlimited
         )
 
     def _notes(self) -> tuple[str, ...]:

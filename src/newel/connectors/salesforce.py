@@ -32,6 +32,7 @@ from newel.connectors.ensure import Ensured, Exists, ensured, removed
 from newel.connectors.gate import Bucket
 from newel.connectors.http import Http
 from newel.connectors.operation import operation
+from newel.connectors.room import Room
 from newel.connectors.salesforce_contract import (
     ALL_LIMITS,
     API,
@@ -39,6 +40,7 @@ from newel.connectors.salesforce_contract import (
     BLOCKED,
     CREATE_USER,
     FREEZE,
+    LICENCES,
     LIMITS,
     MADE,
     PERMISSIONS,
@@ -148,9 +150,7 @@ class Salesforce(Connector):
         (own, *_) = await self._rows(", ".join(PERMISSIONS), "UserPermissionAccess", {})
         have = tuple(name for field, name in PERMISSIONS.items() if own.get(field) is True)
         missing = tuple(name for name in PERMISSIONS.values() if name not in have)
-        fields = "Name, TotalLicenses, UsedLicenses"
-        licences = await self._rows(fields, "UserLicense", {"Name": "Salesforce"})
-        free = [f"{_left(row)} licences free" for row in licences]
+        free = [f"{each.left} licences free" for each in await self.capacity()]
         left = f"{limits.daily.remaining} of {limits.daily.most} requests left today"
         return Check(
             ok=not missing,
@@ -158,6 +158,17 @@ class Salesforce(Connector):
             have=have,
             missing=missing,
             quota=", ".join((left, *free)),
+        )
+
+    async def capacity(self) -> tuple[Room, ...]:
+        """Read the licences that full users take."""
+        fields = "Name, TotalLicenses, UsedLicenses"
+        rows = await self._rows(fields, "UserLicense", {"Name": "Salesforce"})
+        return tuple(
+            Room(
+                what=LICENCES, most=_number(row, "TotalLicenses"), used=_number(row, "UsedLicenses")
+            )
+            for row in rows
         )
 
     # Accounts ----------------------------------------------------------------------------------
@@ -520,10 +531,9 @@ def _is_theirs(host: str) -> bool:
     return host.endswith((".salesforce.com", ".force.com"))
 
 
-def _left(row: dict[str, Any]) -> int:  # Any: see Rows
-    """Count what is left of a licence."""
-    most, used = row.get("TotalLicenses"), row.get("UsedLicenses")
-    return most - used if isinstance(most, int) and isinstance(used, int) else 0
+def _number(row: dict[str, Any], name: str) -> int:  # Any: see Rows
+    value = row.get(name)
+    return value if isinstance(value, int) else 0
 
 
 def _text(row: dict[str, Any], name: str) -> str:  # Any: see Rows

@@ -64,6 +64,8 @@ _NOT_PERMITTED: Final = {
     "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
 }
 
+LICENCES: Final = "Salesforce licences"
+
 
 @dataclass(frozen=True)
 class Made:
@@ -157,7 +159,7 @@ def judged(answer: Answer) -> StepError | None:
         case "REQUEST_LIMIT_EXCEEDED":
             return NoCapacity("The day's requests are used up.", what="api requests", **facts)
         case "LICENSE_LIMIT_EXCEEDED":
-            return NoCapacity("No licence is free.", what="Salesforce licences", **facts)
+            return NoCapacity("No licence is free.", what=LICENCES, **facts)
         case "UNABLE_TO_LOCK_ROW" | "SERVER_UNAVAILABLE":
             return Transient(f"Salesforce cannot do this now: {code}.", **facts)
         case _ if code in _NOT_PERMITTED:

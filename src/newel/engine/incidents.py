@@ -43,6 +43,7 @@ from newel.engine.messages import Message, Messages
 from newel.engine.operating import Operating, command, with_streams
 from newel.engine.pace import monotonic
 from newel.engine.runner import Circuit, Host, Runner
+from newel.engine.shortage import has_room
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished
 from newel.engine.vault import Sealer
@@ -318,6 +319,9 @@ class Incidents:
     async def _probe(self, row: Row, actor: Actor) -> None:
         connector = self._connectors.get(row["credential"] or "")
         kind = incident_kind(row["fingerprint"])
+        if kind == "capacity":
+            await self._look_for_room(row, connector, actor)
+            return
         if connector is None or row["fingerprint"].rpartition(f"{row['credential']}/")[2] != kind:
             await self._scout(row, actor)
             return
@@ -333,6 +337,14 @@ class Incidents:
             await rows.narrowed(self._database, row["id"], _LATER)
         else:
             await self._heal(row, actor)
+
+    async def _look_for_room(self, row: Row, connector: Probed | None, actor: Actor) -> None:
+        """Read whether seats are free again; where nothing can be read, a person retries."""
+        what = row["fingerprint"].partition("/capacity:")[2]
+        if await has_room(connector, what):
+            await self._heal(row, actor)
+        else:
+            await rows.later(self._database, row["id"], _SELDOM)
 
     async def _scout(self, row: Row, actor: Actor) -> None:
         """Where a probe says nothing, the step that has waited longest tries, uncounted."""

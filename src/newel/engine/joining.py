@@ -23,6 +23,7 @@ from newel.engine.runner import Runner
 from newel.flow.act import StepAct
 
 _AFTER_REFUSAL: Final = timedelta(minutes=10)
+_AFTER_SHORTAGE: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,8 @@ def _first_look(fingerprint: str, now: datetime) -> datetime | None:
             return now
         case "auth":  # asking at once with a refused credential is how accounts get locked
             return now + _AFTER_REFUSAL
+        case "capacity":
+            return now + _AFTER_SHORTAGE
         case _:
             return None
 

@@ -9,6 +9,7 @@ would, until it gets its answer; while it is open, the system is not asked by la
     due        -> the systems without an incident of their own
     X.examine  -> one question for each, beside each other; nothing but reads leaves
     renewal    -> one task for each credential that ends within thirty days, once
+    shortage   -> one task for each system whose seats run out, once a month (`shortage`)
 Source: connectors document, §8.3, §10 detector (c); product document, R40.
 """
 
@@ -24,6 +25,7 @@ from newel.connectors.base import Connector, Examined
 from newel.domain.people import Team
 from newel.engine.builtin import PROBE, BuiltIn, derived
 from newel.engine.incidents import Probed
+from newel.engine.shortage import Short, Shortages
 from newel.flow.ambient import now
 from newel.flow.forms import form
 from newel.flow.parallel import parallel
@@ -64,11 +66,12 @@ class Probing:
         self._builtin = builtin
         asked = {each.name: each for each in connectors if isinstance(each, Connector)}
         self._renewal = _renewal()
+        self._shortages = Shortages(builtin)
         self.processes: tuple[Process[..., Any], ...] = ()
         self.schedules: tuple[Schedule, ...] = ()
         if timetable is not None and asked:
-            night = _night(asked, self._busy, self._warn)
-            self.processes = (night, self._renewal)
+            night = _night(asked, self._busy, self._warn, self._shortages.tell)
+            self.processes = (night, self._renewal, self._shortages.process)
             self.schedules = (every(timetable, night.request(), name=PROBE),)
 
     async def _busy(self, credentials: list[str]) -> set[str]:
@@ -86,6 +89,7 @@ def _night(
     asked: Mapping[str, Connector],
     busy: Callable[[list[str]], Any],  # Any: an awaitable of credentials
     warn: Callable[[Ending], Any],  # Any: an awaitable of nothing
+    tell: Callable[[Short], Any],  # Any: an awaitable of nothing
 ) -> Process[[], tuple[str, ...]]:
     @step(in_doubt="repeat")
     async def due() -> tuple[str, ...]:
@@ -97,6 +101,11 @@ def _night(
     async def renewal(ending: Ending) -> None:
         """Ask for a new credential, unless somebody was asked before."""
         await warn(ending)
+
+    @step(in_doubt="repeat")
+    async def shortage(short: Short) -> None:
+        """Ask for seats, unless somebody was asked before."""
+        await tell(short)
 
     @process(name=PROBE, title="Nightly question to all systems", owner="it", subject=None)
     async def probe() -> tuple[str, ...]:
@@ -114,6 +123,17 @@ def _night(
                     ends=seen.expires_at,
                 )
                 await renewal[name](ending)
+            if rooms := tuple(each for each in seen.rooms if each.is_short):
+                connector = asked[name]
+                await shortage[name](
+                    Short(
+                        system=name,
+                        title=connector.title,
+                        owner=connector.owner,
+                        seen=now(),
+                        rooms=rooms,
+                    )
+                )
         return names
 
     return probe

@@ -90,6 +90,7 @@ _KINDS: Final = {
 _HEALS: Final = {
     "outage": "When it answers again, what is parked goes on by itself",
     "throttle": "When it takes calls again, what is parked goes on by itself",
+    "capacity": "When it shows a free seat, what is parked goes on; where it cannot, retry it",
     "auth": "When the credential is accepted again, what is parked goes on by itself",
 }
 

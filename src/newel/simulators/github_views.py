@@ -118,8 +118,8 @@ def simple_organization(login: str, identity: int, base_url: str) -> Document:
     }
 
 
-def full_organization(row: Document, *, filled: int, base_url: str) -> Document:
-    """Show an organization to its owner, seats included."""
+def full_organization(row: Document, *, filled: int, seats: int, base_url: str) -> Document:
+    """Show an organization to its owner, with the seats bought; 0: they are not counted."""
     return {
         **simple_organization(row["login"], row["id"], base_url),
         "has_organization_projects": True,
@@ -138,7 +138,7 @@ def full_organization(row: Document, *, filled: int, base_url: str) -> Document:
             "space": 976_562_499,
             "private_repos": 9999,
             "filled_seats": filled,
-            "seats": row["seats"] if row["seats"] is not None else 0,
+            "seats": seats,
         },
     }
 

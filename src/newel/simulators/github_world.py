@@ -435,7 +435,10 @@ class GitHubWorld(Simulator):
 
     def organization_view(self, org: Document, base_url: str) -> Document:
         """Show the organization with its seats."""
-        return views.full_organization(org, filled=self.filled_seats(org), base_url=base_url)
+        filled = self.filled_seats(org)
+        left = self.seats_left(used=filled, seats=org["seats"])
+        seats = 0 if left is None else filled + left
+        return views.full_organization(org, filled=filled, seats=seats, base_url=base_url)
 
     def membership_view(self, org: Document, row: Document, base_url: str) -> Document:
         """Show a membership."""

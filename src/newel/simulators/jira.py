@@ -184,6 +184,14 @@ class JiraSimulator(JiraIssues):
 
     # Users -------------------------------------------------------------------------------------
 
+    @route(
+        "GET", API + "/applicationrole", operation="getAllApplicationRoles", needs=("ADMINISTER",)
+    )
+    def application_roles(self, asked: Asked) -> Answer:
+        """List the products with their seats."""
+        del asked
+        return Answer(200, [self.role_view(product) for product in PRODUCTS])
+
     @route("GET", API + "/user/search", operation="findUsers")
     def find_users(self, asked: Asked) -> Answer:
         """Find active users by the beginning of name or address; without permission: nobody."""

@@ -245,6 +245,25 @@ class JiraWorld(Simulator):
         """Seats bought for each product."""
         return self._seats
 
+    def role_view(self, product: str) -> Document:
+        """Show a product as administrators see it."""
+        used = self.used_seats(product)
+        left = self.seats_left(used=used, seats=self.seats)
+        return {
+            "key": product,
+            "groups": [PRODUCTS[product]],
+            "name": product.replace("-", " ").title(),
+            "defaultGroups": [PRODUCTS[product]],
+            "selectedByDefault": False,
+            "defined": True,
+            "numberOfSeats": -1 if left is None else used + left,
+            "remainingSeats": -1 if left is None else left,
+            "userCount": used,
+            "userCountDescription": f"{used} users",
+            "hasUnlimitedSeats": left is None,
+            "platform": False,
+        }
+
     def groups_of(self, account: str) -> list[Document]:
         """List the groups of a user."""
         rows = self.store.rows("group_members", lambda row: row["account"] == account)

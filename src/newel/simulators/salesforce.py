@@ -242,7 +242,8 @@ class SalesforceSimulator(SalesforceWorld):
             return [{"Id": "000", **{name: scope in held for name, scope in PERMISSIONS.items()}}]
         if kind == "UserLicense":
             used = self.store.count("User", lambda row: row["IsActive"])
-            most = 1_000_000 if self._licences is None else self._licences
+            left = self.seats_left(used=used, seats=self._licences)
+            most = 1_000_000 if left is None else used + left
             licence = {"Id": "100", "Name": "Salesforce"}
             return [{**licence, "TotalLicenses": most, "UsedLicenses": used}]
         enough = any if query.any_holds else all

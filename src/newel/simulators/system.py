@@ -310,11 +310,19 @@ class SimulatedSystem:
 
         used, seats: licences in use and bought; None: as many as one likes.
         """
-        for fault, effect in self.faults.conditions(Seats, self.clock.now()):
-            if fault.hits >= effect.left:
-                return False
+        if self.seats_left(used=used, seats=seats) == 0:
+            return False
+        for fault, _ in self.faults.conditions(Seats, self.clock.now()):
             self.faults.use(fault)
-        return seats is None or used < seats
+        return True
+
+    def seats_left(self, *, used: int, seats: int | None) -> int | None:
+        """Count the licences that can still be had; None: as many as one likes."""
+        conditions = self.faults.conditions(Seats, self.clock.now())
+        left = [effect.left - fault.hits for fault, effect in conditions]
+        if seats is not None:
+            left.append(seats - used)
+        return max(0, min(left)) if left else None
 
     def page(self, asked_size: int, *, largest: int) -> int:
         """Give the length of a page: as asked, at most the vendor's largest and our own cap."""
