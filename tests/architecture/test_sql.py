@@ -25,6 +25,7 @@ OWNERS = {
     "audit_leaf": {"audit_log"},
     "audit_stream": {"streams"},
     "audit_tile": {"audit_log"},
+    "capability": {"capabilities"},
     "definition": {"registry"},
     "deployment": {"deployment"},
     "entitlement": {"registry"},

@@ -107,6 +107,30 @@ def test_the_hosts_that_can_be_reached_are_listed(newel, project, monkeypatch):
     assert spoken <= {host for host, _ in found}
 
 
+@pytest.mark.usefixtures("without_network")
+def test_what_plans_allow_is_listed_and_says_that_nobody_was_asked(newel, project, monkeypatch):
+    """With --capabilities each has its state; a system that cannot be asked says so."""
+    monkeypatch.setenv("SLACK_PLAN", "pro")
+    found = newel("inventory", "--capabilities", "--json").document["capabilities"]
+    by_name = {each["capability"]: each for each in found}
+    assert {name: each["state"] for name, each in by_name.items()} == {
+        "google.data_transfer": "there",
+        "google.licensing": "there",
+        "slack.admin": "absent",
+        "slack.scim": "absent",
+    }
+    assert by_name["slack.scim"]["why"] == "Slack's plan pro has no SCIM"
+    assert {each["checked_at"] for each in found} == {None}
+    ways = newel("inventory", "--json").document["operations"]
+    (way,) = [e for e in ways if (e["system"], e["operation"]) == ("slack", "ensure_account")]
+    assert way["ways"] == ["scim (slack.scim)", "invitation (slack.admin)", "by_hand"]
+    assert (way["goes"], way["why"][:28]) == ("by_hand", "Slack's plan pro has no SCIM")
+    lines = newel("inventory", "--capabilities", "--check").out.splitlines()
+    assert lines[0].split() == ["SYSTEM", "CAPABILITY", "STATE", "CHECKED", "WHY"]
+    asked = [line for line in lines if line.startswith("google")]
+    assert all(len(line.split()) > 4 for line in asked)  # why it could not be asked
+
+
 def test_without_systems_it_says_so(newel, tmp_path, monkeypatch):
     """A directory without a project has no inventory."""
     monkeypatch.chdir(tmp_path)

@@ -163,6 +163,20 @@ async def test_an_index_that_cannot_be_used_is_found(house):
     assert found.where == ("task_open",)
 
 
+async def test_what_a_plan_turned_out_not_to_have_is_found(house):
+    """Declared and never proved, and proved once and lost, are two things."""
+    await house.database.execute(
+        "insert into newel.capability (credential, system, name, checked_at, proved_at) values "
+        "('c', 'slack', 'slack.scim', now(), null), "
+        "('c', 'slack', 'slack.admin', now(), now() - interval '1 day'), "
+        "('c', 'google', 'google.licensing', now(), now())"
+    )
+    found = await codes(house)
+    assert {"capability-absent", "capability-lost"} <= found
+    said = [each.what for each in await examined(house.database) if "capability" in each.code]
+    assert ["slack.admin" in said[0], "slack.scim" in said[1], len(said)] == [True, True, 2]
+
+
 async def test_bloat_is_found(house, monkeypatch):
     """A table of dead rows is named."""
     monkeypatch.setattr(doctor, "_DEAD_ROWS", 40)

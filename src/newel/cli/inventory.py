@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ _HEADS: Final = (
     "REVERSIBLE",
     "USED BY",
 )
+_ABLE: Final = ("SYSTEM", "CAPABILITY", "STATE", "CHECKED", "WHY")
 
 _AsCsv = Annotated[
     bool, Parameter(name="--csv", negative=(), help="Print comma-separated values, all columns.")
@@ -38,13 +40,25 @@ _AsCsv = Annotated[
 _Egress = Annotated[
     bool, Parameter(negative=(), help="Print the hosts that can be reached instead.")
 ]
+_Capabilities = Annotated[
+    bool, Parameter(negative=(), help="Print what plans and tokens can do instead.")
+]
+_Check = Annotated[
+    bool, Parameter(negative=(), help="With --capabilities: ask the systems now; reads only.")
+]
 _Used = Annotated[bool, Parameter(negative=(), help="Leave out what no process is seen to call.")]
 
 
 def inventory(
-    *, used: _Used = False, egress: _Egress = False, as_csv: _AsCsv = False, as_json: AsJson = False
+    *,
+    used: _Used = False,
+    egress: _Egress = False,
+    capabilities: _Capabilities = False,
+    check: _Check = False,
+    as_csv: _AsCsv = False,
+    as_json: AsJson = False,
 ) -> None:
-    """List what can be done in which system, with which permission; asks no system.
+    """List what can be done in which system, with which permission; asks no system by itself.
 
     SLA is when an operation is done, or a person knows that it is not.
     """
@@ -61,6 +75,11 @@ def inventory(
             hosts.append(declared.Reached(host=server, by="database"))
         table = [(each.host, each.by) for each in hosts]
         return _print("hosts", ("HOST", "BY"), table, hosts, as_csv=as_csv, as_json=as_json)
+    if capabilities:
+        unasked = asyncio.run(declared.checked(project.connectors)) if check else {}
+        able = declared.able(project.connectors, unasked)
+        known = [(a.system, a.capability, a.state, a.checked_at or "-", a.why) for a in able]
+        return _print("capabilities", _ABLE, known, able, as_csv=as_csv, as_json=as_json)
     found = declared.inventory(project.connectors, project.processes)
     found = [each for each in found if each.used_by or not used]
     rows = [_row(each) for each in found]

@@ -78,6 +78,17 @@ class Proof:
         """Whether the latest check has proved it."""
         return self.proved_at == self.checked_at
 
+    def merged(self, other: Proof | None) -> Proof:
+        """Put together what two have found: the latest look, and the latest proof of either."""
+        if other is None:
+            return self
+        proofs = [each.proved_at for each in (self, other) if each.proved_at is not None]
+        return Proof(
+            name=self.name,
+            checked_at=max(self.checked_at, other.checked_at),
+            proved_at=max(proofs, default=None),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:

@@ -61,7 +61,7 @@ class Capable:
         return {}
 
     @property
-    def known(self) -> Capabilities:
+    def known_capabilities(self) -> Capabilities:
         """What plan and token can do, as far as that is known now; asks nobody."""
         return stated(self.declared_capabilities(), self._proofs, self.title)
 
@@ -70,32 +70,34 @@ class Capable:
 
         younger: how old an answer may be. Raises what `check()` raises.
         """
-        at = self.known.checked_at
+        at = self.known_capabilities.checked_at
         if self.declared_capabilities() and (at is None or self.clock.now() - at > younger):
             self.learn(await self.check())
-        return self.known
+        return self.known_capabilities
 
-    def learn(self, check: Check) -> tuple[Proof, ...]:
-        """Take in what a check has proved; gives what is known of each capability now."""
-        if check.capabilities is not None:
-            now = self.clock.now()
-            for name, why_not in self.declared_capabilities().items():
-                before = self._proofs.get(name)
-                is_there = not why_not and name in check.capabilities
-                proved_at = now if is_there else None if before is None else before.proved_at
-                self._proofs[name] = Proof(name=name, checked_at=now, proved_at=proved_at)
-        return tuple(self._proofs.values())
+    def learn(self, check: Check) -> None:
+        """Take in what a check has proved."""
+        if check.capabilities is None:
+            return
+        now = self.clock.now()
+        for name, why_not in self.declared_capabilities().items():
+            is_there = not why_not and name in check.capabilities
+            proof = Proof(name=name, checked_at=now, proved_at=now if is_there else None)
+            self.recall([proof])
 
     def recall(self, proofs: Iterable[Proof]) -> None:
-        """Take in what others have found of this credential, where that is newer."""
+        """Take in what others have found of this credential."""
         for each in proofs:
-            before = self._proofs.get(each.name)
-            if before is None or before.checked_at < each.checked_at:
-                self._proofs[each.name] = each
+            self._proofs[each.name] = each.merged(self._proofs.get(each.name))
+
+    @property
+    def proofs(self) -> tuple[Proof, ...]:
+        """What checks have found, to be kept for others."""
+        return tuple(self._proofs.values())
 
     def choose(self, facts: Declared) -> Chosen:
         """Choose the way of an operation by what is known now."""
-        return chosen(facts.ways, facts.by_hand, self.known)
+        return chosen(facts.ways, facts.by_hand, self.known_capabilities)
 
     @property
     def way(self) -> Route | None:

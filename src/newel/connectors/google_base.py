@@ -72,6 +72,11 @@ def _unknown_password() -> str:
     return secrets.token_urlsafe(48)
 
 
+LICENSING: Final = "google.licensing"
+TRANSFERRING: Final = "google.data_transfer"
+_SCOPE_OF: Final = {TRANSFERRING: TRANSFER_SCOPE, LICENSING: LICENCE_SCOPE}
+
+
 class GoogleBase(Connector):
     """One Google Workspace customer, without its operations."""
 
@@ -152,7 +157,11 @@ class GoogleBase(Connector):
             missing = await self._undelegated() if refused.code == _NOT_DELEGATED else ()
             have = tuple(scope for scope in self.scopes if scope not in missing)
             return Check(
-                ok=False, have=have if missing else (), missing=missing, notes=(str(refused),)
+                ok=False,
+                have=have if missing else (),
+                missing=missing,
+                capabilities=_capable(have) if missing else None,
+                notes=(str(refused),),
             )
         users = USER_PAGES.read(answer).users
         notes = tuple(f"The customer's id is {user.customer}." for user in users if user.customer)
@@ -160,15 +169,18 @@ class GoogleBase(Connector):
             ok=True,
             identity=self.admin,
             have=self.scopes,
-            capabilities=self._capable,
+            capabilities=_capable(self.scopes),
             notes=notes[:1],
         )
 
-    @property
-    def _capable(self) -> tuple[str, ...]:
-        """What the delegated scopes allow beyond accounts and groups."""
-        names = {"google.data_transfer": TRANSFER_SCOPE, "google.licensing": LICENCE_SCOPE}
-        return tuple(name for name, scope in names.items() if scope in self.scopes)
+    def declared_capabilities(self) -> Mapping[str, str]:
+        """Licences and transfers, by the scopes that are delegated."""
+        return {
+            name: ""
+            if scope in self.scopes
+            else f"the scope {scope.rpartition('/')[2]} is not delegated to newel"
+            for name, scope in _SCOPE_OF.items()
+        }
 
     async def _undelegated(self) -> tuple[str, ...]:
         """Ask for a token of each scope by itself, and give the scopes that are refused."""
@@ -265,3 +277,8 @@ def _key_file(secret: Secret) -> dict[str, str]:
         # Not chained: the cause quotes the file.
         raise AuthFailed("The service account's key file is not the JSON that Google hands out.")
     return {name: str(value) for name, value in document.items()}
+
+
+def _capable(scopes: Sequence[str]) -> tuple[str, ...]:
+    """What scopes allow beyond accounts and groups."""
+    return tuple(name for name, scope in _SCOPE_OF.items() if scope in scopes)

@@ -13,9 +13,10 @@ from http import HTTPStatus
 from typing import Final, Literal
 
 from newel.base.errors import Forbidden, Invalid, NoCapacity
+from newel.connectors.capability import BY_HAND, ByHand, Way
 from newel.connectors.ensure import Ensured, Exists, ensured, removed
 from newel.connectors.google_answers import HELD
-from newel.connectors.google_base import GoogleBase
+from newel.connectors.google_base import LICENSING, TRANSFERRING, GoogleBase
 from newel.connectors.google_contract import (
     APPLICATIONS,
     DELETE_LICENCE,
@@ -37,7 +38,7 @@ from newel.connectors.google_contract import (
     TransferSeen,
     User,
 )
-from newel.connectors.looking import report
+from newel.connectors.looking import believe, report
 from newel.connectors.operation import operation
 from newel.domain.people import Person
 from newel.domain.values import Account, Effect
@@ -49,6 +50,8 @@ TransferState = Literal["running", "completed", "failed"]
 
 _STATES: Final[dict[str, TransferState]] = {"completed": "completed", "failed": "failed"}
 _LICENCE_NEEDS: Final = (USER_SCOPE, LICENCE_SCOPE)
+_BY_LICENSING: Final = (Way(path="admin_api", capability=LICENSING),)
+_OPEN: Final = "Open Google's administration: Users, and there their work address, Licences."
 _CLOCKS_DIFFER: Final = timedelta(minutes=2)
 # What is asked for of each application, by its name: everything that the person owns.
 _EVERYTHING: Final[dict[str, dict[str, list[str]]]] = {
@@ -74,6 +77,7 @@ class GoogleHandover(GoogleBase):
     @operation(
         natural_key="transfer/{person.email}/{to.email}",
         idempotency="append",
+        ways=(Way(path="admin_api", capability=TRANSFERRING),),
         undo="none: the new owner gives files back by hand",
         reversible="no",
         bucket=DIRECTORY,
@@ -130,6 +134,12 @@ class GoogleHandover(GoogleBase):
     @operation(
         natural_key="licence/{product}/{sku}/{person.email}",
         idempotency="natural",
+        ways=_BY_LICENSING,
+        by_hand=ByHand(
+            title="give them a Google licence",
+            how=(_OPEN, "Assign {sku} of {product}."),
+            is_seen=False,
+        ),
         grants="{system}:licence/{sku}",
         undo="remove_licence",
         reversible="yes",
@@ -146,6 +156,10 @@ class GoogleHandover(GoogleBase):
         user, evidence = await self._own(person)
         if user is None:
             raise Invalid("There is no Google account to give a licence to.")
+        if self.way == BY_HAND:
+            believe(INSERT_LICENCE.operation)
+            told = Ensured(user, changed=False, evidence=evidence)
+            return self.reported(told, self._account(user))
         reached = await ensured(
             look=lambda: self._licence(product, sku, user),
             ours=lambda _: evidence,
@@ -158,6 +172,12 @@ class GoogleHandover(GoogleBase):
     @operation(
         natural_key="licence/{product}/{sku}/{person.email}",
         idempotency="put",
+        ways=_BY_LICENSING,
+        by_hand=ByHand(
+            title="take their Google licence back",
+            how=(_OPEN, "Remove {sku} of {product}."),
+            is_seen=False,
+        ),
         revokes="{system}:licence/{sku}",
         undo="assign_licence",
         reversible="yes",
@@ -175,6 +195,10 @@ class GoogleHandover(GoogleBase):
         if user is None:
             gone: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
             return self.reported(gone, self.absent(person), access="revoked")
+        if self.way == BY_HAND:
+            believe(DELETE_LICENCE.operation)
+            told = Ensured(user, changed=False, evidence=evidence)
+            return self.reported(told, self._account(user), access="revoked")
         reached = await removed(
             look=lambda: self._licence(product, sku, user),
             ours=lambda _: evidence,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from newel.base.errors import StepError
 from newel.connectors.base import Connector
 from newel.connectors.capability import BY_HAND
 from newel.connectors.operation import Declared, declared
@@ -21,7 +22,7 @@ from newel.flow.process import Process
 from newel.flow.reading import steps
 from newel.flow.step import Step
 
-__all__ = ["Entry", "Reached", "inventory", "reached"]
+__all__ = ["Able", "Entry", "Reached", "able", "checked", "inventory", "reached"]
 
 _DOUBT: Final = {
     "repeat": "in doubt it is repeated, harmlessly",
@@ -66,6 +67,57 @@ class Reached:
 
     host: str
     by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Able:
+    """What plan and token of one system allow, or do not.
+
+    state: `there`, `absent` or `lost`. checked_at: ISO 8601, None where only the declaration is
+    known. why: what is missing, or why the system could not be asked.
+    """
+
+    system: str
+    capability: str
+    state: str
+    checked_at: str | None
+    why: str
+
+
+def able(connectors: Iterable[Connector], unasked: Mapping[str, str]) -> list[Able]:
+    """List what is known of the capabilities of each system, by system and name.
+
+    unasked: why a system could not be asked.
+    """
+    return [
+        Able(
+            system=connector.name,
+            capability=each.name,
+            state=each.state,
+            checked_at=None if at is None else at.isoformat(timespec="seconds"),
+            why=each.why or unasked.get(connector.name, ""),
+        )
+        for connector in sorted(connectors, key=lambda each: each.name)
+        for at in (connector.known_capabilities.checked_at,)
+        for each in connector.known_capabilities.found
+    ]
+
+
+async def checked(connectors: Iterable[Connector]) -> dict[str, str]:
+    """Ask every system that declares capabilities; gives why one could not be asked."""
+    failed: dict[str, str] = {}
+    for connector in (each for each in connectors if each.declared_capabilities()):
+        try:
+            check = await connector.check()
+        except StepError as error:
+            failed[connector.name] = str(error)
+        else:
+            connector.learn(check)
+            if check.capabilities is None:
+                failed[connector.name] = " ".join(check.notes) or "Its check was refused."
+        finally:
+            await connector.aclose()
+    return failed
 
 
 def inventory(

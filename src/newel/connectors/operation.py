@@ -167,7 +167,7 @@ def _going(function: Callable[P, Awaitable[R]], facts: Declared) -> Callable[P, 
     async def going(*args: P.args, **kwargs: P.kwargs) -> R:
         chosen = _chosen(args[0], facts)
         if chosen.path is None:
-            raise Forbidden(f"{chosen.sentence} There is no other way.", reason="blocked")
+            raise Forbidden(f"{chosen.sentence} There is no other way.", reason="permission")
         if chosen.path != BY_HAND:
             with on_way(chosen.path):
                 return await function(*args, **kwargs)

@@ -149,7 +149,7 @@ class SlackBase(Connector):
     @property
     def has_scim(self) -> bool:
         """Whether accounts are made, and seen, by SCIM."""
-        return self.known.allows(SCIM)
+        return self.known_capabilities.allows(SCIM)
 
     async def probe(self) -> None:
         """Ask whose token it is."""

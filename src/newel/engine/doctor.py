@@ -469,6 +469,31 @@ _BREACHES: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 
 
+async def _capabilities(database: Database) -> list[Finding]:
+    rows = await facts.read(database, "capabilities")
+    return [_lost(row) if row["proved_at"] is not None else _never_proved(row) for row in rows]
+
+
+def _lost(row: Row) -> Finding:
+    return _warning(
+        "capability-lost",
+        f"`{row['name']}` of {row['system']} was there on {row['proved_at']:%d %b %Y, %H:%M} UTC, "
+        f"and was not on {row['checked_at']:%d %b %Y, %H:%M} UTC.",
+        "Steps that go this way fail until it is back.",
+        "Give the token its scope back; or take it out of the connector's declaration.",
+    )
+
+
+def _never_proved(row: Row) -> Finding:
+    return _warning(
+        "capability-absent",
+        f"`{row['name']}` of {row['system']} is declared, and was not there on "
+        f"{row['checked_at']:%d %b %Y, %H:%M} UTC.",
+        "Steps go another way, or ask a person.",
+        "Take it out of the connector's declaration; or buy the plan, give the token the scope.",
+    )
+
+
 Check = Callable[[Database], Coroutine[Any, Any, list[Finding]]]
 
 CHECKS: Final[Mapping[str, Check]] = {
@@ -481,6 +506,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "late": _late,
     "schedules": _schedules,
     "webhooks": _webhooks,
+    "capabilities": _capabilities,
     "invariants": _invariants,
 }
 """What is checked where the schema is this version's."""

@@ -42,6 +42,7 @@ from newel.engine.hooks import Hooks
 from newel.engine.hr_feeds import HrFeed
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.key_holder import KeyHolder
+from newel.engine.knowing import Knowing
 from newel.engine.loading import with_former
 from newel.engine.messages import SIGNED, Message, Messages, Sent
 from newel.engine.operating import Operating, SecondPerson
@@ -118,7 +119,7 @@ class Engine:
         self.database = database
         self.vault = vault
         self.connectors = tuple(connectors)
-        self._share_gates()
+        self.knowing = self._shared()
         self.worker_settings = worker or WorkerSettings()
         self._ids = vault.ids()
         self.versions: dict[str, int] = {}
@@ -175,10 +176,12 @@ class Engine:
         )  # fmt: skip
         return {each.name: each for each in own}
 
-    def _share_gates(self) -> None:
+    def _shared(self) -> Knowing:
+        """Let all workers share the limits of each credential, and what is known of it."""
         for each in self.connectors:
             if isinstance(each, Limited):
                 each.share(self._gate)
+        return Knowing(self.database, self.connectors)
 
     def _gate(self, connector: Limited, pause: Pause) -> SharedGate:
         """Make the gate of a connector's credential, which all workers share."""
@@ -226,6 +229,7 @@ class Engine:
                 )
             names = [each.name for each in self.connectors]
             self._limited = await registered(connection, self.processes, self._at_most, names)
+        await self.knowing.share()
         await self.confirming.note()
         await self.schedules.register()
         await self.endpoints.register()
@@ -246,6 +250,7 @@ class Engine:
             self.retention,
             self.hooks,
             self.confirming,
+            self.knowing,
             self.safe,
             self.endpoints,
             self.sequencer,

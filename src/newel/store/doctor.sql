@@ -23,6 +23,12 @@ select current_setting('server_version_num')::integer as version,
 -- What this database is for, and how far its clock was moved.
 select kind, clock_offset, frozen_at from newel.deployment
 
+-- name: capabilities
+-- params: none
+-- What is declared of a plan or token, and was not there when it was looked at last.
+select system, name, checked_at, proved_at
+from newel.capability where proved_at is null or proved_at < checked_at order by system, name
+
 -- name: indexes
 -- params: none
 -- The indexes there are, and whether they can be used.

@@ -79,6 +79,12 @@ select row_to_json(r)::text as line from newel.audit_leaf r order by r.log_epoch
 declare exported no scroll cursor for
 select row_to_json(r)::text as line from newel.audit_stream r order by r.name
 
+-- name: table_capability
+-- params: none
+-- What checks have found of credentials.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.capability r order by r.credential, r.name
+
 -- name: table_definition
 -- params: none
 -- Versions of processes that ever ran, with their source.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from newel import SecretRef, hours, minutes, process
+from newel.base.errors import InvalidInput
+from newel.connectors.google import Google
+from newel.connectors.google_contract import USER_SCOPE
 from newel.connectors.slack import Slack
 from newel.domain.people import Person
-from newel.testing import Saas, running
+from newel.testing import Crash, Saas, every_crash, running
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
 
 slack = Slack(token=SecretRef("env:SLACK_TOKEN"), plan="pro")
@@ -190,7 +193,7 @@ async def test_what_is_lost_at_run_time_is_an_incident(saas: Saas) -> None:  # n
         saas.slack.simulator.plan = "pro"
         run.clock.advance(hours(2))
         await run.do(business.capabilities())
-        assert business.known.of("slack.scim").state == "lost"
+        assert business.known_capabilities.of("slack.scim").state == "lost"
         other = Person(name="Leo Lost", email="leo.lost@acme.example", hr_key="4712")
         second = await run.start(hired.request(other))
         (parked,) = second.parked().values()
@@ -201,6 +204,85 @@ async def test_what_is_lost_at_run_time_is_an_incident(saas: Saas) -> None:  # n
         await second.complete_by_hand(KEY, account)  # what the incident offers
         assert await second.result() == "active"
         assert [each["route"] for each in second.intervals()] == ["by_hand"]
+
+
+google = Google(
+    service_account=SecretRef("env:GOOGLE_SERVICE_ACCOUNT"),
+    admin="admin@acme.example",
+    scopes=(USER_SCOPE,),
+)
+
+
+@process(owner="it")
+async def licensed(person: Person) -> str:
+    """Give somebody a licence that newel may not give, and take it back."""
+    await google.ensure_account(person)
+    await google.assign_licence(person, "1010020020")
+    account = await google.remove_licence(person, "1010020020")
+    return account.state
+
+
+async def test_what_newel_cannot_see_is_believed_with_a_note(saas: Saas) -> None:  # noqa: F811 - as above
+    """Licences without the scope to read them: whoever did it says so, and that is the record."""
+    async with running(licensed.request(JANE)) as run:
+        for key, verb in (("google.assign_licence", "Assign"), ("google.remove_licence", "Remove")):
+            (task,) = run.tasks()
+            assert "the scope apps.licensing is not delegated" in task["instructions"].lower()
+            assert f"2. {verb} 1010020020 of Google-Apps." in task["instructions"]
+            run.clock.advance(hours(2))
+            assert [each["id"] for each in run.tasks()] == [task["id"]]
+            with pytest.raises(InvalidInput):
+                await run.do(
+                    run.engine.fill(
+                        task["id"],
+                        actor=await run.engine.actor("it@acme.example", via="test"),
+                        note="done",
+                    )
+                )
+            await run.fill(key, note="Seen in the administration, O'Brien 🎉")
+        assert await run.result() == "active"
+        assert run.grants()["google:licence/1010020020"] == "revoked"
+        routes = {row["entitlement"]: row["route"] for row in run.intervals()}
+        assert routes["google:licence/1010020020"] == "by_hand"
+    assert saas.google.calls("licensing.licenseAssignments.insert") == []
+
+
+async def test_somebody_elses_account_is_for_a_person_to_decide(saas: Saas) -> None:  # noqa: F811 - as above
+    """An account without our mark at her address: nobody is asked for work, the step parks."""
+    saas.google.create_by_hand(JANE.email)
+    async with running(renewed.request(JANE)) as run:
+        (parked,) = run.parked().values()
+        assert parked.reason == "ownership-conflict"
+        assert run.tasks() == []
+    assert saas.google.mutations() == []
+
+
+@process(owner="it")
+async def renewed(person: Person) -> None:
+    """Give somebody who has an account a licence."""
+    await google.assign_licence(person, "1010020020")
+
+
+async def test_a_worker_that_dies_anywhere_asks_once(pro: Saas) -> None:
+    """Whatever boundary a worker dies at: one task at a time, one outcome, nothing sent."""
+
+    async def play(crash: Crash | None = None) -> None:
+        pro.reset()
+        pro.slack.simulator.plan = "pro"
+        async with running(joining.request(JANE), crash=crash) as run:
+            run.clock.advance(minutes(1))
+            assert len(run.tasks()) == 1
+            pro.slack.accept_in_slack(JANE.email)
+            await run.fill(KEY)
+            run.clock.advance(minutes(2))
+            assert await run.result() == "active"
+            assert len(_of(run, "step.succeeded")) == 1
+            assert pro.slack.mutations() == []
+
+    found = await every_crash(play)
+    assert len(found) > 10
+    for crash in found:
+        await play(crash)
 
 
 def _of(run, kind):

@@ -519,6 +519,18 @@ create table newel.gate (
     primary key (credential, bucket)
 ) with (fillfactor = 50);
 
+-- What checks have found of a credential's plan and token. Proved once and missing now is a broken
+-- credential; never proved is a plan that has it not.
+create table newel.capability (
+    credential  text not null,
+    name        text collate "C" not null,
+    system      text not null,
+    checked_at  timestamptz not null,
+    proved_at   timestamptz,
+    primary key (credential, name),
+    constraint proved_by_a_check check (proved_at <= checked_at)
+);
+
 create function newel.take_tokens(
     p_credential text, p_bucket text, p_rate float8, p_capacity float8, p_floor float8,
     p_cost float8, p_want float8, p_patience float8, p_may_jump boolean,

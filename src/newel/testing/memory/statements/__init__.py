@@ -1,6 +1,7 @@
 """The functions of the named statements, one module for each file of the store."""
 
 from newel.testing.memory.statements import (
+    capabilities,
     changes,
     commands,
     deployment,
@@ -20,6 +21,7 @@ from newel.testing.memory.statements import (
 )
 
 __all__ = [
+    "capabilities",
     "changes",
     "commands",
     "deployment",
