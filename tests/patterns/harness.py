@@ -4,7 +4,7 @@
 a: its statement holds on the plain run, in memory and on PostgreSQL. b: in many orders in which
 branches are resumed, the same keys come to the same outcomes. c: killed at every boundary, the run
 comes to the same end and each effect is made once. d: it is read without a finding, and what is
-drawn is the committed text.
+drawn is the committed text. f: at every point of the plain run its plan is true (`foreseeing`).
 
 A pattern is a request and a `play`, which leads the run with verbs and asserts the statement on
 the way; it knows the run only through `Driver`, so the same play is used for all three.
@@ -122,10 +122,14 @@ def checks(*patterns: Pattern) -> tuple[Any, Any, Any, Any]:
 
     @every
     async def test_on_postgresql(build: Any, pattern: Pattern) -> None:
-        """The statement holds on a real database, and in memory."""
+        """The statement holds on a real database, and in memory, where all plans are true."""
+        from tests.patterns.foreseeing import Foreseeing
+
         pattern.begin()
         async with in_memory(pattern) as driver:
-            await pattern.play(driver)
+            foreseeing = Foreseeing(driver.run)
+            await pattern.play(foreseeing)
+            foreseeing.judge()
         pattern.begin()
         async with on_postgresql(build, pattern) as driver:
             await pattern.play(driver)

@@ -173,6 +173,8 @@ class Blocks(Calls):
                 self.bind(each, Thing())
             if not isinstance(value, ast.Await):
                 self.bind(target, Thing())
+            if not isinstance(value, ast.Await) or isinstance(node, ast.AugAssign):
+                found.append(self._computed(node, targets))
         elif value is not None:
             found += self._pure(node, targets, value)
         for each in targets:
@@ -180,7 +182,21 @@ class Blocks(Calls):
                 found += self.acts_in(each)
         return found
 
-    def _pure(self, node: ast.stmt, targets: list[ast.expr], value: ast.expr) -> list[Region]:
+    def _computed(
+        self, node: ast.Assign | ast.AnnAssign | ast.AugAssign, targets: list[ast.expr]
+    ) -> Region:
+        """A binding to what is made of the results of acts."""
+        is_plain = not isinstance(node, ast.AugAssign) and node.value is not None
+        source = ast.unparse(cast("ast.expr", node.value)) if is_plain else ""
+        texts = tuple(ast.unparse(each) for each in targets)
+        return Pure(id="", where=self.where(node), targets=texts, value=source)
+
+    def _pure(
+        self,
+        node: ast.Assign | ast.AnnAssign | ast.AugAssign,
+        targets: list[ast.expr],
+        value: ast.expr,
+    ) -> list[Region]:
         known = Thing(UNKNOWN)
         if not isinstance(node, ast.AugAssign):
             known = Thing(
@@ -192,10 +208,7 @@ class Blocks(Calls):
                           alias.what, alias.what_at)  # fmt: skip
         for each in targets:
             self.bind(each, known)
-        is_plain = not isinstance(node, ast.AugAssign)
-        source = ast.unparse(value) if is_plain else ""
-        texts = tuple(ast.unparse(each) for each in targets)
-        return [Pure(id="", where=self.where(node), targets=texts, value=source)]
+        return [self._computed(node, targets)]
 
     # --- choices ------------------------------------------------------------------------------
 
@@ -408,6 +421,7 @@ class Blocks(Calls):
             body = self.seq(node, inner())
             lock = Lock(id=id_, label=capital(in_words(owner.name)), where=where, pattern=pattern,
                         name=owner.name, is_shared=owner.is_shared, body=body,
+                        item="" if chosen is None else ast.unparse(chosen),
                         formerly=owner.formerly)  # fmt: skip
             self.place(lock, chosen)
             self.placed.insert(slot, self.placed.pop())

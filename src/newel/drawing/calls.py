@@ -375,6 +375,7 @@ class Calls(Words):
             losers="finish" if finishes else "cancel",
             branches=tuple(branches),
             target="" if target is None else ast.unparse(target),
+            item="" if item is None else ast.unparse(item),
             formerly=former_of(call),
         )
         self.place(race, item)
@@ -389,7 +390,7 @@ class Calls(Words):
         name = function.__name__
         for frame in self.frames:
             if frame.names.function.__code__ is function.__code__:
-                return [self._again(call, name, frame)]
+                return [self._again(call, value, frame)]
         source = self._readable(call, function, name)
         if source is None:
             return []
@@ -407,7 +408,8 @@ class Calls(Words):
             labels=len(self.labels),
             once=assigned_once(source.node),
         )
-        frame.names.known.update(self._parameters(call, value, source))
+        bound = self._bound(call, value, source)
+        frame.names.known.update(self._parameters(bound, value, source))
         body = self.read(frame)
         where = self.where(call)
         if not any(isinstance(each, Again | Rest) for each in walk(body)) and not any(
@@ -419,8 +421,19 @@ class Calls(Words):
             return []
         self.bind(target, Thing(varies=frozenset()))
         label = capital(first_sentence(source.docstring) or in_words(name))
-        kid = "" if target is None else ast.unparse(target)
-        return [Call(id=id_, label=label, where=where, name=name, kid=body, target=kid)]
+        return [
+            Call(
+                id=id_,
+                label=label,
+                where=where,
+                name=name,
+                kid=body,
+                target="" if target is None else ast.unparse(target),
+                arguments=_as_source(bound),
+                call=ast.unparse(call),
+                live=value,
+            )
+        ]
 
     def read(self, frame: Frame) -> Seq:
         """Read a function's body, and look at it as a whole."""
@@ -463,32 +476,39 @@ class Calls(Words):
             return None
         return source
 
-    def _again(self, call: ast.Call, name: str, frame: Frame) -> Region:
+    def _again(self, call: ast.Call, value: object, frame: Frame) -> Region:
+        name = frame.names.function.__name__
         if len(self.labels) != frame.labels:
             what = f"`{name}` calls itself inside a section: each level would have other keys."
             self.add("F304", call, what, f"an item instead: `…[{name}_level](…)`.")
         id_ = self.id_of(f"again:{name}")
         return Again(id=id_, label=f"{capital(in_words(name))} again", where=self.where(call),
-                     frame=frame.region)  # fmt: skip
+                     frame=frame.region,
+                     arguments=_as_source(self._bound(call, value, frame.source)))  # fmt: skip
 
-    def _parameters(self, call: ast.Call, value: object, source: Source) -> dict[str, Thing]:
-        """What is known of the parameters of a helper at this call."""
+    def _bound(self, call: ast.Call, value: object, source: Source) -> dict[str, ast.expr | None]:
+        """What each parameter of a helper is given at a call; None where it is not given here."""
         given = source.node.args
         names = [each.arg for each in (*given.posonlyargs, *given.args)]
+        names = names[1:] if isinstance(value, MethodType) else names
+        known = [*names, *(each.arg for each in given.kwonlyargs)]
+        found: dict[str, ast.expr | None] = {}
+        if not any(isinstance(each, ast.Starred) for each in call.args):
+            found = dict.fromkeys(known) | dict(zip(names, call.args, strict=False))
+        return found | {each.arg: each.value for each in call.keywords if each.arg in known}
+
+    def _parameters(
+        self, bound: dict[str, ast.expr | None], value: object, source: Source
+    ) -> dict[str, Thing]:
+        """What is known of the parameters of a helper at this call."""
         found: dict[str, Thing] = {}
+        given = source.node.args
+        names = [*given.posonlyargs, *given.args]
         if isinstance(value, MethodType) and names:
-            found[names.pop(0)] = Thing(value.__self__, is_parameter=True)
-        everyone = (*names, *(each.arg for each in given.kwonlyargs))
-        bound: dict[str, ast.expr] = dict(zip(names, call.args, strict=False))
-        bound |= {each.arg: each.value for each in call.keywords if each.arg is not None}
-        is_starred = any(isinstance(each, ast.Starred) for each in call.args)
-        for name in everyone:
-            node = bound.get(name)
-            if node is None or isinstance(node, ast.Starred):
-                default = UNKNOWN if is_starred else _default(value, name)
-                found[name] = Thing(default, is_parameter=True)
-            else:
-                found[name] = self._passed(node)
+            found[names[0].arg] = Thing(value.__self__, is_parameter=True)
+        for name, node in bound.items():
+            passed = Thing(_default(value, name), is_parameter=True)
+            found[name] = passed if node is None else self._passed(node)
         return found
 
     def _passed(self, node: ast.expr) -> Thing:
@@ -502,6 +522,10 @@ class Calls(Words):
 def _is_loop(function: object) -> bool:
     """Whether a function belongs to an event loop's library, which a body cannot use."""
     return str(getattr(function, "__module__", "")).partition(".")[0] in _LOOPS
+
+
+def _as_source(bound: dict[str, ast.expr | None]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, ast.unparse(node)) for name, node in bound.items() if node is not None)
 
 
 def capital_free(source: str) -> str:

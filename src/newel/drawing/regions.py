@@ -99,6 +99,7 @@ class Act(Region):
     complete, result). name: of the step, event or process. target: the names its result is bound
     to, as source; "" where nobody looks at it. raises: declared exceptions that it can end with.
     by, within, remind, at, after, match, schema: arguments, as source. formerly: names it had.
+    item: what the key names of many, as source. call: the whole call, as source.
     need: of a join, how many it waits for. live: the step, event or process itself.
     """
 
@@ -118,6 +119,8 @@ class Act(Region):
     schema: str = ""
     is_buffered: bool = True
     need: str = ""
+    item: str = ""
+    call: str = ""
     formerly: tuple[str, ...] = ()
     raises: tuple[Kind, ...] = ()
     system: str = ""
@@ -135,13 +138,20 @@ class Rest(Region):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Region):
-    """A helper, inlined; its returns meet where it ends. name: of the function."""
+    """A helper, inlined; its returns meet where it ends.
+
+    name: of the function. arguments: of the call, by parameter, as source. call: the call itself,
+    as source. live: the function, bound to its object if it is a method.
+    """
 
     kind: ClassVar[str] = "call"
 
     name: str
     kid: Seq
     target: str = ""
+    arguments: tuple[tuple[str, str], ...] = ()
+    call: str = ""
+    live: object = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +254,7 @@ class Race(Region):
     losers: Literal["cancel", "finish"] = "cancel"
     branches: tuple[Branch, ...]
     target: str = ""
+    item: str = ""
     formerly: tuple[str, ...] = ()
 
 
@@ -296,6 +307,7 @@ class Lock(Region):
     name: str
     is_shared: bool
     body: Seq
+    item: str = ""
     formerly: tuple[str, ...] = ()
 
 
@@ -377,11 +389,15 @@ class Jump(Region):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again(Region):
-    """A helper that is being read already: it begins again. frame: the id of its region."""
+    """A helper that is being read already: it begins again.
+
+    frame: the id of its region. arguments: of this call, by parameter, as source.
+    """
 
     kind: ClassVar[str] = "again"
 
     frame: str
+    arguments: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

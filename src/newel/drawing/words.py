@@ -121,6 +121,8 @@ class Words(Expressions):
             name=spawned.name,
             label=f"Waits for the end of {in_words(spawned.name)}",
             target="" if target is None else ast.unparse(target),
+            item=spawned.item,
+            call=ast.unparse(call),
             raises=(ChildFailed,),
             live=spawned.live,
         )
@@ -227,6 +229,7 @@ class Words(Expressions):
             name=base,
             label=f"{capital(verb)} {in_words(base)}",
             target="" if target is None else ast.unparse(target),
+            call=ast.unparse(call),
             need="" if need is None else ast.unparse(need),
         )
         self.place(act, None)
@@ -332,6 +335,8 @@ class Words(Expressions):
             "where": self.where(call),
             "pattern": pattern,
             "target": "" if target is None else ast.unparse(target),
+            "item": "" if item is None else ast.unparse(item),
+            "call": ast.unparse(call),
         }
 
     def _source(self, call: ast.Call, name: str) -> str:

@@ -26,7 +26,8 @@ from newel.domain.change import Change
 from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.values import File
 from newel.drawing.drawing import errors_of
-from newel.engine import actors, bulk, commands, ticketing
+from newel.drawing.plan import Plan
+from newel.engine import actors, bulk, commands, planning, ticketing
 from newel.engine.beginning import begin, in_turn
 from newel.engine.builtin import PREFIX, BuiltIn
 from newel.engine.bulk import BulkReport, Item, Verb
@@ -234,6 +235,10 @@ class Engine:
         await self.schedules.register()
         await self.endpoints.register()
         self.tickets.version = self.versions[ticketing.NAME]
+
+    async def plan(self, run: UUID) -> Plan:
+        """What is done, open and still to come of a run, and why; raises NotFound."""
+        return await planning.plan(self._operating, run)
 
     def new_worker(self) -> Worker:
         """Make a worker for this deployment; its `run` drives runs until it is cancelled."""

@@ -19,6 +19,8 @@ from newel.base.ids import reference
 from newel.domain.retry import Retry, standard
 from newel.engine import drifting
 from newel.engine.addresses import Addresses
+from newel.engine.body import Decided
+from newel.engine.branches import Ready
 from newel.engine.history import Recorded
 from newel.engine.loading import load
 from newel.engine.runner import Circuit, Limits, Loaded, Runner
@@ -77,13 +79,30 @@ class Nowhere:
 
 
 class Rehearsal(Runner):
-    """A run as its body stands now. changed: finished acts whose input is not what it was."""
+    """A run as its body stands now.
+
+    changed: finished acts whose input is not what it was. met: outcomes as the body was given them,
+    by key. decided: what acts of the body's own have decided: verb, and for whom.
+    """
 
     def __init__(self, loaded: Loaded, *, passes_changes: bool) -> None:
         """Prepare; passes_changes: go on beyond finished acts whose input has changed."""
         super().__init__(loaded, Nowhere(loaded.as_of), _nothing, self._is_changed)
         self._passes_changes = passes_changes
         self.changed: dict[str, Act[Any]] = {}  # Any: each act has its own result
+        self.met: dict[str, Ready] = {}
+        self.decided: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+    def _ready(self, key: str, act: Act[Any], recorded: Recorded) -> Ready:
+        self.met[key] = found = super()._ready(key, act, recorded)
+        return found
+
+    def decide(self, key: str, kind: str, verb: str, keys: tuple[str, ...]) -> Decided | None:
+        """Say what the journal holds, and keep it: a plan needs to know who has won."""
+        found = super().decide(key, kind, verb, keys)
+        if found is not None:
+            self.decided[key] = found.verb, keys
+        return found
 
     def _is_changed(self, _: Runner, key: str, act: Act[Any], recorded: Recorded) -> bool:
         if not drifting.is_changed(self, key, act, recorded):

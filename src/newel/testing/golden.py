@@ -9,15 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from newel.drawing.drawing import drawing_of
+from newel.drawing.plan import planned
 from newel.drawing.text import outline
-from newel.flow.process import Process
+from newel.flow.process import Process, Request
 
-__all__ = ["Golden", "GoldenDrawing", "drawn"]
+__all__ = ["Golden", "GoldenDrawing", "GoldenPlan", "drawn"]
 
 GoldenDrawing = Callable[[Process[..., Any]], None]  # Any: each process has its own result
+
+
+class GoldenPlan(Protocol):
+    """The check of a plan; name: tells several inputs of one process apart."""
+
+    def __call__(self, request: Request[Any], *, name: str = "") -> None:  # Any: as above
+        """Compare what a run with this input would do with the committed text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,13 @@ class Golden:
         assert file.is_file(), f"{file} is not there: `pytest --newel-update` writes it."
         committed = file.read_text("utf-8")
         assert text == committed, f"{file} is stale: `pytest --newel-update` writes it anew."
+
+    def holds_plan(self, request: Request[Any], *, name: str = "") -> None:  # Any: as above
+        """Assert that a run with this input would do what is committed."""
+        process = request.process.name
+        self.holds(
+            f"{process}.{name}.plan" if name else f"{process}.plan", planned(request).as_text()
+        )
 
 
 def drawn(process: Process[..., Any]) -> str:  # Any: as above

@@ -18,7 +18,7 @@ from newel.testing.saas import Saas, opened
 if TYPE_CHECKING:  # most sessions need no server, and none of what starts one
     from newel.embedded.server import Server
     from newel.testing.databases import NewDatabase
-    from newel.testing.golden import GoldenDrawing
+    from newel.testing.golden import GoldenDrawing, GoldenPlan
     from newel.testing.house import House
 
 __all__ = [
@@ -43,8 +43,16 @@ def golden_drawing(request: pytest.FixtureRequest) -> GoldenDrawing:
     """Give a check of what is drawn: `golden_drawing(onboarding)` against the committed text."""
     from newel.testing.golden import Golden, drawn  # noqa: PLC0415 - most sessions draw nothing
 
-    golden = Golden(request.path, request.config.getoption("--newel-update"))
+    golden = Golden(request.path, bool(request.config.getoption("--newel-update")))
     return lambda process: golden.holds(f"{process.name}.drawing", drawn(process))
+
+
+@pytest.fixture
+def golden_plan(request: pytest.FixtureRequest) -> GoldenPlan:
+    """Give a check of what a run would do: `golden_plan(onboarding.request(jane))`."""
+    from newel.testing.golden import Golden  # noqa: PLC0415 - as above
+
+    return Golden(request.path, bool(request.config.getoption("--newel-update"))).holds_plan
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ from newel.base.errors import NotEnded, NotFound
 from newel.base.ids import parse_reference, reference
 from newel.connectors.base import Connector
 from newel.domain.values import File
+from newel.drawing.plan import Plan
 from newel.engine import by_hand
 from newel.engine.incidents import Probed
 from newel.engine.messages import Sent
@@ -243,6 +244,10 @@ class Run(Seen, Generic[R]):
             raise EndedOtherwise(f"{self.process.name} is {row['state']}: {said}")
         result: R = self.process.result.load(self._opened(last["payload"]))
         return result
+
+    def plan(self) -> Plan:
+        """What is done, open and still to come, and why."""
+        return self._scene.run(self._scene.engine.plan(self.id))
 
     def runs(self, process: str) -> list[Run[Any]]:  # Any: another process's result
         """The runs of a process in this deployment, in the order of their starts."""

@@ -1,0 +1,99 @@
+"""The plan of one run: its journal as the drawing wants it.
+
+The values of outcomes are those that the body itself is given: the run is rehearsed, which writes
+nothing and calls nobody. What a rehearsal does not come to (the code has changed, a payload is
+gone) is known by its key and its kind alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from newel.base.errors import Cancelled, NewelError, NotFound
+from newel.base.ids import reference
+from newel.domain.acts import OpenAct
+from newel.drawing.drawing import drawing_of
+from newel.drawing.names import UNKNOWN
+from newel.drawing.plan import Open, Outcome, Past, Plan, State, planned
+from newel.engine.history import CONFIRM, Recorded
+from newel.engine.operating import Operating
+from newel.engine.rehearsal import Rehearsal, rehearsed
+from newel.store import runs
+
+__all__ = ["plan"]
+
+_WORDS: Final[dict[str, State]] = {
+    "step.completed_by_hand": "by-hand",
+    "step.skipped": "skipped",
+    "step.failed": "failed",
+    "step.cancelled": "cancelled",
+}
+_STATES: Final[dict[str, State]] = {
+    "attempting": "running",
+    "retrying": "retrying",
+    "parked": "parked",
+    "held": "done",
+}
+_TASKS: Final = frozenset({"approval", "form"})
+_OVER: Final = frozenset({"completed", "failed", "cancelled"})
+
+
+async def plan(operating: Operating, run: UUID) -> Plan:
+    """What is done, open and still to come of a run; raises NotFound."""
+    async with operating.database.transaction() as connection:
+        rows = await runs.load(connection, [run])
+        if not rows:
+            raise NotFound(kind="run", reference=reference("run", run))
+        now = await rehearsed(connection, run, operating.processes, operating.vault)
+    return planned(drawing_of(now.process), _past(now, rows[0]["state"]))
+
+
+def _past(now: Rehearsal, state: str) -> Past:
+    outcomes = {
+        key: _outcome(now, key, recorded)
+        for key, recorded in now.history.outcomes.items()
+        if not key.startswith(CONFIRM)
+    }
+    return Past(
+        arguments=_arguments(now),
+        outcomes=outcomes,
+        open={key: _open(act) for key, act in now.open.items() if not key.startswith(CONFIRM)},
+        ended=state if state in _OVER else "",
+    )
+
+
+def _arguments(now: Rehearsal) -> dict[str, Any]:  # Any: as the process has declared them
+    try:
+        return now.process.loaded(now.history.arguments)
+    except NewelError:
+        return {}
+
+
+def _outcome(now: Rehearsal, key: str, recorded: Recorded) -> Outcome:
+    verb, names = now.decided.get(key, ("", ()))
+    ready = now.met.get(key)
+    if ready is None:
+        is_withdrawn = recorded.type == "act.recorded" and recorded.verb() == "cancelled"
+        word: State = "cancelled" if is_withdrawn else _WORDS.get(recorded.type, "done")
+        error = Cancelled() if word == "cancelled" else None
+        if verb == "lost":
+            word, error = "failed", None
+        value = True if verb == "holds" else False if verb == "lacks" else UNKNOWN
+        return Outcome(word=word, names=names, error=error, value=value, at=recorded.at)
+    word = _WORDS.get(recorded.type, "done")
+    if isinstance(ready.error, Cancelled):
+        word = "done" if recorded.is_late else "cancelled"
+    elif ready.error is not None:
+        word = "failed"
+    return Outcome(word=word, value=ready.value, error=ready.error, names=names, at=recorded.at)
+
+
+def _open(act: OpenAct) -> Open:
+    word = _STATES.get(act.state)
+    if word is None:
+        word = "task" if act.kind in _TASKS else "waiting"
+    if act.state == "attempting" and act.trouble.doubt is not None:
+        word = "in-doubt"
+    said = {"task": f"asks {act.owner}", "parked": str(act.reason)}.get(word, "")
+    return Open(word=word, said=said, due=act.due_at or act.next_at)
