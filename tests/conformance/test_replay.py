@@ -384,7 +384,7 @@ def result_of(store: Store) -> object:
     return store.state, payload, store.outcomes()
 
 
-@settings(MANY, max_examples=120)
+@settings(MANY, max_examples=60)
 @given(nodes, st.integers(0, 2**32), st.integers(1, 12))
 def test_any_body_comes_to_the_same_end_whatever_dies(node, seed, deaths):
     """The same result, keys and outcomes as a life without deaths, and every effect once."""
@@ -395,7 +395,7 @@ def test_any_body_comes_to_the_same_end_whatever_dies(node, seed, deaths):
     assert set(stormy.effects.values()) <= {1}
 
 
-@settings(MANY, max_examples=300)
+@settings(MANY, max_examples=150)
 @given(wide, st.integers(0, 2**32), st.integers(0, 8))
 def test_what_a_body_decides_is_decided_the_same_way_in_every_replay(node, seed, deaths):
     """Races, groups, scopes, locks, milestones and promises tell one story; each effect once."""
@@ -436,7 +436,7 @@ class Cancelling(World):
             self.store.cancel()
 
 
-@settings(MANY, max_examples=120)
+@settings(MANY, max_examples=60)
 @given(nodes, st.integers(0, 2**32), st.integers(0, 6))
 def test_a_cancelled_run_ends_and_does_what_stands_in_its_finallys(node, seed, deaths):
     """No act begins after the request but those of a `finally`, and nothing is left open."""
@@ -464,7 +464,7 @@ def _attempt(event: dict[str, Any]) -> int:
     return number
 
 
-@settings(MANY, max_examples=200)
+@settings(MANY, max_examples=100)
 @given(wide, st.integers(0, 2**32), st.integers(0, 6))
 def test_cancelling_reaches_every_branch_of_every_word(node, seed, deaths):
     """Whatever stands open when an operator cancels, the run ends and leaves nothing open."""
