@@ -20,6 +20,7 @@ from newel.simulators import (
     LoseResponse,
     Match,
     NotReady,
+    Quota,
     RemoveScope,
     RenameField,
     ResetBefore,
@@ -63,6 +64,7 @@ EFFECTS = [
     Lag("jira.search", 45),
     NotReady(20),
     Seats(0),
+    Quota(),
     RevokeToken(),
     RemoveScope("members:write"),
     WebhookDuplicate(3),
@@ -307,6 +309,53 @@ PROBES = [
     ("gusto", "/v1/token_info"),
     ("salesforce", "/services/data/v60.0/limits"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("system", "path", "most", "wait"),
+    [
+        ("slack", "/api/users.list", 20, 60),
+        ("slack", "/scim/v2/Users", 1000, 60),
+        ("jira", "/rest/api/3/myself", 20, 1),
+        ("gusto", "/v1/token_info", 200, 60),
+    ],
+)
+async def test_the_vendors_own_limits_hold_while_they_are_switched_on(
+    world, system, path, most, wait
+):
+    """So many requests pass, the next is refused with its wait; after that there is room again."""
+    simulator = world.simulators[system]
+    world.clock.set(START)
+    async with signed_in(system, world) as client:
+        for _ in range(most + 5):
+            assert (await client.get(path)).status_code == 200  # nothing holds without the rule
+        simulator.fail("*", Quota())
+        for _ in range(most):
+            assert (await client.get(path)).status_code == 200
+        refused = await client.get(path)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, str(wait))
+        (rule,) = simulator.faults.rules()
+        assert rule.hits == 1
+        world.clock.advance(timedelta(seconds=wait))
+        assert (await client.get(path)).status_code == 200
+
+
+async def test_limits_of_changes_leave_reading_free(world):
+    """GitHub's eighty changes a minute: reading passes, and another method of Slack as well."""
+    world.clock.set(START)
+    world.github.fail("*", Quota())
+    world.slack.fail("*", Quota())
+    async with signed_in("github", world) as client:
+        gone = "/orgs/acme-example/memberships/nobody"
+        for _ in range(80):
+            assert (await client.delete(gone)).status_code == 404
+        assert (await client.delete(gone)).status_code == 403
+        assert (await client.get("/orgs/acme-example")).status_code == 200
+    async with signed_in("slack", world) as client:
+        for _ in range(20):
+            await client.get("/api/users.list")
+        assert (await client.get("/api/users.list")).status_code == 429
+        assert (await client.get("/api/conversations.list")).status_code == 200
 
 
 @pytest.mark.parametrize(("system", "path"), PROBES)

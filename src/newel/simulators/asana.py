@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from .clock import milliseconds
 from .core import Simulator
 from .faults import Throttle
+from .quota import RateLimit
 from .system import Panel, action, ticket_panel
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
@@ -29,6 +30,8 @@ class AsanaSimulator(Simulator):
 
     system = "asana"
     title = "Asana"
+    # developers.asana.com/docs/rate-limits, without a paid plan
+    rate_limits = (RateLimit(most=150, seconds=60),)
 
     def populate(self) -> None:
         """Make the token of an application."""

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from .core import Simulator
 from .faults import WebhookDelay, WebhookDrop, WebhookDuplicate, WebhookReorder
+from .quota import RateLimit
 from .system import Panel, action
 from .wire import Document
 
@@ -63,6 +64,8 @@ class BambooHRWorld(Simulator):
 
     system = "bamboohr"
     title = "BambooHR"
+    # BambooHR names no number; this one is ours.
+    rate_limits = (RateLimit(most=10, seconds=1),)
 
     def populate(self) -> None:
         """Make the key, and the HR administrator whom it belongs to."""

@@ -171,6 +171,8 @@ class Exchange:
             return system.unknown_route(asked)
         if not route.open:
             asked.credential = system.authenticated(asked)
+            if (refusal := system.over_quota(asked, route)) is not None:
+                return refusal
             if missing := route.missing(asked.credential.scopes):
                 return system.scope_refusal(asked, route, missing)
         return route.handler(system, asked)

@@ -156,6 +156,11 @@ class Seats:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """The vendor's own limits hold; each request beyond them is a hit of the rule."""
+
+
+@dataclass(frozen=True, slots=True)
 class RevokeToken:
     """The matching credential is refused for as long as the rule stands."""
 
@@ -211,6 +216,7 @@ Condition: TypeAlias = (
     | Lag
     | NotReady
     | Seats
+    | Quota
     | RevokeToken
     | RemoveScope
     | WebhookDuplicate
@@ -238,6 +244,7 @@ KINDS: dict[str, type[Effect]] = {
     "lag": Lag,
     "not_ready": NotReady,
     "seats": Seats,
+    "quota": Quota,
     "revoke_token": RevokeToken,
     "remove_scope": RemoveScope,
     "webhook_duplicate": WebhookDuplicate,

@@ -15,6 +15,7 @@ from typing import Any
 from . import github_views as views
 from .clock import stamp
 from .core import Simulator
+from .quota import RateLimit
 from .signing import private_pem
 from .system import Capacity, Panel, RowAct, action
 from .wire import Credential, Document
@@ -38,6 +39,11 @@ class GitHubWorld(Simulator):
 
     system = "github"
     title = "GitHub"
+    # docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
+    rate_limits = (
+        RateLimit(most=80, seconds=60, is_of_changes=True),
+        RateLimit(most=5000, seconds=3600, style="primary"),
+    )
 
     def __init__(
         self, *, seats: int | None = 50, invitations_per_day: int = 500, **options: Any

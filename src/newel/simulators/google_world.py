@@ -9,6 +9,7 @@ from typing import Any
 
 from .clock import milliseconds
 from .core import Simulator
+from .quota import RateLimit
 from .signing import private_pem
 from .system import Capacity, Panel, action
 from .wire import Document
@@ -36,6 +37,8 @@ class GoogleWorld(Simulator):
 
     system = "google"
     title = "Google Workspace"
+    # developers.google.com/admin-sdk/directory/v1/limits
+    rate_limits = (RateLimit(most=2400, seconds=60),)
 
     def __init__(self, *, licences: int | None = 50, **options: Any) -> None:
         """Make it with so many licences (None: unlimited), of users and of each product."""

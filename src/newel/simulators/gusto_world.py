@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from .core import Simulator
+from .quota import RateLimit
 from .system import Panel, RowAct, action
 from .wire import Asked, Document
 
@@ -39,6 +40,8 @@ class GustoWorld(Simulator):
 
     system = "gusto"
     title = "Gusto"
+    # docs.gusto.com, rate limits: for each grant
+    rate_limits = (RateLimit(most=200, seconds=60),)
 
     def populate(self) -> None:
         """Make the company and its token."""

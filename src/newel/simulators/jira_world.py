@@ -6,6 +6,7 @@ from typing import Any
 
 from .clock import milliseconds
 from .core import Simulator
+from .quota import RateLimit
 from .system import Capacity, Panel, action, ticket_panel
 from .wire import Document
 
@@ -47,6 +48,8 @@ class JiraWorld(Simulator):
 
     system = "jira"
     title = "Jira"
+    # Atlassian names no number of requests a second; this one is ours.
+    rate_limits = (RateLimit(most=20, seconds=1),)
 
     def __init__(self, *, seats: int | None = 50, **options: Any) -> None:
         """Make it with so many seats a product (None: unlimited)."""

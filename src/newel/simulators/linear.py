@@ -16,6 +16,7 @@ from uuid import UUID
 from .clock import milliseconds
 from .core import Simulator
 from .faults import Throttle
+from .quota import RateLimit
 from .system import Panel, action, ticket_panel
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
@@ -42,6 +43,8 @@ class LinearSimulator(Simulator):
 
     system = "linear"
     title = "Linear"
+    # linear.app/developers/rate-limiting
+    rate_limits = (RateLimit(most=2500, seconds=3600),)
 
     def populate(self) -> None:
         """Make the team's workflow and a person's key."""

@@ -32,6 +32,7 @@ SWITCHES = (
     ("Throttled", "throttled", {"effect": {"kind": "throttle", "retry_after": 30}}),
     ("Lose next answer", "lose", {"effect": "lose_response", "times": 1}),
     ("Token revoked", "revoked", {"effect": "revoke_token"}),
+    ("Real limits", "quota", {"effect": "quota"}),
     ("No seats", "seats", {"effect": {"kind": "seats", "left": 0}}),
 )
 # What one operation can be broken by without saying more.

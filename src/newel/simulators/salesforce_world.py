@@ -6,6 +6,7 @@ from typing import Any
 
 from .clock import milliseconds
 from .core import Simulator
+from .quota import RateLimit
 from .signing import private_pem
 from .system import Capacity, Panel, action
 from .wire import Document
@@ -37,6 +38,8 @@ class SalesforceWorld(Simulator):
 
     system = "salesforce"
     title = "Salesforce"
+    # The day's requests of an edition with a hundred thousand of them.
+    rate_limits = (RateLimit(most=100_000, seconds=86_400),)
 
     def __init__(self, *, licences: int | None = 50, **options: Any) -> None:
         """Make it with so many user licences (None: unlimited)."""

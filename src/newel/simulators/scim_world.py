@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from .clock import SimulatedClock
 from .core import Simulator
+from .quota import RateLimit
 from .scim_schema import TYPES, USER
 from .system import Panel, action
 from .wire import Document
@@ -43,6 +44,8 @@ class ScimWorld(Simulator):
 
     system = "scim"
     title = "SCIM directory"
+    # A directory of a company's own: as much as we allow ourselves twice.
+    rate_limits = (RateLimit(most=10, seconds=1),)
 
     def __init__(
         self,

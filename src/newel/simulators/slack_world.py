@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from .clock import stamp
 from .core import Simulator
+from .quota import RateLimit
 from .system import Panel, RowAct, action
 from .wire import Document
 
@@ -29,11 +30,32 @@ SCOPES = (
 )
 
 
+# The tiers of the methods that are simulated, by Slack's reference; auth.test has no limit to speak
+# of, and a message is limited for its channel.
+TIER_2 = ("admin.*", "users.list", "conversations.list")
+TIER_3 = (
+    "users.lookupByEmail",
+    "conversations.invite",
+    "conversations.kick",
+    "conversations.history",
+    "team.info",
+)
+TIER_4 = ("users.info", "conversations.members", "chat.postMessage")
+
+
 class SlackWorld(Simulator):
     """The state of one workspace, and what people do there."""
 
     system = "slack"
     title = "Slack"
+    # docs.slack.dev/apis/web-api/rate-limits, for each method; and SCIM's own limits
+    rate_limits = (
+        RateLimit(most=20, seconds=60, operations=TIER_2, is_apart=True),
+        RateLimit(most=50, seconds=60, operations=TIER_3, is_apart=True),
+        RateLimit(most=100, seconds=60, operations=TIER_4, is_apart=True),
+        RateLimit(most=180, seconds=60, operations=("scim/*",), is_of_changes=True),
+        RateLimit(most=1000, seconds=60, operations=("scim/*",)),
+    )
 
     def __init__(self, *, plan: Plan = "business", **options: Any) -> None:
         """Make it on this plan, which decides how accounts can be made."""

@@ -25,11 +25,13 @@ from .faults import (
     Lag,
     Match,
     NotReady,
+    Quota,
     RemoveScope,
     RevokeToken,
     Seats,
     Throttle,
 )
+from .quota import RateLimit, Spending
 from .store import Change, Store
 from .wire import Answer, Asked, Credential, Document, Route, routes_of
 
@@ -110,6 +112,8 @@ class SimulatedSystem:
     system: ClassVar[str]
     title: ClassVar[str]
     routes: ClassVar[tuple[Route, ...]] = ()
+    rate_limits: ClassVar[tuple[RateLimit, ...]] = ()
+    """What the vendor lets a credential do, as its documents say; kept under a `Quota` fault."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -135,6 +139,7 @@ class SimulatedSystem:
         self.store = Store(system=self.system, seed=seed, clock=self.clock)
         self.book = CallBook()
         self.faults = FaultBook(seed=seed)
+        self._spending = Spending()
         self.state_file: Path | None = None
         self.populate()
         self._first_state = self.store.snapshot()
@@ -304,6 +309,20 @@ class SimulatedSystem:
         waits = self.faults.conditions(NotReady, self.clock.now())
         age = (self.clock.now() - created).total_seconds()
         return any(age < effect.seconds for _, effect in waits)
+
+    def over_quota(self, asked: Asked, route: Route) -> Answer | None:
+        """Refuse a request beyond the vendor's limits, while they hold; else count it."""
+        label, now = asked.credential.label, self.clock.now()
+        for fault, _ in self.faults.conditions(Quota, now):
+            if not fault.match.fits(asked, route.operation, label):
+                continue
+            over = self._spending.spend(
+                self.rate_limits, route.operation, label, now, mutating=route.mutating
+            )
+            if over is not None:
+                self.faults.use(fault)
+                return self.throttled(Throttle(over.wait, over.limit.style), asked=asked)
+        return None
 
     def take_seat(self, *, used: int, seats: int | None) -> bool:
         """Say whether one more licence can be had, and count it against a `Seats` fault.

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from .clock import stamp
 from .core import Simulator
 from .faults import Throttle
+from .quota import RateLimit
 from .system import Panel, action, ticket_panel
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
@@ -33,6 +34,8 @@ class ZendeskSimulator(Simulator):
 
     system = "zendesk"
     title = "Zendesk"
+    # developer.zendesk.com, rate limits of the smallest plan
+    rate_limits = (RateLimit(most=200, seconds=60),)
 
     def populate(self) -> None:
         """Make the agent's API token."""
