@@ -14,6 +14,7 @@ from uuid import UUID
 import httpx2
 
 from newel.base.secrets import SecretRef
+from newel.base.settings import Settings
 from newel.engine.desks import TrackerDesk
 from newel.engine.engine import Engine
 from newel.engine.vault import Vault
@@ -21,6 +22,7 @@ from newel.engine.worker import WorkerSettings
 from newel.simulators.server import serve
 from newel.simulators.world import World
 from newel.store.database import Database
+from newel.web.app import create_app
 from tests.engine.house import House
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -189,6 +191,15 @@ def bound(world: World, addresses: dict[str, str]) -> Any:
     from company import systems
 
     return systems
+
+
+@contextlib.asynccontextmanager
+async def browser(house: House) -> AsyncIterator[httpx2.AsyncClient]:
+    """Give a client of this machine that talks to the house's server in process."""
+    app = create_app(house.engine, settings=Settings(company_name="Acme"))
+    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        yield client
 
 
 def connectors_of(module: Any) -> list[Any]:

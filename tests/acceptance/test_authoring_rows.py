@@ -16,6 +16,7 @@ import pytest
 from newel import approval, parallel, process, section, step, team
 from newel.base.errors import Refused
 from newel.store import workers
+from newel.testing import interleavings, running
 from tests.acceptance import desks
 from tests.engine.house import OPERATOR, House, opened
 from tests.patience import PATIENCE_S
@@ -99,6 +100,28 @@ async def test_b6_the_same_item_twice_parks_with_both_places(house_of):
         assert b"test_authoring_rows.py:" in payload
         right = await house.start("fan_out", ["api", "web"])
         assert await house.ended(right) == "completed"
+
+
+async def test_b6_the_same_item_twice_is_told_in_every_order():
+    """B6: whichever branch was first, and however far the others are; nothing runs twice."""
+    done: Counter[str] = Counter()
+
+    @step(in_doubt="repeat")
+    async def share(name: str) -> str:
+        done[name] += 1
+        return name
+
+    @process(subject=None, owner="it")
+    async def sharing(names: tuple[str, ...]) -> int:
+        await parallel(*[share[name](name) for name in names])
+        return len(names)
+
+    for order in interleavings(20):
+        done.clear()
+        async with running(sharing.request(("web", "api", "own", "api")), order=order) as run:
+            assert (run.state, run.row["parked_reason"]) == ("parked", "bug")
+            assert "`share[api]`" in run.waits_for()
+        assert set(done.values()) == {1}
 
 
 @step(in_doubt="repeat")

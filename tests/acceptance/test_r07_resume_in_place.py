@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from newel.base.ids import reference
+from tests.acceptance.company_house import browser
 from tests.acceptance.outage import GITHUB, counted, ticketed, to_github, until_parked
 from tests.engine.house import OPERATOR
 
@@ -15,6 +17,21 @@ async def _gone_on(house, run) -> None:
     await house.until(gone)
 
 
+async def _page_lists_what_is_done(house, run) -> None:
+    """The page has each step that is done with the moment at which it was."""
+    done = await house.database.fetch(
+        "select key, occurred_at from newel.event where stream_id = $1 "
+        "and type = 'step.succeeded' and key like '%ensure%'",
+        run,
+    )
+    assert len(done) == 4
+    async with browser(house) as client:
+        page = (await client.get(f"/runs/{reference('run', run)}")).text
+    for row in done:
+        card = page.partition(f'id="{row["key"]}"')[2].partition('<li id=')[0]
+        assert row["occurred_at"].isoformat() in card
+
+
 async def test_resume_in_place(acme, world):
     """R07: Retry is pressed before the next probe: one mutating request, at GitHub alone."""
     async with acme() as house, house.worker():
@@ -23,6 +40,7 @@ async def test_resume_in_place(acme, world):
         await to_github(house, run)
         await until_parked(house, run)
         await ticketed(house, world)
+        await _page_lists_what_is_done(house, run)
         world.github.heal()
         before, changes = counted(world), len(world.github.mutations())
         await house.engine.retry(run, GITHUB, actor=OPERATOR)

@@ -11,8 +11,11 @@ import pytest
 from newel import Overdue, Person, approval, days, parallel, process, step, team, timer
 from newel.audit.leaf import Actor
 from newel.base.errors import AlreadyDecided, NotAllowed, SelfApproval
+from newel.base.ids import reference
 from newel.testing import running
 from tests.acceptance.claims import Claim, Payment, expense, payment_settled
+from tests.acceptance.company_house import browser
+from tests.engine.house import opened
 
 MARY = Person(name="Mary Major", email="mary@example.test")
 JANE = Person(name="Jane Doe", email="jane@example.test", manager=MARY)
@@ -79,6 +82,32 @@ async def test_hr_is_asked_when_the_manager_sleeps():
             "manager-confirms", "hr-confirms", "first-day", "provide[account]", "provide[chat]",
             "provide[tracker]", "provide[payroll]", "provide[welcome]",
         }  # fmt: skip
+
+
+async def test_the_open_page_of_a_task_says_that_its_time_is_over(database_url, tmp_path):
+    """B1: the manager's page tells the deadline, and an answer sent from it is refused by name."""
+    house = await opened(database_url, tmp_path / "kek", [arriving])
+    hire = {
+        "name": "Jane Doe", "email": "jane@example.test", "starts_at": "2099-02-01T09:00:00Z",
+        "manager": {"name": "Mary Major", "email": "mary@example.test"},
+    }  # fmt: skip
+    try:
+        async with house.worker(), browser(house) as client:
+            run = await house.start("arriving", hire)
+            await house.rested(run)
+            address = f"/tasks/{reference('tsk', await house.task(run))}"
+            before = await client.get(address)
+            assert "This task was closed" not in before.text
+            await house.move_to_next(run)
+            await house.rested(run)
+            after = await client.get(address)
+            assert "This task was closed by its deadline." in after.text
+            answer = {"answer": "approve", "actor": "mary@example.test"}
+            late = await client.post(f"{address}/decide", data=answer)
+            assert (late.status_code, "its deadline" in late.text) == (409, True)
+            assert [act["kind"] for act in (await house.acts(run)).values()] == ["approval"]
+    finally:
+        await house.database.close()
 
 
 async def test_nobody_decides_a_large_claim_twice_or_their_own():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-import httpx2
 import pytest
 
 from newel import (
@@ -23,9 +22,8 @@ from newel import (
     timer,
 )
 from newel.base.ids import reference
-from newel.base.settings import Settings
 from newel.testing import Failed, every_crash, running
-from newel.web.app import create_app
+from tests.acceptance.company_house import browser
 from tests.acceptance.test_cutting_access import LEO
 from tests.engine.house import OPERATOR, opened
 from tests.patience import PATIENCE_S
@@ -245,9 +243,7 @@ async def test_b15_the_console_lists_what_is_back(database_url, tmp_path):
                 return (await house.row(run))["state"] == "parked"
 
             await house.until(parked)
-        app = create_app(house.engine, settings=Settings(company_name="Acme"))
-        transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 1))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        async with browser(house) as client:
             view = (await client.get(f"/api/v1/runs/{reference('run', run)}")).json()
             page = (await client.get(f"/runs/{reference('run', run)}")).text
         titles = {key["key"]: key["title"] for key in view["keys"]}
