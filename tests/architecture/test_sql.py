@@ -20,6 +20,7 @@ BLOCKS = [
 OWNERS = {
     "access_grant": {"ledger"},
     "api_key": {"access"},
+    "audit_anchor": {"audit_log"},
     "audit_checkpoint": {"audit_log"},
     "audit_head": {"audit_log"},
     "audit_leaf": {"audit_log"},

@@ -133,7 +133,7 @@ async def test_a_frozen_sequencer_holds_up_no_writer(database_url, database, tmp
             "delete from newel.audit_leaf where leaf_index > 1; "
             "update newel.audit_head set size = 2, frontier = sha256('x')"
         ),
-        "truncate newel.audit_leaf, newel.audit_head, newel.audit_checkpoint",
+        "truncate newel.audit_leaf, newel.audit_head, newel.audit_checkpoint, newel.audit_anchor",
     ],
     ids=["changed", "cut", "emptied"],
 )
@@ -148,7 +148,7 @@ async def test_a_tree_that_is_not_the_signed_one_is_signed_no_more(
         await database.execute("set session_replication_role = replica")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await database.execute(change)
-        for table in ("audit_leaf", "audit_head", "audit_checkpoint"):
+        for table in ("audit_leaf", "audit_head", "audit_checkpoint", "audit_anchor"):
             await database.execute(f"alter table newel.{table} disable trigger all")
         await database.execute(change)
         await database.execute("set session_replication_role = origin")

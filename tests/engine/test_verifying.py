@@ -25,7 +25,15 @@ from newel.store.database import whole
 from tests.engine.house import House
 
 LEO = {"name": "Leo O'Malley 🦊", "email": "leo@acme.example", "hr_key": "E77"}
-TABLES = ("event", "audit_leaf", "audit_tile", "audit_checkpoint", "audit_head", "run")
+TABLES = (
+    "event",
+    "audit_leaf",
+    "audit_tile",
+    "audit_checkpoint",
+    "audit_anchor",
+    "audit_head",
+    "run",
+)
 
 
 @step(system="wiki", grants="account", in_doubt="repeat")

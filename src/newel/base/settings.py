@@ -120,6 +120,10 @@ class Settings(BaseSettings):
         default=None,
         description="Signs the audit log: 32 bytes in base64; default: a file beside the data.",
     )
+    anchors: tuple[str, ...] = Field(
+        default=("directory:anchors",),
+        description="Where copies of checkpoints go; relative paths begin at the data directory.",
+    )
     lease: Seconds = Field(
         default=timedelta(seconds=15), description="How long a worker owns its runs unheard."
     )

@@ -153,8 +153,7 @@ def _of_the_database(
     if untrusted and (policy is not None or vkeys):
         sys.stderr.write("newel: --untrusted believes nobody: leave out --policy and --vkey.\n")
         return None
-    remembered = sorted(settings.log_directory.glob("checkpoint.*"))
-    trusted = Trusted(policy=policy, vkeys=vkeys, anchors=[*remembered, *anchors])
+    trusted = Trusted(policy=policy, vkeys=vkeys, anchors=[*_own_copies(settings), *anchors])
 
     async def judged() -> Any:  # Any: as above
         async with opened(settings, new=False) as deployment, snapshot(deployment.database) as at:
@@ -165,6 +164,19 @@ def _of_the_database(
     except (loaded().Unusable, OSError) as why:
         sys.stderr.write(f"newel: {why}\n")
         return None
+
+
+def _own_copies(settings: Settings) -> list[Path]:
+    """Name the checkpoints that lie outside the database and can be read here."""
+    from newel.engine.anchors import anchor_path
+
+    found = sorted(settings.log_directory.glob("checkpoint.*"))
+    for each in settings.anchors:
+        place = anchor_path(each, settings.data_directory)
+        if place is not None:
+            found += sorted(place.glob("checkpoint.*.*"))
+            found += sorted(place.glob("*/checkpoint.*"))
+    return found
 
 
 def _own_policy(settings: Settings) -> Path | None:

@@ -27,6 +27,7 @@ from newel.base.settings import Settings, load_settings
 from newel.cli.project import example_settings, load_project
 from newel.embedded import running_server
 from newel.engine import Engine, Vault, WorkerSettings
+from newel.engine.anchors import anchor_of
 from newel.engine.calls import CallSettings
 from newel.engine.desks import TrackerDesk
 from newel.engine.key_holder import KeyHolder
@@ -177,7 +178,8 @@ async def engine_of(deployment: Deployment) -> Engine:
 def key_holder(settings: Settings) -> KeyHolder:
     """Give what this machine signs the audit log with."""
     host = urlsplit(settings.console_url or "").hostname or "localhost"
-    return KeyHolder(settings.log_directory, host=host, key=settings.log_key)
+    anchors = [anchor_of(each, settings.data_directory) for each in settings.anchors]
+    return KeyHolder(settings.log_directory, host=host, key=settings.log_key, anchors=anchors)
 
 
 def local_zone() -> tzinfo:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,8 @@ from newel.audit.note import Note, SigningKey
 from newel.audit.trust import policy_text
 from newel.base.errors import StoreError
 from newel.base.secrets import SecretRef
+from newel.engine.anchors import Anchor
+from newel.engine.whole_files import write_once, write_whole
 
 __all__ = ["KeyHolder"]
 
@@ -34,12 +36,19 @@ class KeyHolder:
     """Key, policy and memory of one log, in a folder of this machine."""
 
     def __init__(
-        self, folder: Path, *, host: str = "localhost", key: SecretRef | None = None
+        self,
+        folder: Path,
+        *,
+        host: str = "localhost",
+        key: SecretRef | None = None,
+        anchors: Sequence[Anchor] = (),
     ) -> None:
         """Take the folder; key: where the key lies, if not there. Nothing is read yet.
 
-        host: what the log is named after, with the id of the deployment, when it begins.
+        host: what the log is named after, with the id of the deployment, when it begins. anchors:
+        where copies of what was signed go.
         """
+        self.anchors = anchors
         self.folder = folder
         self.host = host
         self._key = key
@@ -59,7 +68,7 @@ class KeyHolder:
             return SigningKey(origin, _seed(self._key.resolve().reveal(), str(self._key)))
         path = self.folder / "key"
         if new and not path.exists():
-            _write_once(path, base64.b64encode(os.urandom(_SEED_BYTES)) + b"\n")
+            write_once(path, base64.b64encode(os.urandom(_SEED_BYTES)) + b"\n")
         if not path.exists():
             return None
         return SigningKey(origin, _seed(path.read_text(encoding="ascii").strip(), str(path)))
@@ -67,7 +76,7 @@ class KeyHolder:
     def trust(self, key: SigningKey) -> None:
         """Believe the key from now on, for want of a policy; one that is there stays."""
         if not self.policy.exists():
-            _write(self.policy, policy_text([key.verifier()]).encode())
+            write_whole(self.policy, policy_text([key.verifier()]).encode())
 
     def remembered(self, log_epoch: int) -> Note | None:
         """Give the last head that was signed here; None if none was.
@@ -79,7 +88,7 @@ class KeyHolder:
 
     def remember(self, log_epoch: int, note: Note) -> None:
         """Keep a signed head; when this returns, it outlives a loss of power."""
-        _write(self.memory(log_epoch), str(note).encode())
+        write_whole(self.memory(log_epoch), str(note).encode())
 
     def memory(self, log_epoch: int) -> Path:
         """Name the file with the last head of a log epoch."""
@@ -94,40 +103,3 @@ def _seed(text: str, where: str) -> bytes:
     if len(seed) != _SEED_BYTES:
         raise StoreError(f"{where} is no key of a log: it must hold {_SEED_BYTES} bytes in base64.")
     return seed
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Put a file in its place as a whole, on the disk itself."""
-    draft = _draft(path, data)
-    draft.replace(path)
-    _synced(path.parent)
-
-
-def _write_once(path: Path, data: bytes) -> None:
-    """Put a file there as a whole unless there is one: of two who try, one wins."""
-    draft = _draft(path, data)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    _synced(path.parent)
-
-
-def _draft(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)  # mode 0600
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return Path(name)
-
-
-def _synced(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

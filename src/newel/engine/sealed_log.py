@@ -27,7 +27,7 @@ from newel.base.errors import LogInconsistent
 from newel.store import audit_log
 from newel.store.database import Connection, Row
 
-__all__ = ["SealedLog", "edge_of", "sealed_logs"]
+__all__ = ["CHECKPOINT", "SealedLog", "edge_of", "sealed_logs"]
 
 CHECKPOINT: Final = "checkpoint"
 _TILES: Final = "tile/"

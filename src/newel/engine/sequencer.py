@@ -26,6 +26,7 @@ from newel.audit.note import Note, SigningKey
 from newel.audit.tiles import Growth
 from newel.base.errors import LogInconsistent
 from newel.base.log import declare, logger
+from newel.engine.anchoring import Anchoring
 from newel.engine.enduring import cared
 from newel.engine.key_holder import KeyHolder
 from newel.engine.pace import monotonic
@@ -51,6 +52,7 @@ class Sequencer:
 
     def __init__(self, database: Database, holder: KeyHolder) -> None:
         """Prepare; `watch` seals until it is cancelled."""
+        self.anchoring = Anchoring(database, holder.anchors)
         self._database = database
         self._holder = holder
         self._unchecked = 0
@@ -59,15 +61,19 @@ class Sequencer:
     async def watch(self, worker: Any) -> None:  # Any: whoever it works beside
         """Seal what is waiting, once a second. What goes wrong is told and holds up no work."""
         del worker
+        await asyncio.gather(self._sealing(), self.anchoring.watch())
+
+    async def _sealing(self) -> None:
         while True:
             is_well = await cared("sealing", self._look())
             await asyncio.sleep(_LOOK_S if is_well else _AFTER_TROUBLE_S)
 
     async def leave(self) -> None:
-        """Seal what is left before this program ends, unless that takes too long."""
-        with contextlib.suppress(TimeoutError):
+        """Seal and anchor what is left before this program ends, unless that takes too long."""
+        with contextlib.suppress(TimeoutError, *LOST):
             async with asyncio.timeout(_LAST_S):
                 await cared("sealing", self._look())
+                await self.anchoring.anchor()
 
     async def seal(self) -> int | None:
         """Sequence what is visible and sign it; answers with the size that is signed then.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from newel.store.queries import queries
 __all__ = [
     "Head",
     "Taken",
+    "anchored",
     "begin",
     "deployment",
     "edge",
@@ -27,9 +29,11 @@ __all__ = [
     "grow",
     "head",
     "is_waiting",
+    "keep_receipt",
     "keep_signed",
     "log_epochs",
     "may_seal",
+    "newest",
     "notes",
     "overlooked",
     "sealed_twice",
@@ -197,6 +201,25 @@ async def edge(connection: Connection, log_epoch: int) -> tuple[int, bytes]:
     row = await connection.fetchrow(_SQL.edge, log_epoch)
     assert row is not None, "log epochs are never removed"
     return row["size"], row["frontier"]
+
+
+async def newest(source: Connection | Database) -> Row | None:
+    """The newest signed head: log_epoch, size, note."""
+    row: Row | None = await source.fetchrow(_SQL.newest)
+    return row
+
+
+async def anchored(database: Database, log_epoch: int) -> dict[str, tuple[int, timedelta]]:
+    """How far each place outside has the heads, and how long ago it took the last one."""
+    rows = await database.fetch(_SQL.anchored, log_epoch)
+    return {row["target"]: (row["size"], row["ago"]) for row in rows}
+
+
+async def keep_receipt(
+    database: Database, log_epoch: int, *, size: int, target: str, receipt: bytes
+) -> None:
+    """Keep what a place outside said when it took a head."""
+    await database.execute(_SQL.anchor, log_epoch, size, target, receipt)
 
 
 async def tile(connection: Connection, log_epoch: int, wanted: Tile) -> bytes:

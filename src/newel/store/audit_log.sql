@@ -170,3 +170,21 @@ order by 1, 2
 -- params: log_epoch
 -- Size and right edge of a log epoch.
 select size, frontier from newel.audit_head where log_epoch = $1
+
+-- name: newest
+-- params: none
+-- The newest signed head.
+select c.log_epoch, c.size, c.note from newel.audit_checkpoint c
+order by c.log_epoch desc, c.size desc limit 1
+
+-- name: anchored
+-- params: log_epoch
+-- How far each place outside has the heads of a log epoch, and how long ago it took the last one.
+select a.target, max(a.size) as size, clock_timestamp() - max(a.created_at) as ago
+from newel.audit_anchor a where a.log_epoch = $1 group by a.target
+
+-- name: anchor
+-- params: log_epoch, size, target, receipt
+-- Keeps a receipt.
+insert into newel.audit_anchor (log_epoch, size, target, receipt) values ($1, $2, $3, $4)
+on conflict do nothing

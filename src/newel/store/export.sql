@@ -55,6 +55,12 @@ select row_to_json(r)::text as line
 from (select id, name, created_at, expires_at, last_used_at, revoked_at from newel.api_key) r
 order by r.id
 
+-- name: table_audit_anchor
+-- params: none
+-- Receipts of places that keep signed heads.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.audit_anchor r order by r.log_epoch, r.size, r.target
+
 -- name: table_audit_checkpoint
 -- params: none
 -- The signed heads of the log.

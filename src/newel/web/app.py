@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from newel.base.settings import Settings
 from newel.base.version import VERSION
 from newel.engine.engine import Engine
-from newel.web import hooks, reveal
+from newel.web import hooks, reveal, sealed_log
 from newel.web.api import (
     bulk,
     course,
@@ -67,6 +67,7 @@ def create_app(engine: Engine, *, settings: Settings, zone: tzinfo = UTC) -> Fas
     app.include_router(_api())
     app.include_router(hooks.router)
     app.include_router(reveal.router)
+    app.include_router(sealed_log.router)
     app.include_router(health.router)
     app.include_router(assets.router)
     app.include_router(_console())

@@ -30,7 +30,6 @@ from newel.audit.catalogue.administration import (
     AdminWebhookRetired,
     DataExported,
     DataRevealed,
-    LogEpochOpened,
     PersonAmended,
     PersonKeyCreated,
     PersonRegistered,
@@ -53,6 +52,13 @@ from newel.audit.catalogue.declared import (
     RunState,
     Sealed,
     Stream,
+)
+from newel.audit.catalogue.log import (
+    LogAnchorFailing,
+    LogAnchorRecovered,
+    LogEpochOpened,
+    LogHeadAdopted,
+    LogKeyRotated,
 )
 from newel.audit.catalogue.parts import (
     ApprovalAuthority,
@@ -168,7 +174,11 @@ __all__ = [
     "IncidentOpened",
     "IncidentTicketFailed",
     "IncidentTicketed",
+    "LogAnchorFailing",
+    "LogAnchorRecovered",
     "LogEpochOpened",
+    "LogHeadAdopted",
+    "LogKeyRotated",
     "MovedWait",
     "ParentRun",
     "ParkReason",

@@ -17,7 +17,6 @@ __all__ = [
     "AdminWebhookRetired",
     "DataExported",
     "DataRevealed",
-    "LogEpochOpened",
     "PersonAmended",
     "PersonKeyCreated",
     "PersonRegistered",
@@ -213,17 +212,3 @@ class ServiceWorkerLost(AuditEvent):
 
     worker: str
     runs: int
-
-
-@audit_event("log.epoch_opened", stream="log")
-class LogEpochOpened(AuditEvent):
-    """A tree was begun; all but its origin is absent in the first one."""
-
-    origin: str
-    cause: str | None = None
-    previous_origin: str | None = None
-    previous_size: int | None = None
-    previous_root: str | None = None
-    previous_note_sha256: Digest | None = None
-    kept_size: int | None = None
-    lost_leaves: int | None = None

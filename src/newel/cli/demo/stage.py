@@ -119,7 +119,8 @@ async def _emptied(settings: Settings) -> None:
                 "would mix with. Play it in another directory, or set NEWEL_DATA to one."
             )
         if not await audit_log.log_epochs(deployment.database):
-            shutil.rmtree(settings.log_directory, ignore_errors=True)  # of the demo before
+            for left in (settings.log_directory, settings.data_directory / "anchors"):
+                shutil.rmtree(left, ignore_errors=True)  # of the demo before
 
 
 @contextlib.asynccontextmanager

@@ -49,6 +49,17 @@ create table newel.audit_checkpoint (
     primary key (log_epoch, size)
 );
 
+-- What places outside said when they took a signed head; the copies there are what counts.
+create table newel.audit_anchor (
+    log_epoch   integer not null,
+    size        bigint not null,
+    target      text not null,
+    receipt     bytea not null,
+    created_at  timestamptz not null default clock_timestamp(),
+    primary key (log_epoch, size, target),
+    foreign key (log_epoch, size) references newel.audit_checkpoint (log_epoch, size)
+);
+
 -- What stands in the tree is never changed, and never taken out.
 create function newel.refuse_resealing() returns trigger
     language plpgsql set search_path = '' as $$
@@ -63,11 +74,15 @@ create trigger audit_tile_is_append_only before update or delete or truncate on 
 create trigger audit_checkpoint_is_append_only
     before update or delete or truncate on newel.audit_checkpoint
     for each statement execute function newel.refuse_resealing();
+create trigger audit_anchor_is_append_only
+    before update or delete or truncate on newel.audit_anchor
+    for each statement execute function newel.refuse_resealing();
 create trigger audit_head_is_never_removed before delete or truncate on newel.audit_head
     for each statement execute function newel.refuse_resealing();
 alter table newel.audit_leaf enable always trigger audit_leaf_is_append_only;
 alter table newel.audit_tile enable always trigger audit_tile_is_append_only;
 alter table newel.audit_checkpoint enable always trigger audit_checkpoint_is_append_only;
+alter table newel.audit_anchor enable always trigger audit_anchor_is_append_only;
 alter table newel.audit_head enable always trigger audit_head_is_never_removed;
 
 -- A tree only grows, under the origin it began with.
