@@ -306,6 +306,10 @@ def _findings(facts: Declared, options: StepOptions, *, has_verify: bool) -> lis
         found.append(("settle times do not ascend from 0", "`settle=(0, …)`"))
     if facts.by_hand is not None:
         found += _findings_by_hand(facts.by_hand)
+    if facts.has_choice and has_verify:
+        found.append(
+            ("its `verify` would not know the way", "drop `verify=`: the look-up is enough")
+        )
     if facts.moves_money and facts.approval is None:
         found.append(("it moves money without an approval", "`approval=`"))
     if options.timeout is None or not timedelta(0) < options.timeout <= _LONGEST:

@@ -2,7 +2,7 @@
 
     no way is open   -> the step looks first: what is there already needs nobody
     not done yet     -> a task for the team that answers for the system; the step waits
-    time passes      -> it looks after 1, 5 and 15 minutes, then every hour
+    time passes      -> it looks after 1, 5 and 15 minutes, then every hour; urgent ones every 5 min
     "done"           -> it looks at once, and a minute later; only then the task opens again
     seen             -> the step has its outcome, the task is withdrawn; route `by_hand`
 
@@ -26,6 +26,7 @@ from newel.connectors.operation import Declared, declared
 from newel.domain.acts import OpenAct
 from newel.domain.values import Effect
 from newel.engine import history
+from newel.engine.joining import policy_of
 from newel.engine.operating import Command
 from newel.engine.runner import Runner
 from newel.flow.act import StepAct
@@ -38,7 +39,9 @@ WAITS: Final = "by-hand"
 
 _LOOKS: Final = tuple(timedelta(minutes=each) for each in (1, 5, 15))
 _THEN: Final = timedelta(hours=1)
+_URGENTLY: Final = timedelta(minutes=5)
 _WITHIN: Final = timedelta(days=2)
+_WITHIN_URGENT: Final = timedelta(hours=1)
 _NOT_SEEN: Final = "Somebody said that it was done, and newel does not see it."
 
 
@@ -75,7 +78,7 @@ def not_yet(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:  # Any: as
     if opened.task_id is None and (not was_said or looks > 0):
         _ask(run, opened, act, was_said=was_said)
         was_said, looks = False, 0
-    at = run.moment + (_LOOKS[looks] if looks < len(_LOOKS) else _THEN)
+    at = run.moment + _next_look(looks, is_urgent=policy_of(run, act).is_urgent)
     run.record(
         facts.StepLooked(claimed=trouble.is_claimed, next_at=at),
         key=opened.key,
@@ -102,6 +105,12 @@ def not_yet(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:  # Any: as
         run.host.answered(opened.credential)
     opened.incident_id = None
     _wait(run, opened, act, at)
+
+
+def _next_look(looks: int, *, is_urgent: bool) -> timedelta:
+    """How long to wait after so many looks; access that is to be cut is not left for an hour."""
+    usual = _LOOKS[looks] if looks < len(_LOOKS) else _THEN
+    return min(usual, _URGENTLY) if is_urgent else usual
 
 
 def withdraw(run: Runner, opened: OpenAct, *, cause: str = "seen") -> None:
@@ -147,7 +156,8 @@ def _ask(run: Runner, opened: OpenAct, act: StepAct[Any], *, was_said: bool) -> 
     found = declared(act.step)
     assert found.by_hand is not None, "only what can be done by hand is asked for"
     opened.task_id = run.host.new_uuid()
-    due_at: datetime = run.moment + _WITHIN
+    is_urgent = policy_of(run, act).is_urgent
+    due_at: datetime = run.moment + (_WITHIN_URGENT if is_urgent else _WITHIN)
     owner = _team(act)
     run.record(
         facts.TaskOpened(

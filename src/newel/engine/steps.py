@@ -191,8 +191,6 @@ def _after_crash(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     if trouble.crashes >= MAX_CRASHES:
         opened.trouble = replace(trouble, message="its worker died in every attempt")
         _park(run, opened, "bug", None)
-    elif by_hand.is_by_hand(opened):
-        _intend(run, opened)
     elif how == "ask":
         _park(run, opened, "unknown", None)
     elif how == "repeat" and not act.step.options.transactional:

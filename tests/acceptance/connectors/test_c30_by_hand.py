@@ -10,6 +10,7 @@ from newel.connectors.google import Google
 from newel.connectors.google_contract import USER_SCOPE
 from newel.connectors.slack import Slack
 from newel.domain.people import Person
+from newel.domain.retry import urgent
 from newel.testing import Crash, Saas, every_crash, running
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
 
@@ -126,6 +127,25 @@ async def test_access_that_no_program_can_take_is_seen_to_be_gone(pro: Saas) -> 
         await run.fill("slack.deactivate")
         assert await run.result() == "absent"
         assert run.grants() == {"slack:account": "revoked"}
+
+
+@process(owner="it", retry=urgent)
+async def dismissed(person: Person) -> None:
+    """Take the Slack account away at once."""
+    await slack.deactivate(person)
+
+
+async def test_what_is_urgent_is_due_within_the_hour(pro: Saas) -> None:
+    """Access that is to be cut at once is asked for within the hour, and looked at every 5 min."""
+    pro.slack.accept_in_slack(JANE.email)
+    async with running(dismissed.request(JANE)) as run:
+        (task,) = run.tasks()
+        assert task["due_at"] - task["opened_at"] == hours(1)
+        run.clock.advance(minutes(31))
+        assert len(_of(run, "step.looked")) == 1 + 1 + 6
+        pro.slack.deactivate_by_hand(JANE.email)
+        run.clock.advance(minutes(5))
+        assert run.state == "completed"
 
 
 @pytest.mark.parametrize("verb", ["cancel", "skip", "complete"])
