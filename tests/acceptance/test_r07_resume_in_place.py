@@ -28,7 +28,7 @@ async def _page_lists_what_is_done(house, run) -> None:
     async with browser(house) as client:
         page = (await client.get(f"/runs/{reference('run', run)}")).text
     for row in done:
-        card = page.partition(f'id="{row["key"]}"')[2].partition('<li id=')[0]
+        card = page.partition(f'id="{row["key"]}"')[2].partition("<li id=")[0]
         assert row["occurred_at"].isoformat() in card
 
 

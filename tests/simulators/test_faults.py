@@ -10,6 +10,7 @@ import pytest
 
 from newel.simulators import (
     AddField,
+    Deprecate,
     Down,
     DropField,
     ExpireToken,
@@ -60,6 +61,7 @@ EFFECTS = [
     RetypeField("a"),
     AddField("a", 1),
     RenameField("a", "b"),
+    Deprecate(),
     Latency(p50_ms=350, p99_ms=800),
     Lag("jira.search", 45),
     NotReady(20),

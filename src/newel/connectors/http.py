@@ -36,6 +36,7 @@ from newel.base.errors import (
     Throttled,
     Transient,
 )
+from newel.connectors.announced import Announcement, announced
 from newel.connectors.answers import LONGEST_WAIT, Answer, Route, retry_after, unanswered
 from newel.connectors.gate import Gate, Lane, LimitHeaders
 from newel.connectors.looking import WouldChange, is_looking
@@ -122,6 +123,8 @@ class Http:
         self._client: httpx2.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._token_lock = asyncio.Lock()
+        self.announced: dict[str, Announcement] = {}
+        """What was announced last of each operation, by its name."""
 
     def now(self) -> datetime:
         """Give the present moment of the connector's clock."""
@@ -214,6 +217,8 @@ class Http:
 
     async def _ended(self, bucket: str, answer: Answer, verdict: StepError | None) -> None:
         """Tell the gate what was seen, and raise what is wrong."""
+        if (said := announced(answer)) is not None:
+            self.announced[said.operation] = said
         seen = self.service.limits(answer)
         if seen is not None and bucket:
             await self.gate.observe(bucket, seen)

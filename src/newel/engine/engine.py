@@ -258,6 +258,7 @@ class Engine:
             self.knowing,
             self.safe,
             self.endpoints,
+            self.probing.announcing,
             self.sequencer,
         )
         return Worker(

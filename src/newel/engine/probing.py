@@ -23,6 +23,7 @@ from uuid import UUID
 
 from newel.connectors.base import Connector, Examined
 from newel.domain.people import Team
+from newel.engine.announcing import Announcing
 from newel.engine.builtin import PROBE, BuiltIn, derived
 from newel.engine.incidents import Probed
 from newel.engine.shortage import Short, Shortages
@@ -67,11 +68,12 @@ class Probing:
         asked = {each.name: each for each in connectors if isinstance(each, Connector)}
         self._renewal = _renewal()
         self._shortages = Shortages(builtin)
-        self.processes: tuple[Process[..., Any], ...] = ()
+        self.announcing = Announcing(builtin, connectors)
+        self.processes: tuple[Process[..., Any], ...] = (self.announcing.process,)
         self.schedules: tuple[Schedule, ...] = ()
         if timetable is not None and asked:
             night = _night(asked, self._busy, self._warn, self._shortages.tell)
-            self.processes = (night, self._renewal, self._shortages.process)
+            self.processes += (night, self._renewal, self._shortages.process)
             self.schedules = (every(timetable, night.request(), name=PROBE),)
 
     async def _busy(self, credentials: list[str]) -> set[str]:

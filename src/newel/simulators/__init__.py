@@ -16,6 +16,7 @@ from .core import Simulator
 from .exchange import ConnectionCut
 from .faults import (
     AddField,
+    Deprecate,
     Down,
     DropField,
     Effect,
@@ -69,6 +70,7 @@ __all__ = [
     "Capacity",
     "ConnectionCut",
     "Credential",
+    "Deprecate",
     "Document",
     "Down",
     "DropField",

@@ -20,6 +20,7 @@ from .alter import bent
 from .book import Call
 from .faults import (
     AddField,
+    Deprecate,
     Down,
     DropField,
     ExpireToken,
@@ -135,6 +136,9 @@ class Exchange:
         answer = system.finished(asked, answer, sequence=sequence)
         if fault and isinstance(fault.effect, DropField | RetypeField | AddField | RenameField):
             answer = bent(answer, fault.effect)
+        if fault and isinstance(fault.effect, Deprecate):
+            said = {"Deprecation": fault.effect.since, "Sunset": fault.effect.ends}
+            answer = answer.with_headers(said)
         changes = system.store.changes_of(sequence)
         return answer, changes[0].kind if changes else ""
 

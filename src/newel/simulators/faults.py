@@ -105,6 +105,14 @@ class AddField:
 
 
 @dataclass(frozen=True, slots=True)
+class Deprecate:
+    """Commit, then say in headers that the operation is deprecated, and when it ends."""
+
+    since: str = "@1767225600"
+    ends: str = "Fri, 01 Jan 2027 00:00:00 GMT"
+
+
+@dataclass(frozen=True, slots=True)
 class RenameField:
     """Commit, then send a field of the answer under another name."""
 
@@ -210,6 +218,7 @@ Strike: TypeAlias = (
     | RetypeField
     | AddField
     | RenameField
+    | Deprecate
 )
 Condition: TypeAlias = (
     Latency
@@ -240,6 +249,7 @@ KINDS: dict[str, type[Effect]] = {
     "retype_field": RetypeField,
     "add_field": AddField,
     "rename_field": RenameField,
+    "deprecation_header": Deprecate,
     "latency": Latency,
     "lag": Lag,
     "not_ready": NotReady,
