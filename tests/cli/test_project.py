@@ -80,3 +80,16 @@ def test_the_example_company_is_found_with_the_data_of_elsewhere(place):
     assert settings.project == example_project()
     assert settings.data_directory == place / ".newel"
     assert settings.processes == ("company.onboarding:onboarding",)
+
+
+@pytest.mark.parametrize("where", ["ours_wrong", "ours_importing"])
+def test_what_is_declared_wrongly_is_told_with_its_line(place, where):
+    """A profile that does not fit has no function around it: the line of the module is named."""
+    text = "from newel import Retry, minutes\n\nslow = Retry(rounds=5, within=minutes(10))\n"
+    (place / "ours_wrong.py").write_text(text + PROCESS, "utf-8")
+    (place / "ours_importing.py").write_text("from ours_wrong import greet\n", "utf-8")
+    with pytest.raises(DefinitionError) as refused:
+        loaded(place, processes=[where])
+    said = str(refused.value)
+    assert said.startswith("ours_wrong:3 F706 error: retry= does not fit: 5 rounds of ratio 4")
+    assert "Fix: the nearest profile that does:\nRetry(rounds=5," in said

@@ -11,10 +11,11 @@ import importlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import walk_tb
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from newel.base.errors import DefinitionError
+from newel.base.errors import DefinitionError, Refused
 from newel.base.settings import Settings, load_settings
 from newel.connectors.hr_feed import Feed
 from newel.flow.endpoints import Endpoint
@@ -138,9 +139,27 @@ def _module(name: str, project: Path) -> ModuleType:
         raise DefinitionError(f"There is no module {wanted}{by}, in {project} or elsewhere.") from (
             missing
         )
+    except DefinitionError as wrong:
+        if wrong.place or isinstance(wrong, Refused):
+            raise
+        raise DefinitionError(
+            wrong.what, fix=wrong.fix, code=wrong.code, place=_place_of(wrong, name)
+        ) from wrong
     except SyntaxError as wrong:
         place = f"{wrong.filename}, line {wrong.lineno}"
         raise DefinitionError(f"`{name}` is no Python: {wrong.msg} ({place}).") from wrong
+
+
+def _place_of(wrong: DefinitionError, module: str) -> str:
+    """The line of a module, or of one that it imports, on which something was declared wrongly."""
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(wrong.__traceback__)]
+    lines = [line for _, line in walk_tb(wrong.__traceback__)]
+    outside = [
+        f"{each}:{line}"
+        for each, line in zip(frames, lines, strict=True)
+        if each.partition(".")[0] not in {"newel", "importlib", ""}
+    ]
+    return outside[-1] if outside else module
 
 
 def _attribute(module: ModuleType, name: str) -> Any:  # Any: whatever the company has put there

@@ -17,7 +17,15 @@ from typing import Any, Final, cast
 from newel.domain.patterns import ANY
 from newel.drawing.expressions import has_await
 from newel.drawing.labels import capital, first_sentence, in_words, question
-from newel.drawing.names import UNKNOWN, Names, Thing, is_machinery, qualified, stored
+from newel.drawing.names import (
+    UNKNOWN,
+    Names,
+    Thing,
+    is_library,
+    is_machinery,
+    qualified,
+    stored,
+)
 from newel.drawing.regions import (
     Act,
     Again,
@@ -191,7 +199,9 @@ class Calls(Words):
             found = self.wait(call, kind, target)
         elif isinstance(plain, ast.Attribute) and (known := self._method(call, plain, target)):
             return known
-        elif is_coroutine_function(value) and not is_machinery(value) and not _is_loop(value):
+        elif is_coroutine_function(value) and not (
+            is_machinery(value) or _is_loop(value) or is_library(value)
+        ):
             return self.inlined(call, value, target)
         else:
             self._not_durable(call, plain, value)
@@ -231,7 +241,7 @@ class Calls(Words):
         top, _, last = full.partition(".")
         last = last.rpartition(".")[2]
         if top in _LOOPS:
-            why, fix = _INSTEAD.get(last, ("cannot rest.", "`parallel`, `first_of` or `group`."))
+            why, fix = _INSTEAD.get(last, ("cannot rest.", "move it into a `@step`."))
             self.add("F105", call, f"`{said}` {why}", fix)
         elif value is UNKNOWN and not full:
             what = f"Cannot see what is awaited here (`{said}`)."

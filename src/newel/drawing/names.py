@@ -10,15 +10,17 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import EnumMeta
+from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final, cast
 
 from newel.flow.step import Step
 
-__all__ = ["UNKNOWN", "Names", "Thing", "is_machinery", "qualified", "stored"]
+__all__ = ["UNKNOWN", "Names", "Thing", "is_library", "is_machinery", "qualified", "stored"]
 
 
 class Unknown:
@@ -194,6 +196,27 @@ def stored(node: ast.AST) -> Iterator[str]:
 
 
 _MACHINERY: Final = ("newel.flow.", "newel.base.", "newel.domain.")
+
+
+def is_library(value: object) -> bool:
+    """Whether a coroutine function comes from a library that knows nothing of newel.
+
+    Its source is no helper: nothing in it can be an act. A package of the company's own may be
+    installed like a library; it is told by the words or steps that stand in its modules.
+    """
+    function = inspect.unwrap(cast("Callable[..., Any]", getattr(value, "__func__", value)))
+    code = getattr(function, "__code__", None)
+    if code is None or function.__module__.partition(".")[0] in sys.stdlib_module_names:
+        return code is not None
+    if not {"site-packages", "dist-packages"} & {*Path(code.co_filename).parts}:
+        return False
+    known = vars(sys.modules[function.__module__]).values()
+    return not any(_comes_from_newel(each) for each in known)
+
+
+def _comes_from_newel(value: object) -> bool:
+    module = getattr(value, "__module__", None) or getattr(value, "__name__", None)
+    return f"{module}.".startswith("newel.") or f"{type(value).__module__}.".startswith("newel.")
 
 
 def is_machinery(function: object) -> bool:
