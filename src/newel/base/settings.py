@@ -73,6 +73,11 @@ class Settings(BaseSettings):
         repr=False,
         description="PostgreSQL to use; without it newel brings its own.",
     )
+    sealing_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="The same PostgreSQL as the role that seals the log; default: `database_url`.",
+    )
     processes: tuple[str, ...] = Field(
         default=(), description="Modules with processes (`company.onboarding`), or `module:name`."
     )

@@ -27,6 +27,7 @@ from newel.cli import (
     keys,
     reading,
     retention,
+    roles,
     scaffold,
     schedules,
     serving,
@@ -79,6 +80,7 @@ def application() -> App:
     app.command(keys.key)
     app.command(exporting.export)
     app.command(auditing.audit)
+    app.command(roles.db)
     app.command(connectors.connector)
     app.command("newel.cli.bench:bench", name="bench", help=_BENCH)
     return app

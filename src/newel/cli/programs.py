@@ -18,9 +18,11 @@ import uvicorn
 from newel.base import log
 from newel.base.errors import StoreError
 from newel.base.settings import Settings
-from newel.cli.deployment import Deployment, engine_of, local_zone
+from newel.cli.deployment import Deployment, engine_of, key_holder, local_zone
 from newel.engine import Engine, Worker
+from newel.engine.sequencer import Sequencer
 from newel.engine.told import Teller, service
+from newel.store.database import Database
 
 if TYPE_CHECKING:
     from newel.connectors.base import Connector
@@ -96,6 +98,31 @@ async def working(
     tells: one JSON line on standard output for each committed event.
     """
     engine = engine or await engine_of(deployment)
+    async with (
+        _sealing(engine, deployment.settings),
+        _at_work(engine, deployment, tells=tells) as driving,
+    ):
+        yield driving
+
+
+@contextlib.asynccontextmanager
+async def _sealing(engine: Engine, settings: Settings) -> AsyncIterator[None]:
+    """Let another role seal the log, if the settings name one."""
+    if settings.sealing_url is None:
+        yield
+        return
+    database = await Database.open(settings.sealing_url, size=2)
+    try:
+        engine.sequencer = Sequencer(database, key_holder(settings))
+        yield
+    finally:
+        await database.close()
+
+
+@contextlib.asynccontextmanager
+async def _at_work(
+    engine: Engine, deployment: Deployment, *, tells: bool
+) -> AsyncIterator[asyncio.Task[None]]:
     worker = engine.new_worker()
     if tells:
         worker.teller = engine.teller = teller("worker")

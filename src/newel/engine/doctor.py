@@ -242,6 +242,8 @@ async def _guards(database: Database) -> list[Finding]:
 
 _GUARDS: Final = frozenset(
     {"event_is_append_only", "event_is_never_truncated", "event_enqueue", "run_state_needs_event"}
+    | {f"audit_{name}_is_append_only" for name in ("leaf", "tile", "checkpoint", "anchor")}
+    | {"audit_head_is_never_removed", "audit_head_only_grows"}
 )
 
 

@@ -32,13 +32,14 @@ from newel.audit_head h where not h.is_closed for update
 
 -- name: is_waiting
 -- params: none
--- Whether a batch waits for its places, or places for a signature.
-select exists (select 1 from newel.event_batch)
-    or not exists (select 1 from newel.audit_head)
-    or exists (select 1 from newel.audit_head h
-               where not h.is_closed and h.size > coalesce(
-                   (select max(c.size) from newel.audit_checkpoint c
-                    where c.log_epoch = h.log_epoch), 0))
+-- Whether a batch waits for its places, or places for a signature, and we may do anything about it.
+select has_table_privilege('newel.audit_leaf', 'insert')
+   and (exists (select 1 from newel.event_batch)
+        or not exists (select 1 from newel.audit_head)
+        or exists (select 1 from newel.audit_head h
+                   where not h.is_closed and h.size > coalesce(
+                       (select max(c.size) from newel.audit_checkpoint c
+                        where c.log_epoch = h.log_epoch), 0)))
 
 -- name: taken
 -- params: at_most

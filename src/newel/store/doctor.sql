@@ -47,7 +47,10 @@ join pg_catalog.pg_class c on c.oid = t.tgrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where n.nspname = 'newel' and not t.tgisinternal and t.tgenabled <> 'A'
   and t.tgname in ('event_is_append_only', 'event_is_never_truncated', 'event_enqueue',
-                   'run_state_needs_event')
+                   'run_state_needs_event', 'audit_leaf_is_append_only',
+                   'audit_tile_is_append_only', 'audit_checkpoint_is_append_only',
+                   'audit_anchor_is_append_only', 'audit_head_is_never_removed',
+                   'audit_head_only_grows')
 
 -- name: guards_there
 -- params: none

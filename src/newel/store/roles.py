@@ -1,0 +1,139 @@
+"""Database roles: who may do what to which table, as SQL to run and as a list to compare with.
+
+Three roles, besides the one that owns the schema and runs migrations. The application writes the
+journal and can neither change nor delete what it wrote; who seals can do little else than seal;
+who reads sees the log and no person. None of them owns anything, so none can take away a trigger.
+The one thing the application may change in the journal is to empty a payload, which the journal's
+trigger allows for runs that say so themselves.
+Source: our own security document, §11.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from newel.store.database import Database
+from newel.store.migrate import migrations
+from newel.store.queries import queries
+
+__all__ = ["APP", "READER", "ROLES", "SEQUENCER", "Privilege", "differences", "roles_sql"]
+
+_SQL: Final = queries("roles")
+
+APP: Final = "newel_app"
+SEQUENCER: Final = "newel_sequencer"
+READER: Final = "newel_reader"
+ROLES: Final = (APP, SEQUENCER, READER)
+
+_READ: Final = ("select",)
+_APPEND: Final = ("select", "insert")
+_WRITE: Final = ("select", "insert", "update")
+_QUEUE: Final = ("select", "insert", "delete")
+_ALL: Final = ("select", "insert", "update", "delete")
+_TABLE: Final = re.compile(r"create table (?:if not exists )?newel\.(\w+) \(")
+
+_TREE: Final = ("audit_anchor", "audit_checkpoint", "audit_leaf", "audit_tile")
+_DELETED_FROM: Final = ("capability", "open_act", "webhook_delivery")
+_EVIDENCE: Final = ("access_grant", "audit_stream", "deployment", "migration", "run")
+
+
+def _state() -> Iterator[str]:
+    """Name all tables; those that are no state of the application get other rights below."""
+    for each in migrations():
+        yield from _TABLE.findall(each.text)
+
+
+_GRANTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    APP: {
+        **dict.fromkeys(_state(), _WRITE),
+        **dict.fromkeys(_DELETED_FROM, _ALL),
+        "event": _APPEND,
+        "event_batch": _APPEND,
+        "audit_head": _READ,
+        "migration": _READ,
+        **dict.fromkeys(_TREE, _READ),
+    },
+    SEQUENCER: {
+        "event": _APPEND,
+        "event_batch": _QUEUE,
+        "audit_head": _WRITE,
+        "audit_stream": _WRITE,
+        **dict.fromkeys(_TREE, _APPEND),
+        **dict.fromkeys(("access_grant", "deployment", "migration", "room", "run"), _READ),
+    },
+    READER: {**dict.fromkeys((*_EVIDENCE, *_TREE, "audit_head", "event", "event_batch"), _READ)},
+}
+_COLUMNS: Final = ((APP, "event", "payload", "update"),)
+_SETTINGS: Final = {
+    "statement_timeout": "30s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "15s",
+}
+
+
+class Privilege(NamedTuple):
+    """What a role may do to a table, or to one column of it."""
+
+    role: str
+    table: str
+    verb: str
+    column: str = ""
+
+    def __str__(self) -> str:
+        of = f" ({self.column})" if self.column else ""
+        return f"{self.role}: {self.verb}{of} on newel.{self.table}"
+
+
+def roles_sql() -> str:
+    """Write the statements that make the roles and give them exactly their rights.
+
+    To be run by the owner of the schema after each migration; a second time changes nothing.
+    """
+    return "\n".join(_lines()) + "\n"
+
+
+async def differences(database: Database) -> tuple[list[Privilege], list[Privilege]]:
+    """Compare the rights that roles have with those they should have: missing, then too many.
+
+    Raises StoreError if a role is not there.
+    """
+    rows = await database.fetch(_SQL.privileges, list(ROLES))
+    found = {Privilege(row["role"], row["name"], row["verb"], row["col"]) for row in rows}
+    expected = set(_expected())
+    return sorted(expected - found), sorted(found - expected)
+
+
+async def missing_roles(database: Database) -> list[str]:
+    """Name the roles that are not there."""
+    found = {row["rolname"] for row in await database.fetch(_SQL.present, list(ROLES))}
+    return [role for role in ROLES if role not in found]
+
+
+def _expected() -> Iterator[Privilege]:
+    for role, tables in _GRANTS.items():
+        for table, verbs in tables.items():
+            yield from (Privilege(role, table, verb) for verb in verbs)
+    for role, table, column, verb in _COLUMNS:
+        yield Privilege(role, table, verb, column)
+
+
+def _lines() -> Iterator[str]:
+    yield "-- Roles of newel. Run it as the owner of the schema, after each migration."
+    for role in ROLES:
+        yield (
+            f"do $$ begin create role {role} nologin; "
+            "exception when duplicate_object then null; end $$;"
+        )
+    yield "revoke all on schema newel from public;"
+    for role, tables in _GRANTS.items():
+        yield f"revoke all on all tables in schema newel from {role};"
+        yield f"grant usage on schema newel to {role};"
+        for table, verbs in sorted(tables.items()):
+            yield f"grant {', '.join(verbs)} on newel.{table} to {role};"
+    for role, table, column, verb in _COLUMNS:
+        yield f"grant {verb} ({column}) on newel.{table} to {role};"
+    for name, value in _SETTINGS.items():
+        yield f"alter role {APP} set {name} = '{value}';"
+    yield "-- Each gets its way in from you: alter role newel_app login password '...';"

@@ -1,0 +1,128 @@
+"""Roles: the application cannot change its own record, whoever seals can do little else.
+
+All in one test: roles belong to the server, which tests in other programs share.
+"""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from newel.engine.key_holder import KeyHolder
+from newel.engine.sequencer import Sequencer
+from newel.engine.verifying import Trusted, verified
+from newel.flow.process import process
+from newel.flow.step import step
+from newel.store.database import Database
+from newel.store.export import snapshot
+from newel.store.roles import APP, READER, SEQUENCER, differences, missing_roles, roles_sql
+from tests.engine.house import opened
+
+
+@step
+async def greet(name: str) -> str:
+    """Greet."""
+    return name
+
+
+@process(subject=None)
+async def greeting(name: str) -> str:
+    """Greet somebody."""
+    return await greet(name)
+
+
+@pytest.fixture
+async def logins(database, database_url):
+    """Give an address for each role, with a login of this test's own in it."""
+    await database.execute(roles_sql())
+    await database.execute(roles_sql())
+    made = {}
+    for role in (APP, SEQUENCER, READER):
+        name, word = f"{role}_{secrets.token_hex(4)}", secrets.token_hex(8)
+        await database.execute(f"create role {name} login password '{word}' in role {role}")
+        parts = urlsplit(database_url)
+        there = parts.netloc.rpartition("@")[2]
+        made[role] = urlunsplit(parts._replace(netloc=f"{name}:{word}@{there}"))
+    yield made
+    for url in made.values():
+        await database.execute(f"drop role {urlsplit(url).username}")
+
+
+async def refused(url, *statements):
+    """Every statement is refused for want of the right to it."""
+    connection = await asyncpg.connect(url)
+    for statement in statements:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+    await connection.close()
+
+
+async def compared(database, database_url):
+    """Nothing is missing, and what somebody adds or takes away is named."""
+    opened_here = await Database.open(database_url)
+    assert await missing_roles(opened_here) == []
+    assert await differences(opened_here) == ([], [])
+    await database.execute(
+        f"grant delete on newel.event to {APP}; revoke select on newel.run from {READER}"
+    )
+    missing, extra = await differences(opened_here)
+    assert [str(each) for each in missing] == ["newel_reader: select on newel.run"]
+    assert [str(each) for each in extra] == ["newel_app: delete on newel.event"]
+    await opened_here.close()
+
+
+async def test_each_role_does_its_own_and_no_more(logins, database, database_url, tmp_path):
+    """A worker works, a sequencer seals, a reader verifies; each is refused what is another's."""
+    house = await opened(logins[APP], tmp_path / "kek", [greeting])
+    async with house.worker():
+        run = await house.start("greeting", "O'Hara 🦊")
+        assert await house.ended(run) == "completed"
+    by_app = Sequencer(house.database, KeyHolder(tmp_path / "app"))
+    await by_app._look()
+    assert not (tmp_path / "app").exists(), "it may not seal, and does not try"
+    sealing = await Database.open(logins[SEQUENCER])
+    holder = KeyHolder(tmp_path / "log")
+    sealed = await Sequencer(sealing, holder).seal()
+    assert sealed == await database.fetchval("select count(*) from newel.event")
+    reading = await Database.open(logins[READER])
+    async with snapshot(reading) as seen:
+        report = await verified(seen.connection, Trusted(policy=holder.policy))
+    assert report.code() == 0, report.as_text()
+    for each in (house.database, sealing, reading):
+        await each.close()
+    await refused(
+        logins[APP],
+        "update newel.event set entry = ''",
+        "delete from newel.event",
+        "truncate newel.event",
+        "alter table newel.event disable trigger all",
+        "delete from newel.event_batch",
+        "insert into newel.audit_leaf select log_epoch, 900, stream_id, 900, leaf_hash "
+        "from newel.audit_leaf limit 1",
+        "update newel.audit_head set size = 0",
+        "delete from newel.audit_checkpoint",
+        "drop table newel.audit_leaf",
+        "create table newel.mine (id int)",
+        "update newel.event set payload = null where type = 'run.started'",
+    )
+    await refused(
+        logins[SEQUENCER],
+        "update newel.event set payload = null",
+        "update newel.audit_leaf set seq = 900",
+        "delete from newel.audit_checkpoint",
+        "update newel.run set state = 'failed'",
+        "select 1 from newel.person",
+        "select 1 from newel.person_key",
+    )
+    await refused(
+        logins[READER],
+        "insert into newel.event_batch (streams, seqs, leaf_hashes) values ('{}', '{}', '')",
+        "select 1 from newel.person",
+        "select 1 from newel.person_key",
+        "select 1 from newel.api_key",
+        "select 1 from newel.task",
+    )
+    await compared(database, database_url)
