@@ -28,6 +28,8 @@ COMMANDS = {
     "complete-by-hand",
     "cancel",
     "check",
+    "draw",
+    "plan",
     "fill",
     "pause",
     "resume",

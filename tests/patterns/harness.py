@@ -4,7 +4,8 @@
 a: its statement holds on the plain run, in memory and on PostgreSQL. b: in many orders in which
 branches are resumed, the same keys come to the same outcomes. c: killed at every boundary, the run
 comes to the same end and each effect is made once. d: it is read without a finding, and what is
-drawn is the committed text. f: at every point of the plain run its plan is true (`foreseeing`).
+drawn is the committed text. f: at every point of the plain run its plan is true
+(`foreseeing`). g: it is a flowchart that parses.
 
 A pattern is a request and a `play`, which leads the run with verbs and asserts the statement on
 the way; it knows the run only through `Driver`, so the same play is used for all three.
@@ -26,10 +27,12 @@ import pytest
 from newel import Event, Process, Request
 from newel.audit.leaf import Actor
 from newel.drawing.drawing import drawing_of
+from newel.drawing.mermaid import flowchart
 from newel.testing import Crash, every_crash, interleavings, running
 from newel.testing.running import Run
 from tests.engine.house import House
 from tests.patterns.company import book
+from tests.unit.drawing.flowcharts import parse
 
 ORDERS = int(os.environ.get("ORDERS", "20"))
 """How many orders each case is played in; `make patterns` plays 200."""
@@ -170,6 +173,7 @@ def checks(*patterns: Pattern) -> tuple[Any, Any, Any, Any]:
             if process.name not in MISTAKEN:
                 assert drawing_of(process).findings == ()
             golden_drawing(process)
+            parse(flowchart(drawing_of(process).graph))
 
     return test_on_postgresql, test_in_any_order, test_with_a_crash_anywhere, test_as_it_is_drawn
 

@@ -21,6 +21,7 @@ from newel.cli import (
     course,
     demonstration,
     doctor,
+    drawings,
     exporting,
     holding,
     inventory,
@@ -60,6 +61,8 @@ def application() -> App:
     for command in (serving.dev, serving.serve, serving.worker, serving.migrate):
         app.command(command)
     app.command(checking.check)
+    app.command(drawings.draw)
+    app.command(drawings.plan)
     app.command(reading.runs)
     app.command(reading.status)
     app.command(holding.access)

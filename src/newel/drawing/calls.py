@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from newel.domain.patterns import ANY
 from newel.drawing.expressions import has_await
-from newel.drawing.labels import capital, first_sentence, in_words, question
+from newel.drawing.labels import capital, first_sentence, in_words, question, spoken
 from newel.drawing.names import (
     UNKNOWN,
     Names,
@@ -338,7 +338,7 @@ class Calls(Words):
         source = ast.unparse(generator.iter)
         return Each(
             id=id_,
-            label=f"For each of {capital_free(source)}",
+            label=f"For each of {spoken(generator.iter, self.names)}",
             where=self.where(node),
             body=self.seq(node, body),
             over=source,
@@ -536,11 +536,6 @@ def _is_loop(function: object) -> bool:
 
 def _as_source(bound: dict[str, ast.expr | None]) -> tuple[tuple[str, str], ...]:
     return tuple((name, ast.unparse(node)) for name, node in bound.items() if node is not None)
-
-
-def capital_free(source: str) -> str:
-    """A source in a sentence: names in words, anything else as it is."""
-    return in_words(source) if source.isidentifier() else source
 
 
 def round_kind(names: Names, over: ast.expr) -> Any:  # Any: one of the words of Round

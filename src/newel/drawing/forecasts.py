@@ -334,7 +334,7 @@ class Forecaster(Placing):
             bound(each.target, UNKNOWN, inner)
             for name in each.stores:
                 inner.values[name] = UNKNOWN
-            said = f"number not known yet: {in_words(each.over)}"
+            said = f"number not known yet: {_many(each)}"
             outs = self.walk(each.body, inner, way.lowered("maybe", said))
             return replace(outs, goes=True, exits=unsure(outs.exits))
         found: list[Outs] = []
@@ -347,7 +347,7 @@ class Forecaster(Placing):
             count += 1
             found.append(self.walk(each.body, inner, way))
         if not count:
-            self.not_needed(each.body, f"none: {in_words(each.over)}")
+            self.not_needed(each.body, f"none: {_many(each)}")
             return ON
         return all_of(found)
 
@@ -580,3 +580,8 @@ def _unless(act: Act, kind: Kind) -> str:
     if issubclass(kind, Overdue):
         return f"unless nobody answers: {act.label}"
     return f"unless it fails: {act.label}"
+
+
+def _many(each: Each) -> str:
+    """What there is one for each of, in words."""
+    return each.label.removeprefix("For each of ").removeprefix("For each ")

@@ -6,7 +6,7 @@ does it, when it is due, and its key. Source: drawing document, §13.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -36,10 +36,7 @@ from newel.drawing.regions import (
     Seq,
 )
 
-__all__ = ["Line", "Told", "lines", "outline"]
-
-Told = Callable[[str], str]
-"""What is known of the part with an id (its state, its forecast); empty for nothing."""
+__all__ = ["Line", "lines", "outline"]
 
 _END: Final = "- It ends"
 _KINDS: Final = {
@@ -62,13 +59,13 @@ class Line:
     id: str = ""
 
 
-def outline(tree: Seq, told: Told | None = None) -> str:
-    """Write a drawing as a nested list, with what is known of its parts behind them."""
-    known = told or (lambda _: "")
+def outline(tree: Seq, said: Mapping[str, str] | None = None) -> str:
+    """Write a drawing as a nested list; said: what is known of its parts, by id."""
+    known = said or {}
     written: list[str] = []
     for line in lines(tree):
-        said = known(line.id) if line.id else ""
-        written.append("  " * line.depth + line.text + (f": {said}" if said else ""))
+        told = known.get(line.id, "")
+        written.append("  " * line.depth + line.text + (f" — {told}" if told else ""))
     return "\n".join(written) + "\n"
 
 
