@@ -36,6 +36,7 @@ from newel.engine.allowing import allowed_by
 from newel.engine.calls import PLAIN, Call
 from newel.engine.joining import policy_of
 from newel.engine.pace import monotonic
+from newel.engine.redacting import personal_words, redacted
 from newel.engine.runner import Runner
 from newel.engine.steps import Finished
 from newel.flow.act import StepAct
@@ -240,9 +241,19 @@ def _judged(begun: Begun, error: BaseException) -> Exception:
         found = Transient(f"it was not begun in time ({type(error).__name__})")
     if found is not error:
         found.__cause__ = error
-    found.message = _storable(found.message, _LONGEST_MESSAGE)
+    found.message = _storable(_impersonal(begun, found.message), _LONGEST_MESSAGE)
     found.code = None if found.code is None else _storable(found.code, _LONGEST_CODE)
     return found
+
+
+def _impersonal(begun: Begun, message: str) -> str:
+    """What failed, without what the call's own arguments say of a person."""
+    act = begun.act
+    try:
+        arguments = act.step.signature.bind_partial(*act.args, **act.kwargs).arguments
+    except TypeError:  # a call that does not fit the step; that is what has failed
+        return message
+    return redacted(message, personal_words(arguments))
 
 
 def _storable(text: str, longest: int) -> str:
