@@ -255,6 +255,23 @@ async def test_a_stated_wait_becomes_a_moment_within_a_day():
         assert limited.bucket == "things"
 
 
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ("9" * 12, 86400),
+        ("9" * 5000, 86400),
+        ("²", None),
+        (f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", None),
+    ],
+)
+async def test_a_wait_beyond_all_numbers_is_a_day_or_none(stated: str, expected: int | None):
+    """Whatever a system writes there, it is throttled, and no bug of ours."""
+    headers = {"Retry-After": stated.encode()}
+    transport = Recording(httpx2.Response(429, headers=headers))  # type: ignore[arg-type]
+    limited = await raised(client(transport).call(WRITE, {"thing": "1"}), Throttled)
+    assert limited.retry_at == (expected and START + timedelta(seconds=expected))
+
+
 async def test_a_system_at_fault_is_asked_again_when_it_says():
     """Retry-After on a 5xx is kept as a moment, for reads and for what is in doubt alike."""
     later = httpx2.Response(503, headers={"Retry-After": "120"})

@@ -181,6 +181,28 @@ async def test_an_attempt_that_fails_is_made_again_under_the_same_id(build):
     assert siem.got[0] == siem.got[2]
 
 
+async def test_nothing_that_a_receiver_says_ends_a_worker(build):
+    """A wait without end is a day at most, and a fault of one endpoint is only told to the log."""
+    async with (
+        receiving(OLD, statuses=[503], headers={"retry-after": "9" * 40}) as siem,
+        build([greeting], endpoints=[told(siem), told(siem, "run.completed", name="b")]) as house,
+    ):
+        failed = house.engine.endpoints._attempt
+
+        async def strange(declared: Any, row: Any) -> bool:
+            return await failed(declared, row if declared.name == "siem" else None)
+
+        house.engine.endpoints._attempt = strange
+        async with house.worker():
+            await house.ended(await house.start("greeting", "A"))
+
+            async def answered() -> bool:
+                return ("waiting", 1, "answered 503") in await deliveries(house)
+
+            await house.until(answered)
+            assert await house.ended(await house.start("greeting", "B")) == "completed"
+
+
 async def test_a_message_is_given_up_after_ten_attempts_and_sent_again_by_an_operator(build):
     """It stays there with its last answer; sending it again begins anew, under the same id."""
     async with (

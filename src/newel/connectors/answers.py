@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 LONGEST_WAIT: Final = timedelta(hours=24)
+_LONGEST_S: Final = int(LONGEST_WAIT.total_seconds())
+_DIGITS: Final = 9
 _LONGEST_MESSAGE: Final = 200
 _PERSONAL: Final = (
     (re.compile(r"[\w.+'-]+@[\w-]+(\.[\w-]+)+"), "<address>"),
@@ -160,11 +162,13 @@ def retry_after(answer: Answer) -> Wait:
     stated = answer.headers.get("retry-after", "").strip()
     if not stated:
         return Wait()
-    if stated.isdigit():
-        return Wait(retry_after=min(timedelta(seconds=int(stated)), LONGEST_WAIT))
+    if stated.isascii() and stated.isdigit():
+        # Digits without end are no number that Python reads, or that a duration holds.
+        seconds = int(stated) if len(stated) <= _DIGITS else _LONGEST_S
+        return Wait(retry_after=timedelta(seconds=min(seconds, _LONGEST_S)))
     try:
         moment = parsedate_to_datetime(stated)
-    except ValueError:
+    except (ValueError, OverflowError):
         return Wait()
     return Wait(retry_at=_aware(moment))
 

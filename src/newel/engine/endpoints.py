@@ -35,6 +35,7 @@ from newel.connectors.webhooks import next_attempt
 from newel.domain.change import Beside, Change
 from newel.domain.people import Team
 from newel.engine.builtin import BuiltIn
+from newel.engine.enduring import cared
 from newel.engine.messages import Message, Messages
 from newel.engine.operating import Operating, check_reason, said_reason, write_aside
 from newel.flow.endpoints import Endpoint
@@ -58,6 +59,7 @@ _AT_ONCE: Final = 8
 _CLAIMED_S: Final = 60.0
 _IDLE_S: Final = 1.0
 _LOOK_S: Final = 60.0
+_AFTER_TROUBLE_S: Final = 30.0
 _BATCH: Final = 1_000
 
 
@@ -147,15 +149,23 @@ class Endpoints:
             await asyncio.gather(*watches, self._look())
 
     async def _serve(self, endpoint: Endpoint) -> None:
-        """Send to one endpoint; one that accepts nothing is tried with one message at a time."""
-        width = _AT_ONCE
+        """Send to one endpoint; one that accepts nothing is tried with one message a second.
+
+        Whatever goes wrong with it is told, and holds up neither work nor other endpoints.
+        """
+        sent: list[bool] = []
         while True:
-            sent: list[bool] = []
-            with contextlib.suppress(*LOST):
-                sent = await self.send_due(endpoint.name, at_once=width)
             width = _AT_ONCE if all(sent) else 1
-            if not sent:
-                await asyncio.sleep(_IDLE_S)
+            sent = []
+            is_well = await cared(
+                f"endpoint {endpoint.name}", self._turn(endpoint.name, width, sent)
+            )
+            if not any(sent):
+                await asyncio.sleep(_IDLE_S if is_well else _AFTER_TROUBLE_S)
+
+    async def _turn(self, name: str, width: int, sent: list[bool]) -> None:
+        with contextlib.suppress(*LOST):
+            sent += await self.send_due(name, at_once=width)
 
     async def send_due(self, name: str, *, at_once: int = _AT_ONCE) -> list[bool]:
         """Make one attempt for some of what is due; answers with which were accepted."""
@@ -212,9 +222,12 @@ class Endpoints:
 
     async def _look(self) -> None:
         while True:
-            with contextlib.suppress(*LOST):
-                await self.look_after()
+            await cared("look after endpoints", self._looked())
             await asyncio.sleep(_LOOK_S)
+
+    async def _looked(self) -> None:
+        with contextlib.suppress(*LOST):
+            await self.look_after()
 
     async def look_after(self) -> None:
         """Ask people to look at endpoints that accept nothing, and forget old deliveries."""
