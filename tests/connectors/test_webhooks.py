@@ -178,7 +178,15 @@ def test_answers_are_judged(status: int, verdict: str):
         "::ffff:10.0.0.1",
         "64:ff9b::a9fe:a9fe",
         "64:ff9b:1::7f00:1",
+        "64:ff9b:1:a00:0:100:808:808",
         "2002:7f00:1::",
+        "2001::1",
+        "::10.0.0.1",
+        "::ffff:0:10.0.0.1",
+        "fec0::1",
+        "3fff::1",
+        "5f00::1",
+        "192.88.99.1",
     ],
 )
 def test_private_addresses_are_not_public(address: str):
@@ -260,6 +268,10 @@ async def test_a_host_may_be_in_the_inner_network_that_is_declared_with_it():
     assert str(network.requests[0].url) == "http://10.2.0.1/in"
     for addresses in (["10.3.0.1"], ["10.2.0.1", "127.0.0.1"], ["fe80::1"]):
         assert (await Network(addresses).sent("https://s.internal/", **inner)).verdict == "refused"
+    outside = Network(["93.184.216.34"])
+    assert (await outside.sent("https://s.example/", **inner)).verdict == "accepted"
+    in_clear = await outside.sent("http://s.example/", **inner)
+    assert (in_clear.verdict, len(outside.requests)) == ("refused", 1)
 
 
 async def test_a_receiver_that_never_ends_its_answer_is_not_waited_for(monkeypatch):

@@ -548,6 +548,14 @@ async def test_what_is_over_is_forgotten_after_a_while(build):
     [
         ({"url": "http://siem.example/"}, "not one that messages"),
         ({"url": "https://me:pw@siem.example/"}, "not one that messages"),
+        *(
+            ({"url": f"https://{each}"}, "not one that messages")
+            for each in (
+                *("x.example:99999/", "x.example:pw/", "pw..example/", f"{'x' * 64}.example/"),
+                *("münchen.example/", "x .example/", "x.example/\n", "[::1/", "[pw]/", "/pw"),
+                *("x.example\\@y.example/", "x.example/#pw", "x.example/a b"),
+            )
+        ),
         ({"url": "ftp://siem.example/", "network": "10.0.0.0/8"}, "not one that messages"),
         ({"events": ("run.ended",)}, r"no event `run\.ended`.*did you mean `run\."),
         ({"events": ("rnu.*",)}, r"did you mean `run\.\*`"),

@@ -4,7 +4,8 @@ An endpoint is a name on the internet. It is looked up once; every address it ha
 or in the inner network that was declared with it; and the connection goes to the address that was
 looked at, so that a second answer of the name server cannot lead anywhere else. No redirection,
 nothing from the environment; of an answer only its status and what it says of when to come again.
-Source: connectors document, §20; RFC 6052 (NAT64), RFC 4291 §2.5.5.2 (mapped addresses).
+Source: connectors document, §20; RFC 6052 (NAT64), RFC 4291 §2.5.5.2 (mapped addresses),
+IANA's register of IPv6 addresses (2000::/3 is given out).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -30,7 +31,13 @@ __all__ = ["Delivered", "Sender", "is_public"]
 
 _TIMEOUT: Final = httpx2.Timeout(20.0, connect=5.0)
 _TOTAL_S: Final = 20.0
-_NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_RELAY: Final = IPv4Network("192.88.99.0/24")
+_INTERNET: Final = IPv6Network("2000::/3")
+_NEVER: Final = tuple(
+    IPv6Network(each) for each in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+)
+"""Of the addresses that are given out: tunnels, and what stands in documentation."""
 _ROUTE: Final = Route("webhook", "POST", "/")
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -53,13 +60,14 @@ def is_public(address: str) -> bool:
     """Say whether an address is on the public internet, whatever form it is written in."""
     found: IPv4Address | IPv6Address = ip_address(address)
     if isinstance(found, IPv6Address):
-        if found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
-        elif found.sixtofour is not None:
-            found = found.sixtofour
-        elif any(found in network for network in _NAT64):
-            found = IPv4Address(int(found) & 0xFFFFFFFF)
-    return found.is_global and not found.is_multicast
+        inner = found.ipv4_mapped
+        if inner is None and found in _NAT64:
+            inner = IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is None:
+            # Only what has been given out: an old notation may carry an inner address anywhere.
+            return found in _INTERNET and not any(found in each for each in _NEVER)
+        found = inner
+    return found.is_global and not found.is_multicast and found not in _RELAY
 
 
 async def resolved(host: str, port: int) -> Sequence[str]:
@@ -97,9 +105,7 @@ class Sender:
             async with asyncio.timeout(_TOTAL_S):
                 address = await self._address(endpoint)
                 if address is None:
-                    return Delivered(
-                        verdict="refused", why="its address is not on the public internet"
-                    )
+                    return Delivered(verdict="refused", why=_refused(endpoint))
                 return await self._posted(endpoint, address, proof, body, now)
         except TimeoutError:
             return Delivered(verdict="failed", why="no answer in time")
@@ -111,7 +117,10 @@ class Sender:
         parts = urlsplit(endpoint.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         found = await self._resolve(parts.hostname or "", port)
-        if not all(is_public(each) or _is_inside(each, endpoint.network) for each in found):
+        may_leave = parts.scheme == "https"  # in clear it is read by whoever is on the way
+        if not all(
+            (may_leave and is_public(each)) or _is_inside(each, endpoint.network) for each in found
+        ):
             return None
         return found[0] if found else None
 
@@ -127,10 +136,10 @@ class Sender:
         request = httpx2.Request(
             "POST",
             url.copy_with(host=address),
-            headers={**proof, "Host": endpoint.host, "Content-Type": MEDIA_TYPE},
+            headers={**proof, "Host": url.netloc.decode(), "Content-Type": MEDIA_TYPE},
             content=body,
             # The certificate must be that of the name, although the connection is to a number.
-            extensions={"sni_hostname": url.host, "timeout": _TIMEOUT.as_dict()},
+            extensions={"sni_hostname": url.raw_host.decode(), "timeout": _TIMEOUT.as_dict()},
         )
         try:
             async with httpx2.AsyncClient(
@@ -150,6 +159,12 @@ class Sender:
             status=response.status_code,
             retry_at=asked,
         )
+
+
+def _refused(endpoint: Endpoint) -> str:
+    if urlsplit(endpoint.url).scheme == "https":
+        return "its address is not on the public internet"
+    return "its address is not in its inner network, and http goes nowhere else"
 
 
 def _is_inside(address: str, network: Network | None) -> bool:

@@ -14,10 +14,11 @@ send them elsewhere.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -30,6 +31,9 @@ __all__ = ["Endpoint", "Network", "Signer", "endpoint"]
 
 Network: TypeAlias = IPv4Network | IPv6Network
 _ALL: Final = "*"
+_ADDRESS: Final = re.compile(r"https?://[^\s/?#@\\]+([/?][^\s#\\]*)?", re.ASCII)
+_HOST: Final = re.compile(r"(?=.{1,253}$)([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
+"""Of a host's name; letters of other alphabets are written as `xn--…`."""
 
 
 class Signer(Protocol):
@@ -94,16 +98,25 @@ def endpoint(
 
 
 def _checked_url(url: str, *, is_inner: bool) -> str:
-    parts = urlsplit(url)
     schemes = {"https", "http"} if is_inner else {"https"}
-    if parts.scheme not in schemes or not parts.hostname or parts.username is not None:
+    if not _ADDRESS.fullmatch(url) or url.partition(":")[0] not in schemes or not _has_host(url):
         # Not quoted: the path of such an address is often its secret.
         raise DefinitionError(
             "The address of an endpoint is not one that messages can be sent to.",
-            fix="`https://host/path`, without a user; http only inside a `network=`.",
+            fix="`https://host/path` in ASCII, without a user; http only inside a `network=`.",
             code="F712",
         )
     return url
+
+
+def _has_host(url: str) -> bool:
+    """Say whether a name can be looked up, or is an address, and the port is one."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+        return bool(ip_address(host)) if ":" in host else _HOST.fullmatch(host) is not None
+    except ValueError:
+        return False
 
 
 def _checked_network(text: str) -> Network:
