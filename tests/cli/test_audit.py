@@ -157,3 +157,24 @@ def test_before_anything_is_sealed_it_says_so(deployed, newel, tmp_path):
     assert newel("audit", "vkey").status == 1
     assert newel("audit", "export", str(tmp_path / "log")).status == 1
     assert list(tmp_path.glob("log*")) == []
+
+
+def test_events_are_written_for_other_programs(sealed, newel, tmp_path):
+    """Each format as a file, by day; what is mistyped or lies there is refused in a sentence."""
+    file = tmp_path / "events.jsonl"
+    done = newel("audit", "events", str(file), "--format", "cloudevents", "--json")
+    assert (done.status, done.document["events"]) == (0, len(file.read_bytes().splitlines()))
+    assert done.document["events"] > 5
+    told = newel("audit", "events", str(tmp_path / "x"), "--format", "xes", "--from", "2026-01-01")
+    assert (told.status, "events are in" in told.out) == (0, True), told.err
+    gone = ("--from", "2001-01-01", "--to", "2001-01-01")
+    none = newel("audit", "events", str(tmp_path / "y"), "--format", "ocsf", *gone, "--json")
+    assert (none.status, none.document["events"]) == (0, 0)
+    for wrong, status in (
+        (("--format", "cloudevents"), 1),
+        (("--format", "csv"), 2),
+        (("--format", "ocsf", "--from", "2026-02-30"), 2),
+        (("--format", "ocsf", "--from", "2026-02-03", "--to", "2026-02-02"), 1),
+    ):
+        refused = newel("audit", "events", str(file), *wrong)
+        assert (refused.status, len(refused.err.splitlines())) == (status, 1), refused.err

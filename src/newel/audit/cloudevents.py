@@ -20,7 +20,7 @@ import orjson
 
 from newel.audit.canonical import leaf_hash
 
-__all__ = ["MEDIA_TYPE", "cloud_event"]
+__all__ = ["MEDIA_TYPE", "cloud_event", "public"]
 
 MEDIA_TYPE: Final = "application/cloudevents+json"
 _ACTOR: Final = ("type", "id", "via", "on_behalf_of")
@@ -41,7 +41,7 @@ def cloud_event(entry: bytes, *, deployment: UUID) -> bytes:
         "system": leaf["system"],
         "run_state": leaf.get("run_state"),
         "reason": None if reason is None else reason.get("code"),
-        "facts": _public(leaf["data"]),
+        "facts": public(leaf["data"]),
     }
     event = {
         "specversion": "1.0",
@@ -58,12 +58,12 @@ def cloud_event(entry: bytes, *, deployment: UUID) -> bytes:
     return orjson.dumps(event)
 
 
-def _public(value: Json) -> Json:
+def public(value: Json) -> Json:
     """Give facts without the fields that are sealed for a person."""
     if isinstance(value, dict):
-        return {name: _public(each) for name, each in value.items() if not _is_sealed(each)}
+        return {name: public(each) for name, each in value.items() if not _is_sealed(each)}
     if isinstance(value, list):
-        return [_public(each) for each in value if not _is_sealed(each)]
+        return [public(each) for each in value if not _is_sealed(each)]
     return value
 
 

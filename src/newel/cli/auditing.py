@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
+from newel.cli.event_exporting import events
 from newel.cli.output import say, say_json
 from newel.cli.parameters import AsJson, NamedActor, Reason
 
@@ -24,6 +25,8 @@ COULD_NOT_RUN: Final = 3
 _FOR_A_VERIFIER: Final = "the audit log, for a verifier"
 
 audit: Final = App(name="audit", help="Verify the audit log, or take it along with its verifier.")
+
+audit.command(events)
 
 
 @audit.command

@@ -28,6 +28,7 @@ from newel.audit.canonical import leaf_bytes
 from newel.audit.leaf import Actor, instant
 from newel.base.errors import InvalidInput, NotAllowed
 from newel.domain.change import Beside
+from newel.engine.event_export import Form, Period, WrittenEvents, written_events
 from newel.engine.log_export import WrittenLog, written_log
 from newel.engine.opening import Opener
 from newel.engine.operating import check_reason, said_reason, write_aside
@@ -139,6 +140,37 @@ class Exports:
             raise
         return done
 
+    async def events(
+        self, path: Path, form: Form, period: Period, *, actor: Actor, reason: str
+    ) -> WrittenEvents:
+        """Write the sealed events of a period into a new file, in a form others read.
+
+        Raises as `deployment` does, and LogInconsistent where an event is not as it was sealed.
+        """
+        check_reason("export", reason)
+        part = path.with_name(f"{path.name}.partial")
+        for each in (path, part):
+            if each.exists():
+                raise InvalidInput({"file": f"{each} exists: an export overwrites nothing"})
+        try:
+            async with snapshot(self._database) as seen:
+                done = await written_events(seen, part, form, period)
+            chosen = {"form": form, "since": instant(period.since), "until": instant(period.until)}
+            digest = hashlib.sha256(leaf_bytes(chosen)).hexdigest()
+            await self.told(
+                "events",
+                rows=done.events,
+                digest=digest,
+                made=done.sha256,
+                actor=actor,
+                reason=reason,
+            )
+            part.rename(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return done
+
     async def copied(self, directory: Path, *, is_opened: bool) -> Exported:
         """Write the tables, the schema and the manifest; says nothing in the log."""
         async with snapshot(self._database) as seen:
@@ -170,7 +202,7 @@ class Exports:
 
     async def told(
         self,
-        kind: Literal["deployment", "journal", "log"],
+        kind: Literal["deployment", "journal", "log", "events"],
         *,
         rows: int,
         digest: str,

@@ -169,7 +169,7 @@ class SettingChanged(AuditEvent):
 class DataExported(AuditEvent):
     """Data left: `rows` of them, chosen by what `filter_digest` is of; sha256: of what was made."""
 
-    kind: Literal["deployment", "journal", "log"]
+    kind: Literal["deployment", "journal", "log", "events"]
     rows: int
     filter_digest: Digest
     sha256: Digest | None = None

@@ -1,0 +1,160 @@
+"""The events of the log in the forms that other programs read, written as they are read.
+
+    ocel         one JSON document, object-centric, for process mining (OCEL 2.0)
+    xes          one XML document, a trace for each run, for older miners (IEEE 1849)
+    ocsf         a line of JSON for each event that OCSF has a class for, for a SIEM
+    cloudevents  a line of JSON for each event, as endpoints are told
+
+Only sealed events are written, so that each can be proved. The same log, form and period give the
+same bytes; a large log needs no more memory than a small one.
+Source: our own audit document §16.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from newel.audit import ocel, xes
+from newel.audit.canonical import leaf_hash
+from newel.audit.cloudevents import cloud_event
+from newel.audit.ocsf import ocsf_event
+from newel.base.errors import LogInconsistent
+from newel.store.database import Connection
+from newel.store.export import Snapshot
+from newel.store.log_events import SealedEvent, sealed_events
+
+__all__ = ["FORMS", "Form", "Period", "WrittenEvents", "written_events"]
+
+Form = Literal["ocel", "xes", "ocsf", "cloudevents"]
+
+Json = Any  # Any: JSON
+Texts = AsyncIterator[bytes]
+
+
+class Period(NamedTuple):
+    """From a moment to before another, as leaves tell the time."""
+
+    since: datetime
+    until: datetime
+
+
+class WrittenEvents(NamedTuple):
+    """What was written: how many events of the form, and the SHA-256 of the file."""
+
+    events: int
+    sha256: str
+
+
+class _Source:
+    """The sealed events of a period; `written` counts those that the form has a place for."""
+
+    def __init__(self, connection: Connection, period: Period, deployment: UUID) -> None:
+        self.deployment = deployment
+        self.written = 0
+        self._connection = connection
+        self._period = period
+
+    async def events(self, *, by_stream: bool = False) -> AsyncIterator[tuple[SealedEvent, Json]]:
+        """Give each event with its leaf; raises LogInconsistent if it is not the sealed one."""
+        since, until = self._period
+        async for event in sealed_events(
+            self._connection, since=since, until=until, by_stream=by_stream
+        ):
+            if leaf_hash(event.entry) != event.hash:
+                at = f"{event.log_epoch}/{event.index}"
+                raise LogInconsistent(at=at, what="the entry is not the one that was sealed")
+            yield event, orjson.loads(event.entry)
+
+
+async def written_events(seen: Snapshot, path: Path, form: Form, period: Period) -> WrittenEvents:
+    """Write the events of a period into a new file that its owner alone can read.
+
+    Raises LogInconsistent if an event is not as it was sealed, FileExistsError.
+    """
+    source = _Source(seen.connection, period, seen.deployment)
+    digest = hashlib.sha256()
+    with _new_file(path) as file:
+        async for text in FORMS[form](source):
+            file.write(text)
+            digest.update(text)
+    return WrittenEvents(source.written, digest.hexdigest())
+
+
+def _new_file(path: Path) -> BinaryIO:
+    path.touch(mode=0o600, exist_ok=False)
+    return path.open("wb")
+
+
+async def _cloudevents(source: _Source) -> Texts:
+    async for event, _ in source.events():
+        source.written += 1
+        yield cloud_event(event.entry, deployment=source.deployment) + b"\n"
+
+
+async def _ocsf(source: _Source) -> Texts:
+    async for event, leaf in source.events():
+        text = ocsf_event(event.entry, leaf, event.index)
+        if text is not None:
+            source.written += 1
+            yield text + b"\n"
+
+
+async def _xes(source: _Source) -> Texts:
+    """Write a trace after the other; a run without an activity in the period has none."""
+    yield xes.head()
+    begun = None
+    async for _, leaf in source.events(by_stream=True):
+        kind, _, run = leaf["stream"].partition("/")
+        text = xes.xes_event(leaf) if kind == "run" else None
+        if text is None and not (kind == "run" and leaf["type"] == "run.started"):
+            continue
+        if run != begun:
+            if begun is not None:
+                yield xes.trace_ended()
+            yield xes.trace_begun(run, leaf)
+            begun = run
+        if text is not None:
+            source.written += 1
+            yield text
+    if begun is not None:
+        yield xes.trace_ended()
+    yield xes.tail()
+
+
+async def _ocel(source: _Source) -> Texts:
+    """Write the events, then the objects that they have named, which wait in a file without name.
+
+    The objects of a large log do not fit into memory, and each stands in the document once.
+    """
+    with closing(sqlite3.connect("")) as known:
+        known.execute("create table object (id text primary key, type text) without rowid")
+        yield ocel.head()
+        async for _, leaf in source.events():
+            text, related = ocel.ocel_event(leaf)
+            known.executemany(
+                "insert or ignore into object values (?, ?)", [each[:2] for each in related]
+            )
+            yield text if source.written == 0 else b",\n" + text
+            source.written += 1
+        yield ocel.middle()
+        rows = known.execute("select id, type from object order by id")
+        for place, (id_, type_) in enumerate(rows):
+            yield (b",\n" if place else b"") + ocel.ocel_object(id_, type_)
+        yield ocel.tail()
+
+
+FORMS: Final[Mapping[Form, Callable[[_Source], Texts]]] = {
+    "ocel": _ocel,
+    "xes": _xes,
+    "ocsf": _ocsf,
+    "cloudevents": _cloudevents,
+}

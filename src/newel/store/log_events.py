@@ -1,0 +1,37 @@
+"""The sealed events of the log, one after another, read at one moment and never held as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from newel.store.database import Connection
+from newel.store.queries import queries
+
+__all__ = ["SealedEvent", "sealed_events"]
+
+_SQL: Final = queries("log_events")
+
+
+class SealedEvent(NamedTuple):
+    """An entry and its place in a log epoch."""
+
+    log_epoch: int
+    index: int
+    hash: bytes
+    entry: bytes
+
+
+async def sealed_events(
+    connection: Connection, *, since: datetime, until: datetime, by_stream: bool = False
+) -> AsyncIterator[SealedEvent]:
+    """Give the events that occurred from `since` to before `until`, in the order of the log.
+
+    by_stream: stream after stream instead. One reading at a time in a transaction.
+    """
+    await connection.execute(_SQL.by_stream if by_stream else _SQL.in_order, since, until)
+    while rows := await connection.fetch(_SQL.more):
+        for row in rows:
+            yield SealedEvent(row["log_epoch"], row["leaf_index"], row["leaf_hash"], row["entry"])
+    await connection.execute(_SQL.close)
