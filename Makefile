@@ -8,7 +8,7 @@ BIN := $(ENVIRONMENT)/bin
 INSTALLED := $(ENVIRONMENT)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test patterns faults poolers check bench scale simulate coverage fmt lock chromium clean
+.PHONY: help demo test patterns faults poolers check bench scale simulate coverage fmt lock chromium prism clean
 
 help:
 	@echo "make demo    one onboarding through an outage, with console; ONCE=1 plays it and ends"
@@ -20,7 +20,7 @@ help:
 	@echo "make simulate  seeds of a bad minute on all cores; SEEDS=100000, ARGS=\"--seed 7\""
 	@echo "make scale   what runs all the time, with RUNS=100000 finished and WAITING=10000 waiting runs"
 	@echo
-	@echo "Helpers: .venv, chromium, coverage, fmt, lock, clean"
+	@echo "Helpers: .venv, chromium, prism, coverage, fmt, lock, clean"
 
 demo: $(INSTALLED)
 	$(BIN)/newel demo $(if $(ONCE),--once) $(ARGS)
@@ -66,6 +66,10 @@ lock:
 # Only the tests of pages need a browser; without one they say so and are skipped.
 chromium: $(INSTALLED)
 	@$(BIN)/python scripts/chromium.py
+
+# A second judge of requests and answers, in node; without it its tests say so and are skipped.
+prism:
+	npm ci --prefix tests/contract/prism --ignore-scripts --no-audit --no-fund
 
 .PHONY: .venv
 .venv: $(INSTALLED)

@@ -32,9 +32,7 @@ async def test_the_second_tracker_gets_the_issue_and_keeps_it(build, monkeypatch
         base_url=given["JIRA_URL"],
         transport=SimulatorTransport(world.jira),
     )
-    linear = Linear(
-        key=SecretRef("env:T_C51_LINEAR_KEY"), transport=SimulatorTransport(second)
-    )
+    linear = Linear(key=SecretRef("env:T_C51_LINEAR_KEY"), transport=SimulatorTransport(second))
     channels = [
         TrackerDesk(jira_issues("OPS", jira=jira)),
         TrackerDesk(linear_issues(given["LINEAR_TEAM"], linear=linear)),
