@@ -59,6 +59,7 @@ OWNERS = {
     "webhook_endpoint": {"endpoints"},
     "webhook_received": {"webhooks"},
     "webhook_refusal": {"webhooks"},
+    "webhook_source": {"webhooks"},
     "worker": {"workers"},
 }
 

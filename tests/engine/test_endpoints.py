@@ -249,7 +249,6 @@ async def test_an_endpoint_that_is_gone_is_told_nothing_until_somebody_enables_i
         assert (await endpoint_row(house))["disabled_for"] == "gone"
         async with house.worker():
             await house.engine.endpoints.look_after()
-            await house.engine.endpoints.look_after()
             asked = "select id, owner, title from newel.task where state = 'open'"
 
             async def is_asked() -> bool:
@@ -259,6 +258,7 @@ async def test_an_endpoint_that_is_gone_is_told_nothing_until_somebody_enables_i
             (task,) = await house.database.fetch(asked)
             assert (task["owner"], task["title"]) == ("security", "look at the webhook siem")
             await house.engine.endpoints.enable("siem", actor=OPERATOR)
+            await house.engine.endpoints.look_after()
 
             async def is_through() -> bool:
                 states = {each[0] for each in await deliveries(house)}
@@ -355,6 +355,7 @@ async def test_three_days_without_success_become_a_task_that_success_withdraws(b
         async with house.worker():
 
             async def is_over() -> bool:
+                await house.engine.endpoints.look_after()
                 rows = await house.database.fetch(tasks)
                 return [row["state"] for row in rows] == ["withdrawn"]
 

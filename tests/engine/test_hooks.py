@@ -15,13 +15,15 @@ import httpx2
 import orjson
 import pytest
 
-from newel import Delivery, Event, Person, SecretRef, hook, process
+from newel import Delivery, Event, Person, SecretRef, days, hook, process
 from newel.audit.leaf import Actor
 from newel.base.errors import DefinitionError, InvalidInput, NotWaiting
 from newel.base.secrets import Secret
 from newel.base.settings import Settings
 from newel.connectors.signatures import BambooHRSigned, BodySigned, SlackSigned, StandardWebhooks
 from newel.connectors.webhooks import LARGEST_BODY, SignatureInvalid, fresh_secret, signed
+from newel.engine.silence import Silence
+from newel.flow.hooks import Arrived
 from newel.web.app import create_app
 
 OLD, NEW = fresh_secret(bytes(range(32))), fresh_secret(bytes(range(1, 41)))
@@ -410,3 +412,53 @@ async def test_an_answer_that_is_nothing_is_kept_as_such(build):
         rows = await house.engine.hooks.listed(only_refused=True)
         assert ["does not run" in row["refused"] for row in rows] == [True, False]
         assert "answered with `str`" in rows[1]["refused"]
+
+
+@hook(signed=STANDARD, silent_after=days(2), owner="finance")
+def ledger(delivery: Delivery) -> Any:
+    """Start what the ledger asks for."""
+    return refund.request(delivery.document["claim"])
+
+
+async def test_a_source_that_is_silent_for_too_long_becomes_one_task_until_it_speaks(build):
+    """Never heard of, silent again, told twice: one task for each silence, withdrawn by a word."""
+    async with build([refund, greet], hooks=[ledger, payroll], events=[paid, ringing]) as house:
+        tasks = (
+            "select title, owner, state from newel.task where owner = 'finance' order by opened_at"
+        )
+
+        async def looked() -> list[str]:
+            """Let three workers look; answers with the states of the tasks."""
+            for _ in range(3):
+                silence = Silence(
+                    house.database, house.engine.hooks.declared.values(), house.engine.attention
+                )
+                await silence.look()
+
+            async def settled() -> bool:
+                open_runs = (
+                    "select 1 from newel.run where wake_at is not null or worker_id is not null"
+                )
+                return not await house.database.fetch(open_runs)
+
+            await house.until(settled)
+            return [row["state"] for row in await house.database.fetch(tasks)]
+
+        async with house.worker():
+            assert await looked() == []
+            await house.move(timedelta(days=2, minutes=1))
+            assert await looked() == ["open"]
+            (task,) = await house.database.fetch(tasks)
+            assert (task["title"], task["owner"]) == ("ledger is silent", "finance")
+            await house.engine.hooks.receive("ledger", Arrived(id="m'1"), {"claim": "c 🧾"})
+            assert await looked() == ["withdrawn"]
+            await house.move(timedelta(days=1, hours=23))
+            assert await looked() == ["withdrawn"]
+            await house.move(timedelta(hours=2))
+            assert await looked() == ["withdrawn", "open"]
+
+
+def test_a_silence_shorter_than_anybody_looks_is_refused():
+    """A source is looked at once a minute; an hour is the least."""
+    with pytest.raises(DefinitionError, match="an hour or more"):
+        hook(signed=STANDARD, silent_after=timedelta(minutes=5))

@@ -20,7 +20,7 @@ from newel.engine.starting import Start, born
 from newel.engine.vault import Sealer
 from newel.flow.process import process
 from newel.store import runs, workers
-from newel.store.changes import RARE_REFUSED, STREAM_MOVED, apply
+from newel.store.changes import RARE_REFUSED, STREAM_MOVED, _arrays, apply
 from newel.store.database import Database
 
 NEWEL = Actor(type="system", id="newel")
@@ -136,6 +136,25 @@ async def test_a_batch_of_many_runs_is_written_in_one_go(door):
         "select seqs from newel.event_batch order by id desc limit 1"
     )
     assert seqs == [2, 2, 2]
+
+
+async def test_who_is_told_is_written_with_the_event_and_nothing_where_nobody_is(door):
+    """Of a batch in which one run is refused, the others' events are told, and no rare rows hold
+    it up; where nobody wants the type, the statement is given nothing more.
+    """
+    mine = await door.owned(4)
+    door.database.listeners["wait.opened"] = ("siem", "board")
+    refused = door.wait(mine[0])
+    refused.from_seq = 7
+    assert _arrays([door.wait(mine[3])], {"run.ended": ("siem",)})[-1] is None
+    assert await door.apply(refused, door.wait(mine[1]), door.wait(mine[2])) == {mine[0]: "moved"}
+    rows = await door.database.fetch(
+        "select d.endpoint, d.stream_id, d.state from newel.webhook_delivery d "
+        "join newel.event e on (e.stream_id, e.seq, e.type) = (d.stream_id, d.seq, d.type)"
+    )
+    assert {tuple(row) for row in rows} == {
+        (name, run, "waiting") for name in ("siem", "board") for run in mine[1:3]
+    }
 
 
 async def test_a_stale_epoch_refuses_the_whole_batch(door):

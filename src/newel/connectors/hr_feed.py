@@ -21,12 +21,13 @@ from zoneinfo import ZoneInfo
 
 from newel.connectors.hr import Employee, Hint
 from newel.flow.act import declaring_module
-from newel.flow.hooks import Verifier
+from newel.flow.hooks import Verifier, check_silence
 from newel.flow.process import Request
 
 __all__ = ["Asked", "Asking", "Changes", "Feed", "HrSystem", "hr_feed"]
 
 _LATE: Final = timedelta(days=30)
+_SILENT: Final = timedelta(days=30)
 
 
 class Changes(Protocol):
@@ -94,6 +95,7 @@ class Feed:
     zone: ZoneInfo
     late: timedelta
     place: str
+    silent_after: timedelta | None = None
 
 
 def hr_feed(
@@ -107,6 +109,7 @@ def hr_feed(
     poll: str = "*/15 * * * *",
     zone: str = "UTC",
     late: timedelta = _LATE,
+    silent_after: timedelta | None = _SILENT,
 ) -> Feed:
     """Let records of an HR system start and change runs.
 
@@ -114,8 +117,11 @@ def hr_feed(
     by asking what has changed, as often as `poll` (cron) says. starts, changes, ends: the run for
     somebody who is hired, whose position changes, who leaves; None from them: no run. zone: whose
     midnight begins a day. late: somebody whose first day is longer ago than this when HR first
-    tells of them works here already; nothing is started.
+    tells of them works here already; nothing is started. silent_after: when HR has told nothing for
+    so long, neither by delivery nor when it was asked, the owner of its system gets a task; None:
+    never.
     """
+    check_silence(silent_after)
     return Feed(
         system=system,
         signed=signed,
@@ -127,4 +133,5 @@ def hr_feed(
         zone=ZoneInfo(zone),
         late=late,
         place=declaring_module(),
+        silent_after=silent_after,
     )

@@ -99,7 +99,7 @@ class Sender:
         try:
             # A secret may be read by a command.
             proof = await asyncio.to_thread(endpoint.signer.signed, identity, body, now)
-        except (AuthFailed, DefinitionError):
+        except (AuthFailed, DefinitionError, ValueError):
             return Delivered(verdict="failed", why="none of its secrets can be used")
         try:
             async with asyncio.timeout(_TOTAL_S):
@@ -109,7 +109,7 @@ class Sender:
                 return await self._posted(endpoint, address, proof, body, now)
         except TimeoutError:
             return Delivered(verdict="failed", why="no answer in time")
-        except OSError:
+        except (OSError, ValueError):  # the latter for a name that cannot be one
             return Delivered(verdict="failed", why="its name cannot be looked up")
 
     async def _address(self, endpoint: Endpoint) -> str | None:

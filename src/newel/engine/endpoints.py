@@ -16,12 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 from newel.audit import catalogue as facts
@@ -29,28 +27,23 @@ from newel.audit.cloudevents import cloud_event
 from newel.audit.leaf import Actor
 from newel.audit.leaf import Event as Fact
 from newel.base.errors import DefinitionError, NotFound, NotWaiting
-from newel.base.ids import uuid7
 from newel.connectors.outgoing import Delivered, Sender
 from newel.connectors.webhooks import next_attempt
 from newel.domain.change import Beside, Change
-from newel.domain.people import Team
-from newel.engine.builtin import BuiltIn
+from newel.engine.attention import Attention, Concern
 from newel.engine.enduring import cared
-from newel.engine.messages import Message, Messages
 from newel.engine.operating import Operating, check_reason, said_reason, write_aside
 from newel.flow.endpoints import Endpoint
-from newel.flow.forms import form
-from newel.flow.process import Process, process
-from newel.flow.races import first_of
-from newel.flow.waits import Event
 from newel.store import endpoints as rows
 from newel.store import registry
 from newel.store.database import LOST, Connection, Row
 
-__all__ = ["Endpoints", "Trouble"]
+__all__ = ["Endpoints"]
 
-TROUBLE: Final = "newel.endpoint"
-_OVER: Final = Event("endpoint-over", str, buffered=False)
+Cause: TypeAlias = Literal["gone", "operator"]
+"""Why an endpoint is disabled: it said that it is gone, or somebody wants it so."""
+
+_KIND: Final = "endpoint"
 _SYSTEM: Final = Actor(type="system", id="newel", via="webhooks")
 _ENDURED: Final = timedelta(days=3)
 _KEPT: Final = timedelta(days=7)
@@ -63,22 +56,6 @@ _AFTER_TROUBLE_S: Final = 30.0
 _BATCH: Final = 1_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trouble:
-    """An endpoint that somebody has to look at. since: from when on; gone: it has said so."""
-
-    endpoint: str
-    host: str
-    owner: str
-    since: datetime
-    gone: bool
-
-    @property
-    def name(self) -> str:
-        """By which its end is told."""
-        return f"{self.endpoint}/{self.since.isoformat()}"
-
-
 class Endpoints:
     """The endpoints of one deployment, as its code declares them."""
 
@@ -86,8 +63,7 @@ class Endpoints:
         self,
         operating: Operating,
         endpoints: Sequence[Endpoint],
-        builtin: BuiltIn,
-        messages: Messages,
+        attention: Attention,
         *,
         sender: Sender | None = None,
     ) -> None:
@@ -98,11 +74,9 @@ class Endpoints:
         self.declared: Mapping[str, Endpoint] = {each.name: each for each in endpoints}
         self._database = operating.database
         self._operating = operating
-        self._builtin = builtin
-        self._messages = messages
+        self._attention = attention
         self._sender = sender or Sender()
         self._new_id = operating.vault.ids().new
-        self._begun: set[UUID] = set()
         if len(self.declared) < len(endpoints):
             names = [each.name for each in endpoints]
             twice = next(name for name in names if names.count(name) > 1)
@@ -111,7 +85,6 @@ class Endpoints:
                 fix="another name for one of them.",
                 code="F712",
             )
-        self.processes: tuple[Process[[Trouble], str], ...] = (_trouble(),) if self.declared else ()
         operating.database.listeners.clear()
         operating.database.listeners.update(_listeners(endpoints))
 
@@ -193,9 +166,7 @@ class Endpoints:
         name, why = endpoint.name, delivered.why
         if delivered.verdict == "accepted":
             await rows.accepted(self._database, name, row["stream_id"], row["seq"], why)
-            since = await rows.well(self._database, name)
-            if since is not None and ended - since >= _ENDURED:
-                await self._over(name, since)
+            await rows.well(self._database, name)
             return
         if delivered.verdict == "gone":
             await self._failed(endpoint, row, why, ended)  # it waits for whoever enables it again
@@ -232,8 +203,8 @@ class Endpoints:
     async def look_after(self) -> None:
         """Ask people to look at endpoints that accept nothing, and forget old deliveries."""
         now = await registry.now(self._database)
-        for row in await rows.in_trouble(self._database, self.declared, now - _ENDURED):
-            await self._ask(row)
+        troubled = await rows.in_trouble(self._database, self.declared, now - _ENDURED)
+        await self._attention.settle(_KIND, [self._concern(row) for row in troubled])
         while (
             await rows.forget(
                 self._database, before=now - _KEPT, dead_before=now - _KEPT_DEAD, how_many=_BATCH
@@ -242,32 +213,15 @@ class Endpoints:
         ):
             pass
 
-    async def _ask(self, row: Row) -> None:
-        gone = row["disabled_for"] == "gone"
-        trouble = Trouble(
-            endpoint=row["name"],
-            host=row["url_host"],
-            owner=self.declared[row["name"]].owner,
+    def _concern(self, row: Row) -> Concern:
+        name, host, gone = row["name"], row["url_host"], row["disabled_for"] == "gone"
+        return Concern(
+            what=f"{_KIND}/{name}",
             since=row["disabled_at"] if gone else row["failing_since"],
-            gone=gone,
+            owner=self.declared[name].owner,
+            title=f"look at the webhook {name}",
+            instructions=_instructions(name, host, gone=gone),
         )
-        run = _run_of(trouble)
-        if run not in self._begun:
-            await self._builtin.start(self.processes[0], {"trouble": trouble}, run=run)
-            self._begun.add(run)
-
-    async def _over(self, name: str, since: datetime) -> None:
-        """Withdraw the task about an endpoint, if there is one."""
-        match = f"{name}/{since.isoformat()}"
-        message = Message(
-            name=_OVER.name,
-            match=match,
-            payload=_OVER.codec.dump("over"),
-            source="newel",
-            event_id=f"endpoint/{match}",
-            is_buffered=False,
-        )
-        await self._messages.send(message, _SYSTEM)
 
     # --- for operators ----------------------------------------------------------------------
 
@@ -281,7 +235,6 @@ class Endpoints:
             fact = facts.AdminWebhookEnabled(endpoint=name)
             change = await self._aside(connection, [fact], actor)
         self._operating.tell(change)
-        await self._over(name, row["disabled_at"])
 
     async def disable(self, name: str, *, actor: Actor, reason: str) -> None:
         """Send nothing until it is enabled again; what happens meanwhile waits.
@@ -289,19 +242,13 @@ class Endpoints:
         Raises ReasonMissing, NotFound, NotWaiting (it is disabled).
         """
         check_reason("disable", reason)
+        async with self._database.transaction() as connection:
+            await self._known(connection, name)
         if not await self._disable(name, "operator", actor=actor, reason=reason):
             raise NotWaiting(verb="disable", what=f"`{name}`", state="disabled")
 
-    async def _disable(
-        self,
-        name: str,
-        cause: Any,
-        *,
-        actor: Actor,
-        reason: str = "",  # Any: one of two words
-    ) -> bool:
+    async def _disable(self, name: str, cause: Cause, *, actor: Actor, reason: str = "") -> bool:
         async with self._database.transaction() as connection:
-            await self._known(connection, name)
             if not await rows.disable(connection, name, cause):
                 return False
             fact = facts.AdminWebhookDisabled(endpoint=name, cause=cause)
@@ -373,46 +320,17 @@ def _listeners(endpoints: Sequence[Endpoint]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(each.name for each in endpoints if name in each.types) for name in types}
 
 
-def _run_of(trouble: Trouble) -> UUID:
-    """The run in which somebody is asked: the same for the same trouble."""
-    digest = hashlib.sha256(trouble.name.encode()).digest()
-    return uuid7(int(trouble.since.timestamp() * 1_000), digest)
-
-
-def _trouble() -> Process[[Trouble], str]:
-    async def asked(trouble: Trouble) -> str:
-        await form(
-            "look-at-endpoint",
-            by=Team(trouble.owner),
-            title=f"look at the webhook {trouble.endpoint}"[:60],
-            instructions=_instructions(trouble),
-            evidence="note",
-        )
-        return "by hand"
-
-    async def ended(trouble: Trouble) -> str:
-        return await _OVER.wait(match=trouble.name)
-
-    @process(name=TROUBLE, title="Webhook endpoint", owner="it", subject=None)
-    async def trouble_of(trouble: Trouble) -> str:
-        """Ask the owner of an endpoint to look at it, until it accepts again or somebody did."""
-        won = await first_of("looked-at", done=asked(trouble), over=ended(trouble))
-        return won.value
-
-    return trouble_of
-
-
-def _instructions(trouble: Trouble) -> str:
-    if trouble.gone:
+def _instructions(name: str, host: str, *, gone: bool) -> str:
+    if gone:
         what = "has answered that it is gone (410), so nothing is sent to it any more"
-        then = f"3. `newel webhooks enable {trouble.endpoint}`: what it has missed is sent."
+        then = f"3. `newel webhooks enable {name}`: what it has missed is sent."
     else:
         what = "has accepted nothing for three days"
-        then = f"3. `newel webhooks redeliver {trouble.endpoint}` sends what was given up."
+        then = f"3. `newel webhooks redeliver {name}` sends what was given up."
     return "\n".join(
         [
-            f"The endpoint {trouble.endpoint} at {trouble.host} {what}.",
-            f"1. `newel webhooks deliveries {trouble.endpoint}` says what it answers.",
+            f"The endpoint {name} at {host} {what}.",
+            f"1. `newel webhooks deliveries {name}` says what it answers.",
             "2. Mend the system or its address, or take the endpoint out of the code.",
             then,
         ]

@@ -28,6 +28,7 @@ from newel.domain.values import File
 from newel.drawing.drawing import errors_of
 from newel.drawing.plan import Plan
 from newel.engine import actors, bulk, commands, planning, ticketing
+from newel.engine.attention import Attention
 from newel.engine.beginning import begin, in_turn
 from newel.engine.builtin import PREFIX, BuiltIn
 from newel.engine.bulk import BulkReport, Item, Verb
@@ -53,6 +54,7 @@ from newel.engine.retention import Retention
 from newel.engine.safe import Safe
 from newel.engine.schedules import Schedules
 from newel.engine.sequencer import Sequencer
+from newel.engine.silence import Silence
 from newel.engine.spawning import Offspring
 from newel.engine.starting import Source, Wanted
 from newel.engine.told import Teller
@@ -141,16 +143,16 @@ class Engine:
         self.safe = Safe(self._operating, self.connectors, console_url)
         builtin = BuiltIn(self._operating, self.versions)
         inbox = Inbox(self._operating, builtin)
-        self.tickets = ticketing.Ticketing(
-            [*channels, inbox], database=database, own=known.get(ticketing.NAME)
-        )
+        own = known.get(ticketing.NAME)
+        self.tickets = ticketing.Ticketing([*channels, inbox], database, own)
         self.healing = Healing(self._operating, builtin)
         self.cutting = Cutting(self._operating, builtin, channels)
         self.probing = Probing(database, builtin, self.connectors, probe_at)
         self._bulk = bulk.bulk_process(self._operating)
         self.feeds = [HrFeed(self._operating, each, begin=self._begin) for each in feeds]
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
-        self.endpoints = Endpoints(self._operating, endpoints, builtin, self.messages)
+        self.attention = Attention(builtin, self.messages)
+        self.endpoints = Endpoints(self._operating, endpoints, self.attention)
         for each in (known, verbs):
             each.update(self._own(inbox))
         self._events = tuple(events)
@@ -173,7 +175,7 @@ class Engine:
         own = (
             self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
             self.cutting.by_hand, self._bulk, *self.probing.processes,
-            *(fed for each in self.feeds for fed in each.processes), *self.endpoints.processes,
+            *(fed for each in self.feeds for fed in each.processes), self.attention.process,
         )  # fmt: skip
         return {each.name: each for each in own}
 
@@ -259,6 +261,7 @@ class Engine:
             self.safe,
             self.endpoints,
             self.probing.announcing,
+            Silence(self.database, self.hooks.declared.values(), self.attention),
             self.sequencer,
         )
         return Worker(

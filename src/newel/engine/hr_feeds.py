@@ -103,7 +103,14 @@ class HrFeed:
         self.hooks: Hooks | None = None
         self.record = self._record()
         self.poll = self._poll()
-        self.hook = Hook(name=feed.name, verifier=feed.signed, reacting=self._hinted)
+        self.hook = Hook(
+            name=feed.name,
+            verifier=feed.signed,
+            reacting=self._hinted,
+            silent_after=feed.silent_after,
+            owner=self.owner,
+            also=(f"{feed.name}-changes",),
+        )
         self._asking = Hook(name=f"{feed.name}-changes", verifier=feed.signed, reacting=self._found)
 
     @property

@@ -204,7 +204,6 @@ class Ticketing:
     def __init__(
         self,
         channels: Sequence[Channel],
-        *,
         database: Database | None = None,
         own: Process[..., Any] | None = None,  # Any: the company's own may return what it likes
     ) -> None:

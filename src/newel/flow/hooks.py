@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol, TypeAlias
 
 from newel.base.errors import DefinitionError
 from newel.domain.keys import checked_name
@@ -22,9 +22,10 @@ from newel.flow.act import declaring_module
 from newel.flow.process import Request
 from newel.flow.waits import Sending
 
-__all__ = ["Arrived", "Delivery", "Hook", "Reaction", "Verifier", "hook"]
+__all__ = ["Arrived", "Delivery", "Hook", "Reaction", "Verifier", "check_silence", "hook"]
 
 Reaction: TypeAlias = Request[Any] | Sending[Any]  # Any: of any process, of any event
+_SHORTEST_SILENCE: Final = timedelta(hours=1)
 Reacting: TypeAlias = Callable[["Delivery"], Reaction | Iterable[Reaction] | None]
 
 
@@ -65,12 +66,24 @@ class Verifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """A source of deliveries, and what they lead to; made by `@hook` in the module `place`."""
+    """A source of deliveries, and what they lead to; made by `@hook` in the module `place`.
+
+    silent_after: how long it is never silent; None: nobody knows. owner: the team that is asked
+    then. also: other names under which the source is heard.
+    """
 
     name: str
     verifier: Verifier
     reacting: Reacting
     place: str = ""
+    silent_after: timedelta | None = None
+    owner: str = "it"
+    also: tuple[str, ...] = ()
+
+    @property
+    def heard_in(self) -> tuple[str, ...]:
+        """All names under which the source is heard."""
+        return (self.name, *self.also)
 
     def reactions(self, delivery: Delivery) -> tuple[Reaction, ...]:
         """Ask the company's function; raises DefinitionError for an answer that is nothing."""
@@ -91,15 +104,40 @@ class Hook:
         return listed
 
 
-def hook(*, signed: Verifier, name: str | None = None) -> Callable[[Reacting], Hook]:
+def hook(
+    *,
+    signed: Verifier,
+    name: str | None = None,
+    silent_after: timedelta | None = None,
+    owner: str = "it",
+) -> Callable[[Reacting], Hook]:
     """Declare where deliveries come from: `POST /hooks/NAME`, signed as `signed` says.
 
-    name: of the source for ever; by default the function's.
+    name: of the source for ever; by default the function's. silent_after: when nothing came for so
+    long, the team `owner` gets a task; by default silence is nothing wrong. Raises DefinitionError.
     """
     place = declaring_module()
+    check_silence(silent_after)
 
     def declared(reacting: Reacting) -> Hook:
         chosen = checked_name(name or str(getattr(reacting, "__name__", "")))
-        return Hook(name=chosen, verifier=signed, reacting=reacting, place=place)
+        return Hook(
+            name=chosen,
+            verifier=signed,
+            reacting=reacting,
+            place=place,
+            silent_after=silent_after,
+            owner=owner,
+        )
 
     return declared
+
+
+def check_silence(silent_after: timedelta | None) -> None:
+    """Refuse a silence that a source could not be given; raises DefinitionError (F711)."""
+    if silent_after is not None and silent_after < _SHORTEST_SILENCE:
+        raise DefinitionError(
+            f"`silent_after={silent_after}` is no silence: a source is looked at once a minute.",
+            fix="an hour or more, such as `silent_after=days(7)`; `None` for no alarm.",
+            code="F711",
+        )

@@ -57,10 +57,9 @@ async def failed(
     await database.execute(_SQL.failed, name, stream, seq, attempts, next_at, answer)
 
 
-async def well(database: Database, name: str) -> datetime | None:
-    """Say that an endpoint accepts what it is told; answers with since when it had not."""
-    found: datetime | None = await database.fetchval(_SQL.well, name)
-    return found
+async def well(database: Database, name: str) -> None:
+    """Say that an endpoint accepts what it is told."""
+    await database.execute(_SQL.well, name)
 
 
 async def unwell(database: Database, name: str) -> None:

@@ -66,14 +66,10 @@ where endpoint = $1 and stream_id = $2 and seq = $3 and state = 'waiting' and at
 
 -- name: well
 -- params: name
--- An endpoint accepts what it is told; answers with since when it had not.
-update newel.webhook_endpoint e
-set accepted_at = newel.now(), failing_since = null
-from (select name, failing_since from newel.webhook_endpoint where name = $1 for update) b
-where e.name = b.name
-  and (e.failing_since is not null or e.accepted_at is null
-       or e.accepted_at < newel.now() - interval '1 minute')
-returning b.failing_since
+-- An endpoint accepts what it is told; noted once a minute.
+update newel.webhook_endpoint set accepted_at = newel.now(), failing_since = null
+where name = $1 and (failing_since is not null or accepted_at is null
+                     or accepted_at < newel.now() - interval '1 minute')
 
 -- name: unwell
 -- params: name

@@ -270,6 +270,12 @@ select row_to_json(r)::text as line from newel.webhook_received r order by r.id
 declare exported no scroll cursor for
 select row_to_json(r)::text as line from newel.webhook_refusal r order by r.source, r.cause
 
+-- name: table_webhook_source
+-- params: none
+-- Since when the silence of sources is watched.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.webhook_source r order by r.name
+
 -- name: table_worker
 -- params: none
 -- Servers that drive runs.

@@ -13,7 +13,7 @@ from uuid import UUID
 from newel.store.database import Database, Row
 from newel.store.queries import queries
 
-__all__ = ["of_runs"]
+__all__ = ["awaited", "of_runs"]
 
 _SQL: Final = queries("open_acts")
 
@@ -21,3 +21,8 @@ _SQL: Final = queries("open_acts")
 async def of_runs(database: Database, runs: Sequence[UUID]) -> list[Row]:
     """Open acts of the given runs, by run, then oldest first."""
     return await database.fetch(_SQL.of_runs, list(runs))
+
+
+async def awaited(database: Database, event: str) -> list[str]:
+    """What open waits for an event are correlated by."""
+    return [row["match"] for row in await database.fetch(_SQL.awaited, event)]

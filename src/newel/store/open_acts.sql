@@ -21,3 +21,9 @@ left join lateral (
     where incident_id = a.incident_id order by recorded_at limit 1) k on true
 where a.run_id = any($1)
 order by a.run_id, a.opened_at, a.key
+
+-- name: awaited
+-- params: event
+-- What open waits for an event are correlated by.
+select match from newel.open_act where kind = 'event' and event = $1 and match is not null
+order by match

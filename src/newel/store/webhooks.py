@@ -79,3 +79,11 @@ async def count_refusal(
 async def untold_refusals(database: Database, before: datetime) -> list[Row]:
     """Refusals that were counted and not told since before a moment."""
     return await database.fetch(_SQL.untold_refusals, before)
+
+
+async def last_heard(database: Database, source: str, names: Sequence[str]) -> datetime:
+    """When something came last from a source, under any of its names; else since the first look."""
+    async with database.transaction() as connection:
+        await connection.execute(_SQL.meet_source, source)
+        moment: datetime = await connection.fetchval(_SQL.last_heard, source, list(names))
+    return moment

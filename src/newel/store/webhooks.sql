@@ -58,3 +58,15 @@ update newel.webhook_refusal set told_at = $3, untold = $4 where source = $1 and
 -- params: before
 -- Refusals that were counted and not told for a while.
 select source, cause from newel.webhook_refusal where untold > 0 and told_at < $1
+
+-- name: meet_source
+-- params: name
+-- Notes since when a source is watched.
+insert into newel.webhook_source (name, watched_since) values ($1, newel.now())
+on conflict do nothing
+
+-- name: last_heard
+-- params: name, names
+-- When something came last from a source, under any of its names; else since when it is watched.
+select coalesce((select max(received_at) from newel.webhook_received where source = any($2)),
+                (select watched_since from newel.webhook_source where name = $1))

@@ -16,6 +16,7 @@ create table newel.webhook_received (
     unique (source, event_id)
 );
 create index webhook_received_order on newel.webhook_received (received_at);
+create index webhook_received_of_source on newel.webhook_received (source, received_at);
 create index webhook_received_kept on newel.webhook_received (received_at)
     where body is not null;
 
@@ -27,6 +28,12 @@ create table newel.webhook_refusal (
     told_at  timestamptz not null,
     untold   integer not null default 0,
     primary key (source, cause)
+);
+
+-- Sources that are never silent for long, and since when somebody watches that.
+create table newel.webhook_source (
+    name           text collate "C" primary key,
+    watched_since  timestamptz not null
 );
 
 -- Addresses of other systems that are told what happens, as the code declared them last, and how
