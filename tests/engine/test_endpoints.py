@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -578,5 +579,5 @@ async def test_two_endpoints_of_one_name_are_refused(build):
     """The second would never be told."""
     one = endpoint("siem", "https://siem.example/", events=("run.*",), signed=SIGNED)
     with pytest.raises(DefinitionError, match="Two endpoints are named `siem`"):
-        async with build([greeting], endpoints=[one, one]):
+        async with build([greeting], endpoints=[one, replace(one)]):
             pass

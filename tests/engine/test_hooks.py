@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -387,9 +387,11 @@ def test_a_hundred_random_headers_are_refused_by_every_verifier(monkeypatch):
 
 
 async def test_a_name_is_used_once(build):
-    """Two hooks of one name are refused before anything starts."""
-    with pytest.raises(DefinitionError, match="Two hooks are named `payroll`"):
-        async with build([refund, greet], hooks=[payroll, payroll]):
+    """Two hooks of one name are refused before anything starts, with both places."""
+    other = replace(payroll, place="company.other")
+    where = rf"Two hooks are named `payroll`: in `{__name__}` and in `company\.other`\."
+    with pytest.raises(DefinitionError, match=where):
+        async with build([refund, greet], hooks=[payroll, payroll, other]):
             pass
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -234,7 +235,7 @@ async def test_a_function_that_fails_holds_up_no_other_schedule(house):
 async def test_mistakes_in_declarations_are_told_at_registration(house):
     """A name twice, a process the engine does not run, no request, no name."""
     with pytest.raises(DefinitionError, match=r"F710.*Two schedules are named `review`"):
-        await house(HOURLY, HOURLY)
+        await house(HOURLY, replace(HOURLY))
     with pytest.raises(DefinitionError, match=r"F710.*`review`, which this engine does not run"):
         await house(HOURLY, processes=(daily,))
     nothing: Any = lambda at: at  # noqa: E731 - the mistake

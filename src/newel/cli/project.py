@@ -51,14 +51,13 @@ def load_project(settings: Settings) -> Project:
     place = str(settings.project)
     if place not in sys.path:
         sys.path.insert(0, place)
-    found: dict[str, Process[..., Any]] = {}  # Any: as above
+    found: list[Process[..., Any]] = []  # Any: as above
     schedules: list[Schedule] = []
     hooks: list[Hook] = []
     feeds: list[Feed] = []
     endpoints: list[Endpoint] = []
     for named in settings.processes:
-        for each in _processes(named, settings.project):
-            found[each.name] = each
+        found += _processes(named, settings.project)
         name = named.partition(":")[2]
         started = _declared(Schedule, named, settings.project)
         schedules += [each for each in started if not name or each.starts(name)]
@@ -67,7 +66,7 @@ def load_project(settings: Settings) -> Project:
             feeds += _declared(Feed, named, settings.project)
             endpoints += _declared(Endpoint, named, settings.project)
     return Project(
-        processes=tuple(found.values()),
+        processes=tuple(dict.fromkeys(found)),
         connectors=_connectors(settings),
         trackers=_trackers(settings),
         schedules=tuple(schedules),

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
 from newel.domain.change import Beside, Change
+from newel.engine.named import by_name
 from newel.engine.operating import Operating, write_aside
 from newel.flow.process import Process
 from newel.store import registry
 from newel.store.database import Connection
 
-__all__ = ["version_of"]
+__all__ = ["defined", "version_of"]
+
+
+def defined(
+    processes: Sequence[Process[..., Any]],  # Any: each has its own result
+) -> dict[str, Process[..., Any]]:  # Any: as above
+    """Give processes by their names; raises DefinitionError for a name that is used twice."""
+    fix = '`@process(name="…")` for one of them.'
+    return by_name("processes", processes, fix=fix, code="F713")
 
 
 async def version_of(operating: Operating, process: Process[..., Any]) -> int:  # Any: its result

@@ -26,12 +26,13 @@ from newel.audit import catalogue as facts
 from newel.audit.cloudevents import cloud_event
 from newel.audit.leaf import Actor
 from newel.audit.leaf import Event as Fact
-from newel.base.errors import DefinitionError, NotFound, NotWaiting
+from newel.base.errors import NotFound, NotWaiting
 from newel.connectors.outgoing import Delivered, Sender
 from newel.connectors.webhooks import next_attempt
 from newel.domain.change import Beside, Change
 from newel.engine.attention import Attention, Concern
 from newel.engine.enduring import cared
+from newel.engine.named import by_name
 from newel.engine.operating import Operating, check_reason, said_reason, write_aside
 from newel.flow.endpoints import Endpoint
 from newel.store import endpoints as rows
@@ -71,20 +72,14 @@ class Endpoints:
 
         From now on whatever is written through the database is told to them.
         """
-        self.declared: Mapping[str, Endpoint] = {each.name: each for each in endpoints}
+        self.declared: Mapping[str, Endpoint] = by_name(
+            "endpoints", endpoints, fix="another name for one of them.", code="F712"
+        )
         self._database = operating.database
         self._operating = operating
         self._attention = attention
         self._sender = sender or Sender()
         self._new_id = operating.vault.ids().new
-        if len(self.declared) < len(endpoints):
-            names = [each.name for each in endpoints]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise DefinitionError(
-                f"Two endpoints are named `{twice}`.",
-                fix="another name for one of them.",
-                code="F712",
-            )
         operating.database.listeners.clear()
         operating.database.listeners.update(_listeners(endpoints))
 

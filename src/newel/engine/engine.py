@@ -35,13 +35,13 @@ from newel.engine.bulk import BulkReport, Item, Verb
 from newel.engine.commands import Amendment, Proposal
 from newel.engine.confirming import Confirming
 from newel.engine.cutting import Cutting
-from newel.engine.definitions import version_of
+from newel.engine.definitions import defined, version_of
 from newel.engine.desks import Inbox
 from newel.engine.endpoints import Endpoints
 from newel.engine.gates import Limited, SharedGate
 from newel.engine.healing import Healing
 from newel.engine.hooks import Hooks
-from newel.engine.hr_feeds import HrFeed
+from newel.engine.hr_feeds import hr_feeds
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.key_holder import KeyHolder
 from newel.engine.knowing import Knowing
@@ -126,7 +126,7 @@ class Engine:
         self.worker_settings = worker or WorkerSettings()
         self._ids = vault.ids()
         self.versions: dict[str, int] = {}
-        known: dict[str, Process[..., Any]] = {each.name: each for each in processes}  # Any: above
+        known = defined(processes)
         self._drawn = tuple(known.values()) if reads else ()
         self.processes: Mapping[str, Process[..., Any]] = known  # Any: as above
         verbs = dict(with_former(known))
@@ -149,7 +149,7 @@ class Engine:
         self.cutting = Cutting(self._operating, builtin, channels)
         self.probing = Probing(database, builtin, self.connectors, probe_at)
         self._bulk = bulk.bulk_process(self._operating)
-        self.feeds = [HrFeed(self._operating, each, begin=self._begin) for each in feeds]
+        self.feeds = hr_feeds(self._operating, feeds, begin=self._begin)
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
         self.attention = Attention(builtin, self.messages)
         self.endpoints = Endpoints(self._operating, endpoints, self.attention)

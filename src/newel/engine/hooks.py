@@ -37,6 +37,7 @@ from newel.connectors.webhooks import REMEMBERED_FOR, DeliveryChanged, Signature
 from newel.domain.change import Beside, Change
 from newel.engine.beginning import Begin, in_turn
 from newel.engine.messages import Message, Messages
+from newel.engine.named import by_name
 from newel.engine.operating import Operating, write_aside
 from newel.engine.starting import Wanted
 from newel.flow.hooks import Arrived, Delivery, Hook, Reaction
@@ -97,8 +98,12 @@ class Hooks:
         self._database = operating.database
         self._vault = operating.vault
         self._ids = operating.vault.ids()
-        hooks = [*hooks, *(each.hook for each in feeds)]
-        self.declared = {each.name: each for each in hooks}
+        self.declared = by_name(
+            "hooks",
+            [*hooks, *(each.hook for each in feeds)],
+            fix='`@hook(…, name="…")` or `hr_feed(…, name="…")` for one of them.',
+            code="F711",
+        )
         for each in feeds:
             each.hooks = self
         self._processes = operating.processes
@@ -106,14 +111,6 @@ class Hooks:
         self._messages = messages
         self._new_event_id = operating.new_event_id
         self._tell = operating.tell
-        if len(self.declared) < len(hooks):
-            names = [each.name for each in hooks]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise DefinitionError(
-                f"Two hooks are named `{twice}`.",
-                fix='`@hook(…, name="…")` for one of them.',
-                code="F711",
-            )
 
     # --- coming in --------------------------------------------------------------------------
 

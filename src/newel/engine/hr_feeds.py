@@ -23,6 +23,7 @@ from newel.domain.values import Done
 from newel.engine.beginning import Begin
 from newel.engine.hooks import Hooks
 from newel.engine.hr_settling import Confirmable, HrRecords, Read, Settled
+from newel.engine.named import by_name
 from newel.engine.operating import Operating
 from newel.flow.act import Act
 from newel.flow.forms import form
@@ -35,7 +36,7 @@ from newel.flow.step import step
 from newel.flow.waits import approval
 from newel.store import hr, registry
 
-__all__ = ["HrFeed", "Told"]
+__all__ = ["HrFeed", "Told", "hr_feeds"]
 
 _FIRST_LOOK: Final = timedelta(days=1)
 _TURN: Final = lock("hr-record", shared=True)
@@ -110,6 +111,7 @@ class HrFeed:
             silent_after=feed.silent_after,
             owner=self.owner,
             also=(f"{feed.name}-changes",),
+            place=feed.place,
         )
         self._asking = Hook(name=f"{feed.name}-changes", verifier=feed.signed, reacting=self._found)
 
@@ -220,3 +222,9 @@ class HrFeed:
         if employee is not None and employee.manager is not None:
             manager = await read(employee.manager)
         return Read(id=told.employee, employee=employee, manager=manager)
+
+
+def hr_feeds(operating: Operating, feeds: Sequence[Feed], *, begin: Begin) -> list[HrFeed]:
+    """Put the feeds to work; raises DefinitionError for a name that is used twice."""
+    declared = by_name("feeds", feeds, fix='`hr_feed(…, name="…")` for one of them.', code="F711")
+    return [HrFeed(operating, each, begin=begin) for each in declared.values()]

@@ -25,6 +25,7 @@ from newel.base.errors import DefinitionError, NewelError, NotFound, NotWaiting
 from newel.domain.change import Beside, Change
 from newel.domain.schedules import Timetable, due
 from newel.engine.beginning import Begin
+from newel.engine.named import by_name
 from newel.engine.operating import Operating, write_aside
 from newel.engine.starting import FIRST_CAME_ANOTHER, Wanted
 from newel.flow.process import Process, Request
@@ -62,21 +63,15 @@ class Schedules:
         begin: starts a run in the caller's transaction.
         """
         self._database = operating.database
-        self._declared = {each.name: each for each in schedules}
+        self._declared = by_name(
+            "schedules", schedules, fix='`every(…, name="…")` for one of them.', code="F710"
+        )
         self._processes = operating.processes
         self._begin = begin
         self._new_run = operating.vault.ids().run_id
         self._new_event_id = operating.new_event_id
         self._tell = operating.tell
         self._rows: list[rows.Declared] = []
-        if len(self._declared) < len(schedules):
-            names = [each.name for each in schedules]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise DefinitionError(
-                f"Two schedules are named `{twice}`.",
-                fix='`every(…, name="…")` for one of them.',
-                code="F710",
-            )
 
     # --- declaring --------------------------------------------------------------------------
 

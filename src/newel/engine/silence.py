@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from newel.engine.attention import Attention, Concern
+from newel.engine.enduring import cared
 from newel.flow.hooks import Hook
 from newel.store import registry, webhooks
 from newel.store.database import LOST, Database
@@ -38,9 +39,12 @@ class Silence:
         """Look from time to time, until cancelled; without such sources there is nothing to do."""
         del worker
         while self._watched:
-            with contextlib.suppress(*LOST):
-                await self.look()
+            await cared("look for silent sources", self._looked())
             await asyncio.sleep(_LOOK_S)
+
+    async def _looked(self) -> None:
+        with contextlib.suppress(*LOST):
+            await self.look()
 
     async def look(self) -> None:
         """Ask about the sources that are silent, and no more about those that are not.

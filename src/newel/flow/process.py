@@ -93,6 +93,11 @@ class Process(Generic[P, R]):
         self.__doc__ = function.__doc__
         self.signature = inspect.signature(function)
 
+    @property
+    def place(self) -> str:
+        """The module that declares it."""
+        return self.function.__module__
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         """Make a child run of the run around; outside a run, call the body as it is."""
         if DRIVEN.get() is None and ATTEMPT.get() is None:
