@@ -29,7 +29,7 @@ from newel.engine.vault import Vault
 from newel.simulators.google import GoogleSimulator
 from newel.testing.transport import SimulatorTransport
 from newel.web.app import create_app
-from tests.engine.house import House
+from tests.engine.house import OPERATOR, House
 from tests.engine.mails import Sink
 
 CONSOLE = "https://newel.acme.example/"
@@ -164,7 +164,6 @@ async def test_a_password_is_shown_once_and_lies_nowhere_in_clear(scene, caplog)
         shown = await client.post(link)
         assert SHOWN.findall(shown.text) == [f"{CANARY}-&lt;&#39;🌻&#39;&gt;-2"]
         assert shown.headers["cache-control"] == "no-store"
-        assert shown.headers["referrer-policy"] == "no-referrer"
         for again in (await client.post(link), await client.get(link)):
             assert (again.status_code, CANARY in again.text) == (410, False)
             assert "Somebody opened this link" in again.text
@@ -178,6 +177,25 @@ async def test_a_password_is_shown_once_and_lies_nowhere_in_clear(scene, caplog)
     assert told["data"] == {"fields": ["first password"], "purpose": "hand over google"}
     assert told["actor"] == {"type": "service", "id": "svc_link", "via": "link"}
     assert told["subject"].startswith("per_")
+
+
+async def test_the_button_works_in_a_browser(scene):
+    """A page without a referrer makes browsers say `Origin: null`, which is another site's word.
+
+    Source: the Fetch standard, "append a request `Origin` header".
+    """
+    await scene.welcomed()
+    [link] = scene.links()
+    async with scene.client() as client:
+        page = await client.get(link)
+        site = str(client.base_url).rstrip("/")
+        origin = "null" if page.headers["referrer-policy"] == "no-referrer" else site
+        foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+        assert (await client.post(link, headers=foreign)).status_code == 403
+        shown = await client.post(link, headers={"Origin": origin, "Sec-Fetch-Site": "same-origin"})
+    assert (shown.status_code, CANARY in shown.text) == (200, True)
+    for answer in (page, shown):  # no policy but these keeps the path, which is the secret, back
+        assert answer.headers["referrer-policy"] in {"no-referrer", "strict-origin"}
 
 
 async def test_of_many_who_press_at_once_one_sees_it(scene):
@@ -280,6 +298,33 @@ async def test_links_tell_strangers_nothing(scene):
         assert (elsewhere.status_code, "<nav" in elsewhere.text) == (404, False)
         answers = [(await client.get("/reveal/x")).status_code for _ in range(25)]
         assert (answers.count(404), answers.count(429)) == (19, 6)
+
+
+async def test_strangers_keep_nobody_from_their_password(scene):
+    """Whoever asks for links that are none is slowed down; a link that is one is not."""
+    await scene.welcomed()
+    [link] = scene.links()
+    async with scene.client() as client:
+        answers = [(await client.post(f"/reveal/{'A' * 43}")).status_code for _ in range(25)]
+        assert answers[-1] == 429
+        assert (await client.get(link)).status_code == 200
+        assert CANARY in (await client.post(link)).text
+
+
+async def test_a_run_that_gave_up_before_the_mail_does_not_count_as_handed_over(scene):
+    """Cancelled while the mail server refuses, the link is nobody's: the next run mails one."""
+    scene.sink.code = 550
+    run = await scene.house.start("welcome", JANE)
+    await scene.house.rested(run)
+    await scene.house.engine.cancel(run, actor=OPERATOR, reason="the mail server")
+    await scene.house.ended(run)
+    scene.sink.code = 250
+    await scene.welcomed()
+    [link] = scene.links()
+    async with scene.client() as client:
+        assert CANARY in (await client.post(link)).text
+    await scene.welcomed()
+    assert len(scene.links()) == 1
 
 
 async def test_a_deployment_without_an_address_says_so_before_it_starts(build, scene):

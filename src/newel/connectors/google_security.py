@@ -86,8 +86,8 @@ class GoogleSecurity(GoogleBase):
     async def issue_password(self, person: Person) -> Issued:
         """Set a password for the first login and hand it over, both inside one attempt.
 
-        Does nothing where one is waiting to be used, or the account is in use. A link that
-        nobody opened in time counts as no password.
+        Does nothing where one is waiting to be used, or the account is in use. A link that was
+        not sent, or that nobody opened in time, counts as no password.
         """
         deliver = self._deliver
         if deliver is None:
@@ -201,7 +201,7 @@ class GoogleSecurity(GoogleBase):
         if not user.must_change_password or (attempting and attempting.info.follows_doubt):
             return False
         link = self._deliver if isinstance(self._deliver, RevealLink) else None
-        return link is None or not await link.has_lapsed(person)
+        return link is None or not await link.has_missed(person)
 
     async def _need_own(self, person: Person) -> tuple[User, str]:
         user, evidence = await self._own(person)

@@ -40,8 +40,12 @@ class Safe(Protocol):
         """Keep a secret, in place of the one of that system that may be waiting."""
         ...
 
-    async def has_lapsed(self, person: Person, *, system: str) -> bool:
-        """Whether nobody opened the person's latest link in time."""
+    async def sent(self, kept: Kept) -> None:
+        """Say that the link of a secret was sent."""
+        ...
+
+    async def has_missed(self, person: Person, *, system: str) -> bool:
+        """Whether the person's latest link was not sent, or nobody opened it in time."""
         ...
 
 
@@ -71,12 +75,13 @@ class RevealLink:
         name = self.post.message_id(f"reveal {kept.id}")
         subject = f"Your first password for {self.title}"
         await self.post.send(self.post.message(to, subject, self._letter(person, kept), name))
+        await safe.sent(kept)
         return name
 
-    async def has_lapsed(self, person: Person) -> bool:
-        """Whether nobody opened the link in time that this person was sent last."""
+    async def has_missed(self, person: Person) -> bool:
+        """Whether this person's latest link was not sent, or nobody opened it in time."""
         safe, _ = self._ready(person)
-        return await safe.has_lapsed(person, system=self.system)
+        return await safe.has_missed(person, system=self.system)
 
     def check(self, person: Person) -> None:
         """Raise what `__call__` would before it does anything."""

@@ -121,9 +121,13 @@ class Safe:
                 raise Invalid("The person is not known to this deployment.")
         return Kept(id=str(id_), address=f"{self._url}/reveal/{_written(token)}", until=until)
 
-    async def has_lapsed(self, person: Person, *, system: str) -> bool:
-        """Whether nobody opened the person's latest link in time."""
-        return await received_secrets.has_lapsed(
+    async def sent(self, kept: Kept) -> None:
+        """Say that the link of a secret was sent."""
+        await received_secrets.sent(self._operating.database, UUID(kept.id))
+
+    async def has_missed(self, person: Person, *, system: str) -> bool:
+        """Whether the person's latest link was not sent, or nobody opened it in time."""
+        return await received_secrets.has_missed(
             self._operating.database, person=_id_of(person), system=system
         )
 

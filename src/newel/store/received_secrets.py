@@ -9,7 +9,7 @@ from uuid import UUID
 from newel.store.database import Connection, Database, Row
 from newel.store.queries import queries
 
-__all__ = ["expire", "found", "has_lapsed", "keep", "take"]
+__all__ = ["expire", "found", "has_missed", "keep", "sent", "take"]
 
 _SQL: Final = queries("received_secrets")
 
@@ -37,9 +37,14 @@ async def keep(
     return expires_at
 
 
-async def has_lapsed(database: Database, *, person: UUID, system: str) -> bool:
-    """Whether nobody opened the person's latest link in time; False if there was none."""
-    return bool(await database.fetchval(_SQL.has_lapsed, person, system))
+async def sent(database: Database, id_: UUID) -> None:
+    """Say that the link of a secret was sent."""
+    await database.execute(_SQL.sent, id_)
+
+
+async def has_missed(database: Database, *, person: UUID, system: str) -> bool:
+    """Whether the person's latest link was not sent, or not opened in time; False for none."""
+    return bool(await database.fetchval(_SQL.has_missed, person, system))
 
 
 async def found(database: Database, token_sha256: bytes) -> Row | None:

@@ -18,10 +18,15 @@ insert into newel.received_secret (id, person, system, token_sha256, sealed, kep
 values ($1, $2, $3, $4, $5, newel.now(), newel.now() + $6::interval)
 returning expires_at
 
--- name: has_lapsed
+-- name: sent
+-- params: id
+-- Says that the link of a secret was sent.
+update newel.received_secret set sent_at = newel.now() where id = $1
+
+-- name: has_missed
 -- params: person, system
--- Whether nobody opened the person's latest link in time.
-select state in ('waiting', 'expired') and expires_at <= newel.now()
+-- Whether the person's latest link was not sent, or nobody opened it in time.
+select state <> 'revealed' and (sent_at is null or expires_at <= newel.now())
 from newel.received_secret where person = $1 and system = $2
 order by kept_at desc, id desc limit 1
 

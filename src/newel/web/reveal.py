@@ -2,7 +2,8 @@
 
 Opening the address changes nothing, because mail scanners and previews open links. The button
 takes the secret out. What is shown is in that one answer: loading it again shows that the link
-was used, and when, so that its person can tell if it was somebody else.
+was used, and when, so that its person can tell if it was somebody else. Whoever tries links that
+are none is slowed down, and keeps nobody else from theirs.
 Source: connectors document, §8.1; product document, §6 (links); security document, §10.
 """
 
@@ -21,7 +22,8 @@ from newel.web.site import site_of, zone_of
 __all__ = ["MOST_A_MINUTE", "router"]
 
 MOST_A_MINUTE: Final = 20
-_HEADERS: Final = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
+# Not `no-referrer`: browsers then send `Origin: null` with the button, which is refused.
+_HEADERS: Final = {"Referrer-Policy": "strict-origin", "X-Robots-Tag": "noindex, nofollow"}
 _SLOW: Final = {**_HEADERS, "Retry-After": "60"}
 
 router = APIRouter(include_in_schema=False)
@@ -41,8 +43,6 @@ async def reveal(request: Request, link: str) -> Response:
 
 async def _answer(request: Request, link: str, *, takes: bool) -> Response:
     pace: Pace = request.app.state.reveals
-    if not pace.has_room():
-        return bare("reveal", 429, _SLOW, state="busy")
     site = site_of(request)
     safe = site.engine.safe
     try:
@@ -54,6 +54,8 @@ async def _answer(request: Request, link: str, *, takes: bool) -> Response:
             )  # fmt: skip
         seen = await safe.seen(link)
     except NotFound:
+        if not pace.has_room():
+            return bare("reveal", 429, _SLOW, state="busy")
         return bare("reveal", 404, _HEADERS, state="unknown")
     status = 200 if seen.state == "waiting" else 410
     return bare(

@@ -12,6 +12,7 @@ create table newel.received_secret (
     state         text not null default 'waiting'
                   check (state in ('waiting', 'revealed', 'replaced', 'expired')),
     kept_at       timestamptz not null,
+    sent_at       timestamptz,
     expires_at    timestamptz not null check (expires_at > kept_at),
     ended_at      timestamptz,
     constraint received_secret_kept_while_waiting check ((state = 'waiting') = (sealed is not null)),
