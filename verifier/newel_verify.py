@@ -700,7 +700,7 @@ _MOMENT = re.compile(
 ).fullmatch
 _DIGEST = re.compile(r"[0-9a-f]{64}").fullmatch
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch
-_STREAM = re.compile(r"(?:run|system|auth|service)/[^\s/]+|admin|log").fullmatch
+_STREAM = re.compile(r"(?:run|system|auth|service|log)/[^\s/]+|admin|log").fullmatch
 _TYPE = re.compile(r"[a-z]+\.[a-z]+(?:_[a-z]+)*").fullmatch
 _SUBJECT = re.compile(r"(?:per|sub)_[0-7][0-9abcdefghjkmnpqrstvwxyz]{25}").fullmatch
 _TRACE = re.compile(r"[0-9a-f]{32}").fullmatch

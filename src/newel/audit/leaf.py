@@ -208,7 +208,7 @@ class Envelope:
 _HEX_64: Final = re.compile(r"[0-9a-f]{64}")
 _FORMS: Final = {
     "id": re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"),
-    "stream": re.compile(r"(?:run|system|auth|service)/[^\s/]+|admin|log"),
+    "stream": re.compile(r"(?:run|system|auth|service|log)/[^\s/]+|admin|log"),
     "type": re.compile(r"[a-z]+\.[a-z]+(?:_[a-z]+)*"),
     "occurred_at": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"),
     "trace_id": re.compile(r"[0-9a-f]{32}"),

@@ -125,6 +125,10 @@ class Settings(BaseSettings):
         default=None,
         description="Signs the audit log: 32 bytes in base64; default: a file beside the data.",
     )
+    log_key_before: Reference | None = Field(
+        default=None,
+        description="The key before `log_key`, while one takes the other's place.",
+    )
     anchors: tuple[str, ...] = Field(
         default=("directory:anchors",),
         description="Where copies of checkpoints go; relative paths begin at the data directory.",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from cyclopts import App, Parameter
 
@@ -13,8 +14,10 @@ from newel.cli.output import say, say_json
 from newel.cli.parameters import AsJson, NamedActor, Reason
 
 if TYPE_CHECKING:
+    from newel.audit.leaf import Actor
     from newel.base.settings import Settings
     from newel.engine.log_export import WrittenLog
+    from newel.engine.log_keeping import LogKeeping
 
 __all__ = ["COULD_NOT_RUN", "VERIFY", "audit"]
 
@@ -22,6 +25,7 @@ VERIFY: Final = ("audit", "verify")
 COULD_NOT_RUN: Final = 3
 """The status of `audit verify` where nothing was verified: others of its statuses are verdicts."""
 
+Done = TypeVar("Done")
 _FOR_A_VERIFIER: Final = "the audit log, for a verifier"
 
 audit: Final = App(name="audit", help="Verify the audit log, or take it along with its verifier.")
@@ -127,6 +131,73 @@ def vkey() -> None:
     if policy is None:
         raise StoreError("There is no key here yet: a worker makes one when it first seals.")
     sys.stdout.write(policy.read_text(encoding="utf-8"))
+
+
+@audit.command(name="rotate-key")
+def rotate_key(
+    *,
+    compromised: Annotated[
+        bool,
+        Parameter(negative=(), help="Somebody else has the old key: refuse what it signs alone."),
+    ] = False,
+    retire: Annotated[
+        bool, Parameter(negative=(), help="Second step: destroy the old key, once that is safe.")
+    ] = False,
+    reason: Reason = "",
+    actor: NamedActor = "",
+) -> None:
+    """Let a new key sign the log; both sign until the old one is retired.
+
+    The log itself says that the new key is to be believed; the auditor's policy needs no change.
+    """
+    if retire:
+        size = _kept(lambda keeping, _: keeping.retire(), actor)
+        return say(f"The old key is destroyed: a copy elsewhere has both, at {size} entries.")
+    vkey = _kept(
+        lambda keeping, acting: keeping.rotate(
+            actor=acting, reason=reason, is_compromised=compromised
+        ),
+        actor,
+    )
+    return say(f"{vkey}\nThis key signs from now on; the old one signs along until `--retire`.")
+
+
+@audit.command(name="adopt-head")
+def adopt_head(*, reason: Reason = "", actor: NamedActor = "") -> None:
+    """Let this machine sign on from the newest checkpoint, although it remembers none itself.
+
+    Compare with a copy that was kept elsewhere first: `newel audit verify --anchors`.
+    """
+    size = _kept(lambda keeping, acting: keeping.adopt(actor=acting, reason=reason), actor)
+    say(f"This machine remembers the head of {size} entries now.")
+
+
+@audit.command(name="new-epoch")
+def new_epoch(*, reason: Reason = "", actor: NamedActor = "") -> None:
+    """Begin a new log epoch, after the database was restored from an older backup.
+
+    What was lost stays told for ever: the new epoch names the last head of the one before.
+    """
+    done = _kept(lambda keeping, acting: keeping.begin_anew(actor=acting, reason=reason), actor)
+    say(
+        f"{done.origin} is begun. The log epoch before keeps {done.kept_size} entries; "
+        f"{done.lost_leaves} that were signed are lost."
+    )
+
+
+def _kept(act: Callable[[LogKeeping, Actor], Coroutine[Any, Any, Done]], named: str) -> Done:
+    """Do something to the log itself; the worker that seals may have to let go of it first."""
+    from newel.base.settings import load_settings
+    from newel.cli.deployment import carried_out, found_engine, key_holder
+    from newel.engine.log_keeping import LogKeeping
+
+    async def done() -> Done:
+        async with found_engine(new=False) as engine:
+            acting = await engine.actor(named or None, via="cli")
+            holder = key_holder(load_settings())
+            return await act(LogKeeping(engine.database, engine.vault, holder), acting)
+
+    return carried_out(done())
 
 
 def _of_the_database(

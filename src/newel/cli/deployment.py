@@ -179,7 +179,13 @@ def key_holder(settings: Settings) -> KeyHolder:
     """Give what this machine signs the audit log with."""
     host = urlsplit(settings.console_url or "").hostname or "localhost"
     anchors = [anchor_of(each, settings.data_directory) for each in settings.anchors]
-    return KeyHolder(settings.log_directory, host=host, key=settings.log_key, anchors=anchors)
+    return KeyHolder(
+        settings.log_directory,
+        host=host,
+        key=settings.log_key,
+        before=settings.log_key_before,
+        anchors=anchors,
+    )
 
 
 def local_zone() -> tzinfo:

@@ -6,6 +6,8 @@ then signs nothing more. The policy names the key for `newel audit verify`; it i
 the log begins.
 
     folder/key            32 bytes in base64, mode 0600, unless a setting refers to another place
+    folder/key.next       the key that is about to take its place
+    folder/key.old        the key before it, which signs along until a copy elsewhere has both
     folder/policy         whom this deployment believes (tlog-policy)
     folder/checkpoint.1   the last head of log epoch 1
 Source: our own audit document §6, §7.
@@ -41,9 +43,10 @@ class KeyHolder:
         *,
         host: str = "localhost",
         key: SecretRef | None = None,
+        before: SecretRef | None = None,
         anchors: Sequence[Anchor] = (),
     ) -> None:
-        """Take the folder; key: where the key lies, if not there. Nothing is read yet.
+        """Take the folder; key, before: where the keys lie, if not there. Nothing is read yet.
 
         host: what the log is named after, with the id of the deployment, when it begins. anchors:
         where copies of what was signed go.
@@ -51,7 +54,7 @@ class KeyHolder:
         self.anchors = anchors
         self.folder = folder
         self.host = host
-        self._key = key
+        self._references = [each for each in (key, before) if each is not None]
 
     @property
     def policy(self) -> Path:
@@ -64,14 +67,53 @@ class KeyHolder:
         new: make one where there is none. Raises StoreError if it is no key, AuthFailed if a
         reference leads nowhere. May block for as long as a reference does.
         """
-        if self._key is not None:
-            return SigningKey(origin, _seed(self._key.resolve().reveal(), str(self._key)))
-        path = self.folder / "key"
-        if new and not path.exists():
-            write_once(path, base64.b64encode(os.urandom(_SEED_BYTES)) + b"\n")
-        if not path.exists():
-            return None
-        return SigningKey(origin, _seed(path.read_text(encoding="ascii").strip(), str(path)))
+        if new and not self._references:
+            _made(self._current)
+        return next(iter(self.signing_keys(origin)), None)
+
+    def signing_keys(self, origin: str) -> list[SigningKey]:
+        """Give all keys that are here under the name of a log; errors as `signing_key`.
+
+        Which of them is the log's says the log: there are several while one takes another's place.
+        """
+        seeds = [_seed(each.resolve().reveal(), str(each)) for each in self._references]
+        if not seeds:
+            files = [path for path in (self._current, self._next, self._old) if path.exists()]
+            seeds = [_seed(path.read_text(encoding="ascii").strip(), str(path)) for path in files]
+        return [SigningKey(origin, seed) for seed in seeds]
+
+    def make_next(self) -> None:
+        """Make the key that is to take the place of this one, unless it is there already."""
+        if not self._references:
+            _made(self._next)
+
+    def promote_next(self) -> None:
+        """Let the next key take its place; after a crash in the middle, a second call ends it."""
+        if self._next.exists():
+            if not self._old.exists():
+                self._current.rename(self._old)
+            self._next.rename(self._current)
+
+    def destroy_old(self) -> None:
+        """Destroy the key before this one."""
+        self._old.unlink(missing_ok=True)
+
+    @property
+    def has_old(self) -> bool:
+        """Whether the key before this one still signs along."""
+        return self._old.exists()
+
+    @property
+    def _current(self) -> Path:
+        return self.folder / "key"
+
+    @property
+    def _next(self) -> Path:
+        return self.folder / "key.next"
+
+    @property
+    def _old(self) -> Path:
+        return self.folder / "key.old"
 
     def trust(self, key: SigningKey) -> None:
         """Believe the key from now on, for want of a policy; one that is there stays."""
@@ -93,6 +135,11 @@ class KeyHolder:
     def memory(self, log_epoch: int) -> Path:
         """Name the file with the last head of a log epoch."""
         return self.folder / f"checkpoint.{log_epoch}"
+
+
+def _made(path: Path) -> None:
+    if not path.exists():
+        write_once(path, base64.b64encode(os.urandom(_SEED_BYTES)) + b"\n")
 
 
 def _seed(text: str, where: str) -> bytes:

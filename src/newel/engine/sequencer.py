@@ -35,7 +35,7 @@ from newel.store import audit_log
 from newel.store.audit_log import Head
 from newel.store.database import LOST, Connection, Database
 
-__all__ = ["Sequencer"]
+__all__ = ["Sequencer", "own_keys"]
 
 _LOOK_S: Final = 1.0
 _AFTER_TROUBLE_S: Final = 30.0
@@ -111,13 +111,13 @@ class Sequencer:
             found = await self._may(connection)
             if found is None:
                 return None
-            head, key = found
+            head, keys = found
             size = head.frontier.size
             if size == (head.signed_size or 0):
                 return size
-            await self._check_remembered(connection, head, key)
+            await self._check_remembered(connection, head, keys)
             checkpoint = Checkpoint(head.origin, size, head.frontier.root())
-            note = Note(checkpoint.text, (key.signed(checkpoint.text),))
+            note = Note(checkpoint.text, tuple(key.signed(checkpoint.text) for key in keys))
             await asyncio.to_thread(self._holder.remember, head.log_epoch, note)
             await audit_log.keep_signed(
                 connection, head.log_epoch, size=size, root=checkpoint.root, note=str(note)
@@ -131,21 +131,21 @@ class Sequencer:
             if await audit_log.is_waiting(self._database):
                 await self.seal()
 
-    async def _may(self, connection: Connection) -> tuple[Head, SigningKey] | None:
-        """The log's head and key, if this process may seal now."""
+    async def _may(self, connection: Connection) -> tuple[Head, list[SigningKey]] | None:
+        """The log's head and keys, its own first, if this process may seal now."""
         if not await audit_log.may_seal(connection):
             return None
         head = await audit_log.head(connection)
         if head is None:
             head = await self._begun(connection)
-        key = await asyncio.to_thread(self._holder.signing_key, head.origin)
-        if key is None or str(key.verifier()) != head.vkey:
+        keys = await asyncio.to_thread(own_keys, self._holder, head)
+        if not keys:
             if not self._is_told:
                 self._is_told = True
                 logger().warning(_NOT_OURS)
             return None
         await self._check_edge(connection, head)
-        return head, key
+        return head, keys
 
     async def _begun(self, connection: Connection) -> Head:
         """Begin the first log epoch, under a name that is kept for ever."""
@@ -177,7 +177,9 @@ class Sequencer:
             raise LogInconsistent(at=f"size {size}", what="the tiles lead to another head.")
         self._unchecked = _RECOMPUTED_EVERY
 
-    async def _check_remembered(self, connection: Connection, head: Head, key: SigningKey) -> None:
+    async def _check_remembered(
+        self, connection: Connection, head: Head, keys: list[SigningKey]
+    ) -> None:
         """Raise LogInconsistent unless the tree has grown out of the head that was signed last."""
         note = await asyncio.to_thread(self._holder.remembered, head.log_epoch)
         if note is None:
@@ -187,10 +189,17 @@ class Sequencer:
                     what="this machine does not remember the head that was signed last.",
                 )
             return
-        last = opened(note, [key.verifier()])
+        last = opened(note, [key.verifier() for key in keys])
         if last.origin != head.origin or last.size > head.frontier.size:
             what = f"{last.size} leaves were signed, the database has {head.frontier.size}."
             raise LogInconsistent(at=last.origin, what=what)
         if (await edge_of(connection, head.log_epoch, last.size)).root() != last.root:
             what = "the tree is not the one that was signed at this size."
             raise LogInconsistent(at=f"size {last.size}", what=what)
+
+
+def own_keys(holder: KeyHolder, head: Head) -> list[SigningKey]:
+    """Give the keys of a holder, the log's own first; none if that is not among them."""
+    keys = holder.signing_keys(head.origin)
+    own = [key for key in keys if str(key.verifier()) == head.vkey]
+    return [*own, *(key for key in keys if key not in own)] if own else []

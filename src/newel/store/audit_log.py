@@ -23,6 +23,7 @@ __all__ = [
     "Taken",
     "anchored",
     "begin",
+    "close",
     "deployment",
     "edge",
     "entries",
@@ -31,14 +32,17 @@ __all__ = [
     "is_waiting",
     "keep_receipt",
     "keep_signed",
+    "leaves_from",
     "log_epochs",
     "may_seal",
     "newest",
     "notes",
     "overlooked",
+    "rekey",
     "sealed_twice",
     "state",
     "take",
+    "take_of",
     "tile",
     "unsealed",
 ]
@@ -112,8 +116,37 @@ async def take(connection: Connection, *, at_most: int) -> Taken:
 
     Raises LogInconsistent for a batch that is not as it was written.
     """
+    return _taken(await connection.fetch(_SQL.taken, at_most))
+
+
+async def take_of(connection: Connection, stream: UUID) -> Taken:
+    """Take the batches of one stream off the queue; errors as `take`."""
+    return _taken(await connection.fetch(_SQL.taken_of, stream))
+
+
+async def leaves_from(connection: Connection, log_epoch: int, first: int) -> Taken:
+    """The leaves of a log epoch from a place on, in order."""
+    rows = await connection.fetch(_SQL.leaves_from, log_epoch, first)
+    return Taken(
+        [row["stream_id"] for row in rows],
+        [row["seq"] for row in rows],
+        [row["leaf_hash"] for row in rows],
+    )
+
+
+async def rekey(connection: Connection, log_epoch: int, vkey: str) -> None:
+    """Say that another key signs from now on."""
+    await connection.execute(_SQL.rekeyed, log_epoch, vkey)
+
+
+async def close(connection: Connection, log_epoch: int) -> None:
+    """End a log epoch."""
+    await connection.execute(_SQL.closed, log_epoch)
+
+
+def _taken(rows: list[Row]) -> Taken:
     taken = Taken([], [], [])
-    for row in sorted(await connection.fetch(_SQL.taken, at_most), key=lambda each: each["id"]):
+    for row in sorted(rows, key=lambda each: each["id"]):
         hashes = row["leaf_hashes"]
         many = len(row["seqs"])
         if len(row["streams"]) != many or len(hashes) != many * _HASH_BYTES:

@@ -189,3 +189,25 @@ from newel.audit_anchor a where a.log_epoch = $1 group by a.target
 -- Keeps a receipt.
 insert into newel.audit_anchor (log_epoch, size, target, receipt) values ($1, $2, $3, $4)
 on conflict do nothing
+
+-- name: rekeyed
+-- params: log_epoch, vkey
+-- Says that another key signs from now on.
+update newel.audit_head set vkey = $2 where log_epoch = $1 and not is_closed
+
+-- name: closed
+-- params: log_epoch
+-- Ends a log epoch: nothing is added to it any more.
+update newel.audit_head set is_closed = true where log_epoch = $1
+
+-- name: taken_of
+-- params: stream
+-- Takes the batches of one stream off the queue, whatever waits before them.
+delete from newel.event_batch b where $1::uuid = any(b.streams)
+returning b.id, b.streams, b.seqs, b.leaf_hashes
+
+-- name: leaves_from
+-- params: log_epoch, first
+-- The leaves of a log epoch from a place on.
+select stream_id, seq, leaf_hash from newel.audit_leaf
+where log_epoch = $1 and leaf_index >= $2 order by leaf_index

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Final
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from newel.domain.change import Head
 from newel.store.database import Connection
 from newel.store.queries import queries
 
 _SQL: Final = queries("streams")
+
+
+def stream_id(name: str) -> UUID:
+    """Give the id of a stream that is no run; it follows from its name."""
+    return uuid5(NAMESPACE_URL, f"newel:stream:{name}")
 
 
 async def head(connection: Connection, name: str) -> Head:
@@ -20,7 +25,7 @@ async def head(connection: Connection, name: str) -> Head:
     """
     row = await connection.fetchrow(_SQL.head, name)
     if row is None:
-        await connection.execute(_SQL.made, uuid5(NAMESPACE_URL, f"newel:stream:{name}"), name)
+        await connection.execute(_SQL.made, stream_id(name), name)
         row = await connection.fetchrow(_SQL.head, name)
     assert row is not None, "the stream was made above"
     last_at = row["last_at"] if isinstance(row["last_at"], datetime) and row["seq"] else None
