@@ -34,7 +34,7 @@ OTHER = fresh_secret(bytes(range(32)))
 
 
 def test_the_published_example_is_signed_as_published():
-    """The fixed vector of the specification comes out byte for byte."""
+    """C43: the fixed vector of the specification comes out byte for byte."""
     headers = signed(
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
         b'{"test": 2432232314}',
@@ -49,7 +49,7 @@ def test_the_published_example_is_signed_as_published():
 
 
 def test_a_thousand_messages_agree_with_another_implementation():
-    """What we sign the library verifies, what it signs we verify; one changed byte fails both."""
+    """C43: what we sign the library verifies, and back; one changed byte fails both."""
     chance = random.Random(20)
     # The library looks at the real time.
     now = datetime.now(UTC).replace(microsecond=0)
@@ -99,13 +99,13 @@ def given(**changes: str) -> dict[str, str]:
     ],
 )
 def test_what_is_not_proven_is_refused(headers: dict[str, str], why: str):
-    """A missing part, an old or future time, an unknown version: refused, saying which."""
+    """C43: a missing part, an old or future time, an unknown version: refused, saying which."""
     with pytest.raises(SignatureInvalid, match=why):
         verified(headers, b"{}", [SECRET], NOW)
 
 
 def test_during_a_rotation_either_secret_suffices():
-    """A message with two signatures passes with either secret, beside unknown versions too."""
+    """C43: a message with two signatures passes with either secret, beside unknown versions too."""
     headers = {**signed("msg_1", b"{}", [SECRET, OTHER], NOW)}
     headers["webhook-signature"] = "v1a,c2ln " + headers["webhook-signature"]
     for known in ([SECRET], [OTHER], [OTHER, SECRET]):

@@ -126,7 +126,7 @@ async def refusals(house) -> list[dict[str, Any]]:
 
 
 async def test_a_delivery_starts_a_run_once_that_says_where_it_came_from(house, web):
-    """The first is new, the second and one of tomorrow are known; the leaf names the delivery."""
+    """C43: the first is new, the second and one of tomorrow are known; the leaf names it."""
     assert await delivered(house, web, {"claims": ["c-1"]}) == 202
     assert await delivered(house, web, {"claims": ["c-1"]}) == 200
     await house.move(timedelta(days=1))
@@ -210,7 +210,7 @@ async def test_who_dies_before_the_commit_has_kept_nothing(house, web, monkeypat
     ],
 )
 async def test_what_is_not_proven_is_not_read(house, web, more):
-    """Another secret, another body, another time: 401, and nothing is kept."""
+    """C43: another secret, another body, another time: 401, and nothing is kept."""
     assert await delivered(house, web, {"claims": ["c-1"]}, **more) == 401
     assert await count(house) == 0
     assert await house.database.fetchval("select count(*) from newel.webhook_received") == 0
@@ -234,7 +234,7 @@ async def test_refusals_are_told_at_once_and_then_counted(house, web):
 
 
 async def test_two_secrets_are_valid_while_one_replaces_the_other(house, web, monkeypatch):
-    """Either signs, both sign; when the old one is gone only the new one does, without restart."""
+    """C43: either signs, both sign; when the old one is gone only the new one, without restart."""
     kept: dict[str, object] = {}
     monkeypatch.setattr("newel.base.secrets._kept", kept)
     for number, secrets in enumerate(([OLD], [NEW], [OLD, NEW])):
