@@ -84,6 +84,8 @@ def test_an_endpoint_is_listed_operated_and_told_again(deployed, newel):
     assert "webhook-failing" in newel("doctor").out
     assert "s3cret" not in newel("webhooks").out + newel("webhooks", "--json").out
     assert "siem.example:8443" in newel("inventory", "--egress").out
+    pinged = newel("webhooks", "ping", "siem")
+    assert (pinged.status, pinged.out) == (1, "`siem`: none of its secrets can be used.\n")
 
 
 def test_what_came_in_is_listed_and_carried_out_again(deployed, newel):

@@ -520,6 +520,10 @@ async def test_an_endpoint_is_operated_over_http(build):
         assert (await web.get("/webhooks/siem/deliveries?state=dead")).json() == {"deliveries": []}
         assert (await web.get("/webhooks/nobody/deliveries")).status_code == 404
         assert await send(house) == [True]
+        answer = (await web.post("/webhooks/siem/ping")).json()
+        assert answer == {"accepted": True, "answer": "answered 204"}
+        assert (await web.post("/webhooks/nobody/ping")).status_code == 404
+    assert (siem.got[-1]["type"], siem.got[-1]["id"]) == ("newel.ping.v1", siem.ids[-1])
 
 
 def _web(engine: Any) -> httpx2.AsyncClient:

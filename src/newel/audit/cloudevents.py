@@ -13,14 +13,16 @@ Source: CloudEvents 1.0.2 (structured mode, JSON); our own audit document §15 a
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 
 from newel.audit.canonical import leaf_hash
+from newel.audit.leaf import instant
 
-__all__ = ["MEDIA_TYPE", "cloud_event", "public"]
+__all__ = ["MEDIA_TYPE", "cloud_event", "ping", "public"]
 
 MEDIA_TYPE: Final = "application/cloudevents+json"
 _ACTOR: Final = ("type", "id", "via", "on_behalf_of")
@@ -56,6 +58,19 @@ def cloud_event(entry: bytes, *, deployment: UUID) -> bytes:
         "data": {name: value for name, value in data.items() if value is not None},
     }
     return orjson.dumps(event)
+
+
+def ping(identity: str, at: datetime, *, deployment: UUID) -> bytes:
+    """Write an event that says nothing, for whoever wants to see that it arrives."""
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": identity,
+            "source": f"urn:newel:{deployment}",
+            "type": "newel.ping.v1",
+            "time": instant(at),
+        }
+    )
 
 
 def public(value: Json) -> Json:

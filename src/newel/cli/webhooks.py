@@ -15,6 +15,7 @@ from newel.cli.output import columns, moment, say, say_json
 from newel.cli.parameters import AsJson, NamedActor, Reason
 
 if TYPE_CHECKING:
+    from newel.connectors.outgoing import Delivered
     from newel.engine.hooks import Received
     from newel.store.database import Row
 
@@ -93,6 +94,20 @@ def deliveries(
         for row in rows
     ]
     return say(columns(("EVENT", "TYPE", "AT", "STATE", "ATTEMPTS", "NEXT", "ANSWER"), lines))
+
+
+@webhooks.command
+def ping(name: Named, /) -> int:
+    """Send an endpoint a message that says nothing, once, and print what it answers."""
+    from newel.cli.deployment import carried_out, found_engine
+
+    async def sent() -> Delivered:
+        async with found_engine(new=False) as engine:
+            return await engine.endpoints.ping(name)
+
+    delivered = carried_out(sent())
+    say(f"`{name}`: {delivered.why}.")
+    return 0 if delivered.verdict == "accepted" else 1
 
 
 @webhooks.command

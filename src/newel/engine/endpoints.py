@@ -23,7 +23,7 @@ from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 from newel.audit import catalogue as facts
-from newel.audit.cloudevents import cloud_event
+from newel.audit.cloudevents import cloud_event, ping
 from newel.audit.leaf import Actor
 from newel.audit.leaf import Event as Fact
 from newel.base.errors import NotFound, NotWaiting
@@ -35,8 +35,8 @@ from newel.engine.enduring import cared
 from newel.engine.named import by_name
 from newel.engine.operating import Operating, check_reason, said_reason, write_aside
 from newel.flow.endpoints import Endpoint
+from newel.store import audit_log, registry
 from newel.store import endpoints as rows
-from newel.store import registry
 from newel.store.database import LOST, Connection, Row
 
 __all__ = ["Endpoints"]
@@ -183,6 +183,17 @@ class Endpoints:
             next_at=next_at,
             answer=why,
         )
+
+    async def ping(self, name: str) -> Delivered:
+        """Send a message that says nothing, once, to see what is answered. Raises NotFound."""
+        endpoint = self.declared.get(name)
+        if endpoint is None:
+            raise NotFound(kind="endpoint", reference=name)
+        async with self._database.transaction() as connection:
+            at, deployment = await registry.now(connection), await audit_log.deployment(connection)
+        identity = self._operating.new_event_id()
+        body = ping(identity, at, deployment=deployment)
+        return await self._sender.send(endpoint, body, identity=identity, now=at)
 
     # --- from time to time ------------------------------------------------------------------
 

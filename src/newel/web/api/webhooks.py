@@ -17,7 +17,7 @@ from newel.web.console.views.model import View
 from newel.web.documents import described, read_members, text_of
 from newel.web.site import reader_of, site_of
 
-__all__ = ["DeliveriesView", "EndpointsView", "RedeliveredView", "router"]
+__all__ = ["DeliveriesView", "EndpointsView", "PingView", "RedeliveredView", "router"]
 
 router = APIRouter(tags=["webhooks"])
 
@@ -60,6 +60,13 @@ class DeliveriesView(View):
     """Deliveries, the latest event first."""
 
     deliveries: tuple[DeliveryView, ...]
+
+
+class PingView(View):
+    """What an endpoint answered to a message that says nothing."""
+
+    accepted: bool
+    answer: str
 
 
 class RedeliveredView(View):
@@ -121,6 +128,14 @@ async def enable(request: Request, name: str, caller: KnownCaller) -> EndpointsV
     actor = await acting(request, caller, members)
     await site_of(request).engine.endpoints.enable(name, actor=actor)
     return await _listed(request)
+
+
+@router.post("/webhooks/{name}/ping")
+async def ping(request: Request, name: str, caller: KnownCaller) -> PingView:
+    """Send an endpoint a message that says nothing, once, and tell what it answers."""
+    del caller
+    done = await site_of(request).engine.endpoints.ping(name)
+    return PingView(accepted=done.verdict == "accepted", answer=done.why)
 
 
 @router.post(
