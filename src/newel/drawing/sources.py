@@ -66,6 +66,8 @@ def source_of(function: Callable[..., Any]) -> Source | None:  # Any: whatever i
     code = getattr(function, "__code__", None)
     if not isinstance(function, FunctionType) or not isinstance(code, CodeType):
         return None
+    # A module in an archive is in no file: its loader has the text.
+    linecache.lazycache(code.co_filename, function.__globals__)
     return _of_code(code, function.__module__ or "?")
 
 

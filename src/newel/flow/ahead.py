@@ -115,7 +115,7 @@ def source_of(process: Process[..., Any]) -> str:  # Any: a process has its own 
     """
     function = inspect.unwrap(process.function)
     own = function.__code__.co_filename
-    files = {own: "".join(linecache.getlines(own))}
+    files = {own: "".join(linecache.getlines(own, function.__globals__))}
     if _is_machinery(function.__module__):  # uses nothing but newel
         return files[own]
     for name, file in sorted(anywhere(process).files.items()):
@@ -202,6 +202,8 @@ def _read_function(function: Callable[..., Any], labels: _Labels, asked: Asked) 
     if _is_machinery(function.__module__) or not isinstance(function, FunctionType):
         return
     asked.seen.add((code, labels))
+    # A module in an archive is in no file: its loader has the text.
+    linecache.lazycache(code.co_filename, function.__globals__)
     asked.files[function.__module__] = code.co_filename
     scope = _Scopes({**_groups_in(code), **_closure(function)}, function.__globals__)
     nodes = _nodes(code.co_filename)
@@ -528,6 +530,7 @@ def _note_module(found: object, asked: Asked) -> None:
     function = getattr(function, "__func__", function)
     code = getattr(function, "__code__", None)
     if isinstance(code, CodeType):
+        linecache.lazycache(code.co_filename, function.__globals__)
         asked.files[function.__module__] = code.co_filename
     try:
         hints = typing.get_type_hints(function)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from newel import Process
 from newel.drawing.drawing import drawing_of
 from newel.drawing.graph import Graph
 from newel.drawing.regions import acts_of
+from newel.flow.ahead import source_of
 from tests.unit.drawing.shipped import MISTAKEN, name_of, shipped
 
 SHIPPED = pytest.mark.parametrize("process", shipped(), ids=name_of)
@@ -63,3 +67,34 @@ def test_each_act_is_one_node(process: Process[..., Any]) -> None:
     nodes = [node for node in drawing.graph.nodes.values() if node.pattern is not None]
     assert sorted(map(str, patterns)) == sorted(str(node.pattern) for node in nodes)
     assert all(node.id == str(node.pattern) for node in nodes)
+
+
+_STEPS = """from newel import step
+
+@step
+async def zipped_step(name: str) -> str:
+    return name
+"""
+_ZIPPED = """from newel import process
+from zipped_steps import zipped_step
+
+async def helped(name: str) -> str:
+    return await zipped_step(name)
+
+@process(subject=None)
+async def zipped(name: str) -> str:
+    return await helped(name)
+"""
+
+
+def test_a_process_in_an_archive_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that is deployed as one file has its source there, for the drawing and the version."""
+    with zipfile.ZipFile(tmp_path / "company.zip", "w") as archive:
+        archive.writestr("zipped.py", _ZIPPED)
+        archive.writestr("zipped_steps.py", _STEPS)
+    monkeypatch.syspath_prepend(str(tmp_path / "company.zip"))
+    process = importlib.import_module("zipped").zipped
+    assert source_of(process).split("\n# --- zipped_steps\n") == [_ZIPPED, _STEPS]
+    drawing = drawing_of(process)
+    assert drawing.findings == ()
+    assert len(list(acts_of(drawing.tree))) == 1
