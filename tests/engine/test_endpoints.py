@@ -514,6 +514,12 @@ async def test_an_endpoint_is_operated_over_http(build):
         again = {"events": [kept["event"]]}
         assert (await web.post("/webhooks/siem/redeliver", json=again)).json() == {"due": 1}
         assert (await web.post("/webhooks/siem/redeliver")).json() == {"due": 0}
+        await house.database.execute(
+            "update newel.webhook_delivery set state = 'dead', next_at = null, ended_at = made_at"
+        )
+        none = {"events": []}
+        assert (await web.post("/webhooks/siem/redeliver", json=none)).json() == {"due": 0}
+        assert (await web.post("/webhooks/siem/redeliver")).json() == {"due": 1}
         for wrong in ("x", ["x"], [7]):
             answer = await web.post("/webhooks/siem/redeliver", json={"events": wrong})
             assert answer.status_code == 422

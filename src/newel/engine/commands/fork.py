@@ -27,10 +27,10 @@ from newel.store import journal, runs
 from newel.store.changes import apply
 from newel.store.database import Connection, Row
 
-_BEFORE: Final = 1 << 40
 _NO_OUTCOMES: Final = frozenset(
     {"step.started", "step.attempt_failed", "step.looked", "wait.opened"}
 )
+_BEFORE: Final = 1 << 40
 """Subtracted from the places of inherited outcomes, so that they come first."""
 
 _NOT_OURS: Final = frozenset({"run.version_changed", "run.drifted"})

@@ -158,7 +158,7 @@ def _ids(given: Any) -> list[UUID] | None:  # Any: JSON
     if given is None:
         return None
     try:
-        return [UUID(each) for each in given] or None
+        return [UUID(each) for each in given]  # none of them is none, and not all
     except (TypeError, ValueError, AttributeError):
         raise InvalidInput({"events": "must be a list of ids of events"}) from None
 
