@@ -20,6 +20,7 @@ COMMANDS = {
     "migrate",
     "start",
     "runs",
+    "shadow",
     "status",
     "tasks",
     "decide",

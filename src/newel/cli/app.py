@@ -32,6 +32,7 @@ from newel.cli import (
     scaffold,
     schedules,
     serving,
+    shadow,
     verbs,
     webhooks,
 )
@@ -67,6 +68,7 @@ def application() -> App:
     app.command(reading.status)
     app.command(holding.access)
     app.command(reading.tasks)
+    app.command(shadow.shadow)
     for verb in (verbs.start, verbs.decide, verbs.fill, verbs.retry, verbs.skip, verbs.cancel):
         app.command(verb)
     for change in (course.pause, course.resume, course.reschedule, course.amend, course.fork):

@@ -28,6 +28,7 @@ from newel.connectors.http import Credential, Http, Service
 from newel.connectors.looking import looking, report
 from newel.connectors.operation import declared
 from newel.connectors.room import Room
+from newel.connectors.shadow import SHADOW, Mode
 from newel.domain.keys import checked_name
 from newel.domain.people import Person
 from newel.domain.values import Access, Account, Effect
@@ -73,6 +74,7 @@ class Outside(TypedDict, total=False):
     gate: shared limits; without one, limits in memory. pause: waits for so many seconds.
     runbook: address of the page that says what to do when the system fails; stands in tickets.
     owner: the team that answers for the system, `it` if nothing else is said.
+    mode: `shadow` only looks, and notes what would have been asked for; nothing is ever changed.
     """
 
     transport: httpx2.AsyncBaseTransport | None
@@ -82,6 +84,7 @@ class Outside(TypedDict, total=False):
     proxy: str | None
     runbook: str | None
     owner: str
+    mode: Mode
 
 
 def marker_of(person: Person) -> str:
@@ -147,6 +150,7 @@ class Connector(Capable):
         self.credential = f"{name}:{hashlib.sha256(str(secret).encode()).hexdigest()[:12]}"
         self.runbook = outside.get("runbook")
         self.owner = outside.get("owner", "it")
+        self.mode: Mode = outside.get("mode", "live")
         self._secret = secret
         self.clock = outside.get("clock", DEPLOYMENT)
         self._pause = outside.get("pause", real_pause)
@@ -162,6 +166,7 @@ class Connector(Capable):
                 limits=self.limits,
                 request_id=request_id,
                 proxy=outside.get("proxy"),
+                is_shadow=self.mode == SHADOW,
             ),
             credential,
             gate,

@@ -78,6 +78,7 @@ class Service:
 
     addresses: base URLs by name; "" is the main one. judged: the pure classification.
     limits: what an answer says about the rate limit. request_id: header names, first wins.
+    is_shadow: nothing that could change the system is sent, whoever asks for it.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Service:
     limits: Callable[[Answer], LimitHeaders | None] = lambda _: None
     request_id: tuple[str, ...] = ()
     proxy: str | None = None
+    is_shadow: bool = False
 
 
 def is_loopback(host: str) -> bool:
@@ -166,7 +168,7 @@ class Http:
         that the caller understands itself. url: a whole address instead, as pagination gives.
         bucket: instead of the route's. is_signed: whether the credential goes with it.
         """
-        if is_looking() and route.is_mutating:
+        if route.is_mutating and (self.service.is_shadow or is_looking()):
             raise WouldChange(route.operation)
         content, content_type = _content(body, form)
         if bucket := bucket or route.bucket:

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, ParamSpec, TypeVar, cast, get_args
 from newel.base.errors import DefinitionError, Forbidden
 from newel.connectors.capability import BY_HAND, ByHand, Chosen, Route, Way
 from newel.connectors.looking import AFTER_DOUBT, WouldChange, is_looking, looking, on_way
+from newel.connectors.shadow import shadowed
 from newel.domain.keys import checked_name, former
 from newel.domain.values import Absent, Found, InDoubt
 from newel.flow.context import ATTEMPT
@@ -148,7 +149,11 @@ def operation(
     def decorated(function: Callable[P, Awaitable[R]]) -> Step[P, R]:
         name = checked_name(function.__name__)
         _check(name, facts, options, has_verify=verify is not None)
-        performed = _naming_needs(_going(function, facts), facts)
+        performed = shadowed(
+            _naming_needs(_going(function, facts), facts),
+            gives=grants is not None,
+            first=(*facts.spec, *facts.reads)[0],
+        )
         look = _own_look(performed, facts) if verify is None else _only_looking(verify)
         return Step(performed, name, options, verify=look)
 

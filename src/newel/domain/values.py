@@ -135,10 +135,14 @@ class AttemptInfo:
 
 @dataclass(slots=True)
 class Observed:
-    """What one attempt collects beside its result: calls made, and the effect they had."""
+    """What one attempt collects beside its result: calls made, and the effect they had.
+
+    would: what it would have asked a system in shadow for; empty for nothing, None if it is live.
+    """
 
     calls: list[Call] = field(default_factory=list)
     effect: Effect | None = None
+    would: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

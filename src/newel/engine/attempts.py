@@ -161,6 +161,7 @@ async def _attempted(begun: Begun) -> Finished:
         done.error = _judged(begun, error)
     done.duration = timedelta(seconds=monotonic() - started)
     done.effect, done.calls = observed.effect, observed.calls
+    done.would = observed.would
     return done
 
 

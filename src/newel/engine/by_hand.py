@@ -23,6 +23,7 @@ from newel.base.ids import reference
 from newel.connectors.base import Connector
 from newel.connectors.capability import BY_HAND, ByHand, Chosen
 from newel.connectors.operation import Declared, declared
+from newel.connectors.shadow import SHADOW
 from newel.domain.acts import OpenAct
 from newel.domain.values import Effect
 from newel.engine import history
@@ -55,8 +56,8 @@ def choose(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:  # Any: its
     if opened.trouble.way is not None:
         return
     facts_of = _choice(act.step)
-    if facts_of is None:
-        return
+    if facts_of is None or getattr(act.step.owner, "mode", None) == SHADOW:
+        return  # in shadow nobody is asked for anything
     chosen = facts_of.chosen_by(act.step.owner)
     opened.trouble = replace(opened.trouble, way=chosen.path)
     if not is_by_hand(opened):

@@ -47,7 +47,7 @@ class Finished:
     error: a StepError, or an answer that the step declared. unclear: `verify` could not tell.
     adopted: the result was found by `verify`, not made by this attempt. absent: `verify` has found
     that a lost call had no effect, and its branch is leaving, so it was not made again. not_yet: it
-    is for a person to do, and newel has looked and not seen it.
+    is for a person to do, and newel has looked and not seen it. would: as `Observed` has it.
     ride: the transaction of a transactional step, waiting for its outcome.
     """
 
@@ -63,6 +63,7 @@ class Finished:
     absent: bool = False
     redone: bool = False
     not_yet: bool = False
+    would: str | None = None
     effect: Effect | None = None
     calls: list[Call] = field(default_factory=list)
     ride: Ride | None = None
@@ -270,6 +271,7 @@ def _succeed(
             changed=None if done.effect is None else done.effect.changed,
             adopted=True if done.adopted or (effect is not None and effect.adopted) else None,
             late=late,
+            would=done.would,
             duration_us=done.duration // _MICROSECOND,
         ),
         payload=payload,

@@ -62,7 +62,7 @@ step.started S | idempotency_key input_fp direction route?
 step.looked S | claimed next_at
 step.attempt_failed S | class code http? next_at?
 step.round_failed S | class attempts next_round_at?
-step.succeeded S | outcome_digest duration_us changed? adopted? late? calls_digest?
+step.succeeded S | outcome_digest duration_us changed? adopted? late? would? calls_digest?
 step.failed S | error cause outcome_digest duration_us late?
 step.cancelled S | by
 step.in_doubt S | cause policy

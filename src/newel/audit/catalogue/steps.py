@@ -86,7 +86,9 @@ class StepSucceeded(AuditEvent):
     """The outcome is recorded.
 
     changed: false where it was so already. adopted: found after a lost answer. late: it came after
-    its run had gone on without it. calls_digest: of what is kept about the calls it made.
+    its run had gone on without it. would: the system is in shadow, nothing was changed, and this is
+    what it would have been asked for first; empty for nothing. calls_digest: of what is kept about
+    the calls it made.
     """
 
     outcome_digest: Digest
@@ -94,6 +96,7 @@ class StepSucceeded(AuditEvent):
     changed: bool | None = None
     adopted: bool | None = None
     late: bool | None = None
+    would: str | None = None
     calls_digest: Digest | None = None
 
 

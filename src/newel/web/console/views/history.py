@@ -95,6 +95,10 @@ def _said(
             return "slash", "retry", "Cancelling was asked for", ""
         case "step.succeeded":
             detail = "found to be done already" if data.get("adopted") else ""
+            if "would" in data:
+                first = data["would"]
+                would = f"would have asked for {first}" if first else "would have done nothing"
+                return "search", "pend", title, f"{would}; the system is in shadow"
             return "tick", "done", title, detail
         case "step.failed":
             return "cross", "park", f"{title}: gave up", str(data.get("error", ""))
