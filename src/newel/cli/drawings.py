@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["draw", "plan"]
 
-Format: TypeAlias = Literal["text", "mermaid", "json"]
+Format: TypeAlias = Literal["text", "svg", "mermaid", "json"]
 _Process = Annotated[str, Parameter(help="Name of a process of the project.")]
 _Format = Annotated[
-    Format, Parameter(name="--format", help="A list, a Mermaid flowchart, or the stored form.")
+    Format,
+    Parameter(name="--format", help="A list, a picture, a Mermaid flowchart, or the stored form."),
 ]
 _Run = Annotated[str | None, Parameter(name="--run", help="Show the state of this run: run_….")]
 _Output = Annotated[Path | None, Parameter(name=["--output", "-o"], help="Write into this file.")]
@@ -118,6 +119,11 @@ def _written(drawing: Drawing, format_: Format, known: Plan | None) -> str:
         case "text":
             said = {id_: each.said for id_, each in states.items()}
             return f"{drawing.process.title}\n\n{outline(drawing.tree, said)}"
+        case "svg":
+            from newel.drawing.layout import picture_of
+            from newel.drawing.svg import svg
+
+            return svg(picture_of(drawing, states), drawing.process.title)
         case "mermaid":
             words = {id_: each.word for id_, each in states.items()}
             return flowchart(drawing.graph, words)

@@ -77,6 +77,7 @@ class Forecaster(Placing):
         self._frames: dict[str, Call] = {}
         self._depth = 0
         self._races: list[str] = []
+        self._arms: dict[str, int] = {}
 
     def plan(self) -> Plan:
         """Walk the process."""
@@ -88,7 +89,7 @@ class Forecaster(Placing):
             self.over(self.past.ended)
         order = {each.id: number for number, each in enumerate(walk(self.drawing.tree))}
         lines = sorted(self.lines.values(), key=lambda each: order.get(each.node, 0))
-        return Plan(lines=tuple(lines), elsewhere=elsewhere)
+        return Plan(lines=tuple(lines), elsewhere=elsewhere, taken=self._arms)
 
     # --- regions ------------------------------------------------------------------------------
 
@@ -236,7 +237,9 @@ class Forecaster(Placing):
 
     def _choice(self, choice: Choice, scope: Scope, way: Way) -> Outs:
         taken = self._taken(choice, scope)
+        self._arms.pop(choice.id, None)
         if taken is not None:
+            self._arms[choice.id] = taken
             said = f"{choice.label} {choice.arms[taken].label}"
             outs = ON
             for index, arm in enumerate(choice.arms):
@@ -560,7 +563,7 @@ class Forecaster(Placing):
                 caught = self.walk(handler.kid, scope.copied(), on)
                 found.append(replace(caught, exits=unsure(caught.exits)))
             else:
-                self.not_needed(handler.kid, f"not {first_lower(handler.label)}")
+                self.not_needed(handler.kid, f"only {first_lower(handler.label)}")
         if not found:
             return replace(outs, exits=tuple(left))
         exits = (*left, *(exit_ for each in found for exit_ in each.exits))

@@ -7,7 +7,7 @@ the worst of what it holds. Source: drawing document, §8.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from newel.domain.keys import base_of
@@ -44,11 +44,15 @@ WORDS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What is shown of a part. word: its state or forecast; counter: "4 of 6", "pass 3"."""
+    """What is shown of a part. word: its state or forecast; counter: "4 of 6", "pass 3".
+
+    arm: of a choice, the arm that is taken, as far as that is known.
+    """
 
     word: str
     reason: str = ""
     counter: str = ""
+    arm: int | None = None
 
     @property
     def said(self) -> str:
@@ -63,6 +67,8 @@ def shown(tree: Seq, plan: Plan) -> dict[str, Shown]:
         lines.setdefault(line.node, []).append(line)
     found: dict[str, Shown] = {}
     _collected(tree, lines, found)
+    for choice, arm in plan.taken.items():
+        found[choice] = replace(found.get(choice, Shown("done")), arm=arm)
     return found
 
 

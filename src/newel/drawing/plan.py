@@ -100,10 +100,12 @@ class Plan:
     """All lines, in the order of the source.
 
     elsewhere: keys of the journal that this code does not come to: done under an earlier version.
+    taken: which arm of a choice, by its id, where that is known.
     """
 
     lines: tuple[Planned, ...]
     elsewhere: tuple[str, ...] = ()
+    taken: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def of(self, node: str) -> list[Planned]:
         """The lines of one part of the drawing."""
