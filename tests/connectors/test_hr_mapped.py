@@ -87,7 +87,8 @@ async def test_a_message_names_whose_record_it_is_about(desk: HrDesk):
     """The message of each dialect; what names nobody is refused."""
     hr = connector(desk)
     assert [hint.employee for hint in hr.hints(desk.event("7"))] == ["7"]
-    for wrong in ({}, {"data": {}}, {"data": []}, "text", None):
+    wrongs: tuple[Any, ...] = ({}, {"data": {}}, {"data": []}, "text", None)
+    for wrong in wrongs:
         with pytest.raises(InvalidInput):
             hr.hints(wrong)
 
@@ -141,7 +142,7 @@ async def test_a_listing_of_another_shape_is_drift(answer: Any, monkeypatch: pyt
 async def test_the_check_proves_the_credential(status, is_well, monkeypatch: pytest.MonkeyPatch):
     """A token that is accepted passes, one that is refused does not, and the probe says why."""
     monkeypatch.setenv("T_HR_TOKEN", "t0ken")
-    told = {"employees": []}
+    told: dict[str, list[object]] = {"employees": []}
     transport = httpx2.MockTransport(lambda _: httpx2.Response(status, json=told))
     hr = connector(HrDesk("generic", NOW), transport=transport)
     assert (await hr.check()).ok is is_well

@@ -235,7 +235,9 @@ async def test_what_nobody_can_see_is_believed_only_when_it_was_said(make: Make,
     assert sim.mutations() == []
 
 
-async def test_what_was_never_proved_is_stepped_around_and_what_is_lost_is_not(make: Make):
+async def test_what_was_never_proved_is_stepped_around_and_what_is_lost_is_not(
+    make: Make, time: Time
+):
     """A plan that never had SCIM goes by the next way; one that has lost it fails, visibly."""
     slack, sim = make("business")
     sim.plan = "pro"
@@ -248,7 +250,7 @@ async def test_what_was_never_proved_is_stepped_around_and_what_is_lost_is_not(m
     asked = len(sim.calls())
     assert (await other.capabilities()).of("slack.scim").state == "there"
     assert len(sim.calls()) == asked  # what was found lately is not asked again
-    other.clock.move(timedelta(hours=2))
+    time.clock.move(timedelta(hours=2))
     assert (await other.capabilities()).of("slack.scim").state == "lost"
     refused = await raised(other.ensure_account(JANE), Forbidden)
     assert "by hand" not in str(refused)

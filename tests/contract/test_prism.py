@@ -139,7 +139,7 @@ def _jira(given: Mapping[str, str], secret: Callable[[str], SecretRef], url: str
 
 async def _open(jira: Jira) -> None:
     await jira.check()
-    await jira.ensure_account(JANE, products=["jira-software"])
+    await jira.ensure_account(JANE, products=("jira-software",))
 
 
 def _slack(given: Mapping[str, str], secret: Callable[[str], SecretRef], url: str) -> Connector:

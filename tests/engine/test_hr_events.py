@@ -76,6 +76,7 @@ async def test_a_last_day_that_has_come_waits_for_a_second_person_and_goes_first
     row = await office.house.database.fetchrow(
         "select priority from newel.run where process = 'offboarding'"
     )
+    assert row is not None
     assert row["priority"] == RANKS["high"]
     (given,) = await office.inputs("offboarding")
     assert given["at_once"] is True

@@ -309,6 +309,7 @@ async def test_a_worker_that_comes_back_owns_nothing(door):
     await holding.execute("select 1 from newel.run where id = $1 for update", mine[0])
     async with door.database.transaction() as connection:
         epoch = await workers.renew(connection, worker=door.worker, lease=LEASE)
+    assert epoch is not None
     assert epoch == door.epoch + 1
     await holding.close()
     async with door.database.transaction() as connection:

@@ -68,6 +68,7 @@ async def test_people_see_who_has_to_do_what(house: CompanyHouse) -> None:
             assert "“Invite them to Slack” waits for IT." in text_of(
                 (await client.get(f"/runs/{name}")).text
             )
+        assert house.world is not None
         house.world.slack.accept_in_slack(JANE)
         async with house.worker():  # another one
             answer = await client.post(

@@ -28,6 +28,7 @@ async def sealed(database_url, tmp_path):
         await house.engine.actor(f"person.{n}@acme.example", via="api")
     for n in range(70):
         await house.engine.actor(f"other.{n}@acme.example", via="api")
+    assert house.engine.sequencer is not None
     await house.engine.sequencer.seal()
     await house.engine.actor("not.yet.sealed@acme.example", via="api")
     yield house

@@ -62,7 +62,7 @@ class Related(NamedTuple):
 def head() -> bytes:
     """Begin the document: the types, and the list of events."""
     types = [{"attributes": _declared(name), "name": name} for name in sorted(TYPES)]
-    objects = [{"attributes": [], "name": name} for name in OBJECT_TYPES]
+    objects: list[dict[str, object]] = [{"attributes": [], "name": name} for name in OBJECT_TYPES]
     return b"".join(
         (b'{"eventTypes":', _list(types), b',"objectTypes":', _list(objects), b',"events":[\n')
     )

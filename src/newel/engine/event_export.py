@@ -70,7 +70,7 @@ class _Source:
             self._connection, since=since, until=until, by_stream=by_stream
         ):
             if leaf_hash(event.entry) != event.hash:
-                at = f"{event.log_epoch}/{event.index}"
+                at = f"{event.log_epoch}/{event.leaf_index}"
                 raise LogInconsistent(at=at, what="the entry is not the one that was sealed")
             yield event, orjson.loads(event.entry)
 
@@ -102,7 +102,7 @@ async def _cloudevents(source: _Source) -> Texts:
 
 async def _ocsf(source: _Source) -> Texts:
     async for event, leaf in source.events():
-        text = ocsf_event(event.entry, leaf, event.index)
+        text = ocsf_event(event.entry, leaf, event.leaf_index)
         if text is not None:
             source.written += 1
             yield text + b"\n"

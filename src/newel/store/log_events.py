@@ -18,7 +18,7 @@ class SealedEvent(NamedTuple):
     """An entry and its place in a log epoch."""
 
     log_epoch: int
-    index: int
+    leaf_index: int
     hash: bytes
     entry: bytes
 

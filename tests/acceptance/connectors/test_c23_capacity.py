@@ -75,7 +75,7 @@ def hire(connector: Any) -> Any:
         case GitHub():
             return connector.ensure_member(JANE, "jane-doe")
         case Jira():
-            return connector.ensure_account(JANE, products=["jira-software"])
+            return connector.ensure_account(JANE, products=("jira-software",))
         case _:
             return connector.ensure_account(JANE)
 

@@ -8,14 +8,21 @@ from newel import SecretRef, hours, minutes, process
 from newel.base.errors import InvalidInput
 from newel.connectors.google import Google
 from newel.connectors.google_contract import USER_SCOPE
-from newel.connectors.slack import Slack
+from newel.connectors.slack import Plan, Slack
 from newel.domain.people import Person
 from newel.domain.retry import urgent
+from newel.simulators.slack import SlackSimulator
 from newel.testing import Crash, Saas, every_crash, running
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
 
 slack = Slack(token=SecretRef("env:SLACK_TOKEN"), plan="pro")
 JANE = Person(name="Jane Doe", email="jane.doe@acme.example", hr_key="4711")
+
+
+def on_plan(world: Saas, plan: Plan) -> None:
+    """Put Slack on a plan."""
+    assert isinstance(world.slack.simulator, SlackSimulator)
+    world.slack.simulator.plan = plan
 
 
 @process(owner="it")
@@ -41,7 +48,7 @@ async def leaving(person: Person) -> str:
 @pytest.fixture
 def pro(saas: Saas) -> Saas:  # noqa: F811 - as above
     """Slack on its smallest plan."""
-    saas.slack.simulator.plan = "pro"
+    on_plan(saas, "pro")
     return saas
 
 
@@ -181,7 +188,7 @@ async def test_an_outage_while_somebody_is_asked_disturbs_nobody(pro: Saas) -> N
 async def test_a_better_plan_is_used_when_an_operator_says_retry(pro: Saas) -> None:
     """The way stands until somebody has it chosen anew; then SCIM does it, and the task goes."""
     async with running(joining.request(JANE)) as run:
-        pro.slack.simulator.plan = "business"
+        on_plan(pro, "business")
         slack.plan, slack.wanted = "business", ("slack.scim",)
         try:
             run.clock.advance(hours(3))
@@ -210,7 +217,7 @@ async def test_what_is_lost_at_run_time_is_an_incident(saas: Saas) -> None:  # n
     async with running(hired.request(JANE), connectors=[business]) as run:
         assert await run.result() == "active"
         await run.do(business.capabilities())
-        saas.slack.simulator.plan = "pro"
+        on_plan(saas, "pro")
         run.clock.advance(hours(2))
         await run.do(business.capabilities())
         assert business.known_capabilities.of("slack.scim").state == "lost"
@@ -288,7 +295,7 @@ async def test_a_worker_that_dies_anywhere_asks_once(pro: Saas) -> None:
 
     async def play(crash: Crash | None = None) -> None:
         pro.reset()
-        pro.slack.simulator.plan = "pro"
+        on_plan(pro, "pro")
         async with running(joining.request(JANE), crash=crash) as run:
             run.clock.advance(minutes(1))
             assert len(run.tasks()) == 1

@@ -12,6 +12,7 @@ from newel.connectors.trackers.linear import linear_issues
 from newel.engine.desks import TrackerDesk
 from newel.engine.ticketing import NAME
 from newel.simulators.faults import Down
+from newel.simulators.linear import LinearSimulator
 from newel.simulators.world import World
 from newel.testing.transport import SimulatorTransport
 from tests.engine.conftest import build as build
@@ -22,6 +23,7 @@ async def test_the_second_tracker_gets_the_issue_and_keeps_it(build, monkeypatch
     """C51: Jira is down: one issue in Linear, closed at the end; Jira heals and gets none."""
     world = World(seed=3)
     (second,) = world.chosen(["linear"])
+    assert isinstance(second, LinearSimulator)
     given = world.credentials() | second.credentials()
     for name in ("JIRA_TOKEN", "LINEAR_KEY"):
         monkeypatch.setenv(f"T_C51_{name}", given[name])
