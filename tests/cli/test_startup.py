@@ -12,6 +12,8 @@ from newel.cli.app import application
 
 COMMANDS = {
     "access",
+    "audit",
+    "db",
     "init",
     "dev",
     "demo",
