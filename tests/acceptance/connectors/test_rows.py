@@ -1,4 +1,4 @@
-"""Which test holds which row of the design's acceptance list for connectors; `rows.txt` is the table.
+"""Which test holds which row of the acceptance list for connectors; `rows.txt` is the table.
 
 A test that is renamed or lost is missed here; a row without one stands there with its reason.
 Source: connectors document, §23.
@@ -29,7 +29,7 @@ def table() -> tuple[dict[str, list[str]], dict[str, str]]:
 
 
 @cache
-def tests_of(file: str) -> frozenset[str]:
+def names_in(file: str) -> frozenset[str]:
     """Give the names of a file's tests; none of one that is not there."""
     path = ROOT / file
     tree = ast.parse(path.read_text("utf-8") if path.exists() else "")
@@ -52,4 +52,4 @@ def test_every_test_of_the_table_is_there():
     """Each row names tests that exist."""
     rows, _ = table()
     named = [(row, *name.partition("::")[::2]) for row, names in rows.items() for name in names]
-    assert [each for each in named if each[2] not in tests_of(each[1])] == []
+    assert [each for each in named if each[2] not in names_in(each[1])] == []
