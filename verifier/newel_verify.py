@@ -616,6 +616,11 @@ access.verified run S grant:s state:s result:s http:o
 act.recorded run S kind:s verb:s keys?:l run?:s outcome_digest?:h
 admin.key_created admin - key:s scopes:l expires_at?:t
 admin.key_revoked admin - key:s
+admin.webhook_configured admin - endpoint:s url_host:s events:l
+admin.webhook_disabled admin - endpoint:s cause:s
+admin.webhook_enabled admin - endpoint:s
+admin.webhook_redelivered admin - endpoint:s n:i
+admin.webhook_retired admin - endpoint:s url_host:s
 connector.configured system - fields:l secret_schemes:l
 data.exported admin - kind:s rows:i filter_digest:h sha256?:h
 data.revealed admin - fields:l purpose:s

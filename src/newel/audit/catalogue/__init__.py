@@ -43,6 +43,7 @@ from newel.audit.catalogue.administration import (
     ServiceStopped,
     ServiceWorkerLost,
     SettingChanged,
+    SubjectErased,
 )
 from newel.audit.catalogue.declared import (
     TYPES,
@@ -236,6 +237,7 @@ __all__ = [
     "StepStarted",
     "StepSucceeded",
     "Stream",
+    "SubjectErased",
     "TaskClaimed",
     "TaskDecided",
     "TaskDelegated",
