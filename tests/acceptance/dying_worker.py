@@ -1,8 +1,9 @@
 """A worker process that kills itself with -9 at a boundary somebody names.
 
 Started once, it imports everything and then forks for each order it reads: one JSON line
-`{"url", "kek", "addresses", "run", "at": "commit" | "answer", "number", "when"}`. The child works
-on the run and plays the people around it, until the boundary, and dies there. One line of JSON
+`{"url", "kek", "addresses", "run", "at": "commit" | "answer" | "ticket", "number", "when"}`. The
+child works on the run and plays the people around it, until the boundary, and dies there; a
+`ticket` is the request that makes an issue, in whichever run. One line of JSON
 answers: how the child ended and how many boundaries it has passed. `number` 0 never dies. With
 `"freeze": true` the child stops itself there instead (SIGSTOP), and goes on after the next line.
 """
@@ -14,6 +15,7 @@ import json
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,9 +24,9 @@ import httpx2
 
 from newel.engine.committer import Committer
 from newel.simulators.world import World
-from tests.acceptance.company_house import bound, house_over
+from tests.acceptance.company_house import CompanyHouse, bound, house_over
 
-passed: dict[str, int] = {"commit": 0, "answer": 0}
+passed: dict[str, int] = {"commit": 0, "answer": 0, "ticket": 0}
 
 
 def _die_at(order: dict[str, Any]) -> None:
@@ -46,9 +48,13 @@ def _die_at(order: dict[str, Any]) -> None:
     async def send(self: Any, request: Any, **more: Any) -> Any:
         if "/_sim/" in str(request.url):
             return await real_send(self, request, **more)
-        reached("answer", "before")
+        is_ticket = (request.method, request.url.path) == ("POST", "/rest/api/3/issue")
+        kinds = ("answer", "ticket") if is_ticket else ("answer",)
+        for kind in kinds:
+            reached(kind, "before")
         answer = await real_send(self, request, **more)
-        reached("answer", "after")
+        for kind in kinds:
+            reached(kind, "after")
         return answer
 
     Committer._commit = commit  # type: ignore[method-assign]
@@ -61,7 +67,14 @@ async def _work(order: dict[str, Any]) -> str:
         house_over(order["url"], Path(order["kek"]), module, None) as house,
         house.worker(),
     ):
-        return await house.finish(UUID(order["run"]))
+        state = await house.finish(UUID(order["run"]))
+        if order["at"] == "ticket":  # the run is parked: its ticket is another run's
+            await house.until(partial(_is_told, house))
+        return state
+
+
+async def _is_told(house: CompanyHouse) -> bool:
+    return bool(await house.database.fetchval("select count(*) from newel.ticket"))
 
 
 def _child(order: dict[str, Any], answer: int) -> None:

@@ -14,6 +14,7 @@ import pytest
 from newel.simulators.world import World
 from newel.store import workers
 from tests.acceptance.company_house import URLS, CompanyHouse
+from tests.acceptance.outage import ticketed
 from tests.engine.test_crashes import assert_unbroken
 
 HELD = {
@@ -115,4 +116,35 @@ async def test_a_frozen_worker_writes_nothing_when_it_wakes(acme, mortal, tmp_pa
         assert (woken["killed"], woken["state"]) == (False, "completed")
         assert await house.leaves(run) == before
         assert world.doubled() == {}
+        await assert_unbroken(house, run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_worker_killed_around_its_ticket_leaves_one_issue(
+    acme, mortal, tmp_path, world, when
+):
+    """R05 (I8), slow, an hour of rounds: kill -9 before the issue is asked for, and behind it."""
+    async with acme() as house:
+        world.github.down()
+        run = await house.onboard()
+        order = await _order(house, run, tmp_path, at="ticket", number=1, when=when)
+        assert (await mortal.work(**order))["killed"]
+        assert len(world.jira.calls("createIssue", committed=True)) == (when == "after")
+        await house.database.execute(
+            "update newel.worker set lease_until = clock_timestamp() - interval '1 second'"
+        )
+        async with house.database.transaction() as connection:
+            await workers.take_over(connection)
+        telling = await house.database.fetchval(
+            "select id from newel.run where process = 'newel.incident'"
+        )
+        async with house.worker():
+            while not await house.database.fetchval("select count(*) from newel.ticket"):
+                await house.rested(telling)
+                if (await house.row(telling))["wake_at"] is not None:
+                    await house.move_to_next(telling)  # it looks again, before it asks again
+            await ticketed(house, world)
+        assert len(world.jira.calls("createIssue", committed=True)) == 1
+        assert await house.database.fetchval("select count(*) from newel.ticket") == 1
         await assert_unbroken(house, run)

@@ -53,6 +53,7 @@ class Host:
     clock: datetime = START
     ids: Ids = field(default_factory=Ids)
     addresses: Addresses = field(default_factory=Addresses)
+    is_leaving: bool = False
     numbers: Any = field(default_factory=lambda: count(1))
 
     @property

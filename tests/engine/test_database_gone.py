@@ -25,7 +25,7 @@ from newel.flow.step import step
 from newel.flow.waits import timer
 from newel.store.database import LOST, whole
 from newel.store.migrate import migrate
-from tests.engine.house import House, opened
+from tests.engine.house import OPERATOR, House, opened
 from tests.engine.outages import GitHub, inviting
 from tests.engine.test_crashes import assert_unbroken
 from tests.patience import PATIENCE_S
@@ -300,6 +300,45 @@ async def test_a_worker_that_is_asked_to_stop_lets_attempts_end(build):
         assert (await house.row(other))["worker_id"] is None
         assert ("step.succeeded", "slow") in await house.events(run)
         house.workers.clear()
+
+
+async def test_a_worker_that_leaves_begins_nothing_new(build):
+    """What its call gave is kept; the step after it is another worker's, and nobody is in doubt."""
+    begun, go_on, done = asyncio.Event(), asyncio.Event(), []
+
+    @step
+    async def slow() -> str:
+        begun.set()
+        await go_on.wait()
+        return "done"
+
+    @step
+    async def careful(said: str) -> str:
+        done.append(said)
+        return said
+
+    @process(subject=None, owner="it")
+    async def patient() -> str:
+        return await careful(await slow())
+
+    async with build([patient], settings=QUICK) as house:
+        worker = house.engine.new_worker()
+        task = asyncio.create_task(worker.run())
+        await worker.registered.wait()
+        house.workers.append(worker)
+        run = await house.start("patient")
+        await asyncio.wait_for(begun.wait(), PATIENCE_S)
+        await house.engine.pause(run, actor=OPERATOR, reason="it is read again, too")
+        await house.engine.resume(run, actor=OPERATOR)
+        stopping = asyncio.create_task(worker.stop())
+        go_on.set()
+        await asyncio.wait_for(asyncio.gather(stopping, task), PATIENCE_S)
+        house.workers.clear()
+        assert (done, (await house.row(run))["worker_id"]) == ([], None)
+        async with house.worker():
+            assert await house.ended(run) == "completed"
+        told = [kind for kind, _ in await house.events(run)]
+        assert (done, told.count("step.started"), told.count("step.in_doubt")) == (["done"], 2, 0)
 
 
 async def test_the_server_is_killed_in_the_middle(tmp_path):

@@ -3,7 +3,8 @@
 `PUT /name` makes an effect; `GET /name` says whether there is one. With `?key=…` a repeated
 request of the same key makes none, as systems do that take idempotency keys. It loses answers
 and refuses calls as often as it is told; while `answers` is not set, it makes effects and says
-nothing of them yet.
+nothing of them yet. A `witness` is asked of every effect before it is made, by the idempotency key
+that came with it; who goes away before the answer is counted as `cut`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +29,9 @@ class Book:
         self.lose, self.refuse, self.slow_s = 0.0, 0.0, 0.0
         self.answers = asyncio.Event()
         self.answers.set()
+        self.witness: Callable[[str], Awaitable[bool]] | None = None
+        self.unannounced: list[str] = []
+        self.cut = 0
         self.port = 0
         self._keys: set[str] = set()
         self._chance = random.Random(seed)
@@ -52,7 +57,9 @@ class Book:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             method, target, _ = head.split(" ", 2)
-            answer = await self._answer(method, target)
+            by = head.partition("Idempotency-Key: ")[2].partition("\r\n")[0]
+            answer = await self._answer(method, target, by)
+            self.cut += reader.at_eof()
             if answer is not None:
                 said = "here" if answer == 200 else "no"
                 writer.write(
@@ -61,11 +68,13 @@ class Book:
                 await writer.drain()
         writer.close()
 
-    async def _answer(self, method: str, target: str) -> int | None:
+    async def _answer(self, method: str, target: str, by: str) -> int | None:
         name, _, key = target.lstrip("/").partition("?key=")
         if method == "GET":
             return 200 if self.effects[name] else 404
         self.calls += 1
+        if self.witness is not None and not await self.witness(by):
+            self.unannounced.append(name)
         if self._chance.random() < self.refuse:
             return 503
         if not key or key not in self._keys:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import time
 from datetime import timedelta
 
 from newel.base.errors import LeaseLost, OutcomeUnknown, Transient
 from newel.domain.values import Absent, Found
-from newel.flow.ambient import this_attempt
+from newel.flow.ambient import new_id, now, this_attempt
 from newel.flow.context import ATTEMPT
 from newel.flow.parallel import parallel
 from newel.flow.process import process
@@ -28,7 +29,9 @@ async def _call(method: str, target: str) -> int:
         attempting = ATTEMPT.get()
         if method == "PUT" and attempting is not None and not attempting.may_send():
             raise LeaseLost  # as newel's own connectors do in the last moment
-        writer.write(f"{method} /{target} HTTP/1.1\r\nHost: book\r\n\r\n".encode())
+        key = this_attempt().idempotency_key
+        head = f"{method} /{target} HTTP/1.1\r\nHost: book\r\nIdempotency-Key: {key}\r\n\r\n"
+        writer.write(head.encode())
         await writer.drain()
         line = await reader.readline()
         return int(line.split()[1]) if line else 0
@@ -113,7 +116,24 @@ async def clocked(name: str) -> None:
     await telling["after"](f"{name}.after")
 
 
+@step(in_doubt="repeat")
+async def drawn() -> int:
+    """Draw a number, another one in every attempt."""
+    return secrets.randbelow(1_000_000)
+
+
+@process(subject=None, owner="it")
+async def remembering(name: str) -> str:
+    """A run that names its effects by all that a body can see, before and after a wait."""
+    first, second = await parallel(drawn["a"](), drawn["b"]())
+    seen = f"{first}.{second}.{now():%s%f}.{new_id('it')}"
+    await keyed["told"](f"{name}.told@{seen}")
+    await timer("pause", after=timedelta(milliseconds=300))
+    return await keyed["again"](f"{name}.again@{seen}")
+
+
 EFFECTS = {
+    "remembering": ("told", "again"),
     "journey": ("first", "left", "middle", "c", "d", "last0", "last1"),
     "waiting": ("before", "after-here"),
     "sleeping": ("woken",),

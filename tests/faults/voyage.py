@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -19,7 +20,7 @@ from newel.store.snapshot import read
 from newel.testing.invariants import at_rest
 from tests.faults.book import Book
 from tests.faults.fleet import Fleet, fleet
-from tests.faults.processes import EFFECTS, clocked, journey, sleeping
+from tests.faults.processes import EFFECTS, clocked, journey, remembering, sleeping
 from tests.patience import LONG_S
 
 CALLER = Actor(type="service", id="svc_test", via="api")
@@ -35,7 +36,8 @@ class Voyage:
     async def begin(self, process: str, how_many: int) -> None:
         """Start runs of a process."""
         database = await Database.open(self.dsn)
-        engine = Engine(database, Vault(b"k" * 32, "env"), [journey, clocked, sleeping])
+        known = (journey, clocked, sleeping, remembering)
+        engine = Engine(database, Vault(b"k" * 32, "env"), list[Any](known))
         await engine.register()
         for _ in range(how_many):
             self.names.append(f"n{len(self.names)}")

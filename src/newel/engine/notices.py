@@ -18,6 +18,10 @@ class Notices:
         told, self._next = self._next, asyncio.Event()
         told.set()
 
+    async def following(self) -> None:
+        """Wait for the next notice."""
+        await self._next.wait()
+
     async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
         """Wait until a condition holds; it is looked at again after each notice."""
         while True:

@@ -41,6 +41,7 @@ class Nowhere:
     retry: Retry = standard
     limits = Limits()
     addresses = Addresses()
+    is_leaving = False
 
     def __init__(self, at: datetime) -> None:
         """Let it be this moment."""

@@ -89,6 +89,11 @@ class Host(Protocol):
         """Whose work addresses are known."""
         ...
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether nothing new is begun here: a step that comes now is left to another worker."""
+        ...
+
     def now(self) -> datetime:
         """The database's clock, as far as the worker knows it."""
         ...

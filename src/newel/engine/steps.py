@@ -109,6 +109,8 @@ def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
     if _is_held_back(run, opened, act):
         opened.trouble = replace(opened.trouble, progress=begun(now))
         _withhold(run, opened, act)
+    elif run.host.is_leaving:
+        _rest(run, opened, now)
     elif _is_being_made(run, opened):
         _rest(run, opened, now + _TURN)
     elif run.host.places.has_to_queue(run.id, opened.system):
@@ -121,6 +123,9 @@ def _again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     by_hand.choose(run, opened, act)
     if opened.trouble.early is None and _is_held_back(run, opened, act):
         _withhold(run, opened, act)
+        return
+    if run.host.is_leaving:
+        _rest(run, opened, run.moment)
         return
     if _is_being_made(run, opened):
         _rest(run, opened, run.moment + _TURN)

@@ -46,6 +46,7 @@ from newel.engine.spawning import Offspring
 from newel.engine.starting import Start, born
 from newel.engine.steps import Finished
 from newel.engine.told import Teller, say
+from newel.engine.unsaved import Unsaved
 from newel.engine.vault import Vault
 from newel.engine.worker_settings import WorkerSettings as WorkerSettings
 from newel.flow.act import StepAct
@@ -107,7 +108,7 @@ class Worker:
         self._ids = vault.ids()
         self._runs: dict[UUID, Runner] = {}
         self._attempts: dict[tuple[UUID, str], asyncio.Task[None]] = {}
-        self._unsaved: dict[UUID, list[Finished]] = {}
+        self._unsaved = Unsaved()
         self._starting = AfterCommit()
         self._rebuilding: set[UUID] = set()
         self._background: set[asyncio.Task[Any]] = set()
@@ -133,6 +134,11 @@ class Worker:
         self.attempt = attempt
 
     # --- what an Runner needs (Host) -----------------------------------------------------
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was asked to stop: what is under way ends, and nothing new is begun."""
+        return self._stopping
 
     def now(self) -> datetime:
         """The database's clock: its last reading, and the monotonic time since then."""
@@ -184,11 +190,12 @@ class Worker:
         await self.code.begin(self._connection, self.worker)
 
     async def stop(self) -> None:
-        """Stop claiming, let attempts end within the grace period, give runs back."""
+        """Begin nothing new, let attempts end within the grace period, keep what they gave."""
         self._stopping = True
         deadline = monotonic() + self.settings.grace.total_seconds()
-        while self._attempts and monotonic() < deadline:
-            await asyncio.wait(list(self._attempts.values()), timeout=0.5)
+        while (self._attempts or self._unsaved or self._rebuilding) and monotonic() < deadline:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.notices.following(), _IDLE_POLL_S)
         await self.committer.drained()
         self._has_left = True
         self._poke.set()
@@ -381,7 +388,7 @@ class Worker:
             self.places.committed(change, run, self._poke)
             if run is None:
                 continue
-            self._saved(change)
+            self._unsaved.saved(change)
             say(run, change.said)
             for settled in self._starting.due(change):
                 for key in settled.starting:
@@ -390,7 +397,7 @@ class Worker:
                     self._care(run.id, partial(self._run_errand, run.id, errand))
             if change.release and run.loaded_at < change.to_seq:  # else it was claimed again since
                 del self._runs[change.run]
-                self._unsaved.pop(change.run, None)
+                self._unsaved.take(change.run)
                 run.dismiss()
             if any(other.born is not None for other in change.together):
                 self._poke.set()
@@ -416,16 +423,6 @@ class Worker:
             return
         if errand.is_needed:
             self._rebuild(run)  # the run goes on from what is known now
-
-    def _saved(self, change: Change) -> None:
-        unsaved = self._unsaved.get(change.run)
-        if unsaved:
-            closed = {(event.key, event.attempt) for event in change.events}
-            left = [done for done in unsaved if (done.key, done.attempt) not in closed]
-            if left:
-                self._unsaved[change.run] = left
-            else:
-                del self._unsaved[change.run]
 
     def refused(self, run: UUID, why: Refusal | Exception, *, upto: int = sys.maxsize) -> None:
         """Go back to what the database says, and apply again what it has not seen."""
@@ -453,7 +450,7 @@ class Worker:
 
     def _drop(self, run: UUID) -> None:
         runner = self._runs.pop(run, None)
-        self._unsaved.pop(run, None)
+        self._unsaved.take(run)
         self._starting.forget(run)
         if runner is not None:
             runner.dismiss()
@@ -474,9 +471,9 @@ class Worker:
         if previous is not None:
             previous.dismiss()
         if not owned or not rows:
-            self._unsaved.pop(run, None)
+            self._unsaved.take(run)
             return
-        unsaved = self._unsaved.pop(run, [])
+        unsaved = self._unsaved.take(run)
         in_flight = {key for owner, key in self._attempts if owner == run}
         in_flight |= {done.key for done in unsaved}
         runner = self._runner(rows[0])
@@ -484,8 +481,11 @@ class Worker:
         with self._parking(run):
             self._settled(runner, runner.begin(attempting=in_flight))
         self.places.driven(run)
+        if self._runs.get(run) is runner:
+            self._unsaved.add(run, (done for done in unsaved if done.ride is None))
         for done in unsaved:
-            await (self._take(run, done) if done.ride is None else self._again(run, done))
+            if self._runs.get(run) is runner:  # else it was read anew, with all that is left
+                await (self._take(run, done) if done.ride is None else self._again(run, done))
 
     async def _read_undisturbed(self, run: UUID) -> tuple[bool, list[Loaded]]:
         """Read a run such that nothing was claimed, written or let go of while it was read."""
@@ -535,6 +535,7 @@ class Worker:
         finally:
             if self._attempts.get((run, begun.key)) is asyncio.current_task():
                 del self._attempts[run, begun.key]
+        self._unsaved.add(run, [done])  # at once: the run may be read anew from now on
         with self._parking(run):
             await self._take(run, done)
 
@@ -543,16 +544,15 @@ class Worker:
         if runner is not None and isinstance(done.error, StepError):
             look = partial(self.incidents.view, self, runner, done)
             view = await while_held(look, self.heart.holds)
-            runner = self._runs.get(run)
         elif runner is not None and done.error is None:
             about = partial(granting.held, self.database, runner, done.key)
             read = partial(about, done.effect, done.value)
             before = await while_held(read, self.heart.holds)
-            runner = self._runs.get(run)
-        if runner is None:
-            done.leave()
+        if runner is None or self._runs.get(run) is not runner:
+            if run not in self._runs:  # else it was read anew, and goes on with what is unsaved
+                self._unsaved.take(run)
+                done.leave()
             return
-        self._unsaved.setdefault(run, []).append(done)
         if run in self._rebuilding:
             done.leave()  # a transaction is made again
             return

@@ -9,6 +9,7 @@ or from a database in memory.
     I3  a key has one outcome; its step is not begun again after it, unless a person asked
     I4  streams without gaps; each leaf names the one before; heads and states as the leaves say
     I5  no batch of an epoch after a later one of the same worker
+    I6  no timer has fired before it was due
     I8  one ticket for each incident and channel
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -30,6 +32,7 @@ __all__ = ["at_rest", "broken"]
 _OUTCOMES: Final = frozenset({"step.succeeded", "step.failed", "step.skipped", "step.cancelled"})
 _ASKED: Final = frozenset({"step.retry_requested", "run.amended"})
 _AWAITED: Final = frozenset({"approval", "form", "event", "child", "lock", "milestone"})
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 Row = Any  # a record of the driver or a dictionary: columns by name
 
 
@@ -47,6 +50,7 @@ def broken(seen: Snapshot) -> list[str]:
         *(line for run in seen.runs for line in _outcomes(run["id"], streams[run["id"]])),
         *_intended(seen.runs, streams, acts),
         *_fenced(seen.batches),
+        *_early(seen.events),
     ]
     tickets = Counter((row["incident_id"], row["channel"]) for row in seen.tickets)
     found += [f"I8: {which} has {n} tickets" for which, n in tickets.items() if n > 1]
@@ -130,3 +134,18 @@ def _fenced(batches: Sequence[Row]) -> Iterator[str]:
         if epoch < latest.get(worker, 0):
             yield f"I5: worker {worker} of epoch {epoch} wrote after epoch {latest[worker]}"
         latest[worker] = max(epoch, latest.get(worker, 0))
+
+
+def _early(events: Sequence[Row]) -> Iterator[str]:
+    due: dict[tuple[UUID, str], datetime] = {}
+    for event in events:
+        if event["type"] not in {"wait.opened", "wait.closed", "run.rescheduled"}:
+            continue
+        stream, key, data = event["stream_id"], event["key"], orjson.loads(event["entry"])["data"]
+        if event["type"] == "run.rescheduled":
+            moved = {each["key"]: each["to"] for each in data["waits"]}
+            due |= {(stream, name): datetime.fromisoformat(to) for name, to in moved.items()}
+        elif event["type"] == "wait.opened" and "due_at" in data:
+            due[stream, key] = datetime.fromisoformat(data["due_at"])
+        elif data.get("by") == "timer" and event["occurred_at"] < due.get((stream, key), _LONG_AGO):
+            yield f"I6: {key} of run {stream} fired before it was due"
