@@ -11,15 +11,18 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from newel.audit.catalogue import LogAnchorFailing
+from newel.domain.change import Beside
 from newel.engine.key_holder import KeyHolder
+from newel.engine.operating import write_aside
 from newel.engine.sequencer import Sequencer
 from newel.engine.verifying import Trusted, verified
 from newel.flow.process import process
 from newel.flow.step import step
-from newel.store.database import Database
+from newel.store.database import Database, Listeners
 from newel.store.export import snapshot
 from newel.store.roles import APP, READER, SEQUENCER, differences, missing_roles, roles_sql
-from tests.engine.house import opened
+from tests.engine.house import OPERATOR, opened
 
 
 @step
@@ -83,7 +86,14 @@ async def test_each_role_does_its_own_and_no_more(logins, database, database_url
     by_app = Sequencer(house.database, KeyHolder(tmp_path / "app"))
     await by_app._look()
     assert not (tmp_path / "app").exists(), "it may not seal, and does not try"
-    sealing = await Database.open(logins[SEQUENCER])
+    told: Listeners = {"log.anchor_failing": ("siem",)}
+    sealing = await Database.open(logins[SEQUENCER], listeners=told)
+    failing = LogAnchorFailing(target="drawer", misses=3)
+    async with sealing.transaction() as connection:
+        beside = Beside("log", failing, await house.now(), OPERATOR, None)
+        ids = house.engine.vault.ids()
+        await write_aside(connection, [beside], id_=ids.new(), new_event_id=ids.event_id)
+    assert await database.fetchval("select endpoint from newel.webhook_delivery") == "siem"
     holder = KeyHolder(tmp_path / "log")
     sealed = await Sequencer(sealing, holder).seal()
     assert sealed == await database.fetchval("select count(*) from newel.event")

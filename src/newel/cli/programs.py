@@ -111,7 +111,8 @@ async def _sealing(engine: Engine, settings: Settings) -> AsyncIterator[None]:
     if settings.sealing_url is None:
         yield
         return
-    database = await Database.open(settings.sealing_url, size=2)
+    told = engine.database.listeners
+    database = await Database.open(settings.sealing_url, size=2, listeners=told)
     try:
         engine.sequencer = Sequencer(database, key_holder(settings))
         yield

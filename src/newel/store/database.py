@@ -109,14 +109,23 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def open(cls, dsn: str, *, is_pooled: bool | None = None, size: int = 6) -> Database:
+    async def open(
+        cls,
+        dsn: str,
+        *,
+        is_pooled: bool | None = None,
+        size: int = 6,
+        listeners: Listeners | None = None,
+    ) -> Database:
         """Connect; at most `size` connections, opened when they are needed.
 
         is_pooled: whether a transaction-mode pooler stands in between; None looks for it.
+        listeners: those of another way into the same database, so that whoever is told of what is
+        written there is told of this, too.
         """
         if is_pooled is None:
             is_pooled = await _is_behind_a_pooler(dsn)
-        listeners: Listeners = {}
+        listeners = {} if listeners is None else listeners
         pool = await asyncpg.create_pool(
             dsn,
             min_size=0,

@@ -60,6 +60,7 @@ _GRANTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "event_batch": _QUEUE,
         "audit_head": _WRITE,
         "audit_stream": _WRITE,
+        "webhook_delivery": ("insert",),  # who is told of what it writes into the log
         **dict.fromkeys(_TREE, _APPEND),
         **dict.fromkeys(("access_grant", "deployment", "migration", "room", "run"), _READ),
     },
