@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from newel.base.clock import Clock
 from newel.connectors.capability import Capabilities, Chosen, Proof, Route, chosen, stated
 from newel.connectors.looking import way
-from newel.connectors.operation import Declared
+from newel.connectors.operation import Declared, declared
+from newel.flow.step import Step
 
 __all__ = ["Capable", "Check"]
 
@@ -98,6 +99,10 @@ class Capable:
     def choose(self, facts: Declared) -> Chosen:
         """Choose the way of an operation by what is known now."""
         return chosen(facts.ways, facts.by_hand, self.known_capabilities)
+
+    def way_of(self, operation: Step[..., Any]) -> Chosen:  # Any: each has its own signature
+        """Say which way one of its operations would go now."""
+        return declared(operation).chosen_by(self)
 
     @property
     def way(self) -> Route | None:

@@ -19,7 +19,7 @@ from newel.connectors.capability import BY_HAND, ByHand, Way
 from newel.connectors.ensure import Ensured, Exists, ensured
 from newel.connectors.http import MOST_PAGES
 from newel.connectors.looking import WouldChange, believe
-from newel.connectors.operation import declared, operation
+from newel.connectors.operation import operation
 from newel.connectors.slack_base import ADMIN, SCIM, Plan, SlackCapability, Who, evidence_of
 from newel.connectors.slack_channels import SlackChannels
 from newel.connectors.slack_contract import (
@@ -121,7 +121,7 @@ class Slack(SlackMessages, SlackChannels):
         who = await self._own(person)
         if who is None or who.state != "active":
             return False
-        path = self.choose(declared(self.ensure_account)).path
+        path = self.way_of(self.ensure_account).path
         reached = Ensured(who, changed=True, evidence="accepted by the person")
         self.reported(reached, self._account(who), path=path or BY_HAND)
         return True

@@ -130,10 +130,11 @@ def planned(what: Drawing | Process[..., Any] | Request[Any], past: Past = FRESH
     Raises NotJournalable for a request whose arguments cannot be kept.
     """
     from newel.drawing.forecasts import Forecaster  # noqa: PLC0415 - it makes what stands here
+    from newel.drawing.hands import with_hands  # noqa: PLC0415 - as above
 
     if isinstance(what, Request):
         drawing = drawing_of(what.process)
         past = Past(arguments=what.arguments)
     else:
         drawing = what if isinstance(what, Drawing) else drawing_of(what)
-    return Forecaster(drawing, past).plan()
+    return with_hands(Forecaster(drawing, past).plan(), drawing.tree)

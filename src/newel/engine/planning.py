@@ -91,7 +91,9 @@ def _outcome(now: Rehearsal, key: str, recorded: Recorded) -> Outcome:
 
 def _open(act: OpenAct) -> Open:
     word = _STATES.get(act.state)
-    if word is None:
+    if act.kind == "step" and act.state == "retrying" and act.task_id is not None:
+        word = "task"  # a person is asked to do it by hand
+    elif word is None:
         word = "task" if act.kind in _TASKS else "waiting"
     if act.state == "attempting" and act.trouble.doubt is not None:
         word = "in-doubt"

@@ -11,6 +11,7 @@ from newel.connectors.google_contract import USER_SCOPE
 from newel.connectors.slack import Plan, Slack
 from newel.domain.people import Person
 from newel.domain.retry import urgent
+from newel.drawing.plan import planned
 from newel.simulators.slack import SlackSimulator
 from newel.testing import Crash, Saas, every_crash, running
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
@@ -65,6 +66,8 @@ async def test_the_step_closes_itself_when_the_account_is_there(pro: Saas) -> No
         assert "So this is done by hand." in said
         assert JANE.name not in said and JANE.email not in said
         assert (run.state, run.parked()) == ("waiting", {})
+        (line,) = (await run.do(run.engine.plan(run.id))).lines
+        assert (line.state, line.reason) == ("task", "asks it")
         run.clock.advance(minutes(1))  # nobody has done it yet
         pro.slack.accept_in_slack(JANE.email)
         assert run.state == "waiting"
@@ -78,6 +81,18 @@ async def test_the_step_closes_itself_when_the_account_is_there(pro: Saas) -> No
         assert set(routes) == {"by_hand"}
         assert [leaf["data"]["claimed"] for leaf in _of(run, "step.looked")] == [False, False]
     assert pro.slack.mutations() == []
+
+
+def test_the_plan_says_who_will_do_it() -> None:
+    """C30: before anything runs the plan names the step that a person does, and why."""
+    (line,) = planned(joining.request(JANE)).lines
+    assert (line.key, line.forecast) == (KEY, "will-run")
+    assert line.reason.endswith(
+        "by hand: Slack's plan pro has no SCIM, and Slack lets programs invite and remove people "
+        "only on the plan enterprise."
+    )
+    (line,) = planned(hired.request(JANE)).lines
+    assert "by hand" not in line.reason
 
 
 async def test_it_looks_seldom_and_asks_once(pro: Saas) -> None:
