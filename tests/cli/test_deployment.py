@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC
+from importlib import import_module
 
+import httpx2
 import pytest
 
+from newel import Person, SecretRef
+from newel.base.settings import load_settings
+from newel.cli.connectors import written_connector
 from newel.cli.demo.scenario import first_monday
-from newel.cli.stand_ins import missing
+from newel.cli.stand_ins import missing, stand_ins
 from newel.simulators.world import SYSTEMS, World
 from newel.store import deployment
 from newel.store.database import Database
 from newel.store.migrate import migrate
+from newel.testing.attempts import Time, attempt, effect_of
 from tests.cli.conftest import NOW
 from tests.patience import PATIENCE_S
 
@@ -78,16 +86,48 @@ def test_a_wrong_key_encryption_key_is_refused(deployed, newel, monkeypatch, nam
     assert (said.status, "32 bytes" in said.err, key in said.err) == (1, True, False)
 
 
+def forget(monkeypatch: pytest.MonkeyPatch, names: Iterable[str]) -> None:
+    """Let the environment know nothing of these settings, and be as it was at the end."""
+    for name in names:
+        for each in (name, f"{name}_FILE"):
+            monkeypatch.setenv(each, "")
+            monkeypatch.delenv(each)
+
+
 def test_systems_that_the_environment_knows_are_not_played(monkeypatch):
     """A token, or the file of one, makes a system the company's own."""
     world = World()
-    for name in world.credentials():
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(f"{name}_FILE", raising=False)
-    assert missing(world) == list(SYSTEMS)
+    every = list(world.simulators.values())
+    forget(monkeypatch, world.credentials())
+    assert [each.system for each in missing(every)] == list(SYSTEMS)
     monkeypatch.setenv("GITHUB_TOKEN", "ours")
     monkeypatch.setenv("JIRA_TOKEN_FILE", "ours")
-    assert missing(world) == ["google", "slack", "gusto", "salesforce"]
+    assert [each.system for each in missing(every)] == ["google", "slack", "gusto", "salesforce"]
+
+
+async def test_a_projects_own_stand_ins_are_played_beside_the_others(project, monkeypatch):
+    """What `newel connector new` has written answers its connector, and keeps its state."""
+    written_connector(project, "company", "parking")
+    (project / "company" / "broken_notes.py").write_text("raise ValueError", "utf-8")
+    forget(monkeypatch, [*World().credentials(), "PARKING_TOKEN", "PARKING_URL"])
+    settings = load_settings(project)
+    jane = Person(name="Jane O'Doe 🎉", email="jane@acme.example", hr_key="4711")
+    for changed in (True, False):  # started twice over the same data
+        async with stand_ins(settings) as pages:
+            assert {"parking", "github"} <= set(pages)
+            async with httpx2.AsyncClient(trust_env=False) as client:
+                page = await client.get(pages["parking"], follow_redirects=True)
+            assert "Parking" in page.text
+            token = SecretRef("env:PARKING_TOKEN")
+            token.resolve(fresh=True)
+            kind = import_module("company.parking").Parking
+            parking = kind(token=token, base_url=os.environ["PARKING_URL"])
+            assert (await parking.check()).ok
+            with attempt(Time()) as observed:
+                await parking.ensure_account.called(jane)
+            assert effect_of(observed).changed is changed
+            await parking.aclose()
+        forget(monkeypatch, [*World().credentials(), "PARKING_TOKEN", "PARKING_URL"])
 
 
 def test_a_tied_program_ends_with_its_owner(tmp_path, monkeypatch):

@@ -89,7 +89,7 @@ def dev(*, host: Host = None, port: Port = None) -> None:
     async def developed() -> None:
         # The stand-ins first: the project's systems read their addresses when it is imported.
         async with (
-            stand_ins(settings.data_directory / "stand-ins") as pages,
+            stand_ins(settings) as pages,
             opened(settings) as deployment,
         ):
             await _developed(deployment, pages)
