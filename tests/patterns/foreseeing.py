@@ -1,5 +1,5 @@
 # ruff: noqa: D102 - what a driver does is said once, in the protocol
-"""Check f: whatever the plan of a run says at any point, the rest of the run keeps to it.
+"""Checks e and f: the trace is a path of the drawing, and the rest of a run keeps to its plan.
 
 After every verb of a play the plan is made anew. At the end each of these plans is held against
 what has happened: what was not needed any more has not come, and what was to come has.
@@ -12,9 +12,11 @@ from typing import Any
 
 from newel import Event
 from newel.domain.patterns import Pattern
+from newel.drawing.drawing import drawing_of
 from newel.drawing.plan import Plan, Planned
 from newel.testing.running import Run
 from tests.patterns.harness import InMemory
+from tests.unit.drawing.acceptor import Paths, steps
 
 
 class Foreseeing(InMemory):
@@ -67,6 +69,11 @@ class Foreseeing(InMemory):
                     assert later <= before, f"{line} has come all the same"
                 if line.forecast == "will-run" and is_whole and ":" not in line.node:
                     assert later, f"{line} has never come"
+        paths = Paths(drawing_of(self.run.process))
+        trace = steps(self.run.trace())
+        assert paths.wrong(trace) == ""
+        damaged = paths.damaged(trace)
+        assert damaged is None or paths.wrong(damaged) != ""
         if is_whole:
             last, _ = self.plans[-1]
             assert all(line.state or line.forecast == "not-needed" for line in last.lines)

@@ -13,7 +13,7 @@ courier_rings = Event("courier-rings", str, buffered=False)
 async def delivery(name: str) -> str:
     """Wait for the courier, once somebody is there."""
     await approval("somebody-is-there", by=team("it"))
-    courier = await courier_rings.wait(within=hours(2))
+    courier = await courier_rings.wait(within=hours(2))  # newel: allow F407 because it may end
     return await do["sign"](courier)
 
 

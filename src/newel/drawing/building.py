@@ -499,8 +499,9 @@ class _Builder(Parts):
             return
         boundary = f"{region.id}:on:cancelled"
         self.node(boundary, "boundary", "If it is cancelled", region, host=region.id)
-        self.connect([Loose(boundary, kind="undo")], made[-1].id)
         stop = self.node(f"{region.id}:stop:cancelled", "stop_end", "Cancelled", region)
+        for latest in (*(each.id for each in reversed(made)), stop):  # as far as it has come
+            self.connect([Loose(boundary, kind="undo")], latest)
         if not ways:
             self.connect([Loose(made[0].id)], stop)
             return

@@ -23,6 +23,7 @@ from newel.drawing.keying import of_keys
 from newel.drawing.names import Names, Thing, is_machinery
 from newel.drawing.pure import impure
 from newel.drawing.regions import Seq, Where
+from newel.drawing.shape import of_shape
 from newel.drawing.sources import Source, source_of
 from newel.drawing.state import Frame, Placed
 from newel.flow.process import Process
@@ -78,6 +79,7 @@ class _Reader(Blocks):
         else:
             tree = self._read(plain, source)
             self.findings.extend(of_keys(self.placed))
+            self.findings.extend(of_shape(tree, process))
         return Reading(
             process=process,
             tree=tree,

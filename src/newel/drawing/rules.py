@@ -62,13 +62,6 @@ RULES: Final[dict[str, tuple[Level, str]]] = {
     "F501": ("error", "a person's act without an owner"),
     "F502": ("warning", "one person is asked without deadline or reminder"),
     "F503": ("warning", "a process without an owner"),
-    "F504": ("warning", "a step without a system"),
-    "F505": ("warning", "a step that can park without a runbook"),
-    "F506": ("warning", "an act that cannot be undone stands before one that can fail"),
-    "F507": ("warning", "a step that relies on people when its answer is lost"),
-    "F601": ("warning", "a grant or payment that can be reached without a decision"),
-    "F602": ("warning", "an e-mail or irreversible act before the first approval"),
-    "F603": ("warning", "the approver may be whom the run is about"),
 }
 """Code: level, and what it is about in a few words."""
 

@@ -81,7 +81,7 @@ from zipped_steps import zipped_step
 async def helped(name: str) -> str:
     return await zipped_step(name)
 
-@process(subject=None)
+@process(subject=None, owner="it")
 async def zipped(name: str) -> str:
     return await helped(name)
 """

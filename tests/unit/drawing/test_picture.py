@@ -13,7 +13,7 @@ from newel import Process
 from newel.drawing.drawing import drawing_of
 from newel.drawing.layout import picture_of
 from newel.drawing.picture import Card, Frame, Gate, Picture
-from newel.drawing.regions import Act, Promise, walk
+from newel.drawing.regions import Act, walk
 from newel.drawing.svg import svg
 from tests.unit.drawing.shipped import name_of, shipped
 
@@ -89,11 +89,7 @@ def test_the_picture_holds_every_act_once_in_the_order_of_the_source(
     root = ET.fromstring(text)
     assert not [each for each in root.iter() if "style" in each.attrib]
     links = [each.attrib["href"] for each in root.iter() if each.tag.endswith("}a")]
-    acts = [
-        f"?key={each.id}"
-        for each in walk(drawing.tree)
-        if isinstance(each, Act) and not isinstance(each, Promise)
-    ]
+    acts = [f"?key={each.id}" for each in walk(drawing.tree) if isinstance(each, Act)]
     assert [each for each in links if each in acts] == acts
     ids = re.findall(r' id="(n-[0-9a-f]{10})"', text)
     assert len(ids) == len(set(ids)) == len(links)

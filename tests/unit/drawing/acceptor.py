@@ -1,0 +1,155 @@
+"""Whether a trace is a path of the drawing: nothing begins before what must have ended.
+
+Judged on the graph alone. An act is *before* another if every way from the start to the other leads
+through it: then it must have an outcome before the other begins. Where branches meet, every act
+that has begun in one of them must have ended before anything behind the join begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from newel.drawing.drawing import Drawing
+from newel.drawing.graph import Graph
+
+Step = tuple[str, str]
+"""What happened, `begin` or `end`, and the key."""
+
+_BEGINS: Final = frozenset({"step.started", "wait.opened"})
+_ENDS: Final = frozenset({
+    "step.succeeded", "step.failed", "step.cancelled", "step.skipped", "step.completed_by_hand",
+    "wait.closed",
+})  # fmt: skip
+
+
+def steps(trace: Iterable[tuple[str, str | None]]) -> list[Step]:
+    """The beginnings and ends of a run's acts, in order; an act of the body's own does both."""
+    found: list[Step] = []
+    for kind, key in trace:
+        if key is None:
+            continue
+        if kind in _BEGINS or kind == "act.recorded":
+            found.append(("begin", key))
+        if kind in _ENDS or kind == "act.recorded":
+            found.append(("end", key))
+    return found
+
+
+class Paths:
+    """The graph of a drawing as far as order goes."""
+
+    def __init__(self, drawing: Drawing) -> None:
+        self._drawing = drawing
+        graph = drawing.graph
+        self._next = {node: _behind(graph, node) for node in graph.nodes}
+        self.before = _dominators(self._next)
+        self._joins = {
+            node.id: self._inside(node.id)
+            for node in graph.nodes.values()
+            if node.kind == "and_join"
+        }
+
+    def _inside(self, join: str) -> set[str]:
+        """The nodes between a join and the fork that belongs to it."""
+        fork = join.removesuffix(":join")
+        return {
+            node
+            for node, before in self.before.items()
+            if fork in before and join not in before and node != fork
+        }
+
+    def node_of(self, key: str) -> str | None:
+        """The node of a key."""
+        pattern = self._drawing.patterns.of(key)
+        return None if pattern is None else str(pattern)
+
+    def acts_before(self, node: str) -> set[str]:
+        """The acts that every way to a node leads through."""
+        nodes = self._drawing.graph.nodes
+        return {each for each in self.before[node] if each != node and nodes[each].kind == "act"}
+
+    def wrong(self, trace: Sequence[Step]) -> str:
+        """What in a trace is no path of the drawing; empty if it is one."""
+        ended: set[str] = set()
+        open_: dict[str, str] = {}
+        for what, key in trace:
+            node = self.node_of(key)
+            if node is None or node not in self.before:
+                return f"{key} has no node"
+            if what == "end":
+                ended.add(node)
+                open_.pop(key, None)
+                continue
+            missing = {
+                each
+                for each in self.acts_before(node)
+                if each not in ended and self._drawing.graph.nodes[each].pattern is not None
+            }
+            if missing:
+                return f"{key} begins before {sorted(missing)}"
+            for join in self.before[node] & self._joins.keys():
+                busy = [each for each, at in open_.items() if at in self._joins[join]]
+                if busy:
+                    return f"{key} begins while {busy} are in branches before it"
+            open_[key] = node
+        return ""
+
+    def damaged(self, trace: Sequence[Step]) -> list[Step] | None:
+        """The same with one act beginning before one that must have ended; None without such."""
+        for index, (what, key) in enumerate(trace):
+            node = self.node_of(key)
+            if what != "begin" or node is None:
+                continue
+            needed = self.acts_before(node)
+            for earlier in range(index):
+                kind, other = trace[earlier]
+                if kind == "end" and self.node_of(other) in needed:
+                    seen = [self.node_of(each) for done, each in trace[:earlier] if done == "end"]
+                    if self.node_of(other) not in seen:
+                        moved = [*trace[:earlier], (what, key), *trace[earlier:index]]
+                        return [*moved, *trace[index + 1 :]]
+        return None
+
+
+def _behind(graph: Graph, node: str) -> set[str]:
+    found = {edge.dst for edge in graph.out_of(node)}
+    found |= {boundary.id for boundary in graph.boundaries(node)}
+    kind = graph.nodes[node].kind
+    if kind == "container":
+        inside = f"{node}:start"
+        ends = [each.id for each in graph.nodes.values() if each.parent == node
+                and each.kind in {"end", "stop_end", "n_join"}]  # fmt: skip
+        if not ends:
+            return found | {inside}
+        return {inside, *(each for each in found if each.endswith(":on:cancelled"))}
+    parent = graph.container_of(node)
+    if kind in {"end", "stop_end", "n_join", "error_end"} and parent:
+        found |= {edge.dst for edge in graph.out_of(parent)}
+        found |= {boundary.id for boundary in graph.boundaries(parent)}
+    return found
+
+
+def _dominators(behind: dict[str, set[str]]) -> dict[str, set[str]]:
+    into: dict[str, set[str]] = {}
+    for node, followers in behind.items():
+        for each in followers:
+            into.setdefault(each, set()).add(node)
+    reached: list[str] = []
+    todo = [":start"]
+    while todo:
+        node = todo.pop()
+        if node not in reached:
+            reached.append(node)
+            todo += behind[node]
+    every = set(reached)
+    found = {node: every.copy() for node in reached} | {":start": {":start"}}
+    is_moving = True
+    while is_moving:
+        is_moving = False
+        for node in reached[1:]:
+            ways = [found[each] for each in into.get(node, ()) if each in every]
+            new = {node} | (set.intersection(*ways) if ways else set())
+            if new != found[node]:
+                found[node], is_moving = new, True
+    return found
