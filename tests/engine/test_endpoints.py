@@ -584,6 +584,21 @@ def test_a_declaration_that_cannot_be_meant_is_refused(given: dict[str, Any], wh
     assert "pw" not in str(refused.value)
 
 
+async def test_whoever_declares_an_endpoint_tells_it_whatever_other_code_says(build):
+    """Somebody's older checkout, in which it is not declared, stops nobody from being told."""
+    async with (
+        receiving(OLD) as siem,
+        build([greeting], endpoints=[told(siem)]) as house,
+    ):
+        await house.start("greeting", "A")
+        async with build([greeting]) as older:
+            await older.start("greeting", "B")
+            with pytest.raises(NotFound):
+                await older.engine.endpoints.deliveries("siem")
+        assert await send(house) == [True]
+        assert len(await house.engine.endpoints.deliveries("siem")) == 1
+
+
 async def test_two_endpoints_of_one_name_are_refused(build):
     """The second would never be told."""
     one = endpoint("siem", "https://siem.example/", events=("run.*",), signed=SIGNED)

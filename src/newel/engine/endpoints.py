@@ -294,7 +294,7 @@ class Endpoints:
 
     async def _known(self, connection: Connection, name: str) -> Row:
         row = await rows.known(connection, name)
-        if row is None or row["retired_at"] is not None:
+        if row is None or (row["retired_at"] is not None and name not in self.declared):
             raise NotFound(kind="endpoint", reference=name)
         return row
 

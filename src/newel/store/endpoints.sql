@@ -32,8 +32,8 @@ with due as (
     from newel.webhook_delivery d
     where d.endpoint = $1 and d.state = 'waiting' and d.next_at <= newel.now()
       and (d.claimed_until is null or d.claimed_until < clock_timestamp())
-      and exists (select from newel.webhook_endpoint e
-                  where e.name = $1 and e.retired_at is null and e.disabled_at is null)
+      and not exists (select from newel.webhook_endpoint e
+                      where e.name = $1 and e.disabled_at is not null)
     order by d.next_at limit $2 for update of d skip locked),
 taken as (
     update newel.webhook_delivery d
@@ -110,7 +110,7 @@ returning event_id
 -- params: declared, before
 -- Endpoints that a person has to look at: gone, or without success since before a moment.
 select name, url_host, failing_since, disabled_at, disabled_for from newel.webhook_endpoint
-where name = any($1) and retired_at is null
+where name = any($1)
   and (disabled_for = 'gone' or (disabled_at is null and failing_since <= $2))
 
 -- name: listed
