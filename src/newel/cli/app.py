@@ -26,7 +26,6 @@ from newel.cli import (
     holding,
     inventory,
     keys,
-    people,
     reading,
     retention,
     roles,
@@ -87,7 +86,6 @@ def application() -> App:
     app.command(exporting.export)
     app.command(auditing.audit)
     app.command(roles.db)
-    app.command(people.person)
     app.command(connectors.connector)
     app.command("newel.cli.bench:bench", name="bench", help=_BENCH)
     return app

@@ -38,7 +38,6 @@ from newel.engine.cutting import Cutting
 from newel.engine.definitions import defined, version_of
 from newel.engine.desks import Inbox
 from newel.engine.endpoints import Endpoints
-from newel.engine.erasing import Erasing
 from newel.engine.gates import Limited, SharedGate
 from newel.engine.healing import Healing
 from newel.engine.hooks import Hooks
@@ -167,11 +166,6 @@ class Engine:
         self._limited: frozenset[str] = frozenset()
         self.teller: Teller | None = None
 
-    @cached_property
-    def erasing(self) -> Erasing:
-        """What erases people."""
-        return Erasing(self._operating, self._begin)
-
     def _times(self, own: Sequence[Schedule]) -> list[Schedule]:
         """Give all schedules: the company's own, and those of probing and of feeds."""
         return [*own, *self.probing.schedules, *(each.schedule for each in self.feeds)]
@@ -180,7 +174,7 @@ class Engine:
         """The processes that newel brings, by name."""
         own = (
             self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
-            self.cutting.by_hand, self._bulk, self.erasing.process, *self.probing.processes,
+            self.cutting.by_hand, self._bulk, *self.probing.processes,
             *(fed for each in self.feeds for fed in each.processes), self.attention.process,
         )  # fmt: skip
         return {each.name: each for each in own}

@@ -22,7 +22,7 @@ from newel.store import files, journal, registry, runs
 from newel.store.changes import apply
 from newel.store.database import LOST, Connection, Row
 
-__all__ = ["Retention", "emptied"]
+__all__ = ["Retention"]
 
 _BATCH: Final = 50
 _DIGESTS: Final = 200
@@ -38,8 +38,9 @@ class Retention:
     def __init__(self, operating: Operating, keep: timedelta | None) -> None:
         """Prepare; `watch` empties what is due until it is cancelled."""
         self._database = operating.database
-        self._operating = operating
         self._keep = keep
+        self._new_event_id = operating.new_event_id
+        self._tell = operating.tell
 
     async def watch(self, worker: Any) -> None:  # Any: whoever it works beside
         """Empty what is due, a little at a time; without a limit there is nothing to do."""
@@ -58,58 +59,45 @@ class Retention:
         async with self._database.transaction() as connection:
             before = await registry.now(connection) - self._keep
             rows = await runs.expiring(connection, before, _BATCH)
-            policy = f"payloads:{self._keep.days}d"
-            changes = await emptied(connection, self._operating, rows, policy=policy)
+            changes = await self._said(connection, rows)
+            if changes:
+                await apply(connection, changes)
+                ids = [change.run for change in changes]
+                await runs.mark_expired(connection, ids)
+                await journal.empty_payloads(connection, ids)
+                await files.empty(connection, ids)
         for change in changes:
-            self._operating.tell(change)
+            self._tell(change)
         return len(changes)
 
-
-async def emptied(
-    connection: Connection, operating: Operating, rows: list[Row], *, policy: str
-) -> list[Change]:
-    """Empty the payloads of ended runs, in the caller's transaction; each run says so itself.
-
-    rows: of `runs.expiring`. Answers with the Changes, to be told after the commit.
-    """
-    changes = await _said(connection, operating, rows, policy)
-    if changes:
-        await apply(connection, changes)
-        ids = [change.run for change in changes]
-        await runs.mark_expired(connection, ids)
-        await journal.empty_payloads(connection, ids)
-        await files.empty(connection, ids)
-    return changes
-
-
-async def _said(
-    connection: Connection, operating: Operating, rows: list[Row], policy: str
-) -> list[Change]:
-    """Make the Change of each run that says which payloads are gone."""
-    at = await registry.now(connection)
-    digests = await journal.payload_digests(connection, [row["id"] for row in rows])
-    actor = Actor(type="system", id="newel", via="retention")
-    changes: list[Change] = []
-    for row in rows:
-        named = f"run/{reference('run', row['id'])}"
-        head = Head(
-            id=row["id"],
-            stream=named,
-            seq=row["seq"],
-            hash=row["head"],
-            last_at=row["last_at"],
-        )
-        entries = Entries(head, operating.new_event_id)
-        gone = digests.get(row["id"], [])
-        for place in range(0, max(len(gone), 1), _DIGESTS):
-            part = tuple(gone[place : place + _DIGESTS])
-            subject = None if row["subject"] is None else reference("per", row["subject"])
-            entries.add(
-                facts.RunPayloadExpired(digests=part, policy=policy),
-                at=at,
-                actor=actor,
-                subject=subject,
+    async def _said(self, connection: Connection, rows: list[Row]) -> list[Change]:
+        """Make the Change of each run that says which payloads are gone."""
+        at = await registry.now(connection)
+        digests = await journal.payload_digests(connection, [row["id"] for row in rows])
+        assert self._keep is not None, "without a limit nothing expires"
+        policy = f"payloads:{self._keep.days}d"
+        actor = Actor(type="system", id="newel", via="retention")
+        changes: list[Change] = []
+        for row in rows:
+            named = f"run/{reference('run', row['id'])}"
+            head = Head(
+                id=row["id"],
+                stream=named,
+                seq=row["seq"],
+                hash=row["head"],
+                last_at=row["last_at"],
             )
-        change = Change(run=row["id"], from_seq=row["seq"], state=row["state"])
-        changes.append(change.seal(entries, run_state=None))
-    return changes
+            entries = Entries(head, self._new_event_id)
+            gone = digests.get(row["id"], [])
+            for place in range(0, max(len(gone), 1), _DIGESTS):
+                part = tuple(gone[place : place + _DIGESTS])
+                subject = None if row["subject"] is None else reference("per", row["subject"])
+                entries.add(
+                    facts.RunPayloadExpired(digests=part, policy=policy),
+                    at=at,
+                    actor=actor,
+                    subject=subject,
+                )
+            change = Change(run=row["id"], from_seq=row["seq"], state=row["state"])
+            changes.append(change.seal(entries, run_state=None))
+        return changes

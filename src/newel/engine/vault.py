@@ -141,12 +141,6 @@ class Vault:
         key = self._keys[kid] = personal.unwrap(self._kek, kid, wrapped)
         return key
 
-    def forget(self, person: UUID) -> None:
-        """Forget the unwrapped keys of a person."""
-        owner = f"{reference('per', person)}/"
-        for kid in [each for each in self._keys if each.startswith(owner)]:
-            del self._keys[kid]
-
     def sealed(self, text: bytes, owner: UUID) -> bytes:
         """Seal what is about nobody in particular, for the row that it belongs to."""
         nonce = self.entropy(_NONCE_BYTES)

@@ -83,7 +83,6 @@ task.reminded | task n channel
 task.escalated | task level to
 task.decided P S | task decision answer_digest channel auth excluded shown_digest? four_eyes? evidence_digest? comment?
 task.withdrawn | task cause
-subject.erased admin | keys runs tasks messages second
 setting.changed admin | name before? after?
 data.exported admin | kind rows filter_digest sha256?
 data.revealed admin | fields purpose

@@ -43,7 +43,6 @@ from newel.audit.catalogue.administration import (
     ServiceStopped,
     ServiceWorkerLost,
     SettingChanged,
-    SubjectErased,
 )
 from newel.audit.catalogue.declared import (
     TYPES,
@@ -237,7 +236,6 @@ __all__ = [
     "StepStarted",
     "StepSucceeded",
     "Stream",
-    "SubjectErased",
     "TaskClaimed",
     "TaskDecided",
     "TaskDelegated",

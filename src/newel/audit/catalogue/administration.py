@@ -30,7 +30,6 @@ __all__ = [
     "ServiceStopped",
     "ServiceWorkerLost",
     "SettingChanged",
-    "SubjectErased",
 ]
 
 
@@ -155,17 +154,6 @@ class AdminWebhookRedelivered(AuditEvent):
 
     endpoint: str
     n: int
-
-
-@audit_event("subject.erased", stream="admin")
-class SubjectErased(AuditEvent):
-    """A person was erased: keys destroyed, payloads of `runs` emptied; second: who agreed."""
-
-    keys: int
-    runs: int
-    tasks: int
-    messages: int
-    second: str
 
 
 @audit_event("setting.changed", stream="admin")
