@@ -33,7 +33,16 @@ from newel.engine.runner import Runner
 from newel.flow.act import StepAct
 from newel.flow.step import Step
 
-__all__ = ["choose", "claim", "is_by_hand", "not_yet", "seen", "step_of_task", "withdraw"]
+__all__ = [
+    "asks_anew",
+    "choose",
+    "claim",
+    "is_by_hand",
+    "not_yet",
+    "seen",
+    "step_of_task",
+    "withdraw",
+]
 
 WAITS: Final = "by-hand"
 """Why a step rests that a person is asked to do."""
@@ -122,6 +131,18 @@ def withdraw(run: Runner, opened: OpenAct, *, cause: str = "seen") -> None:
     run.record(fact, key=_place(opened.key))
     run.change.also("task", {**run.withdrawn_task(opened), "state": "withdrawn"})
     opened.task_id = None
+
+
+def asks_anew(run: Runner, opened: OpenAct, act: StepAct[Any]) -> bool:  # Any: as above
+    """Take back what was asked, or said, of another input than the step is called with now."""
+    was_asked = opened.task_id is not None or opened.trouble.is_claimed
+    if not was_asked or not is_by_hand(opened) or opened.fingerprint == run.fingerprint(act):
+        return False
+    withdraw(run, opened, cause="amended")
+    opened.trouble = replace(opened.trouble, seen=0, is_claimed=False)
+    if opened.state == "retrying":
+        opened.next_at = None
+    return True
 
 
 def step_of_task(key: str) -> str | None:

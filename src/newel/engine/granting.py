@@ -26,7 +26,16 @@ from newel.people.facts import kind_of
 from newel.store import ledger
 from newel.store.database import Database
 
-__all__ = ["by_hand", "call_facts", "effect_of", "held", "http_facts", "record", "skipped"]
+__all__ = [
+    "by_hand",
+    "call_facts",
+    "effect_of",
+    "held",
+    "http_facts",
+    "is_being_made",
+    "record",
+    "skipped",
+]
 
 UNDO: Final = "undo"
 _ACCESS_OF: Final[dict[str, Access]] = {
@@ -56,6 +65,16 @@ def call_facts(call: Call) -> dict[str, object]:
         "request_id": call.request_id,
         "duration_us": call.duration_us,
     }
+
+
+def is_being_made(run: Runner, opened: OpenAct) -> bool:
+    """Whether another branch of this run is about to make the same: that one goes first."""
+    return opened.effect_key is not None and any(
+        each.effect_key == opened.effect_key
+        and each.state == "attempting"
+        and each.key != opened.key
+        for each in run.open.values()
+    )
 
 
 def effect_of(step: Step[..., Any], effect: Effect | None, value: object) -> Effect | None:

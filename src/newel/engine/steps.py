@@ -81,13 +81,17 @@ def arrive(run: Runner, key: str, act: StepAct[Any]) -> None:
         return  # no new intents; an attempt in flight ends as it would
     if open_act is None:
         _first(run, key, act)
-    elif open_act.state == "attempting":
+        return
+    is_amended = by_hand.asks_anew(run, open_act, act)
+    if open_act.state == "attempting":
         if key not in run.attempting:
             _after_crash(run, open_act, act)
     elif open_act.state == "retrying" and (
         open_act.next_at is None or open_act.next_at <= run.as_of
     ):
         _again(run, open_act, act)
+    if is_amended:
+        run.change.also("open_act", open_act.row(run.id))
 
 
 def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
@@ -111,7 +115,7 @@ def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
         _withhold(run, opened, act)
     elif run.host.is_leaving:
         _rest(run, opened, now)
-    elif _is_being_made(run, opened):
+    elif granting.is_being_made(run, opened):
         _rest(run, opened, now + _TURN)
     elif run.host.places.has_to_queue(run.id, opened.system):
         _queue(run, opened)
@@ -127,7 +131,7 @@ def _again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     if run.host.is_leaving:
         _rest(run, opened, run.moment)
         return
-    if _is_being_made(run, opened):
+    if granting.is_being_made(run, opened):
         _rest(run, opened, run.moment + _TURN)
         return
     if run.host.places.has_to_queue(run.id, opened.system) and opened.reason != PLACE:
@@ -142,16 +146,6 @@ def _queue(run: Runner, opened: OpenAct) -> None:
     opened.reason = PLACE
     _note(run, opened, facts.StepQueued())
     _rest(run, opened, run.moment + _UNCALLED)
-
-
-def _is_being_made(run: Runner, opened: OpenAct) -> bool:
-    """Whether another branch of this run is about to make the same: that one goes first."""
-    return opened.effect_key is not None and any(
-        each.effect_key == opened.effect_key
-        and each.state == "attempting"
-        and each.key != opened.key
-        for each in run.open.values()
-    )
 
 
 def _intend(run: Runner, opened: OpenAct) -> None:

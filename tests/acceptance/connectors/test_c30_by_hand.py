@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from newel import SecretRef, hours, minutes, process
-from newel.base.errors import InvalidInput
+from newel.base.errors import AlreadyDecided, InvalidInput
 from newel.connectors.google import Google
 from newel.connectors.google_contract import USER_SCOPE
 from newel.connectors.slack import Plan, Slack
@@ -287,6 +287,43 @@ async def test_what_newel_cannot_see_is_believed_with_a_note(saas: Saas) -> None
         routes = {row["entitlement"]: row["route"] for row in run.intervals()}
         assert routes["google:licence/1010020020"] == "by_hand"
     assert saas.google.calls("licensing.licenseAssignments.insert") == []
+
+
+@process(owner="it")
+async def given(person: Person, sku: str) -> None:
+    """Give somebody a licence that newel may not give."""
+    await google.ensure_account(person)
+    await google.assign_licence(person, sku)
+
+
+@pytest.mark.parametrize("is_asked_anew", [True, False])
+async def test_a_word_about_something_else_is_not_believed(
+    saas: Saas,  # noqa: F811 - as above
+    *,
+    is_asked_anew: bool,
+) -> None:
+    """Amended while somebody is asked: what they did was another thing, and the task says which."""
+    async with running(given.request(JANE, "1010020020")) as run:
+        actor = await run.engine.actor("it@acme.example", via="test")
+        amended = {"person": {"name": JANE.name, "email": JANE.email, "hr_key": JANE.hr_key}}
+        amended["sku"] = "1010060001"
+        (old,) = run.tasks()
+        change = run.engine.amend(run.id, amended, actor=actor, reason="the smaller one 🌻")
+        if is_asked_anew:
+            await run.do(change)
+            with pytest.raises(AlreadyDecided):
+                await run.do(run.engine.fill(old["id"], actor=actor, note="1010020020 it is"))
+        else:  # a person who presses the button in the same moment
+            await run.do(run.engine.pause(run.id, actor=actor, reason="a moment"))
+            await run.do(change)
+            await run.fill("google.assign_licence", note="Assigned 1010020020.")
+            await run.do(run.engine.resume(run.id, actor=actor))
+        assert "google:licence/1010060001" not in run.grants()
+        (task,) = run.tasks()
+        assert "Assign 1010060001 of" in task["instructions"]
+        await run.fill("google.assign_licence", note="Assigned 1010060001.")
+        assert run.state == "completed"
+        assert run.grants()["google:licence/1010060001"] == "active"
 
 
 async def test_somebody_elses_account_is_for_a_person_to_decide(saas: Saas) -> None:  # noqa: F811 - as above
