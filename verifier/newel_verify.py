@@ -686,6 +686,8 @@ step.skipped run S second?:s grants?:l evidence_digest?:h outcome_digest?:h inpu
 step.started run S idempotency_key:s input_fp:s direction:s route?:s
 step.succeeded run S outcome_digest:h duration_us:i changed?:b adopted?:b late?:b would?:s
   calls_digest?:h
+subject.erased admin - keys:i rows:o order:s second:s
+subject.erasure_ordered admin - expires_at:t
 task.claimed run - task:s to:s from?:s until?:t
 task.decided run PS task:s decision:s answer_digest:h channel:s auth:o excluded:l shown_digest?:h
   four_eyes?:s evidence_digest?:h comment?:x

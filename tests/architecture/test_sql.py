@@ -18,7 +18,7 @@ BLOCKS = [
 # The write door, newel.commit_batch, lives in the migrations and writes run state for everybody.
 # Beside it a table has the owners named here; more than one needs a reason on its line.
 OWNERS = {
-    "access_grant": {"ledger"},
+    "access_grant": {"ledger", "erasure"},  # erasing a person is one act across them
     "api_key": {"access"},
     "audit_anchor": {"audit_log"},
     "audit_checkpoint": {"audit_log"},
@@ -30,6 +30,7 @@ OWNERS = {
     "definition": {"registry"},
     "deployment": {"deployment"},
     "entitlement": {"registry"},
+    "erasure": {"erasure"},
     "event": {"journal"},
     "event_batch": {
         "journal",
@@ -37,27 +38,31 @@ OWNERS = {
     },  # the trigger fills the queue, the sequencer empties it
     "event_default": {"journal"},
     "gate": {"gates"},
-    "inbox": {"webhooks", "messages"},  # what came in is kept in one place, taken in another
+    "inbox": {
+        "webhooks",
+        "messages",
+        "erasure",
+    },  # kept, taken, erased
     "hr_feed": {"hr"},
-    "hr_record": {"hr"},
+    "hr_record": {"hr", "erasure"},  # erasing a person is one act across them
     "incident": {"incidents"},
     "migration": {"migrate"},
     "occurrence": {"schedules"},
     "open_act": {"waits", "open_acts"},  # one or the other name for the same module
-    "person": {"registry"},
-    "person_key": {"registry"},
+    "person": {"registry", "erasure"},  # erasing a person is one act across them
+    "person_key": {"registry", "erasure"},  # erasing a person is one act across them
     "received_secret": {"received_secrets"},
     "room": {"rooms"},
     "run": {"runs", "workers"},  # a worker that is gone lets go of its runs where its lease ends
     "schedule": {"schedules"},
-    "start_request": {"registry"},
+    "start_request": {"registry", "erasure"},  # erasing a person is one act across them
     "system": {"registry"},
-    "task": {"tasks"},
+    "task": {"tasks", "erasure"},  # erasing a person is one act across them
     "task_file": {"files"},
     "ticket": {"incidents"},
     "webhook_delivery": {"endpoints"},
     "webhook_endpoint": {"endpoints"},
-    "webhook_received": {"webhooks"},
+    "webhook_received": {"webhooks", "erasure"},  # erasing a person is one act across them
     "webhook_refusal": {"webhooks"},
     "webhook_source": {"webhooks"},
     "worker": {"workers"},

@@ -26,6 +26,7 @@ from newel.cli import (
     holding,
     inventory,
     keys,
+    persons,
     reading,
     retention,
     roles,
@@ -83,6 +84,7 @@ def application() -> App:
     app.command(inventory.inventory)
     app.command(retention.retention)
     app.command(keys.key)
+    app.command(persons.person)
     app.command(exporting.export)
     app.command(auditing.audit)
     app.command(roles.db)

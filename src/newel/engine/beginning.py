@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from newel.base.errors import AlreadyStarted, StoreError
+from newel.base.errors import AlreadyStarted, InvalidInput, StoreError
 from newel.base.ids import parse_reference, reference
 from newel.domain.change import Change
 from newel.engine.intake import Intake
@@ -67,6 +67,8 @@ async def begin(
             if open_run is not None:
                 raise AlreadyStarted(run=reference("run", open_run))
     key = None if person is None else await registry.key_of(connection, person)
+    if person is not None and key is None:
+        raise InvalidInput({"person": f"{reference('per', person)} was erased meanwhile"})
     n, wrapped = key or (None, None)
     change, _, _, _ = born(
         Start(

@@ -38,6 +38,7 @@ from newel.engine.cutting import Cutting
 from newel.engine.definitions import defined, version_of
 from newel.engine.desks import Inbox
 from newel.engine.endpoints import Endpoints
+from newel.engine.erasing import Erasing
 from newel.engine.gates import Limited, SharedGate
 from newel.engine.healing import Healing
 from newel.engine.hooks import Hooks
@@ -345,6 +346,11 @@ class Engine:
         return await begin(connection, self.vault, self.versions, self._ids.event_id, wanted)
 
     # --- verbs on what is there -------------------------------------------------------------
+
+    @property
+    def erasing(self) -> Erasing:
+        """Erasing people, which takes two."""
+        return Erasing(self._operating)
 
     async def decide(self, task: UUID, *, approved: bool, actor: Actor, comment: str = "") -> None:
         """Decide an approval; errors as in `commands.decide`."""

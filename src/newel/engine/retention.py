@@ -10,6 +10,7 @@ Source: audit document, §14.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from newel.store import files, journal, registry, runs
 from newel.store.changes import apply
 from newel.store.database import LOST, Connection, Row
 
-__all__ = ["Retention"]
+__all__ = ["Retention", "emptied"]
 
 _BATCH: Final = 50
 _DIGESTS: Final = 200
@@ -56,48 +57,64 @@ class Retention:
         """Empty the payloads of a few runs whose time is over; answers with how many runs."""
         if self._keep is None:
             return 0
+        actor = Actor(type="system", id="newel", via="retention")
         async with self._database.transaction() as connection:
             before = await registry.now(connection) - self._keep
             rows = await runs.expiring(connection, before, _BATCH)
-            changes = await self._said(connection, rows)
-            if changes:
-                await apply(connection, changes)
-                ids = [change.run for change in changes]
-                await runs.mark_expired(connection, ids)
-                await journal.empty_payloads(connection, ids)
-                await files.empty(connection, ids)
+            policy = f"payloads:{self._keep.days}d"
+            changes = await emptied(
+                connection, rows, policy=policy, actor=actor, new_event_id=self._new_event_id
+            )
         for change in changes:
             self._tell(change)
         return len(changes)
 
-    async def _said(self, connection: Connection, rows: list[Row]) -> list[Change]:
-        """Make the Change of each run that says which payloads are gone."""
-        at = await registry.now(connection)
-        digests = await journal.payload_digests(connection, [row["id"] for row in rows])
-        assert self._keep is not None, "without a limit nothing expires"
-        policy = f"payloads:{self._keep.days}d"
-        actor = Actor(type="system", id="newel", via="retention")
-        changes: list[Change] = []
-        for row in rows:
-            named = f"run/{reference('run', row['id'])}"
-            head = Head(
-                id=row["id"],
-                stream=named,
-                seq=row["seq"],
-                hash=row["head"],
-                last_at=row["last_at"],
-            )
-            entries = Entries(head, self._new_event_id)
-            gone = digests.get(row["id"], [])
-            for place in range(0, max(len(gone), 1), _DIGESTS):
-                part = tuple(gone[place : place + _DIGESTS])
-                subject = None if row["subject"] is None else reference("per", row["subject"])
-                entries.add(
-                    facts.RunPayloadExpired(digests=part, policy=policy),
-                    at=at,
-                    actor=actor,
-                    subject=subject,
-                )
-            change = Change(run=row["id"], from_seq=row["seq"], state=row["state"])
-            changes.append(change.seal(entries, run_state=None))
-        return changes
+
+async def emptied(
+    connection: Connection,
+    rows: Sequence[Row],
+    *,
+    policy: str,
+    actor: Actor,
+    new_event_id: Callable[[], str],
+) -> list[Change]:
+    """Empty the payloads and files of locked runs; answers with what is to be told of it.
+
+    policy: why, as the leaf says it. Each run says which payloads are gone before they are.
+    """
+    changes = await _said(connection, rows, policy, actor, new_event_id)
+    if changes:
+        await apply(connection, changes)
+        ids = [change.run for change in changes]
+        await runs.mark_expired(connection, ids)
+        await journal.empty_payloads(connection, ids)
+        await files.empty(connection, ids)
+    return changes
+
+
+async def _said(
+    connection: Connection,
+    rows: Sequence[Row],
+    policy: str,
+    actor: Actor,
+    new_event_id: Callable[[], str],
+) -> list[Change]:
+    """Make the Change of each run that says which payloads are gone."""
+    at = await registry.now(connection)
+    digests = await journal.payload_digests(connection, [row["id"] for row in rows])
+    changes: list[Change] = []
+    for row in rows:
+        named = f"run/{reference('run', row['id'])}"
+        head = Head(
+            id=row["id"], stream=named, seq=row["seq"], hash=row["head"], last_at=row["last_at"]
+        )
+        entries = Entries(head, new_event_id)
+        gone = digests.get(row["id"], [])
+        for place in range(0, max(len(gone), 1), _DIGESTS):
+            part = tuple(gone[place : place + _DIGESTS])
+            subject = None if row["subject"] is None else reference("per", row["subject"])
+            fact = facts.RunPayloadExpired(digests=part, policy=policy)
+            entries.add(fact, at=at, actor=actor, subject=subject)
+        change = Change(run=row["id"], from_seq=row["seq"], state=row["state"])
+        changes.append(change.seal(entries, run_state=None))
+    return changes

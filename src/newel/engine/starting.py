@@ -122,7 +122,7 @@ def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, b
             requested_by=start.actor.on_behalf_of or start.actor.id,
             input_digest=start.sealer.digest(payload),
             confidential=False,
-            idempotency_key=start.idempotency_key,
+            idempotency_key=start.idempotency_key if start.source == "schedule" else None,
             parent=parent,
         ),
         at=start.at,

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from newel.audit import personal
-from newel.base.clock import Clock
+from newel.base.clock import Clock, SystemClock
 from newel.base.errors import LogInconsistent, StoreError
 from newel.base.ids import Ids, reference
 
@@ -26,6 +26,8 @@ Entropy = Callable[[int], bytes]
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
+_KEPT_S: Final = 300.0
+"""How long a key stays unwrapped in memory: so long a person who was erased may still be read."""
 
 
 class Sealer:
@@ -95,6 +97,8 @@ class Vault:
         self._kek = AESGCM(kek)
         self.kek_id = kek_id
         self._keys: dict[str, personal.PersonKey] = {}
+        self._monotonic = (clock or SystemClock()).monotonic
+        self._since = self._monotonic()
 
     @classmethod
     def at(cls, path: Path) -> Vault:
@@ -129,17 +133,27 @@ class Vault:
         if person is None or n is None or wrapped is None:
             return Sealer(None, run, self.entropy)
         kid = f"{reference('per', person)}/{n}"
-        known = self._keys.get(kid)
+        known = self._known(kid)
         return Sealer(known or partial(self.key, kid, wrapped), run, self.entropy)
 
     def key(self, kid: str, wrapped: bytes) -> personal.PersonKey:
         """Unwrap the key of that name. Raises LogInconsistent under another key-encryption key."""
-        if (known := self._keys.get(kid)) is not None:
+        if (known := self._known(kid)) is not None:
             return known
         if len(self._keys) > 10_000:
-            self._keys.clear()
+            self.forget()
         key = self._keys[kid] = personal.unwrap(self._kek, kid, wrapped)
         return key
+
+    def forget(self) -> None:
+        """Forget the keys that were unwrapped: of people who were erased, too."""
+        self._keys.clear()
+        self._since = self._monotonic()
+
+    def _known(self, kid: str) -> personal.PersonKey | None:
+        if self._monotonic() - self._since > _KEPT_S:
+            self.forget()
+        return self._keys.get(kid)
 
     def sealed(self, text: bytes, owner: UUID) -> bytes:
         """Seal what is about nobody in particular, for the row that it belongs to."""

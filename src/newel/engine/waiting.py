@@ -80,12 +80,22 @@ def _record(run: Runner, act: OpenAct) -> None:
         kind = "event" if act.kind == "event" else "task"
     fingerprint = act.fingerprint or b""
     payload = run.input_kept(act.key, fingerprint)
+    matches = act.match if act.match is not None and _is_opaque(act.match) else None
     fact = facts.WaitOpened(
-        kind=kind, due_at=act.due_at, matches=act.match, input_fp=fingerprint.hex()
+        kind=kind, due_at=act.due_at, matches=matches, input_fp=fingerprint.hex()
     )
     run.record(fact, key=act.key, payload=payload)
     run.history.took_input(act.key, fingerprint.hex(), payload)
     run.history.waits[act.key] = kind
+
+
+def _is_opaque(match: str) -> bool:
+    """Whether a match is a reference of ours; any other may name a person, as an address does."""
+    try:
+        parse_reference(match)
+    except ValueError:
+        return False
+    return True
 
 
 def _due(spec: WaitSpec, opened_at: datetime) -> datetime | None:

@@ -115,6 +115,12 @@ select row_to_json(r)::text as line from newel.deployment r order by r.id
 declare exported no scroll cursor for
 select row_to_json(r)::text as line from newel.entitlement r order by r.key
 
+-- name: table_erasure
+-- params: none
+-- Orders to erase a person.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.erasure r order by r.person
+
 -- name: table_event
 -- params: none
 -- The journal and audit log: the leaf exactly as it is hashed, the payload as it is stored.

@@ -23,7 +23,7 @@ left join lateral (
     where subject = p.ref order by finished_at is null desc, started_at desc limit 1) r on true
 left join newel.run_standing s on s.id = r.id
 left join newel.definition d on d.process = r.process and d.version = r.version
-where ($1::uuid[] is null or p.ref = any($1)) and p.display_name > $2
+where (p.ref = any($1) or ($1::uuid[] is null and p.key_state = 'live')) and p.display_name > $2
 order by p.display_name, p.ref limit $3
 
 -- name: fitting

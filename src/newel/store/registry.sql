@@ -3,20 +3,22 @@
 
 -- name: person_known
 -- params: ref, hr_key, email
--- A person by reference, employee number or work address.
+-- A person by reference, employee number or work address; never one who was erased.
 select ref, display_name, work_email, manager from newel.person
-where ref = $1 or hr_key = $2 or work_email = $3
+where key_state = 'live' and (ref = $1 or hr_key = $2 or work_email = $3)
 order by (ref = $1) desc nulls last limit 1
 
 -- name: people_known
 -- params: ref, hr_key, email
--- At most two people who are meant by a reference, an employee number or a work address.
-select ref from newel.person where ref = $1 or hr_key = $2 or work_email = $3 limit 2
+-- At most two people who are meant by a reference, an employee number or a work address; never one
+-- who was erased.
+select ref from newel.person
+where key_state = 'live' and (ref = $1 or hr_key = $2 or work_email = $3) limit 2
 
 -- name: person_by_name
 -- params: name
 -- People of exactly this name.
-select ref, display_name from newel.person where display_name = $1 limit 2
+select ref, display_name from newel.person where display_name = $1 and key_state = 'live' limit 2
 
 -- name: add_person
 -- params: ref, hr_key, name, email, manager, grams
@@ -37,9 +39,9 @@ where ref = $1 and manager is distinct from $2
 
 -- name: key_of
 -- params: person
--- A person's newest living key.
+-- A person's newest living key; the person cannot be erased before the transaction ends.
 select n, wrapped from newel.person_key where person = $1 and wrapped is not null
-order by n desc limit 1
+order by n desc limit 1 for share
 
 -- name: definition
 -- params: process, sha256

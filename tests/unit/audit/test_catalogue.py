@@ -86,6 +86,8 @@ task.withdrawn | task cause
 setting.changed admin | name before? after?
 data.exported admin | kind rows filter_digest sha256?
 data.revealed admin | fields purpose
+subject.erased admin | keys rows order second
+subject.erasure_ordered admin | expires_at
 event.received | source message_id body_digest signature wait?
 event.refused system | source cause n window_s
 access.requested P | grant state entitlement action requested_by request_source risk level? expires_at?

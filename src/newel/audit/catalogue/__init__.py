@@ -30,6 +30,7 @@ from newel.audit.catalogue.administration import (
     AdminWebhookRetired,
     DataExported,
     DataRevealed,
+    ErasedRows,
     PersonAmended,
     PersonKeyCreated,
     PersonRegistered,
@@ -43,6 +44,8 @@ from newel.audit.catalogue.administration import (
     ServiceStopped,
     ServiceWorkerLost,
     SettingChanged,
+    SubjectErased,
+    SubjectErasureOrdered,
 )
 from newel.audit.catalogue.declared import (
     TYPES,
@@ -163,6 +166,7 @@ __all__ = [
     "DataExported",
     "DataRevealed",
     "Digest",
+    "ErasedRows",
     "EventReceived",
     "EventRefused",
     "FailureClass",
@@ -236,6 +240,8 @@ __all__ = [
     "StepStarted",
     "StepSucceeded",
     "Stream",
+    "SubjectErased",
+    "SubjectErasureOrdered",
     "TaskClaimed",
     "TaskDecided",
     "TaskDelegated",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from newel.audit.catalogue.declared import AuditEvent, Digest, Sealed, audit_event
+from newel.audit.catalogue.declared import AuditEvent, Digest, Part, Sealed, audit_event, part
 
 __all__ = [
     "AdminKeyCreated",
@@ -17,6 +17,7 @@ __all__ = [
     "AdminWebhookRetired",
     "DataExported",
     "DataRevealed",
+    "ErasedRows",
     "PersonAmended",
     "PersonKeyCreated",
     "PersonRegistered",
@@ -30,6 +31,8 @@ __all__ = [
     "ServiceStopped",
     "ServiceWorkerLost",
     "SettingChanged",
+    "SubjectErased",
+    "SubjectErasureOrdered",
 ]
 
 
@@ -98,6 +101,40 @@ class PersonKeyCreated(AuditEvent):
     """The person's n-th key was made."""
 
     n: int
+
+
+@part
+class ErasedRows(Part):
+    """How many rows of each table were emptied."""
+
+    run: int
+    task: int
+    access_grant: int
+    inbox: int
+    webhook_received: int
+    start_request: int
+    hr_record: int
+
+
+@audit_event("subject.erasure_ordered", stream="admin")
+class SubjectErasureOrdered(AuditEvent):
+    """Somebody wants the envelope's subject erased; somebody else has to confirm it in time."""
+
+    expires_at: datetime
+
+
+@audit_event("subject.erased", stream="admin")
+class SubjectErased(AuditEvent):
+    """The subject's keys were destroyed and what named them was emptied.
+
+    order: the event of the order. second: who confirmed it. Backups that were made before can be
+    read with the key-encryption key of that time, until it is destroyed.
+    """
+
+    keys: int
+    rows: ErasedRows
+    order: str
+    second: str
 
 
 @audit_event("admin.key_created", stream="admin")

@@ -65,7 +65,11 @@ class Attributes(Part):
 
 @audit_event("run.started", process=True, run_state="running")
 class RunStarted(AuditEvent):
-    """A run exists."""
+    """A run exists.
+
+    idempotency_key: of a schedule; how a caller calls a request stays out of the log, because it
+    may name a person.
+    """
 
     source: Source
     requested_by: str

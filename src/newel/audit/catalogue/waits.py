@@ -28,7 +28,8 @@ __all__ = [
 class WaitOpened(AuditEvent):
     """The run waits; the end of a child run and a freed lock count as events.
 
-    input_fp: fingerprint of what it was asked to wait for.
+    matches: where it is a reference of ours; any other stays out of the log, because it may name a
+    person. input_fp: fingerprint of what it was asked to wait for.
     """
 
     kind: Literal["timer", "task", "event"]

@@ -89,9 +89,8 @@ class _Read:
 
     @property
     def name(self) -> str:
-        """The person's name, or what stands for it after erasing."""
-        is_erased = self.person["key_state"] == "erased"
-        return "Erased person" if is_erased else str(self.person["display_name"])
+        """The person's name, or what stands for it after erasing (the schema sees to that)."""
+        return str(self.person["display_name"])
 
 
 async def _read(read: Reader, ref: UUID) -> _Read:
@@ -160,13 +159,12 @@ def _view(
     titles |= {row["system"]: row["system_title"] for row in known.grants}
     titled_of = _titling(read, known)
     access = access_rows(known.grants, acts_of, names, titled_of)
-    is_erased = person["key_state"] == "erased"
     return PersonView(
         person=link,
-        email=None if is_erased else person["work_email"],
-        employee_number=None if is_erased else person["hr_key"],
+        email=person["work_email"],
+        employee_number=person["hr_key"],
         manager=person_link(person["manager"], person["manager_name"]),
-        is_erased=is_erased,
+        is_erased=person["key_state"] == "erased",
         status=status_view(found, known.name, zone(read.zone)),
         bar=_bar(known, found, acts_of, entries),
         open_run=None if found.run is None else f"/runs/{reference('run', found.run)}",

@@ -1,0 +1,96 @@
+"""People whose time is over: erased by two, for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+from cyclopts import App, Parameter
+
+from newel.base.errors import NotFound
+from newel.base.ids import parse_reference
+from newel.cli.output import moment, say, say_json
+from newel.cli.parameters import AsJson, NamedActor, Reason
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from newel.engine.erasing import Erased, Ordered
+
+__all__ = ["person"]
+
+person: Final = App(name="person", help="Erase people, for good.")
+
+_BEYOND: Final = (
+    "What newel cannot reach: backups made before today, for as long as the key-encryption key of "
+    "that time exists; log lines, exports and packages that left; tickets and messages in other "
+    "systems; the person's accounts there."
+)
+
+
+@person.command
+def erase(
+    named: Annotated[str, Parameter(name="PERSON", help="Reference of the person: per_….")],
+    /,
+    *,
+    confirm: Annotated[
+        bool, Parameter(negative=(), help="Carry out what somebody else has ordered.")
+    ] = False,
+    reason: Reason = "",
+    actor: NamedActor = "",
+    as_json: AsJson = False,
+) -> None:
+    """Erase a person: one orders it with a reason, somebody else confirms it within a day.
+
+    Payloads, names and texts are emptied, the person's keys destroyed. Proofs stay valid.
+    """
+    who = _person(named)
+    if confirm:
+        done = _confirmed(who, actor)
+        if as_json:
+            told = {"person": done.person, "keys": done.keys, "runs": done.runs, "rows": done.rows}
+            return say_json(told)
+        say(f"{done.person} was erased: {done.keys} keys, the payloads of {done.runs} runs.")
+        return say(_BEYOND)
+    from newel.cli.deployment import local_zone
+
+    order = _ordered(who, actor, reason)
+    if as_json:
+        return say_json({"person": order.person, "expires_at": order.expires_at})
+    until = moment(order.expires_at, local_zone())
+    return say(
+        f"Somebody else has to confirm until {until}: "
+        f"`newel person erase {order.person} --confirm --actor …`. It cannot be undone."
+    )
+
+
+def _ordered(who: UUID, actor: str, reason: str) -> Ordered:
+    from newel.cli.deployment import carried_out, found_engine
+
+    async def ordered() -> Ordered:
+        async with found_engine(new=False) as engine:
+            acting = await engine.actor(actor or None, via="cli")
+            return await engine.erasing.order(who, actor=acting, reason=reason)
+
+    return carried_out(ordered())
+
+
+def _confirmed(who: UUID, actor: str) -> Erased:
+    from newel.cli.deployment import carried_out, found_engine
+
+    async def confirmed() -> Erased:
+        async with found_engine(new=False) as engine:
+            acting = await engine.actor(actor or None, via="cli")
+            return await engine.erasing.confirm(who, actor=acting)
+
+    return carried_out(confirmed())
+
+
+def _person(named: str) -> UUID:
+    """Read a reference; a name or an address is not enough for what cannot be undone."""
+    try:
+        kind, found = parse_reference(named)
+    except ValueError:
+        kind, found = "", None
+    if kind != "per" or found is None:
+        raise NotFound(kind="person", reference=named)
+    return found

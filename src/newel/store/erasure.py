@@ -1,0 +1,76 @@
+"""Erasing a person in the tables: the order, what stands in its way, and what is emptied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from newel.store.database import Connection, Row
+from newel.store.queries import queries
+
+__all__ = ["emptied", "in_the_way", "locked", "ordered", "pending", "runs_of"]
+
+_SQL: Final = queries("erasure")
+
+
+async def locked(connection: Connection, person: UUID) -> bool | None:
+    """Lock a person, so that nothing about them begins; whether they are erased, None if unknown.
+
+    Locks: the keys, then the person; before any run.
+    """
+    await connection.fetch(_SQL.lock_keys, person)
+    row = await connection.fetchrow(_SQL.lock_person, person)
+    return None if row is None else bool(row["key_state"] == "erased")
+
+
+async def pending(connection: Connection, person: UUID) -> Row | None:
+    """What was ordered and not yet confirmed; None if nothing was, or its time is over."""
+    return await connection.fetchrow(_SQL.pending, person)
+
+
+async def ordered(
+    connection: Connection,
+    person: UUID,
+    *,
+    by: dict[str, Any],  # Any: JSON
+    orderer: UUID,
+    event_id: UUID,
+    lasts: timedelta,
+) -> datetime | None:
+    """Keep an order; answers with until when, None if there is one already."""
+    expires_at: datetime | None = await connection.fetchval(
+        _SQL.order, person, by, orderer, event_id, lasts
+    )
+    return expires_at
+
+
+async def in_the_way(connection: Connection, person: UUID) -> list[Row]:
+    """What is still open about a person: kind, id, name."""
+    rows: list[Row] = await connection.fetch(_SQL.in_the_way, person)
+    return rows
+
+
+async def runs_of(connection: Connection, person: UUID) -> list[Row]:
+    """Runs about a person with those they started about nobody; locked."""
+    rows: list[Row] = await connection.fetch(_SQL.runs, person)
+    return rows
+
+
+async def emptied(connection: Connection, person: UUID, runs: Sequence[UUID]) -> dict[str, int]:
+    """Empty all that names the person, and destroy the keys; answers with rows by table."""
+    of = list(runs)
+    number = await connection.fetchval(_SQL.hr_key, person)
+    counts = {
+        "task": len(await connection.fetch(_SQL.tasks, of)),
+        "access_grant": len(await connection.fetch(_SQL.grants, person)),
+        "inbox": len(await connection.fetch(_SQL.messages, of)),
+        "webhook_received": len(await connection.fetch(_SQL.deliveries, of)),
+        "start_request": len(await connection.fetch(_SQL.requests, of)),
+        "hr_record": len(await connection.fetch(_SQL.records, of, number)),
+        "person_key": len(await connection.fetch(_SQL.keys, person)),
+    }
+    await connection.execute(_SQL.person, person)
+    await connection.execute(_SQL.carried_out, person)
+    return counts

@@ -1,0 +1,22 @@
+-- Erasing a person: what one person has ordered and another has to confirm.
+--
+-- A row waits until somebody else confirms it, or its time is over. What was erased, by whom and
+-- why stands in the log; the person's row stays as a reference without a name, because leaves,
+-- grants and runs refer to it.
+create table newel.erasure (
+    person      uuid primary key references newel.person (ref),
+    ordered_by  jsonb not null,
+    orderer     uuid not null,
+    event_id    uuid not null,
+    ordered_at  timestamptz not null,
+    expires_at  timestamptz not null check (expires_at > ordered_at),
+    ended_at    timestamptz,
+    constraint nobody_orders_their_own check (orderer <> person)
+);
+
+-- Who was erased has no name, no address and no number left, and cannot come back under this
+-- reference.
+alter table newel.person add constraint erased_means_gone
+    check (key_state = 'live'
+           or (display_name = 'Erased person' and work_email is null and hr_key is null
+               and manager is null and search_grams = '{}'));
