@@ -19,13 +19,13 @@ from tests.testing import hiring as now
 from tests.testing.hiring import Hire, Job, hiring
 
 JANE = Hire(
-    person=Person(name="Jane Doe", email="jane.doe@acme.example", hr_key="4711"),
+    person=Person(name="Jane Doe", email="jane.doe@acme.example", hr_key="HR4711"),
     job=Job.ENGINEER,
     salary=98_765,
     starts_at=datetime(2026, 3, 2, 9, tzinfo=UTC),
     groups=("all-hands", "jane-and-friends"),
 )
-CANARIES = ("jane", "doe", "acme", "4711", "friends")
+CANARIES = ("jane", "doe", "acme", "hr4711", "friends")
 SOURCE = Path(now.__file__).read_text("utf-8").partition("from newel import")[2].partition("\n")[2]
 
 

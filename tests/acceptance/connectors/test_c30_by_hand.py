@@ -204,7 +204,7 @@ async def test_a_better_plan_is_used_when_an_operator_says_retry(pro: Saas) -> N
     """The way stands until somebody has it chosen anew; then SCIM does it, and the task goes."""
     async with running(joining.request(JANE)) as run:
         on_plan(pro, "business")
-        slack.plan, slack.wanted = "business", ("slack.scim",)
+        slack.plan, slack.wanted = business.plan, business.wanted
         try:
             run.clock.advance(hours(3))
             assert len(run.tasks()) == 1

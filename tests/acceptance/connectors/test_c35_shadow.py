@@ -8,13 +8,14 @@ from newel import SecretRef, compensation, minutes, parallel, process
 from newel.base.errors import Forbidden
 from newel.connectors.github import GitHub
 from newel.connectors.google import Google
-from newel.connectors.http import WouldChange
 from newel.connectors.jira import Jira
+from newel.connectors.looking import WouldChange
 from newel.connectors.shadow import supposed
 from newel.connectors.slack import Slack
 from newel.connectors.slack_contract import INVITE, SAY
 from newel.domain.people import Person
 from newel.engine.shadow import would_have
+from newel.simulators.slack import SlackSimulator
 from newel.testing import Saas, running
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
 from newel.testing.transport import SimulatorTransport
@@ -120,8 +121,10 @@ async def chatting(person: Person) -> str:
 
 async def test_in_shadow_nobody_is_asked_to_do_anything_by_hand(saas: Saas) -> None:  # noqa: F811 - as above
     """A plan without a way: the run goes on, and tells what a person would be asked for."""
-    saas.slack.simulator.plan = "pro"
-    chat.http._transport = SimulatorTransport(saas.slack.simulator)
+    simulator = saas.slack.simulator
+    assert isinstance(simulator, SlackSimulator)
+    simulator.plan = "pro"
+    chat.http._transport = SimulatorTransport(simulator)
     async with running(chatting.request(JANE), connectors=[chat]) as run:
         assert await run.result() == "active"
         assert [leaf for leaf in run.audit() if leaf["type"] == "task.opened"] == []
