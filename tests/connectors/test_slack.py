@@ -88,7 +88,7 @@ async def test_an_account_is_made_locked_and_opened_once(
     slack: Slack, sim: SlackSimulator, time: Time
 ):
     """Each switch of the account changes something once and nothing the second time."""
-    seen = []
+    seen, ids = [], set()
     for operation in (
         slack.ensure_account,
         slack.deactivate,
@@ -100,6 +100,7 @@ async def test_an_account_is_made_locked_and_opened_once(
             with attempt(time) as observed:
                 account = await operation.called(JANE)
             effect = effect_of(observed)
+            ids.add(account.id)
             seen.append((effect.changed, effect.access, account.state, effect.path))
     assert seen == [
         (changed, access, access, "scim")
@@ -107,6 +108,7 @@ async def test_an_account_is_made_locked_and_opened_once(
         for changed in (True, False)
     ]
     assert len(sim.mutations()) == 5
+    assert len(ids) == 1
 
 
 async def test_the_account_carries_the_mark_from_the_start(slack: Slack, sim: SlackSimulator):

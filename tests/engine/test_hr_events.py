@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from newel import SecretRef
+from newel.base.errors import SelfApproval
 from newel.base.settings import Settings
 from newel.connectors.hr_feed import hr_feed
 from newel.connectors.hr_mapped import MappedHr
@@ -42,12 +43,12 @@ async def open_tasks(office: Office) -> dict[str, Any]:
     return {row["key"].rpartition("/")[2]: row for row in rows}
 
 
-async def answer(office: Office, key: str, *, yes: bool = True) -> None:
-    """Let Hedda of HR decide the task of a key."""
+async def answer(office: Office, key: str, *, yes: bool = True, who: str = "hedda") -> None:
+    """Let somebody of HR decide the task of a key."""
     task = (await open_tasks(office))[key]["id"]
     engine = office.house.engine
-    hedda = await engine.actor("hedda@acme.example", via="api")
-    await engine.decide(task, approved=yes, actor=hedda, comment="as I see it")
+    decider = await engine.actor(f"{who}@acme.example", via="api")
+    await engine.decide(task, approved=yes, actor=decider, comment="as I see it")
     await office.settled()
 
 
@@ -98,6 +99,19 @@ async def test_a_last_day_that_was_a_mistake_cuts_nothing(office: Office):
     await office.tell()
     await answer(office, "end-now")
     assert await office.runs() == [("onboarding", "completed")]
+
+
+async def test_who_leaves_does_not_decide_about_it(office: Office):
+    """R33: her own no counts for nothing; somebody else is asked, and their answer holds."""
+    jane = await at_work(office)
+    office.sim.terminate(jane, "2026-02-14")
+    await office.tell()
+    await answer(office, "end-now", yes=False, who="jane.doe")
+    assert list(await open_tasks(office)) == ["end-now-by-another"]
+    with pytest.raises(SelfApproval):
+        await answer(office, "end-now-by-another", yes=False, who="jane.doe")
+    await answer(office, "end-now-by-another")
+    assert (await office.runs())[1:] == [("offboarding", "completed")]
 
 
 async def test_a_last_day_during_the_onboarding_pauses_it_at_once(office: Office):

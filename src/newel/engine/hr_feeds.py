@@ -19,7 +19,7 @@ from typing import Any, Final
 from newel.connectors.hr import Employee
 from newel.connectors.hr_feed import Feed
 from newel.domain.people import Team
-from newel.domain.values import Done
+from newel.domain.values import Decision, Done
 from newel.engine.beginning import Begin
 from newel.engine.hooks import Hooks
 from newel.engine.hr_settling import Confirmable, HrRecords, Read, Settled
@@ -128,15 +128,25 @@ class HrFeed:
     # --- processes --------------------------------------------------------------------------
 
     def _record(self) -> Process[[Told], Settled]:
-        settle, do_confirmed = self.settle_record, self.do_confirmed
+        settle, do_confirmed, is_their_own = (
+            self.settle_record,
+            self.do_confirmed,
+            self.is_their_own,
+        )
 
-        async def confirm(told: Told, what: Confirmable, number: str) -> None:
-            answer = await approval(
-                _KEYS[what],
+        def asked(key: str, what: Confirmable, number: str) -> Act[Decision]:
+            return approval(
+                key,
                 by=_HR,
                 title=_TITLES[what],
                 instructions=f"{_CONFIRMING[what]} (employee {number})",
+                four_eyes=_KEYS[what],
             )
+
+        async def confirm(told: Told, what: Confirmable, number: str) -> None:
+            answer = await asked(_KEYS[what], what, number)
+            if await is_their_own[_KEYS[what]](told, answer.by):  # nobody decides about themselves
+                answer = await asked(f"{_KEYS[what]}-by-another", what, number)
             if answer.approved:
                 async with _TURN[told.employee]:
                     done = await do_confirmed[_KEYS[what]](told, what, answer.by)
@@ -214,6 +224,11 @@ class HrFeed:
     async def do_confirmed(self, told: Told, what: Confirmable, by: str) -> Settled:
         """Read the record once more, and do what was confirmed if it still says so."""
         return await self._records.confirmed(await self._read(told), what, by)
+
+    @step(name="is-their-own", in_doubt="repeat", title="See that nobody decides about themselves")
+    async def is_their_own(self, told: Told, by: str) -> bool:
+        """Whether whoever has answered is the person whom the record is about."""
+        return await self._records.is_about(await self._read(told), by)
 
     async def _read(self, told: Told) -> Read:
         read = self._feed.system.read_employee.plain

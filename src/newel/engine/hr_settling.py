@@ -110,6 +110,15 @@ class HrRecords:
 
         return await self._told(*await in_turn(once))
 
+    async def is_about(self, read: Read, who: str) -> bool:
+        """Whether a person, by their reference, is the one whom a record is about."""
+        if read.employee is None:
+            return False
+        number, email = read.employee.number, read.employee.work_email or ""
+        async with self._operating.database.transaction() as connection:
+            found = await registry.people_known(connection, ref=None, hr_key=number, email=email)
+        return any(reference("per", each) == who for each in found)
+
     async def _told(self, settled: Settled, changes: Sequence[Change]) -> Settled:
         for change in changes:
             self._operating.tell(change)
