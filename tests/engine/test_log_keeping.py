@@ -15,6 +15,7 @@ from newel.engine.key_holder import KeyHolder
 from newel.engine.log_export import written_log
 from newel.engine.log_keeping import LogKeeping
 from newel.engine.verifying import Trusted, verified, verifier
+from newel.store import audit_log
 from newel.store.export import snapshot
 from tests.engine.house import OPERATOR, opened
 
@@ -94,6 +95,44 @@ async def test_a_new_key_takes_the_place_of_the_old_one(kept, monkeypatch):
     report = await kept.report()
     assert report.code() == 0, report.as_text()
     assert (await kept.exported("after")).code() == 0
+
+
+async def test_a_rotation_that_fails_before_its_commit_is_done_again(kept, database, monkeypatch):
+    """The key that was made and not told of takes nobody's place: the old one is still needed."""
+
+    async def cut(*_):
+        raise ConnectionError
+
+    monkeypatch.setattr(audit_log, "rekey", cut)
+    own = (kept.folder / "log/key").read_text()
+    with pytest.raises(ConnectionError):
+        await kept.keeping.rotate(**WHY)
+    monkeypatch.undo()
+    await kept.written(1)
+    await kept.sequencer.anchoring.anchor()
+    with pytest.raises(NotWaiting, match="no copy has both"):
+        await kept.keeping.retire()
+    assert (kept.folder / "log/key").read_text() == own
+    new = await kept.keeping.rotate(**WHY)
+    assert await database.fetchval("select vkey from newel.audit_head") == new
+    size = await kept.written(1)
+    await kept.sequencer.anchoring.anchor()
+    assert await kept.keeping.retire() >= size
+    assert await kept.written(1) > size
+    assert (await kept.report()).code() == 0
+
+
+async def test_a_rotation_that_dies_behind_its_commit_destroys_the_right_key(kept, monkeypatch):
+    """Its files are moved by whatever is done next; the old key is gone when that is said."""
+    monkeypatch.setattr(KeyHolder, "promote_next", lambda _: None)
+    old = (kept.folder / "log/key").read_text()
+    await kept.keeping.rotate(**WHY)
+    monkeypatch.undo()
+    size = await kept.written(1)
+    await kept.sequencer.anchoring.anchor()
+    await kept.keeping.retire()
+    assert old not in {path.read_text() for path in (kept.folder / "log").glob("key*")}
+    assert await kept.written(1) > size
 
 
 async def test_a_key_that_was_stolen_signs_nothing_any_more(kept, database):

@@ -87,6 +87,15 @@ class KeyHolder:
         if not self._references:
             _made(self._next)
 
+    def next_key(self, origin: str) -> SigningKey | None:
+        """Give the key that was made to take the place of this one, and has not; errors as above.
+
+        Whether it has signed for itself says the log: only then it may be promoted.
+        """
+        if self._references or not self._next.exists():
+            return None
+        return SigningKey(origin, _seed(self._next.read_text("ascii").strip(), str(self._next)))
+
     def promote_next(self) -> None:
         """Let the next key take its place; after a crash in the middle, a second call ends it."""
         if self._next.exists():

@@ -63,7 +63,6 @@ class LogKeeping:
         ReasonMissing, NotWaiting (a rotation is under way, another process seals right now).
         """
         check_reason("rotate-key", reason)
-        self._holder.promote_next()  # of a rotation that was cut off
         async with self._locked() as (connection, head, keys):
             if self._holder.has_old:
                 raise NotWaiting(verb="rotate", what="the key", state="in a rotation already")
@@ -171,6 +170,9 @@ class LogKeeping:
             head = await audit_log.head(connection)
             if head is None:
                 raise NotFound(kind="log", reference="this database: nothing was sealed yet")
+            next_ = self._holder.next_key(head.origin)
+            if next_ is not None and str(next_.verifier()) == head.vkey:
+                self._holder.promote_next()  # of a rotation that was cut off behind its commit
             keys = own_keys(self._holder, head)
             if not keys:
                 raise NotFound(kind="key of the log", reference=str(self._holder.folder.name))

@@ -202,4 +202,8 @@ def own_keys(holder: KeyHolder, head: Head) -> list[SigningKey]:
     """Give the keys of a holder, the log's own first; none if that is not among them."""
     keys = holder.signing_keys(head.origin)
     own = [key for key in keys if str(key.verifier()) == head.vkey]
-    return [*own, *(key for key in keys if key not in own)] if own else []
+    if not own:
+        return []
+    # A key that the log has not been told of yet signs nothing along.
+    unsaid = str(next_.verifier()) if (next_ := holder.next_key(head.origin)) else None
+    return [*own, *(key for key in keys if str(key.verifier()) not in {head.vkey, unsaid})]
