@@ -36,6 +36,7 @@ from newel.cli import (
     shadow,
     verbs,
     webhooks,
+    witness,
 )
 
 __all__ = ["answered", "application"]
@@ -88,6 +89,7 @@ def application() -> App:
     app.command(exporting.export)
     app.command(auditing.audit)
     app.command(roles.db)
+    app.command(witness.witness)
     app.command(connectors.connector)
     app.command("newel.cli.bench:bench", name="bench", help=_BENCH)
     return app

@@ -27,7 +27,7 @@ from newel.store.database import Database
 if TYPE_CHECKING:
     from newel.connectors.base import Connector
 
-__all__ = ["asked_to_stop", "log_lines", "teller", "web_server", "working"]
+__all__ = ["asked_to_stop", "log_lines", "served", "teller", "web_server", "working"]
 
 _WEB: Final = "newel.web.app"
 _LAST_ANSWERS_S: Final = 3
@@ -67,7 +67,14 @@ async def web_server(engine: Engine, settings: Settings) -> AsyncIterator[str]:
     """
     create_app = importlib.import_module(_WEB).create_app
     app = create_app(engine, settings=settings, zone=local_zone())
-    listener = _bound(settings.host, settings.port)
+    async with served(app, settings.host, settings.port) as address:
+        yield address
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any, at: str, port: int) -> AsyncIterator[str]:  # Any: of ASGI
+    """Serve an application while the block runs; gives the address. Errors as `web_server`."""
+    listener = _bound(at, port)
     server = _Server(
         uvicorn.Config(
             app,
@@ -81,7 +88,7 @@ async def web_server(engine: Engine, settings: Settings) -> AsyncIterator[str]:
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        host = f"[{at}]" if ":" in at else at
         yield f"http://{host}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from newel.audit import catalogue as facts
@@ -72,7 +73,7 @@ class Anchoring:
             log_epoch=newest["log_epoch"],
             size=newest["size"],
             note=newest["note"].encode(),
-            opened=self._log,
+            opened=partial(self._log, newest["size"]),
         )
         return sum([await self._sent(anchor, head) for anchor in due])
 
@@ -87,9 +88,11 @@ class Anchoring:
         return is_kept
 
     @contextlib.asynccontextmanager
-    async def _log(self) -> AsyncIterator[SealedLog]:
+    async def _log(self, size: int) -> AsyncIterator[SealedLog]:
         async with snapshot(self._database) as seen:
-            yield (await sealed_logs(seen.connection))[-1]
+            log = (await sealed_logs(seen.connection))[-1]
+            log.size = size  # it may have grown since: what is kept is one head, and its tree
+            yield log
 
     async def _keep(self, anchor: Anchor, head: Head) -> None:
         receipt = await anchor.keep(head)

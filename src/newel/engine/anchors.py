@@ -3,6 +3,7 @@
     directory:PATH       a file for each checkpoint, never overwritten
     mirror:PATH          that, and the whole log beside it, as `newel audit export` writes it
     git:PATH             a commit for each checkpoint; pushed, if the repository has a remote
+    witness:URL          a witness that cosigns what has only grown (`newel witness serve`)
     command:PROGRAM …    any program: the checkpoint on its standard input, a receipt on its output
 
 Each gives a receipt. The file system of another machine, a repository that others pull, a program
@@ -14,12 +15,16 @@ Source: our own audit document §8.1.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import os
 import shlex
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -36,7 +41,7 @@ _AUTHOR: Final = ("-c", "user.name=newel", "-c", "user.email=newel@localhost")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A signed head that is to be kept; opened: the log as it is now, for whoever mirrors it."""
+    """A signed head that is to be kept; opened: the log up to it, for whoever needs its tree."""
 
     log_epoch: int
     size: int
@@ -80,18 +85,20 @@ def anchor_of(text: str, base: Path) -> Anchor:
             return _Mirror(base / rest)
         case "git":
             return _Git(base / rest)
+        case "witness":
+            return _Witness(rest.strip().rstrip("/"))
         case "command":
             return _Command(tuple(shlex.split(rest)))
         case _:
             raise InvalidInput(
-                {"anchors": f"{kind!r} is none of directory, mirror, git and command"}
+                {"anchors": f"{kind!r} is none of directory, mirror, git, witness, command"}
             )
 
 
 def anchor_path(text: str, base: Path) -> Path | None:
     """Say where a place keeps copies that can be read from here; None for a program."""
     kind, _, rest = text.partition(":")
-    return None if kind == "command" else base / rest
+    return None if kind in {"command", "witness"} else base / rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +165,32 @@ class _Git:
 
 
 @dataclass(frozen=True, slots=True)
+class _Witness:
+    """Somebody else's program that cosigns; where it stands it says itself."""
+
+    url: str
+
+    @property
+    def name(self) -> str:
+        return f"witness:{self.url.partition('://')[2]}"
+
+    async def keep(self, head: Head) -> bytes:
+        async with head.opened() as log:
+            status, answer = await self._add(log, 0)
+            if status == HTTPStatus.CONFLICT:
+                status, answer = await self._add(log, int(answer))
+        if status != HTTPStatus.OK:
+            raise StoreError(f"The witness does not cosign: it answers {status}.")
+        return answer
+
+    async def _add(self, log: SealedLog, old: int) -> tuple[int, bytes]:
+        proof = [base64.b64encode(each).decode() for each in await log.consistency(old)]
+        note = await _read(log, CHECKPOINT)
+        body = "\n".join([f"old {old}", *proof, "", ""]).encode() + note
+        return await asyncio.to_thread(_posted, f"{self.url}/add-checkpoint", body)
+
+
+@dataclass(frozen=True, slots=True)
 class _Command:
     """A program of the operator's, started without a shell."""
 
@@ -183,6 +216,18 @@ def _kept(file: Path, data: bytes) -> None:
     write_once(file, data)
     if file.read_bytes() != data:
         raise StoreError(f"{file.name} is kept already, with another content: nothing was changed.")
+
+
+def _posted(url: str, body: bytes) -> tuple[int, bytes]:
+    """Send a body; answers with status and what came back."""
+    if not url.startswith(("http://", "https://")):
+        raise StoreError(f"A witness has an address of HTTP: {url}")
+    request = urllib.request.Request(url, body, {"Content-Type": "text/plain"})  # noqa: S310 - above
+    try:
+        with urllib.request.urlopen(request, timeout=_MAY_TAKE_S) as answer:  # noqa: S310 - above
+            return answer.status, answer.read(_RECEIPT_BYTES)
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read(_RECEIPT_BYTES)
 
 
 async def _ran(arguments: tuple[str, ...], given: bytes) -> bytes:

@@ -10,20 +10,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final
 
-from newel.audit.merkle import Frontier
+from newel.audit.merkle import Frontier, consistency_spans, subtrees
+from newel.audit.note import Note, Signature
 from newel.audit.tiles import (
     WIDTH,
     Tile,
     bundle,
     entries_path,
     frontier_from,
+    proof_from,
     tile_at,
+    tile_of,
     tile_path,
     tiles_below,
     tiles_of,
     widths,
 )
-from newel.base.errors import LogInconsistent
+from newel.base.errors import CheckpointInvalid, LogInconsistent
 from newel.store import audit_log
 from newel.store.database import Connection, Row
 
@@ -78,6 +81,18 @@ class SealedLog:
             return None
         return bundle(row["entry"] for row in rows)
 
+    async def consistency(self, old: int) -> list[bytes]:
+        """Give the proof that the newest head has grown out of an older one of this size.
+
+        Raises LogInconsistent if the older one is larger.
+        """
+        spans = consistency_spans(old, self.size)
+        needed = {tile_of(each, self.size) for span in spans for each in subtrees(span)}
+        tiles = {
+            each: await audit_log.tile(self._connection, self.log_epoch, each) for each in needed
+        }
+        return proof_from(spans, self.size, tiles.__getitem__)
+
     async def rows(self, tile: Tile) -> list[Row]:
         """Give the leaves of a tile of level 0, each with its event."""
         first = tile.n * WIDTH
@@ -94,8 +109,19 @@ async def sealed_logs(connection: Connection) -> list[SealedLog]:
     for row in await audit_log.log_epochs(connection):
         rows = await audit_log.notes(connection, row["log_epoch"])
         notes = {each["size"]: each["note"].encode() for each in rows}
+        for seen in await audit_log.cosigned(connection, row["log_epoch"]):
+            notes[seen["size"]] = _cosigned(notes[seen["size"]], seen["receipt"])
         found.append(SealedLog(connection, row["log_epoch"], row["origin"], notes))
     return found
+
+
+def _cosigned(note: bytes, lines: bytes) -> bytes:
+    """Put what a witness has signed under a note; what cannot be read is left out."""
+    try:
+        known = [Signature.parsed(line) for line in lines.decode().splitlines()]
+        return str(Note.parsed(note).signed_by(*known)).encode()
+    except (CheckpointInvalid, UnicodeDecodeError):
+        return note
 
 
 async def edge_of(connection: Connection, log_epoch: int, size: int) -> Frontier:

@@ -24,6 +24,7 @@ __all__ = [
     "anchored",
     "begin",
     "close",
+    "cosigned",
     "deployment",
     "edge",
     "entries",
@@ -253,6 +254,12 @@ async def keep_receipt(
 ) -> None:
     """Keep what a place outside said when it took a head."""
     await database.execute(_SQL.anchor, log_epoch, size, target, receipt)
+
+
+async def cosigned(connection: Connection, log_epoch: int) -> list[Row]:
+    """What witnesses have signed under heads: size, receipt (lines of signatures)."""
+    rows: list[Row] = await connection.fetch(_SQL.cosigned, log_epoch)
+    return rows
 
 
 async def tile(connection: Connection, log_epoch: int, wanted: Tile) -> bytes:

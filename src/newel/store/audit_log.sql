@@ -211,3 +211,9 @@ returning b.id, b.streams, b.seqs, b.leaf_hashes
 -- The leaves of a log epoch from a place on.
 select stream_id, seq, leaf_hash from newel.audit_leaf
 where log_epoch = $1 and leaf_index >= $2 order by leaf_index
+
+-- name: cosigned
+-- params: log_epoch
+-- What witnesses have signed under the heads of a log epoch.
+select a.size, a.receipt from newel.audit_anchor a
+where a.log_epoch = $1 and a.target like 'witness:%' order by a.size, a.target
