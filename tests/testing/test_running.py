@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from newel import (
     Event,
     Found,
     Overdue,
+    Person,
     Rejected,
     Transient,
     approval,
@@ -26,16 +28,21 @@ from newel import (
     timer,
 )
 from newel.base.errors import NotFound, SelfApproval
+from newel.base.secrets import SecretRef
+from newel.connectors.google import Google
+from newel.connectors.reveal_link import reveal_link
 from newel.testing import (
     Crash,
     EndedOtherwise,
     Order,
+    Saas,
     StillWaits,
     crashes,
     every_crash,
     interleavings,
     running,
 )
+from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it
 
 effects: Counter[str] = Counter()
 down: set[str] = set()
@@ -226,3 +233,33 @@ async def test_answers_arrive_in_every_order_and_the_end_is_the_same():
     traces = [str(await _play(order=order)) for order in interleavings(30)]
     assert len(set(traces)) > 1
     assert str(await _play(order=Order(7))) == traces[6]
+
+
+google = Google(
+    service_account=SecretRef("env:GOOGLE_SERVICE_ACCOUNT"),
+    admin="admin@acme.example",
+    deliver=reveal_link(to=lambda _: "jane@home.example", sender="it@acme.example", host="mail"),
+)
+
+
+@process(owner="hr")
+async def joining(person: Person) -> None:
+    """Get an account, and its first password."""
+    await google.ensure_account(person)
+    await google.issue_password(person)
+
+
+async def test_a_first_password_is_fetched_in_a_test(saas: Saas):  # noqa: F811 - as above
+    """No mail is sent: the link is in `saas.mails`, shows the password once, and not after days."""
+    jane = Person(name="Jane Doe", email="jane.doe@acme.example", hr_key="4711")
+    async with running(joining.request(jane)) as run:
+        assert await run.result() is None
+        [mail] = saas.mails
+        assert mail["To"] == "jane@home.example"
+        link = re.findall(r"https://newel.example.test/reveal/(\S+)", mail.get_content())[0]
+        revealed = await run.do(run.engine.safe.reveal(link))
+        assert len(revealed.secret.reveal()) > 40
+        assert await run.do(run.engine.safe.reveal(link)) is None
+        again = await run.start(joining.request(jane))
+        assert again.state == "completed"
+        assert len(saas.mails) == 1

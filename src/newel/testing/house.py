@@ -33,7 +33,7 @@ from newel.testing.databases import NewDatabase
 from newel.testing.desk import TicketDesk
 from newel.testing.memory.tables import Row
 from newel.testing.running import OPERATOR, Run, began, definitions, led, systems, wire
-from newel.testing.scene import NeverRests, Scene
+from newel.testing.scene import CONSOLE, NeverRests, Scene
 
 __all__ = ["House", "HouseScene"]
 
@@ -111,6 +111,7 @@ class HouseScene(Scene):
                 connectors=connectors,
                 channels=[desk],
                 worker=self._settings,
+                console_url=CONSOLE,
             )
 
         self._make, self.engine = made, made(processes)

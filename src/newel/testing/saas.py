@@ -15,11 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from typing import Any
 
 from newel.base.secrets import SecretRef
 from newel.connectors.base import Connector
 from newel.connectors.gate import MemoryGate
+from newel.connectors.post import Post
+from newel.connectors.reveal_link import RevealLink
 from newel.simulators import (
     Down,
     DropField,
@@ -99,15 +102,33 @@ class Scripted:
         )
 
 
+class _Mailbox(Post):
+    """Keeps what would have been sent."""
+
+    def __init__(self, mails: list[EmailMessage], *, sender: str, host: str) -> None:
+        """Take the list that mails are put into."""
+        super().__init__(sender=sender, host=host)
+        self._mails = mails
+
+    async def send(self, message: EmailMessage) -> None:
+        """Keep a message."""
+        self._mails.append(message)
+
+
 class Saas:
-    """The systems of the demo company: `saas.github`, `saas.google` and so on; `add` adds more."""
+    """The systems of the demo company: `saas.github`, `saas.google` and so on; `add` adds more.
+
+    mails: what connectors have written to people: links to first passwords.
+    """
 
     def __init__(self) -> None:
         """Make them all."""
         self._now: Callable[[], datetime] | None = None
         self.world = World(clock=SimulatedClock(source=self._time))
         self._wired: list[tuple[Connector, Any, Any]] = []  # Any: transport and gate before
+        self._links: list[tuple[Connector, RevealLink]] = []
         self._added: dict[str, Simulator] = {}
+        self.mails: list[EmailMessage] = []
         for name, simulator in self.world.simulators.items():
             setattr(self, name, Scripted(simulator))
 
@@ -161,6 +182,15 @@ class Saas:
             http = connector.http
             self._wired.append((connector, http._transport, http.gate))  # noqa: SLF001 - the kit's own house
             _connect(connector, SimulatorTransport(simulator), self._gate(connector))
+            self._keep_mails(connector)
+
+    def _keep_mails(self, connector: Connector) -> None:
+        """Let mails with links to first passwords come here."""
+        link = getattr(connector, "_deliver", None)
+        if isinstance(link, RevealLink):
+            post = _Mailbox(self.mails, sender=link.post.sender, host="localhost")
+            connector._deliver = replace(link, post=post)  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+            self._links.append((connector, link))
 
     @staticmethod
     def _gate(connector: Connector) -> MemoryGate:
@@ -177,7 +207,10 @@ class Saas:
         """Give the connectors back as they were."""
         for connector, transport, gate in self._wired:
             _connect(connector, transport, gate)
+        for connector, link in self._links:
+            connector._deliver = link  # type: ignore[attr-defined]  # noqa: SLF001 - as above
         self._wired.clear()
+        self._links.clear()
 
 
 def _connect(connector: Connector, transport: Any, gate: Any) -> None:  # Any: as they were

@@ -17,7 +17,10 @@ from newel.engine.vault import Vault
 from newel.flow.process import Process
 from newel.testing.memory.tables import Row
 
-__all__ = ["NeverRests", "Scene"]
+__all__ = ["CONSOLE", "NeverRests", "Scene"]
+
+CONSOLE: Final = "https://newel.example.test"
+"""Where people would open newel, were it more than a test."""
 
 T = TypeVar("T")
 

@@ -30,7 +30,7 @@ from newel.testing.boundaries import Crash, told
 from newel.testing.loop import Place, VirtualLoop
 from newel.testing.memory import MemoryConnection, MemoryDatabase, Server, Transaction
 from newel.testing.memory.tables import Row
-from newel.testing.scene import NeverRests, Scene
+from newel.testing.scene import CONSOLE, NeverRests, Scene
 
 __all__ = ["Stage", "StageClock"]
 
@@ -123,6 +123,7 @@ class Stage(Scene):
             channels=[] if self._desk is None else [self._desk],
             worker=self._settings,
             reads=self._reads,
+            console_url=CONSOLE,
         )
 
     # --- life -------------------------------------------------------------------------------

@@ -65,6 +65,11 @@ UNIQUE: Final[dict[str, dict[str, Unique]]] = {
         )
     },
     "inbox": {"inbox_source_event_id_key": lambda row: (row["source"], row["event_id"])},
+    "received_secret": {
+        "received_secret_waiting": lambda row: (
+            (row["person"], row["system"]) if row["state"] == "waiting" else None
+        )
+    },
 }
 """What must be unique, by table and index; None means that the index does not hold the row."""
 
@@ -152,6 +157,14 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
     },
     "inbox": {
         "lost_is_not_taken": lambda row: not row["is_lost"] or row["taken_by"] is None,
+    },
+    "received_secret": {
+        "received_secret_kept_while_waiting": lambda row: (
+            (row["state"] == "waiting") == (row["sealed"] is not None)
+        ),
+        "received_secret_ended": lambda row: (
+            (row["state"] == "waiting") == (row["ended_at"] is None)
+        ),
     },
     "occurrence": {
         "started_or_refused": lambda row: row["run_id"] is None or row["refused"] is None,
