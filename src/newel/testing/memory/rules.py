@@ -158,6 +158,11 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
     "inbox": {
         "lost_is_not_taken": lambda row: not row["is_lost"] or row["taken_by"] is None,
     },
+    "capability": {
+        "proved_by_a_check": lambda row: (
+            row["proved_at"] is None or row["proved_at"] <= row["checked_at"]
+        ),
+    },
     "received_secret": {
         "received_secret_kept_while_waiting": lambda row: (
             (row["state"] == "waiting") == (row["sealed"] is not None)
