@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 
 from newel.simulators import World, serve
 from tests.simulators.support import signed_in
@@ -56,7 +58,7 @@ async def test_a_person_watches_and_acts(opened, world):
     await page.get_by_text("Faults in force: throttled.").wait_for()
     await page.locator("summary", has_text="Script").click()
     await page.get_by_role("button", name="Read rules").click()
-    await page.wait_for_function("document.getElementById('script').value.includes('throttled')")
+    await expect(page.locator("#script")).to_have_value(re.compile("throttled"))
     await page.locator("#script").fill('[{"id": "gone", "effect": "down", "times": 2}]')
     await page.locator("#scripted button:not([type])").click()
     await page.get_by_text("Faults in force: gone.").wait_for()
