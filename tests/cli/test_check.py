@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import linecache
+import sys
+
 import pytest
 
 _WRONG = '''"""A process that cannot rest."""
@@ -92,3 +95,29 @@ def test_a_worker_does_not_start_with_it(newel):
     assert said.status == 1
     assert "F105 error" in said.err
     assert "F303" not in said.err
+
+
+def test_open_runs_are_judged_before_new_code_comes(newel, deployed):
+    """Unchanged is 0; an act before where a run stands is 3, unless it is wanted; a rename is 4."""
+    assert newel("check", "--against", "here").out.endswith("No run is under way.\n")
+    newel("start", "onboarding", "--input", "example.json")
+    said = newel("check", "--against", "here")
+    assert (said.status, said.out.splitlines()[-1]) == (0, "onboarding: 1 run unchanged")
+    file = deployed / "company" / "onboarding.py"
+    text = file.read_text("utf-8")
+    first = '    await slack.say["early"]("#general", "Somebody comes.")\n'
+    file.write_text(
+        text.replace("    await confirmed(hire)\n", f"{first}    await confirmed(hire)\n")
+    )
+    _forgotten()
+    said = newel("check", "--against", "here")
+    assert said.status == 3
+    assert "runs now: begins slack.say[early]" in said.out
+    assert newel("check", "--against", "here", "--accept-runs-now").status == 0
+
+
+def _forgotten():
+    """Let the next command import the project anew, as a new program does."""
+    linecache.clearcache()
+    for name in [each for each in sys.modules if each.partition(".")[0] == "company"]:
+        del sys.modules[name]

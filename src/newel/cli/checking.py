@@ -6,6 +6,7 @@ of. The status tells a pipeline whether to go on.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
@@ -16,12 +17,16 @@ from newel.base.findings import Finding
 from newel.cli.output import say, say_json
 
 if TYPE_CHECKING:
+    from newel.engine.trial import Verdict
     from newel.flow.process import Process
 
 __all__ = ["check"]
 
 SOUND: Final = 0
 BROKEN: Final = 1
+RUNS_NOW: Final = 3
+BLOCKED: Final = 4
+HERE: Final = "here"
 
 Format: TypeAlias = Literal["text", "json", "github"]
 _Names = Annotated[str, Parameter(help="Names of processes; all of the project without one.")]
@@ -32,12 +37,25 @@ _Format = Annotated[
     Format, Parameter(name="--format", help="For people, for programs, or as notes of GitHub.")
 ]
 
+_Against = Annotated[
+    str | None,
+    Parameter(help="Also judge the open runs of this database: its address, or `here`."),
+]
+_Accepts = Annotated[bool, Parameter(negative=(), help="Acts that begin at once are wanted.")]
 
-def check(*names: _Names, strict: _Strict = False, format_: _Format = "text") -> int:
+
+def check(
+    *names: _Names,
+    strict: _Strict = False,
+    format_: _Format = "text",
+    against: _Against = None,
+    accept_runs_now: _Accepts = False,
+) -> int:
     """Read the source of the processes, and say what is wrong with them.
 
     The status is 0 where nothing keeps them from being registered, else 1; with `--strict` also
-    where something is warned of.
+    where something is warned of. With `--against` every open run is replayed on this code, which
+    writes nothing and calls nobody: 3 where acts would begin at once, 4 where runs would stop.
     """
     try:
         processes = _processes(names)
@@ -47,7 +65,56 @@ def check(*names: _Names, strict: _Strict = False, format_: _Format = "text") ->
         found = _findings(processes)
     _TOLD[format_](found, [each.name for each in processes])
     counts = found if strict else [each for each in found if each.level == "error"]
-    return BROKEN if counts else SOUND
+    if counts or against is None:
+        return BROKEN if counts else SOUND
+    return _judged(processes, against, accepts=accept_runs_now, as_json=format_ == "json")
+
+
+def _judged(
+    processes: list[Process[..., Any]],  # Any: as below
+    against: str,
+    *,
+    accepts: bool,
+    as_json: bool,
+) -> int:
+    """Say what this code does to the runs that are under way."""
+    from newel.cli.deployment import carried_out
+
+    found = carried_out(_verdicts(processes, against))
+    if as_json:
+        say_json({"runs": [asdict(each) for each in found]})
+    else:
+        _told(found)
+    words = {each.word for each in found}
+    if "blocked" in words:
+        return BLOCKED
+    return RUNS_NOW if "runs now" in words and not accepts else SOUND
+
+
+def _told(found: list[Verdict]) -> None:
+    counted = Counter((each.process, each.word) for each in found)
+    for (process, word), number in sorted(counted.items()):
+        say(f"{process}: {number} {'run' if number == 1 else 'runs'} {word}")
+    for each in found:
+        if each.word != "unchanged":
+            why = each.why or f"begins {', '.join(each.keys)}"
+            say(f"{each.process} {each.run} {each.word}: {why}")
+    if not found:
+        say("No run is under way.")
+
+
+async def _verdicts(
+    processes: list[Process[..., Any]], against: str
+) -> list[Verdict]:  # Any: as below
+    from newel.base.settings import load_settings
+    from newel.cli.deployment import opened, vault_of
+    from newel.engine.trial import verdicts
+
+    given = {} if against == HERE else {"database_url": against}
+    settings = load_settings(None, **given)
+    async with opened(settings, new=False) as deployment:
+        judged = verdicts(deployment.database, vault_of(settings), processes)
+        return [each async for each in judged]
 
 
 def _processes(names: tuple[str, ...]) -> list[Process[..., Any]]:  # Any: each has its own result

@@ -47,6 +47,7 @@ __all__ = [
     "key_holder",
     "local_zone",
     "opened",
+    "vault_of",
 ]
 
 _KEY_BYTES: Final = 32
@@ -133,7 +134,7 @@ async def engine_of(deployment: Deployment) -> Engine:
     project = load_project(settings)
     engine = Engine(
         deployment.database,
-        _vault(settings),
+        vault_of(settings),
         project.processes,
         connectors=project.connectors,
         channels=[TrackerDesk(each, console_url=settings.console_url) for each in project.trackers],
@@ -214,7 +215,8 @@ async def database_server(settings: Settings, *, new: bool = True) -> AsyncItera
         yield server.dsn
 
 
-def _vault(settings: Settings) -> Vault:
+def vault_of(settings: Settings) -> Vault:
+    """Give what keys are wrapped under in a deployment; raises InvalidInput for no key."""
     if settings.key_encryption_key is None:
         return Vault.at(settings.data_directory / "keys" / "kek")
     text = settings.key_encryption_key.resolve().reveal()

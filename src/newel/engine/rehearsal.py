@@ -83,16 +83,22 @@ class Rehearsal(Runner):
     """A run as its body stands now.
 
     changed: finished acts whose input is not what it was. met: outcomes as the body was given them,
-    by key. decided: what acts of the body's own have decided: verb, and for whom.
+    by key. decided: what acts of the body's own have decided: verb, and for whom. arrived: acts
+    without an outcome that the body has come to.
     """
 
     def __init__(self, loaded: Loaded, *, passes_changes: bool) -> None:
         """Prepare; passes_changes: go on beyond finished acts whose input has changed."""
-        super().__init__(loaded, Nowhere(loaded.as_of), _nothing, self._is_changed)
+        super().__init__(loaded, Nowhere(loaded.as_of), self._notes, self._is_changed)
+        self.arrived: set[str] = set()
         self._passes_changes = passes_changes
         self.changed: dict[str, Act[Any]] = {}  # Any: each act has its own result
         self.met: dict[str, Ready] = {}
         self.decided: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+    def _notes(self, _: Runner, key: str, act: Act[Any]) -> None:  # Any: as above
+        del act
+        self.arrived.add(key)
 
     def _ready(self, key: str, act: Act[Any], recorded: Recorded) -> Ready:
         self.met[key] = found = super()._ready(key, act, recorded)
@@ -110,10 +116,6 @@ class Rehearsal(Runner):
             return False
         self.changed[key] = act
         return not self._passes_changes
-
-
-def _nothing(run: Runner, key: str, act: Act[Any]) -> None:  # Any: as above
-    del run, key, act
 
 
 async def rehearsed(
