@@ -6,6 +6,8 @@ import asyncio
 import base64
 import json
 import random
+import socket
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +18,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from newel.base.errors import DefinitionError
 from newel.base.secrets import Secret, SecretRef
-from newel.connectors.outgoing import Delivered, Sender, is_public
+from newel.connectors.outgoing import Delivered, Sender, is_public, resolved
 from newel.connectors.signatures import StandardWebhooks
 from newel.connectors.webhooks import (
     SignatureInvalid,
@@ -272,6 +274,19 @@ async def test_a_host_may_be_in_the_inner_network_that_is_declared_with_it():
     assert (await outside.sent("https://s.example/", **inner)).verdict == "accepted"
     in_clear = await outside.sent("http://s.example/", **inner)
     assert (in_clear.verdict, len(outside.requests)) == ("refused", 1)
+
+
+async def test_names_that_cannot_be_looked_up_hold_up_nothing_else(monkeypatch):
+    """Look-ups that hang keep none of the threads that secrets and the names of systems need."""
+    goes_on = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: goes_on.wait() and [])
+    hanging = [asyncio.create_task(resolved("dead.example", 443)) for _ in range(40)]
+    try:
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(asyncio.to_thread(str), 5) == ""
+    finally:
+        goes_on.set()
+        await asyncio.gather(*hanging)
 
 
 async def test_a_receiver_that_never_ends_its_answer_is_not_waited_for(monkeypatch):

@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -27,7 +29,7 @@ from newel.connectors.answers import Answer, Route, retry_after
 from newel.connectors.webhooks import judged_delivery
 from newel.flow.endpoints import Endpoint, Network
 
-__all__ = ["Delivered", "Sender", "is_public"]
+__all__ = ["Delivered", "Sender", "is_public", "resolved"]
 
 _TIMEOUT: Final = httpx2.Timeout(20.0, connect=5.0)
 _TOTAL_S: Final = 20.0
@@ -38,6 +40,8 @@ _NEVER: Final = tuple(
     IPv6Network(each) for each in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 )
 """Of the addresses that are given out: tunnels, and what stands in documentation."""
+_LOOKUPS: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="newel-lookup")
+"""A look-up cannot be cut off: one that hangs must not hold up those of the systems in use."""
 _ROUTE: Final = Route("webhook", "POST", "/")
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -73,7 +77,8 @@ def is_public(address: str) -> bool:
 async def resolved(host: str, port: int) -> Sequence[str]:
     """Ask the name service once for all addresses of a host."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    asks = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await loop.run_in_executor(_LOOKUPS, asks)
     return [str(each[4][0]) for each in found]
 
 
