@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from newel.audit.canonical import leaf_bytes
+import orjson
+
 from newel.audit.catalogue import TYPES
 
 __all__ = ["OBJECT_TYPES", "Related", "head", "middle", "ocel_event", "ocel_object", "tail"]
@@ -88,17 +89,21 @@ def ocel_event(leaf: Json) -> tuple[bytes, list[Related]]:
         "attributes": _attributes(leaf),
         "relationships": [{"objectId": each.id, "qualifier": each.qualifier} for each in known],
     }
-    return leaf_bytes(event), known
+    return _written(event), known
 
 
 def ocel_object(id_: str, type_: str) -> bytes:
     """Write an object: what is known of it is what its events say."""
-    return leaf_bytes({"id": id_, "type": type_, "attributes": [], "relationships": []})
+    return _written({"id": id_, "type": type_, "attributes": [], "relationships": []})
+
+
+def _written(value: Json) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _list(items: list[Json]) -> bytes:
     """Write a list in canonical form, an item in each line."""
-    return b"[\n" + b",\n".join(map(leaf_bytes, items)) + b"\n]"
+    return b"[\n" + b",\n".join(map(_written, items)) + b"\n]"
 
 
 def _declared(type_: str) -> list[Json]:

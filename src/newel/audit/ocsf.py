@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from newel.audit.canonical import leaf_bytes, leaf_hash
+import orjson
+
+from newel.audit.canonical import leaf_hash
 from newel.audit.cloudevents import public
 
 __all__ = ["MAPPED", "UNMAPPED", "VERSION", "ocsf_event"]
@@ -123,7 +125,7 @@ def ocsf_event(entry: bytes, leaf: Json, index: int) -> bytes | None:
         told = _service(leaf, _SERVICES[kind])
     else:
         return None
-    return leaf_bytes({**_base(entry, leaf, index), **told})
+    return orjson.dumps({**_base(entry, leaf, index), **told}, option=orjson.OPT_SORT_KEYS)
 
 
 def _base(entry: bytes, leaf: Json, index: int) -> Json:

@@ -22,6 +22,7 @@ from newel.cli import (
     demonstration,
     doctor,
     drawings,
+    evidence,
     exporting,
     holding,
     inventory,
@@ -88,6 +89,7 @@ def application() -> App:
     app.command(persons.person)
     app.command(exporting.export)
     app.command(auditing.audit)
+    app.command(evidence.evidence)
     app.command(roles.db)
     app.command(witness.witness)
     app.command(connectors.connector)

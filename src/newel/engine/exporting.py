@@ -29,6 +29,8 @@ from newel.audit.leaf import Actor, instant
 from newel.base.errors import InvalidInput, NotAllowed
 from newel.domain.change import Beside
 from newel.engine.event_export import Form, Period, WrittenEvents, written_events
+from newel.engine.evidence import Package, Written, written_package
+from newel.engine.key_holder import KeyHolder
 from newel.engine.log_export import WrittenLog, written_log
 from newel.engine.opening import Opener
 from newel.engine.operating import check_reason, said_reason, write_aside
@@ -148,10 +150,7 @@ class Exports:
         Raises as `deployment` does, and LogInconsistent where an event is not as it was sealed.
         """
         check_reason("export", reason)
-        part = path.with_name(f"{path.name}.partial")
-        for each in (path, part):
-            if each.exists():
-                raise InvalidInput({"file": f"{each} exists: an export overwrites nothing"})
+        part = _new(path)
         try:
             async with snapshot(self._database) as seen:
                 done = await written_events(seen, part, form, period)
@@ -164,6 +163,40 @@ class Exports:
                 made=done.sha256,
                 actor=actor,
                 reason=reason,
+            )
+            part.rename(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return done
+
+    async def evidence(
+        self, path: Path, wanted: Package, holder: KeyHolder, *, actor: Actor, reason: str
+    ) -> Written:
+        """Write an evidence package; a sample stands in the log before it is drawn.
+
+        Raises as `events` does, and NotFound where the log, its checkpoint or its key is not here.
+        """
+        check_reason("export", reason)
+        part = _new(path)
+        since, until = (instant(each) for each in wanted.period)
+        if wanted.sampling is not None:
+            drawn = facts.DataSampleDrawn(
+                seed=wanted.sampling.seed, n=wanted.sampling.n, since=since, until=until
+            )
+            await self._say(drawn, actor=actor, reason=reason)
+        try:
+            async with snapshot(self._database) as seen:
+                receipt = {
+                    "generated_at": instant(seen.as_of),
+                    "operator": actor.person or actor.id,
+                    "deployment": str(seen.deployment),
+                }
+                done = await written_package(seen.connection, part, wanted, holder, receipt)
+            digest = hashlib.sha256(leaf_bytes({"since": since, "until": until})).hexdigest()
+            rows, made = sum(done.rows.values()), done.manifest_sha256
+            await self.told(
+                "evidence", rows=rows, digest=digest, made=made, actor=actor, reason=reason
             )
             part.rename(path)
         except BaseException:
@@ -202,7 +235,7 @@ class Exports:
 
     async def told(
         self,
-        kind: Literal["deployment", "journal", "log", "events"],
+        kind: Literal["deployment", "journal", "log", "events", "evidence"],
         *,
         rows: int,
         digest: str,
@@ -211,8 +244,13 @@ class Exports:
         reason: str,
     ) -> str:
         """Write into the audit log that data leave; answers with the event's id."""
-        event_id = self._ids.event_id()
         fact = facts.DataExported(kind=kind, rows=rows, filter_digest=digest, sha256=made)
+        return await self._say(fact, actor=actor, reason=reason)
+
+    async def _say(
+        self, fact: facts.DataExported | facts.DataSampleDrawn, *, actor: Actor, reason: str
+    ) -> str:
+        event_id = self._ids.event_id()
         async with self._database.transaction() as connection:
             said = await said_reason(
                 connection, self._vault, event_id, actor, code="export", text=reason
@@ -223,6 +261,15 @@ class Exports:
                 connection, [told], id_=self._ids.new(), new_event_id=self._ids.event_id
             )
         return event_id
+
+
+def _new(path: Path) -> Path:
+    """Name the file beside its place; raises InvalidInput where something lies there."""
+    part = path.with_name(f"{path.name}.partial")
+    for each in (path, part):
+        if each.exists():
+            raise InvalidInput({"file": f"{each} exists: an export overwrites nothing"})
+    return part
 
 
 def _begun(directory: Path, parts: Sequence[str] = ("tables", "schema")) -> Path:

@@ -49,6 +49,13 @@ class SealedLog:
         self._connection = connection
         self._notes = notes
 
+    async def at(self, size: int) -> SealedLog | None:
+        """Give the log as it was at a checkpoint; None if there is none of that size."""
+        if size not in self._notes:
+            return None
+        earlier = {each: note for each, note in self._notes.items() if each <= size}
+        return SealedLog(self._connection, self.log_epoch, self.origin, earlier)
+
     def checkpoints(self) -> list[str]:
         """Name the files of all checkpoints; the newest stands there twice."""
         named = [f"{CHECKPOINT}.{size}" for size in sorted(self._notes)]

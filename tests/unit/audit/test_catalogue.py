@@ -86,6 +86,7 @@ task.withdrawn | task cause
 setting.changed admin | name before? after?
 data.exported admin | kind rows filter_digest sha256?
 data.revealed admin | fields purpose
+data.sample_drawn admin | seed n since until
 subject.erased admin | keys rows order second
 subject.erasure_ordered admin | expires_at
 event.received | source message_id body_digest signature wait?

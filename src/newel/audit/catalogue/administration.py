@@ -17,6 +17,7 @@ __all__ = [
     "AdminWebhookRetired",
     "DataExported",
     "DataRevealed",
+    "DataSampleDrawn",
     "ErasedRows",
     "PersonAmended",
     "PersonKeyCreated",
@@ -206,10 +207,23 @@ class SettingChanged(AuditEvent):
 class DataExported(AuditEvent):
     """Data left: `rows` of them, chosen by what `filter_digest` is of; sha256: of what was made."""
 
-    kind: Literal["deployment", "journal", "log", "events"]
+    kind: Literal["deployment", "journal", "log", "events", "evidence"]
     rows: int
     filter_digest: Digest
     sha256: Digest | None = None
+
+
+@audit_event("data.sample_drawn", stream="admin")
+class DataSampleDrawn(AuditEvent):
+    """A sample is about to be drawn for evidence: a second draw leaves a second event.
+
+    n: of each population. since, until: the period, days.
+    """
+
+    seed: str
+    n: int
+    since: str
+    until: str
 
 
 @audit_event("data.revealed", stream="admin")
