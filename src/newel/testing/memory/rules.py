@@ -200,9 +200,6 @@ NOT_HERE: Final = {
     "audit_head_one_open": "a database in memory has no sequencer",
     "erased_means_gone": "nobody is erased from a database in memory",
     "nobody_orders_their_own": "nobody is erased from a database in memory",
-    "received_secret_ended": "a database in memory keeps no first passwords",
-    "received_secret_kept_while_waiting": "a database in memory keeps no first passwords",
-    "received_secret_waiting": "a database in memory keeps no first passwords",
     "only_test_and_demo_move_the_clock": "a database in memory is always a test's",
 }
 """Named rules of the schema that memory leaves out, each with its reason."""
