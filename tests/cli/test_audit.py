@@ -178,3 +178,16 @@ def test_events_are_written_for_other_programs(sealed, newel, tmp_path):
     ):
         refused = newel("audit", "events", str(file), *wrong)
         assert (refused.status, len(refused.err.splitlines())) == (status, 1), refused.err
+
+
+def test_log_lines_are_held_against_the_journal(sealed, newel, tmp_path):
+    """Its status is the verdict: no line, no difference; a line without its event is 1."""
+    logs = tmp_path / "lines.jsonl"
+    logs.write_text("", "utf-8")
+    none = newel("audit", "reconcile", "--logs", str(logs))
+    assert (none.status, "0 lines" in none.out) == (0, True), none.err
+    audit = {"id": "x", "stream": "run/run_x", "seq": 1, "leaf_hash": "ab" * 32}
+    logs.write_text(json.dumps({"ts": "2026-01-05T07:00:04.118203Z", "audit": audit}), "utf-8")
+    lost = newel("audit", "reconcile", "--logs", str(logs), "--json")
+    assert (lost.status, lost.document["lost_events"]) == (1, 1), lost.err
+    assert newel("audit", "reconcile", "--logs", str(tmp_path / "nowhere")).status == 1

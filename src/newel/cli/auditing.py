@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from newel.cli.event_exporting import events
 from newel.cli.output import say, say_json
 from newel.cli.parameters import AsJson, NamedActor, Reason
+from newel.cli.reconciling import reconcile
 
 if TYPE_CHECKING:
     from newel.audit.leaf import Actor
@@ -31,6 +32,7 @@ _FOR_A_VERIFIER: Final = "the audit log, for a verifier"
 audit: Final = App(name="audit", help="Verify the audit log, or take it along with its verifier.")
 
 audit.command(events)
+audit.command(reconcile)
 
 
 @audit.command

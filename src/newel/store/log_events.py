@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from newel.store.database import Connection
+from newel.store.database import Connection, Row
 from newel.store.queries import queries
 
-__all__ = ["SealedEvent", "sealed_events"]
+__all__ = ["SealedEvent", "event_hashes", "sealed_events"]
 
 _SQL: Final = queries("log_events")
 
@@ -35,3 +35,14 @@ async def sealed_events(
         for row in rows:
             yield SealedEvent(row["log_epoch"], row["leaf_index"], row["leaf_hash"], row["entry"])
     await connection.execute(_SQL.close)
+
+
+async def event_hashes(
+    connection: Connection, *, since: datetime, until: datetime
+) -> AsyncIterator[Row]:
+    """Give stream, seq, type and leaf hash of all events of a period, both ends in it."""
+    await connection.execute(_SQL.hashes, since, until)
+    while rows := await connection.fetch(_SQL.more_hashes):
+        for row in rows:
+            yield row
+    await connection.execute(_SQL.close_hashes)

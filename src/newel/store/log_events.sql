@@ -38,3 +38,23 @@ fetch forward 256 in sealed_events
 -- params: none
 -- Ends the cursor.
 close sealed_events
+
+-- name: hashes
+-- params: since, until
+-- Opens a cursor over the hashes of all events of a period, sealed or not.
+declare event_hashes no scroll cursor for
+select e.stream_id, e.seq, e.type, e.occurred_at, s.name as stream,
+       sha256('\x00'::bytea || e.entry) as leaf_hash
+from newel.event e left join newel.audit_stream s on s.id = e.stream_id
+where e.occurred_at >= $1 and e.occurred_at <= $2
+order by e.occurred_at, e.stream_id, e.seq
+
+-- name: more_hashes
+-- params: none
+-- The next hashes.
+fetch forward 1000 in event_hashes
+
+-- name: close_hashes
+-- params: none
+-- Ends the cursor.
+close event_hashes
