@@ -33,6 +33,7 @@ COMMANDS = {
     "cancel",
     "check",
     "draw",
+    "evidence",
     "plan",
     "fill",
     "pause",
