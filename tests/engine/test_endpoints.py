@@ -584,6 +584,12 @@ def test_a_declaration_that_cannot_be_meant_is_refused(given: dict[str, Any], wh
     assert "pw" not in str(refused.value)
 
 
+def test_an_endpoint_that_is_printed_keeps_its_path_to_itself():
+    """In a log or a traceback: the path may be a secret."""
+    made = endpoint("siem", "https://siem.example/s3cret", events=("run.*",), signed=SIGNED)
+    assert "s3cret" not in repr(made)
+
+
 async def test_whoever_declares_an_endpoint_tells_it_whatever_other_code_says(build):
     """Somebody's older checkout, in which it is not declared, stops nobody from being told."""
     async with (

@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, Protocol, TypeAlias
@@ -55,7 +55,7 @@ class Endpoint:
     """
 
     name: str
-    url: str
+    url: str = field(repr=False)  # its path may be a secret
     events: tuple[str, ...]
     types: frozenset[str]
     signer: Signer
