@@ -517,7 +517,7 @@ async def test_an_endpoint_is_operated_over_http(build):
         await house.database.execute(
             "update newel.webhook_delivery set state = 'dead', next_at = null, ended_at = made_at"
         )
-        none = {"events": []}
+        none: dict[str, list[str]] = {"events": []}
         assert (await web.post("/webhooks/siem/redeliver", json=none)).json() == {"due": 0}
         assert (await web.post("/webhooks/siem/redeliver")).json() == {"due": 1}
         for wrong in ("x", ["x"], [7]):

@@ -305,8 +305,8 @@ async def test_a_word_about_something_else_is_not_believed(
     """Amended while somebody is asked: what they did was another thing, and the task says which."""
     async with running(given.request(JANE, "1010020020")) as run:
         actor = await run.engine.actor("it@acme.example", via="test")
-        amended = {"person": {"name": JANE.name, "email": JANE.email, "hr_key": JANE.hr_key}}
-        amended["sku"] = "1010060001"
+        named = {"name": JANE.name, "email": JANE.email, "hr_key": JANE.hr_key}
+        amended = {"person": named, "sku": "1010060001"}
         (old,) = run.tasks()
         change = run.engine.amend(run.id, amended, actor=actor, reason="the smaller one 🌻")
         if is_asked_anew:
