@@ -40,4 +40,22 @@ def test_a_run_under_way_is_planned_and_drawn(newel):
     lines = newel("plan", run, "--json").document["lines"]
     assert lines[0]["key"] == "manager-confirms"
     assert newel("draw", "onboarding", "--run", run).out.count("not needed") == 0
-    assert "ACT" in newel("plan", run).out
+    printed = newel("plan", run).out
+    assert "ACT" in printed
+
+
+@pytest.mark.usefixtures("deployed")
+def test_the_status_of_a_run_can_tell_its_plan(newel):
+    """One sentence with the counts, the same as of the plan; for programs inside one document."""
+    started = newel("start", "onboarding", "--input", "example.json", "--json")
+    run = started.document["run"]
+    sentence = newel("plan", run, "--json").document["sentence"]
+    assert "steps are done. " in sentence
+    printed = newel("status", run, "--plan").out
+    assert sentence in printed
+    assert "not-needed" in printed
+    told = newel("status", run, "--plan", "--json").document
+    assert (told["run"], told["plan"]["sentence"]) == (run, sentence)
+    assert told["plan"]["lines"][0]["key"] == "manager-confirms"
+    assert sentence not in newel("status", run).out
+    assert newel("status", "Jane Doe", "--plan").status == 1

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from newel.drawing.plan import Plan
     from newel.flow.process import Process
 
-__all__ = ["draw", "plan"]
+__all__ = ["draw", "plan", "plan_document", "say_plan"]
 
 Format: TypeAlias = Literal["text", "svg", "mermaid", "json"]
 _Process = Annotated[str, Parameter(help="Name of a process of the project.")]
@@ -61,8 +61,16 @@ def plan(
     """
     found = _of_run(name) if name.startswith("run_") else _preview(name, input_)
     if as_json:
-        say_json(_document(found))
-        return
+        say_json(plan_document(found))
+    else:
+        say_plan(found)
+
+
+def say_plan(found: Plan) -> None:
+    """Print a plan: how far it is, and a line for each act."""
+    from newel.drawing.progress import progress_of
+
+    say(progress_of(found).sentence)
     rows = [(each.key or each.node, each.state or each.forecast or "", each.reason) for each in
             found.lines]  # fmt: skip
     say(columns(("ACT", "STATE", "WHY"), rows))
@@ -132,11 +140,18 @@ def _written(drawing: Drawing, format_: Format, known: Plan | None) -> str:
 
             document = drawing.document()
             if known is not None:
-                document["plan"] = _document(known)
+                document["plan"] = plan_document(known)
             return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode() + "\n"
 
 
-def _document(found: Plan) -> dict[str, object]:
+def plan_document(found: Plan) -> dict[str, object]:
+    """A plan for programs."""
     from dataclasses import asdict
 
-    return {"lines": [asdict(each) for each in found.lines], "elsewhere": found.elsewhere}
+    from newel.drawing.progress import progress_of
+
+    return {
+        **asdict(progress_of(found)),
+        "lines": [asdict(each) for each in found.lines],
+        "elsewhere": found.elsewhere,
+    }

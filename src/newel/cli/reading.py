@@ -12,6 +12,7 @@ from newel.cli.parameters import AsJson
 
 if TYPE_CHECKING:
     from newel.cli.deployment import Deployment
+    from newel.drawing.plan import Plan
     from newel.people import Answer
     from newel.people.finding import Hit
     from newel.store.database import Row
@@ -65,16 +66,29 @@ def status(
     whom: Annotated[str, Parameter(name="PERSON|RUN", help="Name, work address, or reference.")],
     /,
     *,
+    with_plan: Annotated[
+        bool,
+        Parameter(name="--plan", negative="", help="Of a run: what is still to come, and why."),
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Say where a person or a run stands; ends with 3 if several people fit, with 4 if nobody."""
-    from newel.cli.deployment import carried_out, found_here
+    from newel.base.errors import InvalidInput
+    from newel.cli.deployment import carried_out, engine_of, found_here
+    from newel.cli.references import run_named
 
     async def read() -> int:
         async with found_here() as deployment:
-            if whom.startswith("run_"):
-                return await _of_run(deployment, whom, as_json=as_json)
-            return await _of_person(deployment, whom, as_json=as_json)
+            if not whom.startswith("run_"):
+                return await _of_person(deployment, whom, as_json=as_json)
+            plan = None
+            if with_plan:
+                engine = await engine_of(deployment)
+                plan = await engine.plan(run_named(whom))
+            return await _of_run(deployment, whom, plan, as_json=as_json)
+
+    if with_plan and not whom.startswith("run_"):
+        raise InvalidInput({"plan": "is of a run: run_…"})
 
     return carried_out(read())
 
@@ -142,9 +156,10 @@ def not_one(whom: str, hits: Sequence[Hit]) -> int:
     return SEVERAL
 
 
-async def _of_run(deployment: Deployment, named: str, *, as_json: bool) -> int:
+async def _of_run(deployment: Deployment, named: str, plan: Plan | None, *, as_json: bool) -> int:
     from newel.base.errors import NotFound
     from newel.cli.deployment import local_zone
+    from newel.cli.drawings import plan_document, say_plan
     from newel.cli.references import run_named
     from newel.people.words import process_title
     from newel.store import open_acts
@@ -156,7 +171,8 @@ async def _of_run(deployment: Deployment, named: str, *, as_json: bool) -> int:
         raise NotFound(kind="run", reference=named)
     acts = await open_acts.of_runs(deployment.database, [run])
     if as_json:
-        say_json(_run(row) | {"open": [_act(act) for act in acts]})
+        planned = {} if plan is None else {"plan": plan_document(plan)}
+        say_json(_run(row) | {"open": [_act(act) for act in acts]} | planned)
         return 0
     zone = local_zone()
     about = f" of {row['display_name']}" if row["display_name"] else ""
@@ -174,6 +190,8 @@ async def _of_run(deployment: Deployment, named: str, *, as_json: bool) -> int:
             for act in acts
         ]
         say(columns(("KEY", "STATE", "WHAT", "NEXT", "TICKET"), lines))
+    if plan is not None:
+        say_plan(plan)
     return 0
 
 
