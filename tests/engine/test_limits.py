@@ -338,11 +338,7 @@ async def test_a_parked_overdue_run_keeps_what_comes_and_goes_on_when_it_is_let(
             return (await house.row(run))["state"] == "parked"
 
         await house.until(parked)
-        person = await house.engine._named("hr@example.test", OPERATOR)
-        from newel.audit.leaf import Actor
-        from newel.base.ids import reference
-
-        decider = Actor(type="service", id="svc", via="api", on_behalf_of=reference("per", person))
+        decider = await house.engine.actor("hr@example.test", via="api")
         await house.engine.decide(await house.task(run), approved=True, actor=decider)
         house.poke()
         assert await house.rested(run) == "parked"
