@@ -21,6 +21,7 @@ from newel.cli import (
     course,
     demonstration,
     doctor,
+    dossiers,
     drawings,
     evidence,
     exporting,
@@ -67,6 +68,7 @@ def application() -> App:
     app.command(checking.check)
     app.command(drawings.draw)
     app.command(drawings.plan)
+    app.command(dossiers.doc)
     app.command(reading.runs)
     app.command(reading.status)
     app.command(holding.access)

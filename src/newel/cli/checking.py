@@ -41,6 +41,9 @@ _Against = Annotated[
     str | None,
     Parameter(help="Also judge the open runs of this database: its address, or `here`."),
 ]
+_Docs = Annotated[
+    bool, Parameter(negative=(), help="Also compare docs/processes with what the code gives.")
+]
 _Accepts = Annotated[bool, Parameter(negative=(), help="Acts that begin at once are wanted.")]
 
 
@@ -48,14 +51,16 @@ def check(
     *names: _Names,
     strict: _Strict = False,
     format_: _Format = "text",
+    docs: _Docs = False,
     against: _Against = None,
     accept_runs_now: _Accepts = False,
 ) -> int:
     """Read the source of the processes, and say what is wrong with them.
 
     The status is 0 where nothing keeps them from being registered, else 1; with `--strict` also
-    where something is warned of. With `--against` every open run is replayed on this code, which
-    writes nothing and calls nobody: 3 where acts would begin at once, 4 where runs would stop.
+    where something is warned of, with `--docs` where a dossier is stale. With `--against` every
+    open run is replayed on this code, which writes nothing and calls nobody: 3 where acts would
+    begin at once, 4 where runs would stop.
     """
     try:
         processes = _processes(names)
@@ -65,9 +70,28 @@ def check(
         found = _findings(processes)
     _TOLD[format_](found, [each.name for each in processes])
     counts = found if strict else [each for each in found if each.level == "error"]
-    if counts or against is None:
-        return BROKEN if counts else SOUND
+    if counts or (docs and _is_stale(as_json=format_ == "json")):
+        return BROKEN
+    if against is None:
+        return SOUND
     return _judged(processes, against, accepts=accept_runs_now, as_json=format_ == "json")
+
+
+def _is_stale(*, as_json: bool) -> bool:
+    """Say which dossiers are not what the code gives; all of the project's are compared."""
+    from newel.base.settings import load_settings
+    from newel.cli.dossiers import stale
+    from newel.cli.project import load_project
+
+    settings = load_settings()
+    found = stale(load_project(settings).processes, settings.project)
+    if as_json:
+        say_json({"stale": found})
+    else:
+        for each in found:
+            say(each)
+        say("`newel doc` writes them anew." if found else "The dossiers are up to date.")
+    return bool(found)
 
 
 def _judged(

@@ -9,26 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from newel.base.errors import StepError
 from newel.connectors.base import Connector
 from newel.connectors.capability import BY_HAND
 from newel.connectors.operation import Declared, declared
-from newel.domain.retry import Retry
+from newel.flow.declarations import is_read, on_failure, window
 from newel.flow.endpoints import Endpoint
 from newel.flow.process import Process
 from newel.flow.reading import steps
 from newel.flow.step import Step
 
 __all__ = ["Able", "Entry", "Reached", "able", "checked", "inventory", "reached"]
-
-_DOUBT: Final = {
-    "repeat": "in doubt it is repeated, harmlessly",
-    "ask": "in doubt a person is asked",
-}
-_LOOKS: Final = "in doubt newel looks first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +163,7 @@ def _entry(
 ) -> Entry:
     facts = declared(step)
     chosen = facts.chosen_by(connector)
-    is_read = facts.idempotency == "read"
+    reads = is_read(step)
     return Entry(
         system=connector.name,
         title=connector.title,
@@ -181,11 +174,11 @@ def _entry(
         why=chosen.sentence,
         needs=facts.needs,
         owner=connector.owner,
-        sla=", ".join(dict.fromkeys(_window(step, each) for each in users or (None,))),
-        on_failure="; ".join(_failure(step, facts)),
+        sla=", ".join(dict.fromkeys(window(step, each) for each in users or (None,))),
+        on_failure=on_failure(step),
         mails=facts.sends_email,
-        reversible="-" if is_read else facts.reversible,
-        undo="-" if is_read else facts.undo,
+        reversible="-" if reads else facts.reversible,
+        undo="-" if reads else facts.undo,
         approval=facts.approval or "",
         used_by=tuple(each.name for each in users),
     )
@@ -196,20 +189,3 @@ def _ways(facts: Declared) -> Iterator[str]:
         yield f"{way.path} ({way.capability})" if way.capability else way.path
     if facts.by_hand is not None:
         yield BY_HAND
-
-
-def _window(step: Step[..., Any], process: Process[..., Any] | None) -> str:
-    retry = step.options.retry or (None if process is None else process.retry) or Retry()
-    return f"{_length(retry.within)}, {retry.rounds} rounds"
-
-
-def _failure(step: Step[..., Any], facts: Declared) -> Iterator[str]:
-    ends = step.options.exhausted == "fail"
-    yield "the process is told" if ends else "waits for a person, with a ticket"
-    is_looked_for = step.verify is not None and facts.idempotency != "read"
-    yield _LOOKS if is_looked_for else _DOUBT[step.options.in_doubt]
-
-
-def _length(span: timedelta) -> str:
-    minutes = span.total_seconds() / 60
-    return f"{minutes / 60:g} h" if minutes > 90 else f"{minutes:g} min"

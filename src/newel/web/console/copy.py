@@ -13,6 +13,7 @@ from datetime import datetime, tzinfo
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from newel.domain.remedies import OTHERWISE, REMEDIES
 from newel.people.facts import OpenFact
 from newel.people.words import clipped, in_words, noun_of, since, system_name, team_name
 from newel.web.console.format import inside, relative, when
@@ -105,62 +106,40 @@ def parked_text(act: OpenFact, detail: Mapping[str, Any], zone: tzinfo, now: dat
     what = in_words(act.key)
     said = clipped(str(detail.get("message") or ""), 200)
     began = since(act.incident_since or act.since, zone, now)
+    remedy = REMEDIES.get(act.reason or "", OTHERWISE)
+    cause = _cause_of(act, what, said, began)
+    return Parked(cause, remedy.of(system), remedy.verb)
+
+
+def _cause_of(act: OpenFact, what: str, said: str, began: str) -> str:
+    """Say why a step is parked; said: by the system, clipped; began: since when."""
+    system = act.name
     match act.reason:
         case "outage":
-            return Parked(
-                f"{system} has not answered since {began}.",
-                f"newel keeps looking and goes on by itself when {system} answers.",
-                "retry",
-            )
+            return f"{system} has not answered since {began}."
         case "unknown":
-            return Parked(
+            return (
                 f"newel asked {system} to {what} and got no answer. "
-                "It may or may not have happened.",
-                f"Look in {system}, then say what you found.",
-                "complete-by-hand",
+                "It may or may not have happened."
             )
         case "ownership-conflict":
-            return Parked(
-                f"An account already exists in {system}, and nothing shows whose it is.",
-                "Same person: complete by hand with it. Another person: change the name to use.",
-                "complete-by-hand",
-            )
+            return f"An account already exists in {system}, and nothing shows whose it is."
         case "invalid":
-            return Parked(f"{system} refused the data{_colon(said)}.", "Correct the input.", "skip")
+            return f"{system} refused the data{_colon(said)}."
         case "forbidden":
-            return Parked(
-                f"newel may not do this in {system}{_colon(said)}.",
-                "Give the permission, then retry.",
-                "retry",
-            )
+            return f"newel may not do this in {system}{_colon(said)}."
         case "auth-failed":
-            return Parked(
-                f"{system} no longer accepts newel's credential.", "Renew it, then retry.", "retry"
-            )
+            return f"{system} no longer accepts newel's credential."
         case "no-capacity":
-            return Parked(
-                f"{system} has no free seat.", "Buy one or free one, then retry.", "retry"
-            )
+            return f"{system} has no free seat."
         case "contract-drift":
-            return Parked(
-                f"{system}'s answer has changed{_colon(said)}.",
-                "A developer must update the connector. Nothing done so far is lost.",
-                "retry",
-            )
+            return f"{system}'s answer has changed{_colon(said)}."
         case "bug":
-            return Parked(
-                f"The step's code failed{_colon(said)}.",
-                "A developer must fix it. Retry after the deploy.",
-                "retry",
-            )
+            return f"The step's code failed{_colon(said)}."
         case "drifted":
-            return Parked(
-                f"The input of “{what}” has changed since it ran.",
-                "Keep the result that it gave, or run it again.",
-                "keep",
-            )
+            return f"The input of “{what}” has changed since it ran."
         case _:
-            return Parked(f"{system} is parked.", "Look at the attempts, then retry.", "retry")
+            return f"{system} is parked."
 
 
 _RUN_PARKED: Final = {
