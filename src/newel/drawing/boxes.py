@@ -8,6 +8,7 @@ from typing import Final
 
 from newel.drawing.labels import capital, in_words
 from newel.drawing.regions import Act
+from newel.flow.step import Step
 
 __all__ = [
     "ACROSS",
@@ -96,6 +97,9 @@ def second_line(act: Act) -> str:
         return str(act.live or "")
     if act.act == "event" and not act.is_buffered:
         return "not kept"
+    title = getattr(act.live.owner, "title", None) if isinstance(act.live, Step) else None
+    if isinstance(title, str):
+        return title  # the system's own name: GitHub, not Github
     name = act.pattern.name.partition(".")[0] if "." in act.pattern.name else ""
     return capital(in_words(name)) if name else ""
 
