@@ -50,6 +50,7 @@ COMMANDS = {
     "schedules",
     "webhooks",
     "connector",
+    "doc",
     "doctor",
     "export",
     "contracts",
