@@ -95,6 +95,7 @@ async def pages_of(house, scene) -> list[str]:
         "/runs",
         "/runs?state=ended",
         *runs,
+        f"{runs[0]}?view=drawing",
         *(f"/people/{reference('per', row['ref'])}" for row in rows),
         "/people",
         "/tasks",

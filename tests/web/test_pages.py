@@ -308,9 +308,10 @@ async def test_pages_need_few_statements_however_many_rows(client, house, monkey
     await client.post("/api/v1/processes/onboarding/runs", json=hire())
     person = (await client.get("/api/v1/people")).json()["people"][0]["person"]["href"]
     run = (await client.get("/api/v1/runs")).json()["runs"][0]["href"]
+    drawing = run + "?view=drawing"
     monkeypatch.setattr(Database, "_run", counting)
     for more in range(2):
-        for path in ("/runs", "/people", "/tasks", "/people?q=jane", person, run):
+        for path in ("/runs", "/people", "/tasks", "/people?q=jane", person, run, drawing):
             counted.clear()
             assert (await client.get(path)).status_code == 200
             assert len(counted) <= 8, path

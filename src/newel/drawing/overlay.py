@@ -36,7 +36,7 @@ WORDS: Final[dict[str, str]] = {
     "parked": "Parked",
     "will-run": "Next",
     "expected": "Expected",
-    "maybe": "Only if",
+    "maybe": "Perhaps",
     "not-needed": "Not needed",
 }
 """States and forecasts as people read them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cache
 from html import escape
 from importlib import resources
 from typing import Final
@@ -16,9 +17,9 @@ from typing import Final
 from newel.drawing.overlay import WORDS
 from newel.drawing.picture import Card, Dot, Frame, Gate, Line, Picture, Pill, Point
 
-__all__ = ["STYLESHEET", "svg"]
+__all__ = ["stylesheet", "svg"]
 
-STYLESHEET: Final = "flow.css"
+_STYLESHEET: Final = "flow.css"
 _CORNER: Final = 9.0
 _ICONS: Final = {
     "step": "M12 8a4 4 0 1 0-3.6 4L11 14.6V17h2.4v-2.4H16v-2.4l-2-2",
@@ -46,6 +47,12 @@ _LIVE: Final = frozenset({"running", "retrying", "in-doubt", "task", "waiting", 
 _DONE: Final = frozenset({"done", "by-hand", "skipped", "failed"})
 
 
+@cache
+def stylesheet() -> str:
+    """The look of all pictures, for a page that holds them."""
+    return resources.files("newel.drawing").joinpath(_STYLESHEET).read_text("utf-8")
+
+
 def svg(picture: Picture, title: str, *, is_alone: bool = True, href: str = "?key=") -> str:
     """Write a picture; is_alone: as a file of its own, with its stylesheet inside.
 
@@ -56,9 +63,8 @@ def svg(picture: Picture, title: str, *, is_alone: bool = True, href: str = "?ke
     named = f'role="group" aria-label="{_said(title)}"'
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" class="flow" {size} {named}>', _ARROWS]
     if is_alone:
-        sheet = resources.files("newel.drawing").joinpath(STYLESHEET).read_text("utf-8")
         lines += [
-            f"<style>\n{sheet}</style>",
+            f"<style>{stylesheet()}</style>",
             f'<rect class="paper" width="{wide}" height="{high}"/>',
         ]
     lines += [part for each in picture.frames for part in _frame(each)]

@@ -11,6 +11,8 @@ https://www.w3.org/TR/fetch-metadata/.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,10 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from newel.connectors.webhooks import LARGEST_BODY
 from newel.domain.values import MOST_BYTES
+from newel.drawing.svg import stylesheet
 from newel.web.documents import MAX_BYTES
 from newel.web.problems import problem
 
-__all__ = ["HEADERS", "BodyLimit", "SameOrigin", "SecurityHeaders", "is_local"]
+__all__ = ["HEADERS", "BodyLimit", "SameOrigin", "SecurityHeaders", "is_local", "picture_policy"]
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -55,6 +58,12 @@ def is_local(scope: Scope) -> bool:
             return False
     host = Headers(scope=scope).get("host", "")
     return (urlsplit(f"//{host}").hostname or "") in _LOCAL_NAMES
+
+
+def picture_policy() -> str:
+    """What a picture that is a file of its own may do: look as its own stylesheet says."""
+    digest = b64encode(sha256(stylesheet().encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
 
 
 class SecurityHeaders:

@@ -18,6 +18,7 @@ from fastapi import Request
 from newel.base.errors import InvalidInput, NotFound
 from newel.base.ids import parse_reference
 from newel.base.settings import Settings
+from newel.drawing.plan import Plan
 from newel.engine.commands import Proposal
 from newel.engine.engine import Engine
 from newel.flow.process import Process
@@ -72,6 +73,7 @@ class Reader:
     overview: Overview
     processes: Mapping[str, Process[..., Any]]  # Any: each process has its own result
     proposal_of: Callable[[UUID], Awaitable[Proposal | None]]
+    plan_of: Callable[[UUID], Awaitable[Plan]]
 
 
 def site_of(request: Request) -> Site:
@@ -94,6 +96,7 @@ async def reader_of(request: Request, zone: str | None = None) -> Reader:
         overview=stands,
         processes=site.engine.processes,
         proposal_of=site.engine.proposal_of,
+        plan_of=site.engine.plan,
     )
 
 

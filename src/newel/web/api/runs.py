@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -10,9 +10,11 @@ from starlette.responses import JSONResponse, Response
 
 from newel.base.ids import reference
 from newel.web.auth import KnownCaller, acting
+from newel.web.console.views.plan import ANCHOR, PlanView, drawn_run
 from newel.web.console.views.run import RunView, run_view
 from newel.web.console.views.runs import RunsView, runs_view
 from newel.web.documents import described, optional_text, read_members, text_of
+from newel.web.security import picture_policy
 from newel.web.site import named, reader_of, site_of
 
 __all__ = ["router"]
@@ -24,6 +26,7 @@ Zone = Annotated[str | None, Query(description="Zone of moments in sentences: Eu
 
 _ACTOR: Final = "Optional: who acts, by address, reference or exact name; else `Newel-Actor`."
 _REASON: Final = "Why; it is recorded."
+_PICTURE: Final = {"Content-Security-Policy": picture_policy()}
 
 
 @router.get("/runs")
@@ -52,6 +55,32 @@ async def read_run(request: Request, run: str, caller: KnownCaller, zone: Zone =
     """Read one run: its keys with state and attempts, and its history."""
     del caller
     return await run_view(await reader_of(request, zone), named("run", run))
+
+
+@router.get("/runs/{run}/plan")
+async def read_plan(request: Request, run: str, caller: KnownCaller) -> PlanView:
+    """Say what a run has done, what is open, and what is still to come, and why."""
+    del caller
+    return (await drawn_run(await reader_of(request), named("run", run))).view()
+
+
+@router.get("/runs/{run}/drawing", response_class=Response)
+async def read_drawing(
+    request: Request,
+    run: str,
+    caller: KnownCaller,
+    format: Literal["svg", "text", "mermaid"] = "svg",  # noqa: A002 - the name of the parameter
+) -> Response:
+    """Draw a run with the state of each act: a picture, a list in words, a Mermaid flowchart."""
+    del caller
+    drawn = await drawn_run(await reader_of(request), named("run", run))
+    if format == "text":
+        return Response(drawn.text(), media_type="text/plain; charset=utf-8")
+    if format == "mermaid":
+        return Response(drawn.flowchart(), media_type="text/vnd.mermaid; charset=utf-8")
+    href = f"/runs/{reference('run', named('run', run))}?view=drawing#{ANCHOR}"
+    picture = drawn.picture(drawn.drawing.process.title, is_alone=True, href=href)
+    return Response(picture, media_type="image/svg+xml", headers=_PICTURE)
 
 
 @router.post("/runs/{run}/retry", openapi_extra=described(key="Optional: one step.", actor=_ACTOR))

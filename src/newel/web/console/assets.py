@@ -17,9 +17,11 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from newel.drawing.svg import stylesheet
+
 __all__ = ["Asset", "assets", "build", "router"]
 
-_SHEETS: Final = ("tokens", "base", "shell", "parts", "pages", "print")
+_SHEETS: Final = ("tokens", "base", "shell", "parts", "pages", "drawing", "print")
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -44,7 +46,8 @@ class Asset:
 def assets() -> dict[str, Asset]:
     """Read all static files, by their path below the build's hash."""
     root = files("newel.web.console") / "static"
-    sheet = "\n".join((root / "css" / f"{name}.css").read_text("utf-8") for name in _SHEETS)
+    own = ((root / "css" / f"{name}.css").read_text("utf-8") for name in _SHEETS)
+    sheet = "\n".join((stylesheet(), *own))
     found = {"newel.css": _asset("newel.css", sheet.encode())}
     for folder in ("js", "font"):
         for file in (root / folder).iterdir():
