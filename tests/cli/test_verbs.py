@@ -143,6 +143,14 @@ def test_an_operator_brings_a_stuck_run_to_its_end(deployed, newel, work):
     ended = newel("status", run, "--json").document
     assert (ended["state"], ended["open"]) == ("completed", [])
     assert "completed" in newel("status", "Jane Doe").out
+    lines = newel("access", "--system", "google", "--zone", "Europe/Berlin").out.splitlines()
+    assert lines[0].endswith("(Europe/Berlin)")
+    assert len(lines) == 3
+    assert lines[2].startswith("google:account ")
+    for told in ("Jane Doe", "approved by Alice Example", run):
+        assert told in lines[2]
+    day = newel("access", "Jane Doe", "--on", "2020-02-29", "--json").document
+    assert (day["day"], day["access"]) == ("2020-02-29", [])
 
 
 def by_hand(newel, run, key, system):
@@ -194,6 +202,9 @@ def test_status_tells_one_from_several_from_nobody(deployed, newel):
         (["decide", "tsk_nonsense", "--actor", ALICE], 2, "--yes"),
         (["retry", "run_1", "--actor", ALICE], 1, "no run 'run_1'"),
         (["cancel", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "--actor", ALICE], 2, "--reason"),
+        (["access", "--on", "someday"], 1, "on: is no day"),
+        (["access", "--on", "9999-12-31"], 1, "on: has not begun"),
+        (["access", "--zone", "Nowhere/Else"], 1, "zone: is no time zone"),
         (["key", "revoke", "absent"], 1, "no key 'absent'"),
         (["key", "new", "x", "--days", "0"], 1, "days"),
     ],

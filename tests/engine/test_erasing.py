@@ -208,18 +208,23 @@ async def test_pages_and_answers_name_nobody_who_was_erased(past):
     app = create_app(past.house.engine, settings=Settings(company_name="Acme"), zone=UTC)
     transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
     run, person = reference("run", past.run), reference("per", past.jane)
+    day = (await past.house.row(past.run))["finished_at"].date()
     text = ""
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         for path in (
             *(f"/people/{person}", f"/runs/{run}", "/people", "/runs", "/search?q=Canary"),
             *(f"/api/v1/people/{person}", f"/api/v1/runs/{run}", "/api/v1/runs", "/api/v1/tasks"),
             *(f"/api/v1/runs/{run}/events", f"/api/v1/people/{person}/x", "/nowhere/jane"),
+            f"/api/v1/access?person={person}&on={day}",
         ):
             answer = await client.get(path)
             assert answer.status_code < 500, f"{path}: {answer.text[:300]}"
             text += answer.text.replace("q=Canary", "")
     assert person in text
     assert "rased person" in text
+    (access,) = answer.json()["access"]
+    assert (access["name"], access["decision"]["kind"]) == ("Erased person", "approval")
+    assert access["decision"]["name"] == "Mary"
     assert found(text) & {"O'Canary", "jane.canary", "E-CANARY-7", IBAN, "comment-canary"} == set()
 
 

@@ -272,7 +272,7 @@ def events(
         return say_json({"messages": found})
     if not found:
         return say("No event is kept." if state == "kept" else "There is none.")
-    from newel.cli.deployment import local_zone
+    from newel.base.zones import local_zone
 
     lines = [
         (

@@ -16,7 +16,6 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -45,7 +44,6 @@ __all__ = [
     "found_engine",
     "found_here",
     "key_holder",
-    "local_zone",
     "opened",
     "vault_of",
 ]
@@ -187,13 +185,6 @@ def key_holder(settings: Settings) -> KeyHolder:
         before=settings.log_key_before,
         anchors=anchors,
     )
-
-
-def local_zone() -> tzinfo:
-    """Give the zone of this machine, in which answers are printed."""
-    zone = datetime.now(UTC).astimezone().tzinfo
-    assert zone is not None, "an aware moment has a zone"
-    return zone
 
 
 @contextlib.asynccontextmanager

@@ -43,7 +43,8 @@ def new(
 @key.command(name="list")
 def listed(*, as_json: AsJson = False) -> None:
     """List the keys that are not revoked."""
-    from newel.cli.deployment import carried_out, found_here, local_zone
+    from newel.base.zones import local_zone
+    from newel.cli.deployment import carried_out, found_here
     from newel.store.access import keys
     from newel.store.database import Row
 

@@ -51,7 +51,7 @@ def erase(
             return say_json(told)
         say(f"{done.person} was erased: {done.keys} keys, the payloads of {done.runs} runs.")
         return say(_BEYOND)
-    from newel.cli.deployment import local_zone
+    from newel.base.zones import local_zone
 
     order = _ordered(who, actor, reason)
     if as_json:

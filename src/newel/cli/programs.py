@@ -18,7 +18,8 @@ import uvicorn
 from newel.base import log
 from newel.base.errors import StoreError
 from newel.base.settings import Settings
-from newel.cli.deployment import Deployment, engine_of, key_holder, local_zone
+from newel.base.zones import local_zone
+from newel.cli.deployment import Deployment, engine_of, key_holder
 from newel.engine import Engine, Worker
 from newel.engine.sequencer import Sequencer
 from newel.engine.told import Teller, service

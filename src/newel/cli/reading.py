@@ -34,7 +34,8 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first."""
-    from newel.cli.deployment import carried_out, found_here, local_zone
+    from newel.base.zones import local_zone
+    from newel.cli.deployment import carried_out, found_here
     from newel.store.run_list import Narrowed, listed
 
     async def read() -> list[Row]:
@@ -95,7 +96,8 @@ def status(
 
 def tasks(*, as_json: AsJson = False) -> None:
     """List the work that waits for people, the most urgent first."""
-    from newel.cli.deployment import carried_out, found_here, local_zone
+    from newel.base.zones import local_zone
+    from newel.cli.deployment import carried_out, found_here
     from newel.store.tasks import listed
 
     async def read() -> list[Row]:
@@ -122,7 +124,7 @@ def tasks(*, as_json: AsJson = False) -> None:
 
 
 async def _of_person(deployment: Deployment, whom: str, *, as_json: bool) -> int:
-    from newel.cli.deployment import local_zone
+    from newel.base.zones import local_zone
     from newel.people import answer
 
     found = await answer(deployment.database, whom, deployment.purpose.as_of, local_zone())
@@ -158,7 +160,7 @@ def not_one(whom: str, hits: Sequence[Hit]) -> int:
 
 async def _of_run(deployment: Deployment, named: str, plan: Plan | None, *, as_json: bool) -> int:
     from newel.base.errors import NotFound
-    from newel.cli.deployment import local_zone
+    from newel.base.zones import local_zone
     from newel.cli.drawings import plan_document, say_plan
     from newel.cli.references import run_named
     from newel.people.words import process_title

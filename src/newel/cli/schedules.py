@@ -24,7 +24,8 @@ Named = Annotated[str, Parameter(name="NAME", help="Name of a schedule, as the l
 @schedules.default
 def listed(*, as_json: AsJson = False) -> None:
     """List the schedules, when they are due, and what became of them last."""
-    from newel.cli.deployment import carried_out, found_here, local_zone
+    from newel.base.zones import local_zone
+    from newel.cli.deployment import carried_out, found_here
     from newel.store.schedules import listed as read_all
 
     async def read() -> list[Row]:
@@ -69,7 +70,8 @@ def pause(name: Named, /, *, actor: NamedActor = "") -> None:
 @schedules.command
 def resume(name: Named, /, *, actor: NamedActor = "") -> None:
     """Let a paused schedule go on, from its next moment."""
-    from newel.cli.deployment import carried_out, found_engine, local_zone
+    from newel.base.zones import local_zone
+    from newel.cli.deployment import carried_out, found_engine
 
     async def resumed() -> datetime:
         async with found_engine(new=False) as engine:

@@ -35,7 +35,8 @@ State = Annotated[
 @webhooks.default
 def listed(*, as_json: AsJson = False) -> None:
     """List the endpoints that are told of events, and how they fare."""
-    from newel.cli.deployment import carried_out, found_here, local_zone
+    from newel.base.zones import local_zone
+    from newel.cli.deployment import carried_out, found_here
     from newel.store.endpoints import listed as read_all
 
     async def read() -> list[Row]:
@@ -69,7 +70,8 @@ def deliveries(
     name: Named, /, *, state: State = None, limit: Most = 50, as_json: AsJson = False
 ) -> None:
     """List what an endpoint was told, the latest event first."""
-    from newel.cli.deployment import carried_out, found_engine, local_zone
+    from newel.base.zones import local_zone
+    from newel.cli.deployment import carried_out, found_engine
 
     async def read() -> list[Row]:
         async with found_engine(new=False) as engine:
@@ -181,7 +183,8 @@ def received(
     as_json: AsJson = False,
 ) -> None:
     """List what other systems delivered, the latest first."""
-    from newel.cli.deployment import carried_out, found_engine, local_zone
+    from newel.base.zones import local_zone
+    from newel.cli.deployment import carried_out, found_engine
 
     async def read() -> list[Row]:
         async with found_engine(new=False) as engine:

@@ -10,7 +10,7 @@ from newel.domain.grants import Held
 from newel.store.database import Connection, Database, Row
 from newel.store.queries import queries
 
-__all__ = ["ended_since", "held", "of_person"]
+__all__ = ["ended_since", "had_between", "held", "of_person"]
 
 _SQL: Final = queries("ledger")
 
@@ -18,6 +18,26 @@ _SQL: Final = queries("ledger")
 async def of_person(database: Database, person: UUID) -> list[Row]:
     """Grants of a person by system, each system's account first, with what made and ended them."""
     return await database.fetch(_SQL.of_person, person)
+
+
+async def had_between(
+    database: Database,
+    begin: datetime,
+    until: datetime,
+    *,
+    person: UUID | None = None,
+    system: str | None = None,
+    entitlement: str | None = None,
+    after: UUID | None = None,
+    how_many: int,
+) -> list[Row]:
+    """Access that people had from a moment on until before another, by entitlement.
+
+    person, system, entitlement: only of these. after: the grant after which the page begins.
+    """
+    return await database.fetch(
+        _SQL.had_between, begin, until, person, system, entitlement, after, how_many
+    )
 
 
 async def held(source: Database | Connection, person: UUID, entitlement: str) -> Held | None:

@@ -19,6 +19,34 @@ where g.person = $1
 order by g.system, (g.entitlement like '%:account') desc, g.entitlement, g.recorded_at,
          g.state not in ('suspended', 'revoked')
 
+-- name: had_between
+-- params: begin, until, person, system, entitlement, after, how_many
+-- Access that people had in a span of time, by entitlement, with the event that gave it: beside the
+-- outcome that made the grant, or, where another one switched it on, in any run about the person.
+-- What has an end and no known beginning may have been there all the time before.
+select g.id, g.person, p.display_name, g.system, g.entitlement, g.level, g.valid_from, g.valid_to,
+       g.since_unknown, g.route, coalesce(
+           (select e.entry from newel.event e
+            where e.stream_id = g.made_run and e.seq between g.made_seq and g.made_seq + 4
+              and e.type in ('access.granted', 'access.modified')
+              and convert_from(e.entry, 'UTF8')::jsonb -> 'data' @> jsonb_build_object(
+                  'entitlement', g.entitlement, 'effective_at', to_char(
+                      g.valid_from at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) limit 1),
+           (select e.entry from newel.run r join newel.event e on e.stream_id = r.id
+            where r.subject = g.person and e.type in ('access.granted', 'access.modified')
+              and convert_from(e.entry, 'UTF8')::jsonb -> 'data' @> jsonb_build_object(
+                  'entitlement', g.entitlement, 'effective_at', to_char(
+                      g.valid_from at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) limit 1)) as entry
+from newel.access_grant g
+left join newel.person p on p.ref = g.person
+where (g.valid_from < $2 or (g.valid_from is null and g.since_unknown))
+  and (g.valid_to is null or g.valid_to > $1)
+  and ($3::uuid is null or g.person = $3) and ($4::text is null or g.system = $4)
+  and ($5::text is null or g.entitlement = $5)
+  and ($6::uuid is null or (g.entitlement, g.id) > (
+      select a.entitlement, a.id from newel.access_grant a where a.id = $6))
+order by g.entitlement, g.id limit $7
+
 -- name: held
 -- params: person, entitlement
 -- The grant that a person has of an entitlement: open, or suspended and not given back since.

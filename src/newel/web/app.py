@@ -12,6 +12,7 @@ from newel.base.version import VERSION
 from newel.engine.engine import Engine
 from newel.web import hooks, reveal, sealed_log
 from newel.web.api import (
+    access,
     bulk,
     course,
     events,
@@ -76,7 +77,7 @@ def create_app(engine: Engine, *, settings: Settings, zone: tzinfo = UTC) -> Fas
 
 def _api() -> APIRouter:
     router = APIRouter(prefix="/api/v1")
-    for module in (processes, runs, course, bulk, people, tasks, events, webhooks, health):
+    for module in (processes, runs, course, bulk, people, access, tasks, events, webhooks, health):
         router.include_router(module.router)
     return router
 

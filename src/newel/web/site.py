@@ -18,6 +18,7 @@ from fastapi import Request
 from newel.base.errors import InvalidInput, NotFound
 from newel.base.ids import parse_reference
 from newel.base.settings import Settings
+from newel.base.zones import zone_named
 from newel.drawing.plan import Plan
 from newel.engine.commands import Proposal
 from newel.engine.engine import Engine
@@ -92,7 +93,7 @@ async def reader_of(request: Request, zone: str | None = None) -> Reader:
     return Reader(
         database=site.database,
         now=stands.as_of,
-        zone=zone_of(request, site.zone) if zone is None else _zone(zone),
+        zone=zone_of(request, site.zone) if zone is None else zone_named(zone),
         overview=stands,
         processes=site.engine.processes,
         proposal_of=site.engine.proposal_of,
@@ -106,19 +107,12 @@ def zone_of(request: Request, otherwise: tzinfo) -> tzinfo:
     if told is None:
         return otherwise
     try:
-        return _zone(told.replace("%2F", "/"))
+        return zone_named(told.replace("%2F", "/"))
     except InvalidInput:
         return otherwise
 
 
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise InvalidInput({"zone": "is no time zone; use a name like Europe/Berlin"}) from None
-
-
-_KIND_OF_PREFIX = {"run": "run", "per": "person", "tsk": "task"}
+_KIND_OF_PREFIX = {"run": "run", "per": "person", "tsk": "task", "grt": "grant"}
 
 
 def named(prefix: str, text: str) -> UUID:
@@ -140,4 +134,4 @@ def named(prefix: str, text: str) -> UUID:
 
 def zone_info(posted: Mapping[str, object]) -> ZoneInfo:
     """Give the zone of the local times in a posted form. Raises InvalidInput."""
-    return _zone(str(posted.get("zone") or "UTC"))
+    return zone_named(str(posted.get("zone") or "UTC"))

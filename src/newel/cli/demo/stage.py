@@ -22,12 +22,13 @@ from rich.console import Console
 from newel.base.errors import StoreError
 from newel.base.ids import parse_reference
 from newel.base.settings import Settings
+from newel.base.zones import local_zone
 from newel.cli.demo.account import account, active_s, systems_of
 from newel.cli.demo.outside import Newel, Simulators, client
 from newel.cli.demo.programs import Program, started
 from newel.cli.demo.scenario import Hired, Scenario
 from newel.cli.demo.story import Story
-from newel.cli.deployment import Deployment, database_server, local_zone, opened
+from newel.cli.deployment import Deployment, database_server, opened
 from newel.cli.output import say_json
 from newel.cli.programs import asked_to_stop
 from newel.cli.project import example_project
