@@ -21,6 +21,8 @@ def test_a_process_is_drawn_without_a_database(newel, project):
     picture = newel("draw", "onboarding", "--format", "svg").out
     assert picture.startswith("<svg ")
     assert (">GitHub<" in picture, ">Github<" in picture) == (True, False)
+    standard = newel("draw", "onboarding", "--format", "bpmn").out
+    assert standard.startswith('<?xml version="1.0" encoding="UTF-8"?>\n<definitions ')
     assert newel("draw", "nothing").status == 1
 
 

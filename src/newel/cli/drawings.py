@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["draw", "plan", "plan_document", "say_plan"]
 
-Format: TypeAlias = Literal["text", "svg", "mermaid", "json"]
+Format: TypeAlias = Literal["text", "svg", "mermaid", "bpmn", "json"]
 _Process = Annotated[str, Parameter(help="Name of a process of the project.")]
 _Format = Annotated[
     Format,
-    Parameter(name="--format", help="A list, a picture, a Mermaid flowchart, or the stored form."),
+    Parameter(
+        name="--format",
+        help="A list, a picture, a Mermaid flowchart, BPMN 2.0, or the stored form.",
+    ),
 ]
 _Run = Annotated[str | None, Parameter(name="--run", help="Show the state of this run: run_….")]
 _Output = Annotated[Path | None, Parameter(name=["--output", "-o"], help="Write into this file.")]
@@ -123,6 +126,7 @@ def _written(drawing: Drawing, format_: Format, known: Plan | None) -> str:
     from newel.drawing.text import outline
 
     states = {} if known is None else shown(drawing.tree, known)
+    words = {id_: each.word for id_, each in states.items()}
     match format_:
         case "text":
             said = {id_: each.said for id_, each in states.items()}
@@ -133,8 +137,11 @@ def _written(drawing: Drawing, format_: Format, known: Plan | None) -> str:
 
             return svg(picture_of(drawing, states), drawing.process.title)
         case "mermaid":
-            words = {id_: each.word for id_, each in states.items()}
             return flowchart(drawing.graph, words)
+        case "bpmn":
+            from newel.drawing.bpmn import bpmn
+
+            return bpmn(drawing, words)
         case _:
             import orjson
 

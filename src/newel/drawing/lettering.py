@@ -1,11 +1,14 @@
-"""How wide text is, without a browser: a table of widths that errs on the wide side."""
+"""How wide text is, without a browser: a table of widths that errs on the wide side.
+
+And which of its letters XML can hold.
+"""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import Final
 
-__all__ = ["cut", "width"]
+__all__ = ["cut", "legible", "width"]
 
 _NARROW: Final = frozenset("iljtfrI.,:;!|'()[]{}-/ ")
 _WIDE: Final = frozenset("mwMW@%&")
@@ -39,3 +42,10 @@ def cut(text: str, size: float, most: float) -> str:
         while kept and unicodedata.combining(text[len(kept)]):
             kept = kept[:-1]
     return kept.rstrip() + "…"
+
+
+def legible(text: str) -> str:
+    """Text as XML takes it: without control characters and marks that turn the direction."""
+    turning = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\uffff"
+    kept = "".join(each for each in text if each >= " " and each not in turning)
+    return kept.encode("utf-8", "replace").decode()

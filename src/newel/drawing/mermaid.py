@@ -13,7 +13,7 @@ from typing import Final
 
 from newel.drawing.graph import Edge, Graph, Node
 
-__all__ = ["flowchart", "identifier"]
+__all__ = ["CLASSES", "COLOURS", "flowchart", "identifier"]
 
 _SHAPES: Final = {
     "start": ("([", "])"),
@@ -38,13 +38,14 @@ _ACTS: Final = {
     "spawn": ("[[", "]]"),
 }
 _ARROWS: Final = {"flow": "-->", "back": "-->", "jump": "-->", "fail": "-.->", "undo": "-.->"}
-_STATES: Final = {
-    "done": "fill:#dcfce7,stroke:#15803d,color:#14532d",
-    "live": "fill:#dbeafe,stroke:#1d4ed8,color:#1e3a8a",
-    "parked": "fill:#fee2e2,stroke:#b91c1c,color:#7f1d1d",
-    "off": "fill:#f5f5f4,stroke:#a8a29e,color:#78716c",
+COLOURS: Final = {
+    "done": ("#dcfce7", "#15803d", "#14532d"),
+    "live": ("#dbeafe", "#1d4ed8", "#1e3a8a"),
+    "parked": ("#fee2e2", "#b91c1c", "#7f1d1d"),
+    "off": ("#f5f5f4", "#a8a29e", "#78716c"),
 }
-_CLASSES: Final = {
+"""Fill, border and text of what is in a state of one of these classes."""
+CLASSES: Final = {
     "done": "done",
     "by-hand": "done",
     "skipped": "done",
@@ -58,6 +59,7 @@ _CLASSES: Final = {
     "cancelled": "off",
     "not-needed": "off",
 }
+"""The class of each state that has colours."""
 _MULTI: Final = {"seq": " ≡", "par": " |||", "grows": " +"}
 
 
@@ -109,12 +111,12 @@ def _edge(edge: Edge) -> str:
 def _coloured(graph: Graph, states: Mapping[str, str]) -> Iterator[str]:
     classes: dict[str, list[str]] = defaultdict(list)
     for node in graph.nodes.values():
-        name = _CLASSES.get(states.get(node.id, ""))
+        name = CLASSES.get(states.get(node.id, ""))
         if name is not None:
             classes[name].append(identifier(node.id))
-    for name, look in _STATES.items():
+    for name, (fill, border, text) in COLOURS.items():
         if classes[name]:
-            yield f"  classDef {name} {look}"
+            yield f"  classDef {name} fill:{fill},stroke:{border},color:{text}"
             yield f"  class {','.join(classes[name])} {name}"
 
 

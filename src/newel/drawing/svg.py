@@ -14,6 +14,7 @@ from html import escape
 from importlib import resources
 from typing import Final
 
+from newel.drawing.lettering import legible
 from newel.drawing.overlay import WORDS
 from newel.drawing.picture import Card, Dot, Frame, Gate, Line, Picture, Pill, Point
 
@@ -221,7 +222,4 @@ def _number(value: float) -> str:
 
 
 def _said(text: str) -> str:
-    """Text as XML takes it: without control characters and marks that turn the direction."""
-    turning = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    kept = "".join(each for each in text if each >= " " and each not in turning)
-    return escape(kept.encode("utf-8", "replace").decode(), quote=True)
+    return escape(legible(text), quote=True)
