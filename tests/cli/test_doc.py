@@ -28,7 +28,7 @@ def test_dossiers_are_written_and_compared(newel, project):
     ]
     assert newel("doc", "onboarding", "-o", "again").status == 0
     assert written(project / "again") == {
-        name.replace("\\", "/"): each for name, each in files.items() if name != "systems.md"
+        name: each for name, each in files.items() if name != "systems.md"
     }
     assert newel("doc", "--check").status == newel("check", "--docs").status == 0
     page = project / DOSSIER / "index.md"
@@ -42,6 +42,9 @@ def test_dossiers_are_written_and_compared(newel, project):
         assert "onboarding/index.md: is stale\n  -- Owner: it\n  +- Owner: hr\n" in stale.out
         assert "onboarding/drawing.svg: is missing" in stale.out
         assert "farewell: is no process any more; delete the folder" in stale.out
+    assert len(newel("check", "--docs", "--format", "json").document["stale"]) == 3
+    notes = newel("check", "--docs", "--format", "github").out.splitlines()
+    assert [each.partition("title=dossier::")[0] for each in notes] == ["::error "] * 3
     assert newel("check").status == 0
     assert newel("doc", "nothing").status == 1
     assert not (project / ".newel").exists()

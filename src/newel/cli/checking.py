@@ -68,30 +68,24 @@ def check(
         processes, found = [], list(refused.findings)
     else:
         found = _findings(processes)
-    _TOLD[format_](found, [each.name for each in processes])
     counts = found if strict else [each for each in found if each.level == "error"]
-    if counts or (docs and _is_stale(as_json=format_ == "json")):
+    stale = _stale() if docs and not counts else None
+    _TOLD[format_](found, [each.name for each in processes], stale)
+    if counts or stale:
         return BROKEN
     if against is None:
         return SOUND
     return _judged(processes, against, accepts=accept_runs_now, as_json=format_ == "json")
 
 
-def _is_stale(*, as_json: bool) -> bool:
+def _stale() -> list[str]:
     """Say which dossiers are not what the code gives; all of the project's are compared."""
     from newel.base.settings import load_settings
     from newel.cli.dossiers import stale
     from newel.cli.project import load_project
 
     settings = load_settings()
-    found = stale(load_project(settings).processes, settings.project)
-    if as_json:
-        say_json({"stale": found})
-    else:
-        for each in found:
-            say(each)
-        say("`newel doc` writes them anew." if found else "The dossiers are up to date.")
-    return bool(found)
+    return stale(load_project(settings).processes, settings.project)
 
 
 def _judged(
@@ -162,25 +156,36 @@ def _findings(processes: list[Process[..., Any]]) -> list[Finding]:  # Any: as a
     return sorted(found)
 
 
-def _as_text(found: list[Finding], names: list[str]) -> None:
+def _as_text(found: list[Finding], names: list[str], stale: list[str] | None) -> None:
+    from newel.cli.dossiers import summed_up
+
     for each in found:
         say(str(each))
     errors = sum(each.level == "error" for each in found)
     counted = f"{errors} errors, {len(found) - errors} warnings." if found else "Nothing is wrong."
     say(f"{len(names)} processes read. {counted}")
+    if stale is not None:
+        summed_up(stale)
 
 
-def _as_json(found: list[Finding], names: list[str]) -> None:
-    say_json({"processes": names, "findings": [asdict(each) for each in found]})
+def _as_json(found: list[Finding], names: list[str], stale: list[str] | None) -> None:
+    compared = {} if stale is None else {"stale": stale}
+    say_json({"processes": names, "findings": [asdict(each) for each in found], **compared})
 
 
-def _as_notes(found: list[Finding], names: list[str]) -> None:
+def _as_notes(found: list[Finding], names: list[str], stale: list[str] | None) -> None:
     """Write what GitHub shows beside the lines of a pull request."""
     del names
     for each in found:
         at = f"file={_file(each.module)},line={each.line},col={each.column}"
-        said = f"{each.what} Fix: {each.fix}".replace("%", "%25").replace("\n", "%0A")
-        say(f"::{each.level} {at},title={each.code}::{said}")
+        say(f"::{each.level} {at},title={each.code}::{_note(f'{each.what} Fix: {each.fix}')}")
+    for dossier in stale or ():
+        say(f"::error title=dossier::{_note(dossier)}")
+
+
+def _note(said: str) -> str:
+    """Text as a note of GitHub takes it: on one line."""
+    return said.replace("%", "%25").replace("\n", "%0A")
 
 
 def _file(module: str) -> str:

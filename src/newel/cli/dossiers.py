@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from newel.drawing.drawing import Drawing
     from newel.flow.process import Process
 
-__all__ = ["doc", "stale"]
+__all__ = ["doc", "stale", "summed_up"]
 
 UP_TO_DATE: Final = 0
 STALE: Final = 1
@@ -56,7 +56,9 @@ def doc(*names: _Names, output: _Output = None, check: _Check = False) -> int:
     folder = settings.project / _PLACE if output is None else output
     files = _files(chosen, with_systems=not names)
     if check:
-        return _told(_stale(folder, files, None if names else processes))
+        found = list(_stale(folder, files, None if names else processes))
+        summed_up(found)
+        return STALE if found else UP_TO_DATE
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(text.encode())
@@ -69,12 +71,11 @@ def stale(processes: Sequence[Process[..., Any]], project: Path) -> list[str]:
     return list(_stale(project / _PLACE, _files(processes, with_systems=True), processes))
 
 
-def _told(found: Iterable[str]) -> int:
-    said = list(found)
-    for each in said:
+def summed_up(found: Sequence[str]) -> None:
+    """Tell people what is stale, and what makes it right."""
+    for each in found:
         say(each)
-    say("`newel doc` writes them anew." if said else "The dossiers are up to date.")
-    return STALE if said else UP_TO_DATE
+    say("`newel doc` writes them anew." if found else "The dossiers are up to date.")
 
 
 def _chosen(
