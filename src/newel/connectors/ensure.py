@@ -3,6 +3,7 @@
     look ──absent──▶ (in doubt: look again at the settle times) ──▶ create ──"exists"──▶ look
       │
       └─found─▶ whose? ──another's──▶ OwnershipConflict
+                  ├─nobody's─▶ OwnershipConflict; once a person has said "theirs": mark it
                   └─ours─▶ as wanted ──▶ nothing to do
                            differs   ──▶ change the differing fields
 
@@ -16,17 +17,27 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from newel.base.clock import Clock
 from newel.base.errors import Invalid, NotReady, OutcomeUnknown, OwnershipConflict
 from newel.connectors.gate import LONGEST_PAUSE, Pause
-from newel.connectors.looking import WouldChange, doubt_age, intent_age, is_looking, starts_at
+from newel.connectors.looking import (
+    WouldChange,
+    adopts,
+    doubt_age,
+    intent_age,
+    is_looking,
+    starts_at,
+)
 
-__all__ = ["Ensured", "Exists", "Settling", "ensured", "removed"]
+__all__ = ["BY_PERSON", "Adoption", "Ensured", "Exists", "Settling", "ensured", "removed"]
 
 T = TypeVar("T")
 Fields = Mapping[str, object]
+
+BY_PERSON: Final = "decided by a person"
+"""The evidence that an object is the subject's where a person has said so."""
 
 
 class Exists(Exception):
@@ -79,6 +90,34 @@ class Settling:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Adoption(Generic[T]):
+    """How an object that nobody has marked becomes the subject's, after a person has said so.
+
+    is_unmarked: whether nobody's mark is on it; one that bears another's is never adopted.
+    stamp: puts our mark on it, and shows it with the mark. shown: what helps a person to decide,
+    one sentence each, nothing personal.
+    """
+
+    is_unmarked: Callable[[T], bool]
+    stamp: Callable[[T], Awaitable[T]]
+    shown: Callable[[T], tuple[str, ...]]
+
+    async def adopted(self, found: T, conflict: OwnershipConflict, what: str) -> T:
+        """Mark what was found, if a person has said of just this that it is theirs.
+
+        Raises the conflict otherwise, with what a person can decide it by.
+        """
+        if not self.is_unmarked(found):
+            raise conflict
+        if conflict.external_id is None or conflict.external_id != adopts():
+            conflict.may_adopt, conflict.shown = True, self.shown(found)
+            raise conflict
+        if is_looking():
+            raise WouldChange(what)
+        return await self.stamp(found)
+
+
 async def ensured(
     *,
     look: Callable[[], Awaitable[T | None]],
@@ -88,12 +127,14 @@ async def ensured(
     differs: Callable[[T], Fields] = lambda _: {},
     change: Callable[[T, Fields], Awaitable[T]] | None = None,
     what: str,
+    adoption: Adoption[T] | None = None,
 ) -> Ensured[T]:
     """Bring a thing into the wanted state, or find that it is in it.
 
     ours: gives the evidence that it is the subject's, raises OwnershipConflict if it is not.
     create: raises Exists where the system says so; None if nothing is created here.
     differs: the fields to change, with their wanted values. what: for messages, no name in it.
+    adoption: how one that nobody has marked becomes the subject's; None if it never does.
     """
     found = await settling.look(look)
     if found is None and create is not None:
@@ -103,10 +144,16 @@ async def ensured(
             found = await _existing(look, settling, what)
     if found is None:
         raise Invalid(f"There is no {what} to change.")
-    evidence = ours(found)
+    try:
+        evidence, adopted = ours(found), False
+    except OwnershipConflict as conflict:
+        if adoption is None:
+            raise
+        found = await adoption.adopted(found, conflict, what)
+        evidence, adopted = BY_PERSON, True
     fields = differs(found)
     if not fields:
-        return Ensured(found, changed=False, evidence=evidence)
+        return Ensured(found, changed=adopted, evidence=evidence, adopted=adopted)
     if change is None:
         raise OwnershipConflict(
             f"The {what} exists with other content, which is not changed from here.",
@@ -114,7 +161,7 @@ async def ensured(
         )
     if is_looking():
         raise WouldChange(what)
-    return Ensured(await change(found, fields), changed=True, evidence=evidence)
+    return Ensured(await change(found, fields), changed=True, evidence=evidence, adopted=adopted)
 
 
 async def _existing(look: Callable[[], Awaitable[T | None]], settling: Settling, what: str) -> T:

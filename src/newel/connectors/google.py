@@ -16,7 +16,7 @@ from typing import Final
 
 from newel.base.errors import Invalid, NotReady
 from newel.connectors.base import Holding, marker_of, names_of
-from newel.connectors.ensure import Ensured, Exists, ensured, removed
+from newel.connectors.ensure import Adoption, Ensured, Exists, ensured, removed
 from newel.connectors.google_contract import (
     DELETE_USER,
     DIRECTORY,
@@ -103,6 +103,11 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
             change=self._update,
             settling=self.settling(*_SETTLE),
             what="Google account",
+            adoption=Adoption(
+                is_unmarked=lambda user: not user.marker,
+                stamp=lambda user: self._update(user, {"externalIds": user.marked(marker)}),
+                shown=self._seen_from_outside,
+            ),
         )
         return self._told(reached, prepared=suspended)
 
@@ -262,6 +267,16 @@ class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
         if answer.status == HTTPStatus.CONFLICT:
             raise Exists
         return USERS.read(answer)
+
+    def _seen_from_outside(self, user: User) -> tuple[str, ...]:
+        """Say what helps to decide whose an account is."""
+        return (
+            f"Look at it: {self._account(user).url}",
+            "It is suspended." if user.suspended else "It is active.",
+            f"It was last used on {user.last_login[:10]}."
+            if user.has_logged_in
+            else "Nobody has ever used it.",
+        )
 
     async def _delete(self, user: User) -> None:
         await self.http.call(DELETE_USER, {"key": user.id}, expect=(HTTPStatus.NOT_FOUND,))

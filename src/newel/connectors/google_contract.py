@@ -151,6 +151,7 @@ class ExternalId:
 
     type: str = ""
     value: str = ""
+    custom_type: Annotated[str, named("customType")] = ""
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,15 @@ class User:
             external_id=self.id,
             evidence="marker of another subject" if marks else "no marker",
         )
+
+    def marked(self, marker: str) -> list[dict[str, str]]:
+        """Give the ids of the user in other systems with our mark; an update replaces them all."""
+        kept = [
+            {"type": each.type, "value": each.value}
+            | ({"customType": each.custom_type} if each.custom_type else {})
+            for each in self.external_ids
+        ]
+        return [*kept, {"type": MARKER_TYPE, "value": marker}]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from newel.flow.context import ATTEMPT
 
 __all__ = [
     "WouldChange",
+    "adopts",
     "believe",
     "doubt_age",
     "intent_age",
@@ -84,6 +85,12 @@ def believe(what: str) -> None:
     attempting = ATTEMPT.get()
     if attempting is None or not attempting.is_claimed:
         raise WouldChange(what)
+
+
+def adopts() -> str | None:
+    """Give the id of the account that a person has said is the subject's; None if nobody has."""
+    attempting = ATTEMPT.get()
+    return None if attempting is None else attempting.adopts
 
 
 def report(effect: Effect) -> None:

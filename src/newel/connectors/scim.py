@@ -27,7 +27,7 @@ from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
 from newel.connectors.auth import BearerCredential
 from newel.connectors.base import Check, Connector, Holding, Outside, marker_of, names_of
-from newel.connectors.ensure import Exists, ensured, removed
+from newel.connectors.ensure import Adoption, Exists, ensured, removed
 from newel.connectors.gate import Bucket
 from newel.connectors.http import MOST_PAGES
 from newel.connectors.operation import operation
@@ -341,10 +341,18 @@ class Scim(Connector):
             change=self._change,
             settling=self.settling(*_SETTLE),
             what="account",
+            adoption=None if create is None else self._adoption(marker),
         )
         account = self._account(person, reached.value)
         access: Access = "active" if is_active else "suspended"
         return self.reported(reached, account, access=access, path="scim")
+
+    def _adoption(self, marker: str) -> Adoption[User]:
+        return Adoption(
+            is_unmarked=lambda user: not user.mark,
+            stamp=lambda user: self._change(user, {"externalId": marker}),
+            shown=lambda user: ("It is active." if user.active else "It is deactivated.",),
+        )
 
     async def _create(self, person: Person) -> User:
         given, family = names_of(person)

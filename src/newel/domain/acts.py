@@ -32,6 +32,8 @@ class Trouble:
     looks: `verify` can see whether it is done.
     way: that was chosen for it, where plan and token decide. seen: how often it was looked whether
     a person has done it, since one was asked; is_claimed: somebody has said since that it is done.
+    found: the account of which a person is asked whose it is; adopts: the one that a person has
+    said is the subject's.
     """
 
     progress: Progress | None = None
@@ -56,6 +58,8 @@ class Trouble:
     way: str | None = None
     seen: int = 0
     is_claimed: bool = False
+    found: str | None = None
+    adopts: str | None = None
 
     def row(self) -> Row:
         """The trouble as JSON, without what is absent; empty for a step without any."""

@@ -58,7 +58,8 @@ class Begun:
     may_send: whether the worker may still make calls; False when its lease is in doubt.
     is_urgent: whether its calls go before others at a system's limit.
     is_approved: whether the call needs no approval, or has one. way: that was chosen for it; by
-    hand it only looks. is_claimed: whether a person has said that it is done.
+    hand it only looks. is_claimed: whether a person has said that it is done. adopts: the account
+    that a person has said is the subject's.
     """
 
     act: StepAct[Any]  # Any: each step has its own result
@@ -78,6 +79,7 @@ class Begun:
     is_approved: bool = True
     way: str | None = None
     is_claimed: bool = False
+    adopts: str | None = None
 
 
 def begun_of(
@@ -112,6 +114,7 @@ def begun_of(
         is_approved=_is_approved(run, act),
         way=trouble.way,
         is_claimed=trouble.is_claimed,
+        adopts=trouble.adopts,
     )
 
 
@@ -271,6 +274,7 @@ def _attempting(begun: Begun, info: AttemptInfo, observed: Observed) -> Attempti
         is_approved=begun.is_approved,
         way=begun.way,
         is_claimed=begun.is_claimed,
+        adopts=begun.adopts,
     )
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from newel.audit import catalogue as facts
 from newel.base.ids import reference
@@ -39,6 +39,7 @@ __all__ = [
     "claim",
     "is_by_hand",
     "not_yet",
+    "open_task",
     "seen",
     "step_of_task",
     "withdraw",
@@ -133,13 +134,64 @@ def withdraw(run: Runner, opened: OpenAct, *, cause: str = "seen") -> None:
     opened.task_id = None
 
 
+def open_task(
+    run: Runner,
+    opened: OpenAct,
+    act: StepAct[Any],  # Any: as above
+    *,
+    kind: Literal["approval", "form"],
+    title: str,
+    instructions: str,
+    evidence: str | None = None,
+) -> None:
+    """Ask the team that answers for the system something in the place of a step."""
+    opened.task_id = run.host.new_uuid()
+    due_at = run.moment + (_WITHIN_URGENT if policy_of(run, act).is_urgent else _WITHIN)
+    owner = _team(act)
+    run.record(
+        facts.TaskOpened(
+            task=reference("tsk", opened.task_id),
+            kind=kind,
+            assignees=(),
+            deputies=(),
+            role=owner,
+            due_at=due_at,
+            excluded=(),
+        ),
+        key=_place(opened.key),
+    )
+    run.change.also(
+        "task",
+        {
+            "id": str(opened.task_id),
+            "run_id": str(run.id),
+            "key": _place(opened.key),
+            "kind": kind,
+            "title": title,
+            "instructions": instructions,
+            "evidence": evidence,
+            "subject": run.loaded.subject,
+            "owner": owner,
+            "excluded": [],
+            "opened_at": run.moment,
+            "due_at": due_at,
+            "state": "open",
+            "version": 1,
+        },
+    )
+
+
 def asks_anew(run: Runner, opened: OpenAct, act: StepAct[Any]) -> bool:  # Any: as above
     """Take back what was asked, or said, of another input than the step is called with now."""
-    was_asked = opened.task_id is not None or opened.trouble.is_claimed
-    if not was_asked or not is_by_hand(opened) or opened.fingerprint == run.fingerprint(act):
+    trouble = opened.trouble
+    was_asked = opened.task_id is not None or trouble.is_claimed or trouble.adopts is not None
+    if not was_asked or opened.fingerprint == run.fingerprint(act):
         return False
     withdraw(run, opened, cause="amended")
-    opened.trouble = replace(opened.trouble, seen=0, is_claimed=False)
+    opened.trouble = replace(trouble, seen=0, is_claimed=False, found=None, adopts=None)
+    if trouble.found is not None and opened.state == "parked":
+        opened.state, opened.reason, opened.owner = "retrying", None, None
+        opened.trouble = replace(opened.trouble, parked_at=None)
     if opened.state == "retrying":
         opened.next_at = None
     return True
@@ -177,40 +229,14 @@ def _choice(step: Step[..., Any]) -> Declared | None:  # Any: each has its own s
 def _ask(run: Runner, opened: OpenAct, act: StepAct[Any], *, was_said: bool) -> None:
     found = declared(act.step)
     assert found.by_hand is not None, "only what can be done by hand is asked for"
-    opened.task_id = run.host.new_uuid()
-    is_urgent = policy_of(run, act).is_urgent
-    due_at: datetime = run.moment + (_WITHIN_URGENT if is_urgent else _WITHIN)
-    owner = _team(act)
-    run.record(
-        facts.TaskOpened(
-            task=reference("tsk", opened.task_id),
-            kind="form",
-            assignees=(),
-            deputies=(),
-            role=owner,
-            due_at=due_at,
-            excluded=(),
-        ),
-        key=_place(opened.key),
-    )
-    run.change.also(
-        "task",
-        {
-            "id": str(opened.task_id),
-            "run_id": str(run.id),
-            "key": _place(opened.key),
-            "kind": "form",
-            "title": found.by_hand.title,
-            "instructions": _instructions(act, found.by_hand, found, was_said=was_said),
-            "evidence": "none" if found.by_hand.is_seen else "note",
-            "subject": run.loaded.subject,
-            "owner": owner,
-            "excluded": [],
-            "opened_at": run.moment,
-            "due_at": due_at,
-            "state": "open",
-            "version": 1,
-        },
+    open_task(
+        run,
+        opened,
+        act,
+        kind="form",
+        title=found.by_hand.title,
+        instructions=_instructions(act, found.by_hand, found, was_said=was_said),
+        evidence="none" if found.by_hand.is_seen else "note",
     )
 
 

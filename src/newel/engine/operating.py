@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
@@ -19,6 +19,7 @@ from newel.base.errors import NotFound, NotWaiting, ReasonMissing
 from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Beside, Change, Entries, Head
+from newel.domain.retry import begun
 from newel.domain.values import FINAL
 from newel.engine.vault import Sealer, Vault
 from newel.flow.process import Process
@@ -98,6 +99,28 @@ class Command:
         closed = facts.WaitClosed(by=by, outcome_digest=digest)
         self.record(closed, key=act.key, payload=payload)
         self.change.closed.append(act.key)
+
+    def retry(self, act: OpenAct, *, by: Literal["person", "probe"]) -> None:
+        """Try a step again at once; for a person in a fresh series of rounds."""
+        if by == "probe" and act.trouble.early is None:
+            early = "parked" if act.state == "parked" else "retrying"
+            act.trouble = replace(act.trouble, early=early, held_at=act.next_at)
+        elif by == "person":
+            fresh = begun(self.at, series=act.series + 1)
+            act.trouble = replace(
+                act.trouble,
+                progress=fresh,
+                failed_rounds=0,
+                crashes=0,
+                unclear=0,
+                early=None,
+                parked_at=None,
+                way=act.trouble.way if act.trouble.doubt is not None else None,  # chosen anew
+            )
+        act.state, act.next_at = "retrying", self.at
+        act.reason = act.owner = None
+        self.record(facts.StepRetried(by=by), key=act.key, system=act.system)
+        self.change.also("open_act", act.row(self.run))
 
     def mark(self, **columns: object) -> None:
         """Set marks of the run's row that are no state: paused, acknowledged."""

@@ -23,7 +23,7 @@ from newel.domain.grants import Held
 from newel.domain.retry import Progress, begun, next_round
 from newel.domain.transitions import MAX_CRASHES, Park, Repeat, after_error, after_unclear
 from newel.domain.values import Call, Effect
-from newel.engine import by_hand, granting, joining
+from newel.engine import by_hand, granting, joining, ownership
 from newel.engine.branches import Ready
 from newel.engine.history import Recorded
 from newel.engine.joining import IncidentView, doubt_policy, escalate, join, policy_of, watch
@@ -258,9 +258,11 @@ def _succeed(
         _note(run, opened, facts.StepResolved(how="adopted" if done.adopted else "redone"))
     payload = run.sealer.seal(done.text)
     effect = granting.effect_of(act.step, done.effect, done.value)
+    by_hand.withdraw(run, opened)
     if by_hand.is_by_hand(opened):
-        by_hand.withdraw(run, opened)
         done.effect = effect = by_hand.seen(opened, effect)
+    elif opened.trouble.adopts is not None:
+        done.effect = effect = ownership.adopted(opened, effect)
     late = run.is_leaving(opened.key) or None
     seq = _note(
         run,
@@ -369,6 +371,10 @@ def _fail(
         said = (opened.trouble.message or "",)
         _answer(run, opened, GivenUp(key=opened.key, failures=said), done, cause="given_up")
         return
+    if ownership.is_decided(opened, done.error):
+        _rest(run, opened, now)
+        return
+    ownership.ask(run, opened, act, done.error)
     _park(run, opened, following.reason, view)
 
 

@@ -77,7 +77,8 @@ class Attempting:
     is_urgent: whether its calls go before others at a system's limit.
     is_approved: whether its call needs no approval, or has one; outside a run nobody asks.
     way: which of its ways an operation goes, as it was chosen and recorded; None where there is
-    no choice. is_claimed: whether a person has said that it is done by hand.
+    no choice. is_claimed: whether a person has said that it is done by hand. adopts: the id of
+    the account that a person has said is the subject's.
     """
 
     info: AttemptInfo
@@ -87,6 +88,7 @@ class Attempting:
     is_approved: bool = True
     way: str | None = None
     is_claimed: bool = False
+    adopts: str | None = None
 
 
 DRIVEN: ContextVar[Driven | None] = ContextVar("newel_driven", default=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -11,7 +10,6 @@ from newel.audit.leaf import Actor
 from newel.base.errors import InvalidInput, NotFound, NotSkippable, NotWaiting
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
-from newel.domain.retry import begun
 from newel.domain.values import Done
 from newel.engine import drifting, granting
 from newel.engine.commands.proposing import Order, asks_for_step, propose
@@ -60,7 +58,7 @@ async def retry(
                 raise NotWaiting(verb="retry", what=f"`{each}`", state="a wait, not a step")
             if is_let_go:
                 act.incident_id = None
-            _again(made, act, by=by)
+            made.retry(act, by=by)
 
 
 def _parked(made: Command) -> list[str]:
@@ -76,28 +74,6 @@ def _replay_parked(made: Command) -> None:
     if made.row["state"] != "parked":
         raise NotWaiting(verb="retry", what=reference("run", made.run), state=made.row["state"])
     made.record(facts.RunUnparked(by="retry"))
-
-
-def _again(made: Command, act: OpenAct, *, by: Literal["person", "probe"]) -> None:
-    if by == "probe" and act.trouble.early is None:
-        early = "parked" if act.state == "parked" else "retrying"
-        act.trouble = replace(act.trouble, early=early, held_at=act.next_at)
-    elif by == "person":
-        fresh = begun(made.at, series=act.series + 1)
-        act.trouble = replace(
-            act.trouble,
-            progress=fresh,
-            failed_rounds=0,
-            crashes=0,
-            unclear=0,
-            early=None,
-            parked_at=None,
-            way=act.trouble.way if act.trouble.doubt is not None else None,  # chosen anew
-        )
-    act.state, act.next_at = "retrying", made.at
-    act.reason = act.owner = None
-    made.record(facts.StepRetried(by=by), key=act.key, system=act.system)
-    made.change.also("open_act", act.row(made.run))
 
 
 async def skip(

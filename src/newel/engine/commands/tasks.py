@@ -25,7 +25,7 @@ from newel.base.errors import (
 )
 from newel.base.ids import parse_reference, reference
 from newel.domain.values import Done, File
-from newel.engine import by_hand
+from newel.engine import by_hand, ownership
 from newel.engine.commands.files import attach, checked
 from newel.engine.operating import Command, Operating
 from newel.engine.rehearsal import rehearsed
@@ -190,7 +190,10 @@ def answered(made: Command, task: Row, person: UUID, answer: Answer) -> None:
         id_=event_id,
     )
     if (step := by_hand.step_of_task(key)) is not None:
-        by_hand.claim(made, step)
+        if answer.kind == "submit":
+            by_hand.claim(made, step)
+        else:
+            ownership.decided(made, step, is_theirs=answer.kind == "approve")
     elif key in made.acts:  # what a second person is asked is no wait of the run
         made.close(made.acts[key], by="decision")
     decided = {"state": "decided", "decision": answer.kind, "decided_at": made.at}

@@ -413,13 +413,23 @@ ALREADY_RUNS: Final = "This person has such a run already."
 
 
 def consequence(
-    kind: str, *, has_fields: bool, is_order: bool = False, is_looked_at: bool = False
+    kind: str,
+    *,
+    has_fields: bool,
+    is_order: bool = False,
+    is_looked_at: bool = False,
+    is_whose: bool = False,
 ) -> str:
     """Say what follows from the answer to a task.
 
     is_order: it confirms what somebody ordered. is_looked_at: newel sees for itself whether it is
-    done.
+    done. is_whose: it says whether an account is the person's.
     """
+    if is_whose:
+        return (
+            "On approve newel marks the account as theirs and goes on. "
+            "On reject nothing is touched, the step stays parked, and a reason is needed."
+        )
     if is_order:
         return "On approve it is done at once, in both names. On reject nothing is done."
     if kind == "approval":

@@ -147,6 +147,7 @@ async def task_view(read: Reader, task: UUID) -> TaskView:
     found = await people.names(read.database, refs)
     names = {reference("per", ref): name for ref, name in found.items()}
     line = _line(read, row)
+    is_in_place = step_of_task(row["key"]) is not None  # asked for a step of the run
     return TaskView(
         task=line,
         question=copy.question(line.title, row["subject_name"], row["kind"]),
@@ -157,7 +158,8 @@ async def task_view(read: Reader, task: UUID) -> TaskView:
             row["kind"],
             has_fields=row["form"] is not None,
             is_order=row["verb"] is not None,
-            is_looked_at=step_of_task(row["key"]) is not None and row["evidence"] == "none",
+            is_looked_at=is_in_place and row["evidence"] == "none",
+            is_whose=is_in_place and row["kind"] == "approval",
         ),
         asked_by=copy.actor_name(leaf["actor"], names),
         suggested=row["assignee_address"],
