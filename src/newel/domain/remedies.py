@@ -40,7 +40,7 @@ REMEDIES: Final = MappingProxyType(
         ),
         "ownership-conflict": Remedy(
             "has such an account already, and nothing shows whose it is",
-            "Same person: say so in its task, or complete by hand. Another: change the name to use.",
+            "Same person: say so in its task, or complete by hand. Another: change the name.",
             "complete-by-hand",
         ),
         "invalid": Remedy("refuses the data", "Correct the input.", "skip"),
