@@ -334,17 +334,14 @@ class AlreadyDone(StepError):
 class OwnershipConflict(StepError):
     """It exists and may belong to somebody else.
 
-    external_id: the object that was found. evidence: what speaks against adopting it.
-    may_adopt: nobody's mark is on it, and the operation marks it as the subject's once a person
-    has said that it is theirs. shown: what helps to decide that, one sentence each, nothing
-    personal.
+    external_id: the object that was found. evidence: what speaks against adopting it. shown: what
+    helps a person to say that it is theirs, nothing personal; None where nobody is asked.
     """
 
     failure_class = "ownership-conflict"
     external_id: str | None = None
     evidence: str | None = None
-    may_adopt: bool = False
-    shown: tuple[str, ...] = ()
+    shown: tuple[str, ...] | None = None
 
 
 class Invalid(StepError):

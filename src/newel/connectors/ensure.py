@@ -111,7 +111,7 @@ class Adoption(Generic[T]):
         if not self.is_unmarked(found):
             raise conflict
         if conflict.external_id is None or conflict.external_id != adopts():
-            conflict.may_adopt, conflict.shown = True, self.shown(found)
+            conflict.shown = self.shown(found)
             raise conflict
         if is_looking():
             raise WouldChange(what)

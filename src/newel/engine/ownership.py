@@ -35,7 +35,7 @@ def is_decided(opened: OpenAct, error: Exception | None) -> bool:
     """Whether a person has said that the account is theirs while the attempt was under way."""
     return (
         isinstance(error, OwnershipConflict)
-        and error.may_adopt
+        and error.shown is not None
         and error.external_id == opened.trouble.adopts
     )
 
@@ -52,7 +52,7 @@ def ask(
     """
     if not isinstance(error, OwnershipConflict):
         return
-    found = error.external_id if error.may_adopt else None
+    found = None if error.shown is None else error.external_id
     if opened.task_id is not None and opened.trouble.found == found:
         return
     by_hand.withdraw(run, opened, cause="overtaken")
@@ -98,5 +98,5 @@ def adopted(opened: OpenAct, effect: Effect | None) -> Effect | None:
 
 def _told(conflict: OwnershipConflict) -> str:
     """What can be shown of the account; whom it may belong to stands above the question."""
-    lines = (conflict.message, f"Its id is {conflict.external_id}.", *conflict.shown)
+    lines = (conflict.message, f"Its id is {conflict.external_id}.", *(conflict.shown or ()))
     return "\n".join((*lines, _FOLLOWS))
