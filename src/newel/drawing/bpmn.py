@@ -162,7 +162,8 @@ class _Writer:
         if node.kind == "container":
             self._inside(found, node.id)
         if tag == "complexGateway":
-            self._python(found, "activationCondition", f"{node.need} have ended well")
+            said = f"{node.need} have ended well" if node.need else "too many have failed"
+            self._python(found, "activationCondition", said)
         if tag.endswith("Event"):
             self._definitions(found, node)
 
@@ -257,6 +258,8 @@ class _Writer:
 
 
 def _tag(graph: Graph, node: Node) -> str:
+    if node.kind == "and_join" and node.id.endswith(":lost"):
+        return "complexGateway"
     if node.kind != "act":
         return _TAGS.get(node.kind, "group")
     is_raced = any(graph.nodes[edge.src].kind == "event_split" for edge in graph.into(node.id))

@@ -2,13 +2,13 @@
 
 In BPMN no flow crosses the border of a sub-process, and cancelling one comes from outside. The
 promises of a `compensation` become a sub-process of their own inside it: it begins when the block
-fails or is cancelled, and goes from the newest promise to the oldest. Nothing else is changed, and
-no id. Source: BPMN 2.0.2, §13.5.4; drawing document, §12.3.
+fails or is cancelled, and goes from the newest promise to the oldest. And a join of BPMN waits for
+one token on each of its flows, so what ends a branch well or badly is merged before it. Nothing
+else is changed, and no id. Source: BPMN 2.0.2, §13.5.4; drawing document, §12.3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from newel.drawing.graph import Edge, Graph, Node
@@ -20,11 +20,28 @@ UNDO = "undo"
 
 
 def nested(graph: Graph) -> Graph:
-    """The same graph, with the promises of each block in a container of their own."""
+    """The same graph, with the promises of each block apart, and one flow for each branch."""
+    for node in list(graph.nodes.values()):
+        if node.kind == "and_join" and node.id.removesuffix(":join") in graph.nodes:
+            graph = _gathered(graph, node, node.id.removesuffix(":join"))
     for node in list(graph.nodes.values()):
         if node.kind == "boundary" and node.host and node.parent == node.host:
             graph = _apart(graph, node)
     return graph
+
+
+def _gathered(graph: Graph, join: Node, fork: str) -> Graph:
+    """Merge the ends of each branch before its join."""
+    nodes, edges = dict(graph.nodes), list(graph.edges)
+    for branch in graph.out_of(fork):
+        inside = _behind(graph, branch.dst, join.id)
+        ends = [edge for edge in graph.into(join.id) if edge.src in inside]
+        if len(ends) > 1:
+            id_ = f"{join.id}:{branch.dst}"
+            nodes[id_] = replace(join, id=id_, kind="xor_merge")
+            edges = [replace(each, dst=id_) if each in ends else each for each in edges]
+            edges.append(Edge(src=id_, dst=join.id))
+    return Graph(nodes, tuple(edges))
 
 
 def _apart(graph: Graph, begun: Node) -> Graph:
@@ -58,17 +75,14 @@ def _early(graph: Graph, edge: Edge, block: Node) -> Node:
     return replace(stop, id=f"{edge.src}:fails", parent=block.id)
 
 
-def _behind(graph: Graph, first: str) -> set[str]:
-    """A node and all that it leads to."""
+def _behind(graph: Graph, first: str, until: str = "") -> set[str]:
+    """A node and all that it leads to, also when it fails; not what is from a node on."""
     found: set[str] = set()
     todo: list[str] = [first]
     while todo:
         node = todo.pop()
-        if node not in found:
+        if node not in found and node != until:
             found.add(node)
-            todo += _targets(graph.out_of(node))
+            todo += [edge.dst for edge in graph.out_of(node)]
+            todo += [boundary.id for boundary in graph.boundaries(node)]
     return found
-
-
-def _targets(edges: Iterable[Edge]) -> list[str]:
-    return [edge.dst for edge in edges]

@@ -155,7 +155,8 @@ def test_it_is_valid_and_every_reference_resolves(process: Process[..., Any]) ->
 def test_flows_have_their_ends_where_the_standard_allows(process: Process[..., Any]) -> None:
     """Both in one scope; starts are not entered and ends not left; boundaries stand on something.
 
-    Nothing else lacks a way in or out, but what lies beside the flow: an event sub-process. What
+    Nothing else lacks a way in or out, but what lies beside the flow: an event sub-process. A join
+    waits for as many as were forked. What
     has a default is a gateway, and each other way out of a choice has a condition.
     """
     root = ET.fromstring(bpmn(drawing_of(process)))
@@ -179,6 +180,9 @@ def test_flows_have_their_ends_where_the_standard_allows(process: Process[..., A
             flows = flows_of(scope)
             assert into == [each.get("id") for each in flows if each.get("targetRef") == id_]
             assert out == [each.get("id") for each in flows if each.get("sourceRef") == id_]
+            if kind(node) == "parallelGateway" and id_.endswith("_3ajoin"):
+                fork = nodes[id_.removesuffix("_3ajoin")]
+                assert len(into) == len(fork.findall(f"{MODEL}outgoing")), id_
             is_beside = "triggeredByEvent" in node.attrib
             assert bool(into) != (kind(node) in {"startEvent", "boundaryEvent"} or is_beside), id_
             if kind(node) == "boundaryEvent":
