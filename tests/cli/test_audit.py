@@ -191,3 +191,7 @@ def test_log_lines_are_held_against_the_journal(sealed, newel, tmp_path):
     lost = newel("audit", "reconcile", "--logs", str(logs), "--json")
     assert (lost.status, lost.document["lost_events"]) == (1, 1), lost.err
     assert newel("audit", "reconcile", "--logs", str(tmp_path / "nowhere")).status == 1
+    assert newel("audit", "ship", str(tmp_path / "new.jsonl"), "--json").document["lines"] > 0
+    assert newel("audit", "reconcile", "--logs", str(tmp_path / "new.jsonl")).status == 0
+    strange = newel("audit", "ship", str(logs))
+    assert (strange.status, "no log line" in strange.err) == (1, True), strange.err

@@ -162,20 +162,30 @@ def transition_line(
     system: str | None = None,
     trace_id: str | None = None,
     confidential: bool = False,
+    place: tuple[int, int] | None = None,
 ) -> bytes:
     """Write the line of one committed audit event, line end included.
 
     event: its type. run, subject: references. confidential: the line tells ids only.
+    place: log epoch and leaf index, once it is sealed.
     Values are references and names from code, so nothing is redacted but what looks like a mail
     address; this stands on the path of every commit.
     """
+    audit: dict[str, object] = {
+        "id": id,
+        "stream": stream,
+        "seq": seq,
+        "leaf_hash": leaf_hash.hex(),
+    }
+    if place is not None:
+        audit["log_epoch"], audit["leaf_index"] = place
     line: dict[str, object] = {
         "ts": occurred_at,
         "level": "info",
         "event": event,
         **service.written,
         "run": run,
-        "audit": {"id": id, "stream": stream, "seq": seq, "leaf_hash": leaf_hash.hex()},
+        "audit": audit,
     }
     if not confidential:
         line["subject"] = subject

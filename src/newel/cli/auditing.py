@@ -13,6 +13,7 @@ from newel.cli.event_exporting import events
 from newel.cli.output import say, say_json
 from newel.cli.parameters import AsJson, NamedActor, Reason
 from newel.cli.reconciling import reconcile
+from newel.cli.shipping import ship
 
 if TYPE_CHECKING:
     from newel.audit.leaf import Actor
@@ -33,6 +34,7 @@ audit: Final = App(name="audit", help="Verify the audit log, or take it along wi
 
 audit.command(events)
 audit.command(reconcile)
+audit.command(ship)
 
 
 @audit.command

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from newel.store.database import Connection, Row
 from newel.store.queries import queries
 
-__all__ = ["SealedEvent", "event_hashes", "sealed_events"]
+__all__ = ["SealedEvent", "event_hashes", "hash_at", "sealed_after", "sealed_events"]
 
 _SQL: Final = queries("log_events")
 
@@ -35,6 +35,23 @@ async def sealed_events(
         for row in rows:
             yield SealedEvent(row["log_epoch"], row["leaf_index"], row["leaf_hash"], row["entry"])
     await connection.execute(_SQL.close)
+
+
+async def sealed_after(
+    connection: Connection, log_epoch: int, leaf_index: int
+) -> AsyncIterator[SealedEvent]:
+    """Give all sealed events after a place in the log, in its order."""
+    await connection.execute(_SQL.after, log_epoch, leaf_index)
+    while rows := await connection.fetch(_SQL.more):
+        for row in rows:
+            yield SealedEvent(row["log_epoch"], row["leaf_index"], row["leaf_hash"], row["entry"])
+    await connection.execute(_SQL.close)
+
+
+async def hash_at(connection: Connection, log_epoch: int, leaf_index: int) -> bytes | None:
+    """Read the leaf hash at a place in the log; None if the log does not reach it."""
+    found: bytes | None = await connection.fetchval(_SQL.hash_at, log_epoch, leaf_index)
+    return found
 
 
 async def event_hashes(

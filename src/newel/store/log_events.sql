@@ -15,6 +15,23 @@ where e.occurred_at >= $1 and e.occurred_at < $2
                   where n.log_epoch > l.log_epoch and n.stream_id = l.stream_id and n.seq = l.seq)
 order by l.log_epoch, l.leaf_index
 
+-- name: after
+-- params: log_epoch, leaf_index
+-- Opens the same cursor over all that is sealed and comes after a place in the log.
+declare sealed_events no scroll cursor for
+select l.log_epoch, l.leaf_index, l.leaf_hash, e.entry
+from newel.audit_leaf l
+join newel.event e on e.stream_id = l.stream_id and e.seq = l.seq
+where (l.log_epoch, l.leaf_index) > ($1, $2)
+  and l.leaf_index < (select max(c.size) from newel.audit_checkpoint c
+                      where c.log_epoch = l.log_epoch)
+order by l.log_epoch, l.leaf_index
+
+-- name: hash_at
+-- params: log_epoch, leaf_index
+-- The leaf hash at a place in the log.
+select leaf_hash from newel.audit_leaf where log_epoch = $1 and leaf_index = $2
+
 -- name: by_stream
 -- params: since, until
 -- The same, stream after stream; the streams of runs in the order in which they began.
