@@ -110,6 +110,7 @@ def _files(processes: Sequence[Process[..., Any]], *, with_systems: bool) -> dic
 def _of_process(drawing: Drawing) -> dict[str, str]:
     import orjson
 
+    from newel.drawing.bpmn import bpmn
     from newel.drawing.dossier import dossier_of
     from newel.drawing.dossier_page import process_page
     from newel.drawing.layout import picture_of
@@ -121,6 +122,7 @@ def _of_process(drawing: Drawing) -> dict[str, str]:
     return {
         f"{name}/index.md": process_page(dossier, drawing, f"../{SYSTEMS}"),
         f"{name}/drawing.svg": svg(picture_of(drawing, {}), drawing.process.title),
+        f"{name}/drawing.bpmn": bpmn(drawing),
         f"{name}/drawing.mmd": flowchart(drawing.graph, {}),
         f"{name}/{_MARK}": facts.decode() + "\n",
     }
