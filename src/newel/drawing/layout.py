@@ -174,7 +174,6 @@ class _Layout(Sheet):
     # --- side by side ---------------------------------------------------------------------------
 
     def _choice(self, choice: Choice) -> Box:
-        shown = self.word_of(choice)
         known = self.states.get(choice.id)
         chosen = None if known is None else known.arm
         off = [arm for index, arm in enumerate(choice.arms) if chosen not in {None, index}]
@@ -185,7 +184,11 @@ class _Layout(Sheet):
             folded = f"{len(off)} other path{'s' if len(off) > 1 else ''}"
         else:
             named = [(arm.label, arm.kid) for arm in choice.arms]
-        below = self._arms(named, choice, folded=folded)
+        shown = self.word_of(choice)
+        if chosen is not None:
+            shown = self.entered(choice.arms[chosen].kid) or shown
+        answered = "done" if chosen is not None and shown == "done" else ""
+        below = self._arms(named, choice, folded=folded, answered=answered)
         text = cut(choice.label, 13, 320)
         wide = max(120.0, width(text, 13) + 44)
 
@@ -204,9 +207,16 @@ class _Layout(Sheet):
         gate = Box(wide, GATE, wide / 2, place, word=shown)
         return self.headed(gate, below)
 
-    def _arms(self, named: Sequence[tuple[str, Seq]], region: Region, *, folded: str = "") -> Box:
+    def _arms(
+        self,
+        named: Sequence[tuple[str, Seq]],
+        region: Region,
+        *,
+        folded: str = "",
+        answered: str = "",
+    ) -> Box:
         boxes = [(label, self._seq(kid), kid) for label, kid in named]
-        return self.columns(boxes, region, folded=folded)
+        return self.columns(boxes, region, folded=folded, answered=answered)
 
     def _par(self, region: Par, branches: Sequence[Seq]) -> Box:
         boxes = [self._seq(each) for each in branches]
@@ -215,7 +225,7 @@ class _Layout(Sheet):
         ]
         if len(branches) >= _MANY and len(singles) == len(branches):
             return self._framed(region, "par", self.grid(boxes))
-        fork = self.dot("fork", self.word_of(region), "", 7.0)
+        fork = self.dot("fork", self.entered(region), "", 7.0)
         return self.headed(fork, self._arms([("", each) for each in branches], region))
 
     # --- frames ---------------------------------------------------------------------------------
@@ -260,9 +270,10 @@ class _Layout(Sheet):
                 )
                 self.line(points, "", look="loop")
             if inside.goes:
-                self.line(((x + axis, low), (x + axis, y + high)), "", has_arrow=False)
+                out = ((x + axis, low), (x + axis, y + high))
+                self.line(out, self.left_by(region), has_arrow=False)
 
-        return Box(wide, high, axis, place, word=word)
+        return Box(wide, high, axis, place, word=inside.word or word)
 
     def _loop(self, loop: Loop) -> Box:
         parts = [self._seq(each) for each in (loop.test, loop.body)]
@@ -298,15 +309,20 @@ class _Layout(Sheet):
             (handler.label, self.arm(handler.label, self._seq(handler.kid), handler.kid))
             for handler in region.handlers
         ]
-        found = self._beside(body, [lane for _, lane in lanes]) if lanes else body
+        left = [self.left_by(region.body, region.orelse),
+                *(self.left_by(handler.kid) for handler in region.handlers)]  # fmt: skip
+        found = self._beside(body, [lane for _, lane in lanes], left) if lanes else body
         final = self._seq(region.final)
         if not final.height:
             return found
         always = self.arm("always", final, region.final)
         return self.stacked([found, always])
 
-    def _beside(self, body: Box, lanes: Sequence[Box]) -> Box:
-        """A body with the lanes of its failures at its right; what goes on meets below."""
+    def _beside(self, body: Box, lanes: Sequence[Box], left: Sequence[str]) -> Box:
+        """A body with the lanes of its failures at its right; what goes on meets below.
+
+        left: the states of the ways out, first of the body.
+        """
         lefts: list[float] = []
         at = body.width + ACROSS * 1.5
         for lane in lanes:
@@ -320,22 +336,21 @@ class _Layout(Sheet):
         def place(x: float, y: float) -> None:
             body.place(x, y)
             axis, bottom = x + body.axis, y + tall + tail
-            for left, lane in zip(lefts, lanes, strict=True):
-                own = x + left + lane.axis
+            for at_left, lane, word in zip(lefts, lanes, left[1:], strict=True):
+                own = x + at_left + lane.axis
                 start = (x + body.width, y + CARD[1] / 2)
                 self.line((start, (own, start[1]), (own, y + top)), lane.word, look="fail")
-                lane.place(x + left, y + top)
+                lane.place(x + at_left, y + top)
                 if lane.goes:
                     low = y + top + lane.height
                     self.line(
                         ((own, low), (own, bottom), (axis, bottom)),
-                        "",
-                        look="flow",
+                        word,
                         has_arrow=False,
                     )
             if body.goes:
                 ends = ((axis, y + body.height), (axis, bottom))
-                self.line(ends, "", has_arrow=False)
+                self.line(ends, left[0], has_arrow=False)
 
         return Box(at - ACROSS, tall + tail, body.axis, place, goes, body.word)
 

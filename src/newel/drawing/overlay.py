@@ -14,12 +14,14 @@ from newel.domain.keys import base_of
 from newel.drawing.plan import Plan, Planned
 from newel.drawing.regions import Region, Seq, kids_of
 
-__all__ = ["WORDS", "Shown", "shown"]
+__all__ = ["AHEAD", "WORDS", "Shown", "shown"]
 
 _WORST: Final = (
     "parked", "failed", "task", "in-doubt", "retrying", "running", "waiting", "will-run",
     "expected", "maybe", "done", "by-hand", "skipped", "cancelled", "not-needed",
 )  # fmt: skip
+AHEAD: Final = frozenset({"will-run", "expected", "maybe", "not-needed"})
+"""What is said of acts that have not begun."""
 DONE: Final = frozenset({"done", "by-hand", "skipped", "failed"})
 
 WORDS: Final[dict[str, str]] = {

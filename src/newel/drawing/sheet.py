@@ -21,11 +21,14 @@ from newel.drawing.boxes import (
 )
 from newel.drawing.labels import capital
 from newel.drawing.lettering import cut, width
-from newel.drawing.overlay import Shown
+from newel.drawing.overlay import AHEAD, Shown
 from newel.drawing.picture import Card, Dot, DotLook, Line, LineLook, Picture, Pill, Point
 from newel.drawing.regions import Region, Seq, walk
 
 __all__ = ["Sheet"]
+
+_PASSED = frozenset({"done", "by-hand", "skipped"})
+_OUT = frozenset({"cancelled", "not-needed"})
 
 
 class Sheet:
@@ -58,12 +61,23 @@ class Sheet:
         return Box(wide, high, axis, place, goes, boxes[0].word, boxes[0].has_head)
 
     def columns(
-        self, named: Sequence[tuple[str, Box, Seq]], region: Region, *, folded: str = ""
+        self,
+        named: Sequence[tuple[str, Box, Seq]],
+        region: Region,
+        *,
+        folded: str = "",
+        answered: str = "",
     ) -> Box:
-        """Arms side by side between two bars; each may have a name on its line."""
-        arms = [self.arm(label, box, kid) for label, box, kid in named]
+        """Arms side by side between two bars; each may have a name on its line.
+
+        answered: the state of the one arm that is taken, where control has come to it.
+        """
+        arms = [self.arm(label, box, kid, word=answered) for label, box, kid in named]
+        left = [self.left_by(kid) or (answered if not box.height else "") for _, box, kid in named]
         if folded:
-            arms.append(self.arm(folded, Box(0.0, 0.0, 0.0, nothing, goes=False), None, off=True))
+            aside = Box(0.0, 0.0, 0.0, nothing, goes=False)
+            arms.append(self.arm(folded, aside, None, word="not-needed"))
+            left.append("")
         lefts: list[float] = []
         at = 0.0
         for each in arms:
@@ -78,10 +92,10 @@ class Sheet:
 
         def place(x: float, y: float) -> None:
             top, bottom = y + 12, y + 12 + BUS + tall
-            for left, arm, own in zip(lefts, arms, axes, strict=True):
+            for at, arm, own, word in zip(lefts, arms, axes, left, strict=True):
                 entry = ((x + axis, y), (x + axis, top), (x + own, top), (x + own, top + BUS))
                 self.line(entry, arm.word, has_arrow=False)
-                arm.place(x + left, top + BUS)
+                arm.place(x + at, top + BUS)
                 if arm.goes:
                     low = top + BUS + arm.height
                     leave = (
@@ -90,11 +104,7 @@ class Sheet:
                         (x + axis, bottom + BUS),
                         (x + axis, bottom + BUS + 10),
                     )
-                    self.line(
-                        leave,
-                        arm.word if arm.word in {"done", "not-needed"} else "",
-                        has_arrow=False,
-                    )
+                    self.line(leave, word, has_arrow=False)
             if len(reaching) > 1:
                 join = Dot(
                     look="join",
@@ -107,11 +117,11 @@ class Sheet:
 
         return Box(wide, 12 + BUS + tall + tail, axis, place, bool(reaching), has_head=False)
 
-    def arm(self, label: str, box: Box, kid: Seq | None, *, off: bool = False) -> Box:
-        """An arm: its name on the line, then what stands in it."""
-        word = "not-needed" if off else self.word_in(kid)
+    def arm(self, label: str, box: Box, kid: Seq | None, *, word: str = "") -> Box:
+        """An arm: its name on the line, then what stands in it; word: its state, where known."""
+        word = word or self.word_in(kid)
         if not label:
-            return replace(box, word=word) if box.width else bare(word)
+            return replace(box, word=box.word or word) if box.width else bare(word)
         text = cut(capital(plain(label)), 12, 230)
         wide = width(text, 12) + 24
         axis = max(box.axis, wide / 2)
@@ -214,6 +224,21 @@ class Sheet:
         found = [] if kid is None else [self.word_of(each) for each in walk(kid)]
         words = [each for each in found if each]
         return words[0] if words else ""
+
+    def entered(self, region: Region) -> str:
+        """Done where control has come into a part, else its state."""
+        has_begun = any(
+            word and word not in AHEAD for each in walk(region) if (word := self.word_of(each))
+        )
+        return "done" if has_begun else self.word_of(region)
+
+    def left_by(self, *regions: Region) -> str:
+        """The state of the way out of parts: done where nothing in them is open or to come."""
+        words = {word for region in regions for each in walk(region)
+                 if (word := self.word_of(each))}  # fmt: skip
+        if not words or words - _PASSED - _OUT:
+            return ""
+        return "done" if words & _PASSED else "not-needed"
 
     def line(
         self, points: Sequence[Point], word: str, *, look: LineLook = "flow", has_arrow: bool = True

@@ -36,6 +36,8 @@ _STATES: Final[dict[str, State]] = {
     "held": "done",
 }
 _TASKS: Final = frozenset({"approval", "form"})
+_PERSON: Final = "person"
+"""The owner of what one named person is asked: the drawing says who that is."""
 _OVER: Final = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -97,5 +99,6 @@ def _open(act: OpenAct) -> Open:
         word = "task" if act.kind in _TASKS else "waiting"
     if act.state == "attempting" and act.trouble.doubt is not None:
         word = "in-doubt"
-    said = {"task": f"asks {act.owner}", "parked": str(act.reason)}.get(word, "")
+    asked = "" if act.owner in {None, _PERSON} else f"asks {act.owner}"
+    said = {"task": asked, "parked": str(act.reason)}.get(word, "")
     return Open(word=word, said=said, due=act.due_at or act.next_at)

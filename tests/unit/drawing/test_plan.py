@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -20,8 +21,10 @@ from newel import (
     timer,
 )
 from newel.drawing.drawing import drawing_of
+from newel.drawing.layout import picture_of
 from newel.drawing.mermaid import flowchart
 from newel.drawing.overlay import shown
+from newel.drawing.picture import Dot, Pill
 from newel.drawing.plan import Planned, planned
 from newel.drawing.text import outline
 from newel.testing import running
@@ -98,6 +101,56 @@ def test_a_plan_before_the_start_names_what_comes_and_why():
     assert said(none.lines)["make[*]"] == "not-needed (none: hire's repositories)"
     unknown = planned(arriving)
     assert said(unknown.lines)["make[*]"] == "maybe (number not known yet: hire's repositories)"
+
+
+@step(in_doubt="repeat")
+async def look(what: str) -> str:
+    """Look at something."""
+    return what
+
+
+async def two(what: str) -> None:
+    """Look, then make."""
+    await look["first"](what)
+    await make["second"](what)
+
+
+@process(subject=None, owner="it")
+async def branching(what: str) -> None:
+    """Two things beside each other, one of them in two steps; then the answer to a question."""
+    await parallel(two(what), look["beside"](what))
+    if what == "broken":
+        await look["after"](what)
+
+
+async def test_a_line_is_done_only_where_nothing_before_it_is_open():
+    """A branch whose second step is parked is not left; its sibling is, and the fork is entered.
+
+    Settled by hand, the answer is shown as given and all lines up to the end are done.
+    """
+
+    def words_of_lines() -> Counter[str]:
+        picture = picture_of(drawing_of(branching), shown(drawing_of(branching).tree, run.plan()))
+        pills = [each.word for each in picture.nodes if isinstance(each, Pill)]
+        dots = [
+            each.word for each in picture.nodes if isinstance(each, Dot) and each.look == "fork"
+        ]
+        assert dots == ["done"]
+        return Counter(
+            [*(each.word for each in picture.lines), *(f"pill {each}" for each in pills)]
+        )
+
+    async with running(branching.request("broken")) as run:
+        assert run.parked()
+        parked = words_of_lines()
+        assert parked["parked"] == 1
+        assert parked["pill done"] == 0
+        await run.skip("make[second]")
+        await run.result()
+        over = words_of_lines()
+        assert over["pill done"] == 1
+        assert over[""] + over["parked"] == 0
+        assert over["done"] > parked["done"]
 
 
 @process(subject=None, owner="it")
