@@ -14,11 +14,12 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from newel.drawing.drawing import Drawing
-from newel.drawing.graph import Edge, Graph, Node
+from newel.drawing.graph import Edge, Node
 from newel.drawing.grid import NOTE, Arrangement, Bounds, arranged
 from newel.drawing.lettering import legible
 from newel.drawing.mermaid import CLASSES, COLOURS, identifier
-from newel.drawing.regions import Act, Race, Raise, Scope
+from newel.drawing.notation import definitions_of, note_of, sign_of
+from newel.drawing.regions import Act
 from newel.drawing.subprocesses import UNDO, nested
 
 __all__ = ["bpmn"]
@@ -34,32 +35,13 @@ _SPACES: Final = {
     "newel": "urn:newel:bpmn:1",
 }
 _PYTHON: Final = "urn:newel:python"
-_TAGS: Final = {
-    "start": "startEvent",
-    "end": "endEvent",
-    "error_end": "endEvent",
-    "stop_end": "endEvent",
-    "xor_split": "exclusiveGateway",
-    "xor_merge": "exclusiveGateway",
-    "and_split": "parallelGateway",
-    "and_join": "parallelGateway",
-    "n_join": "complexGateway",
-    "event_split": "eventBasedGateway",
-    "container": "subProcess",
-    "boundary": "boundaryEvent",
-    "undo": "serviceTask",
-    "again": "callActivity",
+_UNNAMED: Final = {
+    "start": "Begins",
+    "end": "Ends",
+    "stop_end": "Ends",
+    "xor_split": "Which way?",
+    "boundary": "Leaves early",
 }
-_ACTS: Final = {
-    "step": "serviceTask",
-    "approval": "userTask",
-    "form": "userTask",
-    "timer": "intermediateCatchEvent",
-    "event": "intermediateCatchEvent",
-    "child": "callActivity",
-    "spawn": "intermediateThrowEvent",
-}
-_UNNAMED: Final = {"start": "Begins", "end": "Ends", "stop_end": "Ends", "xor_split": "Which way?"}
 _MAIN: Final = ":process"
 
 
@@ -74,9 +56,9 @@ class _Writer:
     def __init__(self, drawing: Drawing, states: Mapping[str, str]) -> None:
         self.drawing, self.graph, self.states = drawing, nested(drawing.graph), states
         graph = self.graph
-        self.tags = {node.id: _tag(graph, node) for node in graph.nodes.values()}
+        self.tags = {node.id: sign_of(graph, node) for node in graph.nodes.values()}
         self.notes = {
-            node.id: note for node in graph.nodes.values() if (note := _note(node)) is not None
+            node.id: note for node in graph.nodes.values() if (note := note_of(node)) is not None
         }
         events = [id_ for id_, tag in self.tags.items() if tag.startswith("intermediate")]
         self.places: Arrangement = arranged(graph, events, self.notes)
@@ -168,7 +150,7 @@ class _Writer:
             self._definitions(found, node)
 
     def _definitions(self, found: ET.Element, node: Node) -> None:
-        for kind, name in _definitions(self.graph, node):
+        for kind, name in definitions_of(self.graph, node):
             id_ = f"when_{kind}_{identifier(node.id)}"
             defined = _put(found, f"{kind}EventDefinition", id=id_)
             if kind == "timer":
@@ -255,95 +237,6 @@ class _Writer:
         right = max(each.x + each.width for each in shapes) + 10
         low = max(each.y + each.height for each in shapes) + 10
         return Bounds(left, top, right - left, low - top)
-
-
-def _tag(graph: Graph, node: Node) -> str:
-    if node.kind == "and_join" and node.id.endswith(":lost"):
-        return "complexGateway"
-    if node.kind != "act":
-        return _TAGS.get(node.kind, "group")
-    is_raced = any(graph.nodes[edge.src].kind == "event_split" for edge in graph.into(node.id))
-    if is_raced and node.act in {"approval", "form"}:
-        return "receiveTask"  # the only task that BPMN allows behind a gateway of events
-    if node.multi and node.act in {"timer", "event", "spawn"}:
-        return {"timer": "task", "event": "receiveTask", "spawn": "sendTask"}[node.act]
-    if _is_cancelling(graph, node):
-        return "intermediateThrowEvent"
-    return _ACTS.get(node.act, "task")
-
-
-def _is_cancelling(graph: Graph, node: Node) -> bool:
-    """Whether an act cancels a scope of its process."""
-    region = node.region
-    if not isinstance(region, Act) or region.verb != "cancel":
-        return False
-    scopes = {each.region.name for each in graph.nodes.values() if isinstance(each.region, Scope)}
-    return str(region.pattern).removesuffix(".cancel") in scopes
-
-
-def _definitions(graph: Graph, node: Node) -> Iterator[tuple[str, str]]:
-    """What an event waits for or tells: kinds and names."""
-    region, name = node.region, node.id.rpartition(":")[2]
-    match node.kind:
-        case "boundary":
-            yield _attached(graph, node)
-        case "start" if name == "cancelled":
-            yield "signal", node.id.removesuffix(":on:cancelled")
-            if any(each.id.endswith(":fails") and each.parent == graph.nodes[node.parent].parent
-                   for each in graph.nodes.values()):  # fmt: skip
-                yield "error", ""
-        case "error_end":
-            yield "error", region.name if isinstance(region, Raise) else _failure(node)
-        case "stop_end" if isinstance(region, Race) and ":stop:" not in node.id:
-            yield "terminate", ""
-        case "stop_end" if name != "cancelled" and ":stop:" in node.id:
-            yield "escalation", node.id.replace(":stop:", ":on:")
-        case "act" if isinstance(region, Act):
-            yield _awaited(node, region)
-        case _:
-            pass
-
-
-def _failure(node: Node) -> str:
-    """The exception with which a part ends, as the id of its node tells it; "" for any."""
-    return "" if node.id.endswith(":fails") else node.id.rpartition(":")[2].partition("~")[0]
-
-
-def _attached(graph: Graph, node: Node) -> tuple[str, str]:
-    host, name = graph.nodes[node.host], node.id.rpartition(":on:")[2]
-    if isinstance(host.region, Scope) and name == "cancelled":
-        return "signal", host.region.name
-    if host.within and name == "Overdue":
-        return "timer", host.within
-    stop = graph.nodes.get(f"{host.id}:stop:{name}")
-    if stop is not None and stop.kind == "stop_end":
-        return "escalation", node.id
-    return "error", name
-
-
-def _awaited(node: Node, act: Act) -> tuple[str, str]:
-    match act.act:
-        case "timer":
-            return "timer", act.at or act.after or str(act.live or act.call)
-        case "event":
-            return ("message" if act.is_buffered else "signal"), act.name
-        case "spawn":
-            return "message", f"start {node.process}"
-        case _:
-            return "signal", str(act.pattern).removesuffix(".cancel")
-
-
-def _note(node: Node) -> str | None:
-    """What BPMN has no sign for."""
-    match node.kind, node.act:
-        case "container", "lock":
-            return f"One at a time: {node.label}"
-        case "container", "group":
-            return "Grows while it runs"
-        case "container", "compensation":
-            return "Each promise is made before what it undoes"
-        case _:
-            return None
 
 
 def _facts(node: Node, state: str) -> dict[str, str]:

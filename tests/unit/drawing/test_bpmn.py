@@ -156,8 +156,8 @@ def test_flows_have_their_ends_where_the_standard_allows(process: Process[..., A
     """Both in one scope; starts are not entered and ends not left; boundaries stand on something.
 
     Nothing else lacks a way in or out, but what lies beside the flow: an event sub-process. A join
-    waits for as many as were forked. What
-    has a default is a gateway, and each other way out of a choice has a condition.
+    waits for as many as were forked. What has a default is a gateway, and each other way out of a
+    choice has a condition.
     """
     root = ET.fromstring(bpmn(drawing_of(process)))
     for scope in scopes(root):
