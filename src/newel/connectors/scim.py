@@ -385,7 +385,8 @@ class Scim(Connector):
         if answer.status == HTTPStatus.NO_CONTENT:
             answer = await self.http.call(USER, path)
         changed = ONE_USER.read(answer)
-        if changed.active is not fields["active"]:
+        shows = {"active": changed.active, "externalId": changed.mark}
+        if any(shows[name] != value for name, value in fields.items()):
             raise NotReady("The account was changed and still shows its former state.")
         return changed
 

@@ -8,14 +8,24 @@ from newel import SecretRef, hours, minutes, process
 from newel.base.errors import AlreadyDecided, SelfApproval
 from newel.connectors.google import Google
 from newel.connectors.google_contract import USER_SCOPE
+from newel.connectors.scim import Scim
 from newel.domain.people import Person
+from newel.simulators.scim import ScimSimulator
 from newel.testing import Crash, Saas, every_crash, running
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
+from newel.testing.transport import SimulatorTransport
 
 google = Google(
     service_account=SecretRef("env:GOOGLE_SERVICE_ACCOUNT"),
     admin="admin@acme.example",
     scopes=(USER_SCOPE,),
+)
+DIRECTORY = ScimSimulator(seed=7)
+directory = Scim(
+    name="directory",
+    base_url="https://scim.example/scim/v2",
+    token=SecretRef("env:SCIM_TOKEN"),
+    transport=SimulatorTransport(DIRECTORY),
 )
 JANE = Person(name="Jane O'Doe 🌻", email="jane.doe@acme.example", hr_key="4711")
 KEY = "google.ensure_account"
@@ -25,6 +35,13 @@ KEY = "google.ensure_account"
 async def joining(person: Person) -> str:
     """Give somebody a Google account."""
     account = await google.ensure_account(person)
+    return account.state
+
+
+@process(owner="it")
+async def listed(person: Person) -> str:
+    """Give somebody an account over SCIM."""
+    account = await directory.ensure_account(person)
     return account.state
 
 
@@ -137,6 +154,28 @@ async def test_a_worker_that_dies_anywhere_asks_once_and_marks_once(saas: Saas) 
     assert len(found) > 6
     for crash in found:
         await play(crash)
+
+
+async def test_an_account_over_scim_is_marked_too(
+    saas: Saas,  # noqa: F811 - as above
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same over SCIM, where the mark is the external id."""
+    DIRECTORY.reset()
+    monkeypatch.setenv("SCIM_TOKEN", DIRECTORY.credentials()["SCIM_TOKEN"])
+    SecretRef("env:SCIM_TOKEN").resolve(fresh=True)
+    account = DIRECTORY.create_by_hand(JANE.email, JANE.email)
+    async with running(listed.request(JANE)) as run:
+        (task,) = run.tasks()
+        assert account in task["instructions"]
+        assert DIRECTORY.mutations() == []
+        await run.decide("directory.ensure_account", approved=True)
+        assert await run.result() == "active"
+        (grant,) = run.intervals()
+        assert grant["evidence"] == "decided by a person"
+    (user,) = DIRECTORY.accounts()
+    assert (user["id"], user["marker"]) == (account, JANE.hr_key)
+    assert len(DIRECTORY.mutations()) == 1
 
 
 @pytest.mark.parametrize("verb", ["cancel", "complete"])
