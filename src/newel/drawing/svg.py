@@ -183,7 +183,8 @@ def _line(line: Line) -> str:
     kind = line.look if line.look != "flow" else look
     arrow = ""
     if line.has_arrow:
-        arrow = f' marker-end="url(#arrow-{"fail" if line.look == "fail" else look})"'
+        fails = line.look == "fail" and look != "off"
+        arrow = f' marker-end="url(#arrow-{"fail" if fails else look})"'
     return f'<path class="edge {look} e-{kind}" d="{_path(line.points)}"{arrow}/>'
 
 
