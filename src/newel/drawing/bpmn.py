@@ -162,7 +162,7 @@ class _Writer:
 
     def _flow(self, into: ET.Element, edge: Edge, id_: str) -> None:
         flow = _put(into, "sequenceFlow", id=id_)
-        if edge.label:
+        if edge.label and not self.graph.nodes[edge.src].host:  # a boundary says it itself
             flow.set("name", _title(edge.label))
         flow.set("sourceRef", identifier(edge.src))
         flow.set("targetRef", identifier(edge.dst))
@@ -204,7 +204,10 @@ class _Writer:
             if self.tags[node.id] == "exclusiveGateway":
                 more = {"isMarkerVisible": "true"}
             more |= _colours(self.states.get(node.id, ""))
-            _shape(plane, identifier(node.id), bounds, more)
+            shape = _shape(plane, identifier(node.id), bounds, more)
+            if node.kind == "frame":
+                caption = Bounds(bounds.x, bounds.y - 16, bounds.width, 14)
+                _bounds(_put(shape, "bpmndi:BPMNLabel"), caption)
             if node.id in self.notes:
                 self._noted(plane, node.id, bounds)
         for index, (_, id_) in enumerate(self.flows):
@@ -284,9 +287,14 @@ def _put(into: ET.Element, tag: str, **attributes: str) -> ET.Element:
     return ET.SubElement(into, tag, attributes)
 
 
-def _shape(plane: ET.Element, of: str, bounds: Bounds, more: Mapping[str, str]) -> None:
+def _shape(plane: ET.Element, of: str, bounds: Bounds, more: Mapping[str, str]) -> ET.Element:
     shape = _put(plane, "bpmndi:BPMNShape", id=f"shape_{of}", bpmnElement=of, **more)
-    _put(shape, "dc:Bounds", x=_number(bounds.x), y=_number(bounds.y),
+    _bounds(shape, bounds)
+    return shape
+
+
+def _bounds(into: ET.Element, bounds: Bounds) -> None:
+    _put(into, "dc:Bounds", x=_number(bounds.x), y=_number(bounds.y),
          width=_number(bounds.width), height=_number(bounds.height))  # fmt: skip
 
 
