@@ -178,6 +178,22 @@ async def test_an_account_over_scim_is_marked_too(
     assert len(DIRECTORY.mutations()) == 1
 
 
+async def test_a_lost_answer_to_the_marking_marks_once(saas: Saas) -> None:  # noqa: F811 - as above
+    """The answer to the marking is lost: the mark is found, and it is there by the decision."""
+    account = saas.google.create_by_hand(JANE.email)
+    saas.google.lose_answer("directory.users.update")
+    async with running(joining.request(JANE)) as run:
+        await run.decide(KEY, approved=True)
+        run.clock.advance(minutes(10))
+        assert await run.result() == "active"
+        (grant,) = run.intervals()
+        assert grant["evidence"].startswith("decided by a person")
+        assert [leaf["data"]["adopted"] for leaf in _of(run, "step.succeeded")] == [True]
+    assert len(saas.google.mutations()) == 1
+    (user,) = [each for each in saas.google.accounts() if each["id"] == account]
+    assert user["marker"] == JANE.hr_key
+
+
 @pytest.mark.parametrize("verb", ["cancel", "complete"])
 async def test_whatever_ends_the_step_takes_the_question_back(saas: Saas, verb: str) -> None:  # noqa: F811 - as above
     """An operator who ends the step by other means leaves nobody with a question."""
