@@ -166,6 +166,16 @@ async def test_pages_hold_no_script_and_no_style_of_their_own(client, house):
         assert text.count("<script") == text.count('<script type="module" src="/static/') == 1
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/runs?process=%00", "/runs?q=a%00b", "/people/%00", "/api/v1/runs?process=%00"],
+)
+async def test_an_address_with_a_nul_is_refused_in_a_sentence(client, path):
+    """No text of the database can hold one: it would fail there, far from who wrote it."""
+    answer = await client.get(path)
+    assert (answer.status_code, "NUL" in answer.text) == (400, True)
+
+
 async def test_markup_in_names_is_text(client, house):
     """A name with markup is shown, not obeyed."""
     document = hire(name="<script>alert(1)</script>", job="office", email="x@acme.example")

@@ -32,7 +32,7 @@ from newel.web.console.routes import runs as run_pages
 from newel.web.console.routes import tasks as task_pages
 from newel.web.pace import Pace
 from newel.web.problems import add_error_answers
-from newel.web.security import BodyLimit, SameOrigin, SecurityHeaders
+from newel.web.security import BodyLimit, SameOrigin, SecurityHeaders, Storable
 from newel.web.site import Site
 
 __all__ = ["create_app"]
@@ -62,6 +62,7 @@ def create_app(engine: Engine, *, settings: Settings, zone: tzinfo = UTC) -> Fas
     app.state.reveals = Pace(reveal.MOST_A_MINUTE)
     # The last one added stands first: headers go on every answer, refusals included.
     app.add_middleware(SameOrigin)
+    app.add_middleware(Storable)
     app.add_middleware(BodyLimit, most=settings.input_bytes)
     app.add_middleware(SecurityHeaders)
     add_error_answers(app, ConsoleErrors())

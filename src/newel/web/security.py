@@ -26,7 +26,15 @@ from newel.drawing.svg import stylesheet
 from newel.web.documents import MAX_BYTES
 from newel.web.problems import problem
 
-__all__ = ["HEADERS", "BodyLimit", "SameOrigin", "SecurityHeaders", "is_local", "picture_policy"]
+__all__ = [
+    "HEADERS",
+    "BodyLimit",
+    "SameOrigin",
+    "SecurityHeaders",
+    "Storable",
+    "is_local",
+    "picture_policy",
+]
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -111,6 +119,21 @@ def _is_foreign(scope: Scope) -> bool:
         return True
     origin = headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != headers.get("host", "")
+
+
+class Storable:
+    """Refuses addresses that ask for what no text of the database can hold: a NUL."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on a request, or refuse it."""
+        if scope["type"] == "http" and ("\x00" in scope["path"] or b"%00" in scope["query_string"]):
+            answer = problem(400, "not-text", "The address has a NUL in it. Leave it out.")
+            await answer(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 class BodyLimit:
