@@ -12,11 +12,11 @@ from tests.cli.test_verbs import ALICE, start
 def test_a_package_for_a_period(deployed, newel, work, tmp_path):
     """It is written for its owner alone; what cannot be is said, and nothing is left."""
     start(newel)
-    work()
     file = tmp_path / "evidence.zip"
     period = ("--from", "2026-01-01", "--to", "2099-12-31")
-    unsealed = newel("evidence", "export", str(file), *period)
+    unsealed = newel("evidence", "export", str(file), *period)  # before any worker could seal
     assert (unsealed.status, len(unsealed.err.splitlines())) == (1, 1)
+    work()
     asyncio.run(_sealed())
     done = newel("evidence", "export", str(file), *period, "--sample", "1", "--actor", ALICE)
     assert (done.status, "rows from the first" in done.out) == (0, True), done.err

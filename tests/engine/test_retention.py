@@ -179,6 +179,7 @@ async def test_the_page_of_a_run_without_payloads_still_reads(house):
         overview=await overview(house.database),
         processes=house.engine.processes,
         proposal_of=house.engine.proposal_of,
+        plan_of=house.engine.plan,
     )
     before = await run_view(reader, run)
     await house.engine.retention.expire()
