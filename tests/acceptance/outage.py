@@ -103,9 +103,13 @@ async def attempts(house: CompanyHouse, run: UUID, key: str = GITHUB) -> list[Tr
     ]
 
 
-async def rounds(house: CompanyHouse, run: UUID) -> int:
-    """How many counted rounds have failed."""
-    return [kind for kind, _ in await house.events(run)].count("step.round_failed")
+async def rounds(house: CompanyHouse, run: UUID, key: str = GITHUB) -> int:
+    """How many counted rounds of a step have failed.
+
+    Of one step: where the clock jumps past both, another may come before the probe that would
+    have told it that the system is back, and loses a round without a call.
+    """
+    return (await house.events(run)).count(("step.round_failed", key))
 
 
 async def payloads(house: CompanyHouse, run: UUID, kind: str) -> list[dict[str, Any]]:
