@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
 
 from newel.connectors.announced import Announcement
 from newel.connectors.base import Connector
 from newel.domain.people import Team
-from newel.engine.builtin import BuiltIn, derived
+from newel.engine.builtin import BuiltIn, dated
 from newel.flow.forms import form
 from newel.flow.process import Process, process
 from newel.store.database import LOST
@@ -69,9 +68,8 @@ class Announcing:
 
     async def _tell(self, connector: Connector, seen: Announcement, what: str) -> None:
         moment = seen.ends or seen.since or _ALWAYS
-        cause = UUID(int=int(max(moment, _ALWAYS).timestamp() * 1000) << 80 | 7 << 76)
         said = Announced(system=connector.name, title=connector.title, said=str(seen))
-        run = derived(cause, f"{_NAME}/{what}")
+        run = dated(max(moment, _ALWAYS), f"{_NAME}/{what}")
         await self._builtin.start(self.process, {"announced": said}, run=run)
 
 

@@ -8,7 +8,6 @@ the cause, and the runs that still ask are found by what they wait for.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,9 +15,8 @@ from typing import Final
 from uuid import UUID
 
 from newel.audit.leaf import Actor
-from newel.base.ids import uuid7
 from newel.domain.people import Team
-from newel.engine.builtin import BuiltIn
+from newel.engine.builtin import BuiltIn, dated
 from newel.engine.messages import Message, Messages
 from newel.flow.forms import form
 from newel.flow.process import Process, process
@@ -55,8 +53,7 @@ class Concern:
     @property
     def run(self) -> UUID:
         """The run in which somebody is asked: the same for the same cause."""
-        digest = hashlib.sha256(self.name.encode()).digest()
-        return uuid7(int(self.since.timestamp() * 1_000), digest)
+        return dated(self.since, self.name)
 
 
 class Attention:

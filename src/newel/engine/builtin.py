@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from newel.audit.leaf import Actor
+from newel.base.ids import uuid7
 from newel.engine.operating import Operating
 from newel.engine.starting import Start, born
 from newel.flow.process import Process
@@ -51,6 +53,11 @@ class BuiltIn:
             refused = await apply(connection, [change])
         if not refused:
             operating.tell(change)
+
+
+def dated(moment: datetime, what: str) -> UUID:
+    """A time-ordered id that follows from a moment (aware) and a name."""
+    return uuid7(int(moment.timestamp() * 1_000), hashlib.sha256(what.encode()).digest())
 
 
 def derived(cause: UUID, what: str) -> UUID:

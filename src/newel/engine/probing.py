@@ -19,12 +19,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from newel.connectors.base import Connector, Examined
 from newel.domain.people import Team
 from newel.engine.announcing import Announcing
-from newel.engine.builtin import PROBE, BuiltIn, derived
+from newel.engine.builtin import PROBE, BuiltIn, dated
 from newel.engine.incidents import Probed
 from newel.engine.shortage import Short, Shortages
 from newel.flow.ambient import now
@@ -81,9 +80,8 @@ class Probing:
 
     async def _warn(self, ending: Ending) -> None:
         """Ask once for a new credential: the run's id follows from the system and the end."""
-        moment = int((ending.ends - _WARNED_BEFORE).timestamp() * 1000)
-        cause = UUID(int=moment << 80 | 7 << 76)
-        run = derived(cause, f"{_RENEWAL}/{ending.system}/{ending.ends.isoformat()}")
+        told = ending.ends - _WARNED_BEFORE
+        run = dated(told, f"{_RENEWAL}/{ending.system}/{ending.ends.isoformat()}")
         await self._builtin.start(self._renewal, {"ending": ending}, run=run)
 
 

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol, runtime_checkable
-from uuid import UUID
 
 from newel.connectors.room import Room
 from newel.domain.people import Team
 from newel.engine.attempts import asked
-from newel.engine.builtin import BuiltIn, derived
+from newel.engine.builtin import BuiltIn, dated
 from newel.flow.forms import form
 from newel.flow.process import Process, process
 
@@ -60,9 +59,8 @@ class Shortages:
         """Ask once: the run's id follows from the system, what is bought, and the month."""
         seen = short.seen.astimezone(UTC)
         month = datetime(seen.year, seen.month, 1, tzinfo=UTC)
-        cause = UUID(int=int(month.timestamp() * 1000) << 80 | 7 << 76)
         bought = sorted(f"{each.what}/{each.which}/{each.most}" for each in short.rooms)
-        run = derived(cause, f"{_NAME}/{short.system}/{'/'.join(bought)}")
+        run = dated(month, f"{_NAME}/{short.system}/{'/'.join(bought)}")
         await self._builtin.start(self.process, {"short": short}, run=run)
 
 
