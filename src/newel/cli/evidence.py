@@ -44,17 +44,16 @@ def export(
     The same period of the same log is the same bytes, but for the receipt.
     """
     from newel.base.settings import load_settings
-    from newel.cli.deployment import carried_out, found_engine
+    from newel.cli.deployment import carried_out, found_engine, key_holder
     from newel.engine.evidence import Package, Sampling
     from newel.engine.exporting import Exports
-    from newel.engine.key_holder import KeyHolder
 
     there, period = path.absolute(), period_of(since, until)
     sampling = Sampling(sample, seed or secrets.token_hex(_SEED_BYTES)) if sample > 0 else None
     wanted = Package(period, sampling, as_of)
 
     async def written() -> Written:
-        holder = KeyHolder(load_settings().log_directory)
+        holder = key_holder(load_settings())
         async with found_engine(new=False) as engine:
             acting = await engine.actor(actor or None, via="cli")
             exports = Exports(engine.database, engine.vault)
