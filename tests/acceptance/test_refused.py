@@ -7,7 +7,6 @@ the message says, in which nothing is found.
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from newel.base.findings import Finding
 from newel.drawing.drawing import drawing_of
 from newel.flow import reading, refusals
 from newel.flow.process import Process
+from tests.modules import imported
 
 CASES = Path(__file__).parent / "refused.md"
 _PART = re.compile(
@@ -66,13 +66,7 @@ FOUND = dict(_cases())
 def _module(text: str, directory: Path) -> ModuleType:
     file = directory / f"sample_{next(_NUMBERS)}.py"
     file.write_text(text, "utf-8")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module
-    spec.loader.exec_module(module)
-    return module
+    return imported(file)
 
 
 def _findings(text: str, directory: Path) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
 import sys
@@ -18,6 +17,7 @@ from newel.base.settings import Settings
 from newel.flow.step import _Common
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it
 from tests.engine.house import opened
+from tests.modules import imported
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "authoring.md").read_text("utf-8")
@@ -44,13 +44,7 @@ def _module(name: str, directory: Path) -> ModuleType:
     """Import an example from a file: the engine reads its source."""
     file = directory / f"guide_{name}.py"
     file.write_text(CODE[name], "utf-8")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module
-    spec.loader.exec_module(module)
-    return module
+    return imported(file)
 
 
 @pytest.fixture

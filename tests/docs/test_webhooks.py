@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
 from datetime import date
@@ -22,6 +21,7 @@ from newel.connectors.webhooks import fresh_secret, signed
 from newel.flow.process import Request
 from newel.web.app import create_app
 from tests.engine.conftest import build as build
+from tests.modules import imported
 
 TEXT = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text("utf-8")
 SECRET = fresh_secret(bytes(range(32)))
@@ -35,21 +35,19 @@ def block(name: str) -> str:
 
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
-    """Give a maker of modules out of examples."""
+def module(tmp_path):
+    """Give a maker of modules out of examples, forgotten after the test."""
+    made: list[Any] = []
 
     def make(name: str) -> Any:
         file = tmp_path / f"page_{name}.py"
         file.write_text(block(name), "utf-8")
-        spec = importlib.util.spec_from_file_location(file.stem, file)
-        assert spec is not None
-        assert spec.loader is not None
-        made = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, file.stem, made)
-        spec.loader.exec_module(made)
-        return made
+        made.append(imported(file))
+        return made[-1]
 
-    return make
+    yield make
+    for each in made:
+        sys.modules.pop(each.__name__, None)
 
 
 async def test_the_hooks_of_the_page_start_and_tell(module, build, tmp_path, monkeypatch):
