@@ -8,7 +8,6 @@ Source: our own audit document §8.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
@@ -20,11 +19,11 @@ from newel.audit.leaf import Actor
 from newel.base.ids import Ids
 from newel.domain.change import Beside
 from newel.engine.anchors import Anchor, Head
-from newel.engine.enduring import cared
+from newel.engine.enduring import cared, now_and_then
 from newel.engine.operating import write_aside
 from newel.engine.sealed_log import SealedLog, sealed_logs
 from newel.store import audit_log, registry
-from newel.store.database import LOST, Database
+from newel.store.database import Database
 from newel.store.export import snapshot
 
 __all__ = ["EVERY", "Anchoring"]
@@ -49,10 +48,8 @@ class Anchoring:
 
     async def watch(self) -> None:
         """Anchor what is due, until cancelled."""
-        while self._anchors:
-            with contextlib.suppress(*LOST):
-                await self.anchor(self._every)
-            await asyncio.sleep(_LOOK_S)
+        if self._anchors:
+            await now_and_then(lambda: self.anchor(self._every), _LOOK_S)
 
     async def anchor(self, every: timedelta = timedelta(0)) -> int:
         """Send the newest head to every place that lacks it and got its last so long ago.

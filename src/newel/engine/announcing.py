@@ -7,8 +7,6 @@ Source: connectors document, §10 detector (a).
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,9 +16,9 @@ from newel.connectors.announced import Announcement
 from newel.connectors.base import Connector
 from newel.domain.people import Team
 from newel.engine.builtin import BuiltIn, dated
+from newel.engine.enduring import now_and_then
 from newel.flow.forms import form
 from newel.flow.process import Process, process
-from newel.store.database import LOST
 
 __all__ = ["Announced", "Announcing"]
 
@@ -51,10 +49,7 @@ class Announcing:
     async def watch(self, worker: Any) -> None:  # Any: whoever it works beside
         """Tell once a minute what has been seen."""
         del worker
-        while True:
-            with contextlib.suppress(*LOST):
-                await self.look()
-            await asyncio.sleep(_LOOK_S)
+        await now_and_then(self.look, _LOOK_S)
 
     async def look(self) -> None:
         """Tell what has been seen and was not told yet."""

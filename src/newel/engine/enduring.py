@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final, Self, TypeVar
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Final, NoReturn, Self, TypeVar
 
 from newel.base.errors import StoreError
 from newel.base.log import declare, logger
@@ -33,6 +34,21 @@ async def cared(task: str, work: Awaitable[object], **facts: object) -> bool:
         told(task, error, **facts)
         return False
     return True
+
+
+async def now_and_then(
+    look: Callable[[], Awaitable[object]],
+    pause_s: float,
+    patience: AbstractContextManager[object] = nullcontext(),  # noqa: B008 - it holds nothing
+) -> NoReturn:
+    """Do something from time to time until cancelled; while the database is away, at the next.
+
+    patience: what bears other errors; without it they pass.
+    """
+    while True:
+        with suppress(*LOST), patience:
+            await look()
+        await asyncio.sleep(pause_s)
 
 
 async def insisting(work: Callable[[], Awaitable[_T]]) -> _T:

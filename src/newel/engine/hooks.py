@@ -13,7 +13,6 @@ Source: product document, §7.1; security document, §9.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ from newel.base.errors import (
 from newel.connectors.webhooks import REMEMBERED_FOR, DeliveryChanged, SignatureInvalid
 from newel.domain.change import Beside, Change
 from newel.engine.beginning import Begin, in_turn
+from newel.engine.enduring import now_and_then
 from newel.engine.messages import Message, Messages
 from newel.engine.named import by_name
 from newel.engine.operating import Operating, write_aside
@@ -44,7 +44,7 @@ from newel.flow.hooks import Arrived, Delivery, Hook, Reaction
 from newel.flow.process import Request
 from newel.flow.waits import Sending
 from newel.store import registry, webhooks
-from newel.store.database import LOST, Connection, Row
+from newel.store.database import Connection, Row
 
 __all__ = ["Hooks", "Received"]
 
@@ -320,10 +320,8 @@ class Hooks:
     async def watch(self, worker: Any) -> None:  # Any: whoever it works beside
         """Tell of refusals that were only counted, and empty bodies; without hooks, nothing."""
         del worker
-        while self.declared:
-            with contextlib.suppress(*LOST):
-                await self.look_after()
-            await asyncio.sleep(_LOOK_S)
+        if self.declared:
+            await now_and_then(self.look_after, _LOOK_S)
 
     async def look_after(self) -> None:
         """Do once what `watch` does."""

@@ -7,16 +7,14 @@ both directions; nobody asks a system for it, and no step waits for it.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
 from newel.connectors.base import Connector
 from newel.connectors.capability import Proof
-from newel.engine.enduring import Patience
+from newel.engine.enduring import Patience, now_and_then
 from newel.store import capabilities as rows
-from newel.store.database import LOST, Database
+from newel.store.database import Database
 
 __all__ = ["Knowing"]
 
@@ -38,11 +36,7 @@ class Knowing:
     async def watch(self, worker: Any) -> None:  # Any: whoever it works beside
         """Bring connectors and rows together from time to time; until cancelled."""
         del worker
-        patience = Patience("look at capabilities")
-        while True:
-            with contextlib.suppress(*LOST), patience:
-                await self.share()
-            await asyncio.sleep(_LOOK_S)
+        await now_and_then(self.share, _LOOK_S, Patience("look at capabilities"))
 
     async def share(self) -> None:
         """Take in what others have found, and keep what is newer here; one statement if nothing."""

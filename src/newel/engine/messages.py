@@ -10,8 +10,6 @@ it, or is lost, and an audit event tells of that.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -25,11 +23,11 @@ from newel.audit.leaf import Actor
 from newel.base.errors import InvalidInput, NotWaiting
 from newel.domain.acts import OpenAct
 from newel.domain.change import Beside
-from newel.engine.enduring import Patience
+from newel.engine.enduring import Patience, now_and_then
 from newel.engine.operating import Command, Tell, command, write_aside
 from newel.engine.vault import Vault
 from newel.store import registry
-from newel.store.database import LOST, Connection, Database, Row
+from newel.store.database import Connection, Database, Row
 from newel.store.queries import queries
 
 __all__ = ["SIGNED", "Message", "Messages", "Sent", "State"]
@@ -148,12 +146,13 @@ class Messages:
 
     async def watch(self, host: Any, pause: timedelta) -> None:  # Any: the worker, who acts
         """Deliver what was overlooked, from time to time; until cancelled."""
+
+        async def look() -> None:
+            for row in await self.database.fetch(_SQL.overlooked):
+                await self.deliver_to(row["run_id"], row["key"], row["name"], host.actor)
+
         patience = Patience("look for overlooked messages")
-        while True:
-            with contextlib.suppress(*LOST), patience:
-                for row in await self.database.fetch(_SQL.overlooked):
-                    await self.deliver_to(row["run_id"], row["key"], row["name"], host.actor)
-            await asyncio.sleep(pause.total_seconds())
+        await now_and_then(look, pause.total_seconds(), patience)
 
     def _command(self, run: UUID, actor: Actor) -> AbstractAsyncContextManager[Command]:
         return command(self.database, self.vault, run, actor, self.new_event_id, self.tell)

@@ -10,9 +10,7 @@ Source: connectors document, §8.1; product document, §6 (links).
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,9 +29,9 @@ from newel.connectors.reveal_link import Kept
 from newel.connectors.reveal_link import Safe as HandsOn
 from newel.domain.change import Beside
 from newel.domain.people import Person
+from newel.engine.enduring import now_and_then
 from newel.engine.operating import Operating, write_aside
 from newel.store import received_secrets
-from newel.store.database import LOST
 
 __all__ = ["HandsOver", "LinkState", "Revealed", "Safe", "Seen"]
 
@@ -184,10 +182,8 @@ class Safe:
     async def watch(self, worker: Any) -> None:  # Any: whoever it works beside
         """Forget what nobody has fetched in time; where nothing is handed over, do nothing."""
         del worker
-        while self._is_used:
-            with contextlib.suppress(*LOST):
-                await self.expire()
-            await asyncio.sleep(_LOOK_S)
+        if self._is_used:
+            await now_and_then(self.expire, _LOOK_S)
 
     async def expire(self) -> None:
         """Forget what nobody has fetched in time."""
