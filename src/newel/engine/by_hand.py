@@ -26,7 +26,7 @@ from newel.connectors.operation import Declared, declared
 from newel.connectors.shadow import SHADOW
 from newel.domain.acts import OpenAct
 from newel.domain.values import Effect
-from newel.engine import history
+from newel.engine import asking, history
 from newel.engine.joining import policy_of
 from newel.engine.operating import Command
 from newel.engine.runner import Runner
@@ -145,39 +145,15 @@ def open_task(
     evidence: str | None = None,
 ) -> None:
     """Ask the team that answers for the system something in the place of a step."""
-    opened.task_id = run.host.new_uuid()
-    due_at = run.moment + (_WITHIN_URGENT if policy_of(run, act).is_urgent else _WITHIN)
-    owner = _team(act)
-    run.record(
-        facts.TaskOpened(
-            task=reference("tsk", opened.task_id),
-            kind=kind,
-            assignees=(),
-            deputies=(),
-            role=owner,
-            due_at=due_at,
-            excluded=(),
-        ),
-        key=_place(opened.key),
-    )
-    run.change.also(
-        "task",
-        {
-            "id": str(opened.task_id),
-            "run_id": str(run.id),
-            "key": _place(opened.key),
-            "kind": kind,
-            "title": title,
-            "instructions": instructions,
-            "evidence": evidence,
-            "subject": run.loaded.subject,
-            "owner": owner,
-            "excluded": [],
-            "opened_at": run.moment,
-            "due_at": due_at,
-            "state": "open",
-            "version": 1,
-        },
+    opened.task_id = asking.open_task(
+        run,
+        _place(opened.key),
+        kind=kind,
+        title=title,
+        instructions=instructions,
+        owner=_team(act),
+        due_at=run.moment + (_WITHIN_URGENT if policy_of(run, act).is_urgent else _WITHIN),
+        evidence=evidence,
     )
 
 

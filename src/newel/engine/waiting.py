@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -14,7 +13,7 @@ from newel.base.errors import DefinitionError, Overdue
 from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
 from newel.domain.people import Person, Team
-from newel.engine import drifting
+from newel.engine import asking, drifting
 from newel.engine.branches import Ready
 from newel.engine.children import Errand
 from newel.engine.history import Recorded
@@ -108,46 +107,22 @@ def _due(spec: WaitSpec, opened_at: datetime) -> datetime | None:
 def _open_task(
     run: Runner, act: OpenAct, spec: WaitSpec, assignee: UUID | None, owner: str
 ) -> None:
-    act.task_id = run.host.new_uuid()
-    act.owner = owner
     kind: Literal["approval", "form"] = "form" if spec.kind == "form" else "approval"
     subject = run.loaded.subject
-    excluded = [] if subject is None or kind == "form" else [subject]
-    schema = None if spec.schema is None else spec.result.json_schema()
-    run.record(
-        facts.TaskOpened(
-            task=reference("tsk", act.task_id),
-            kind=kind,
-            assignees=() if assignee is None else (reference("per", assignee),),
-            deputies=(),
-            role=owner,
-            due_at=act.due_at,
-            excluded=tuple(reference("per", person) for person in excluded),
-            form_sha256=None if schema is None else sha256_hex(schema),
-        ),
-        key=act.key,
-    )
-    run.change.also(
-        "task",
-        {
-            "id": str(act.task_id),
-            "run_id": str(run.id),
-            "key": act.key,
-            "kind": kind,
-            "title": spec.title or act.key.rpartition("/")[2].replace("-", " "),
-            "instructions": _instructions(spec),
-            "form": None if schema is None else orjson.dumps(schema).decode(),
-            "evidence": spec.evidence if kind == "form" else None,
-            "subject": subject,
-            "owner": owner,
-            "assignee": assignee,
-            "excluded": excluded,
-            "four_eyes": spec.four_eyes,
-            "opened_at": act.opened_at,
-            "due_at": act.due_at,
-            "state": "open",
-            "version": 1,
-        },
+    act.owner = owner
+    act.task_id = asking.open_task(
+        run,
+        act.key,
+        kind=kind,
+        title=spec.title or act.key.rpartition("/")[2].replace("-", " "),
+        instructions=_instructions(spec),
+        owner=owner,
+        due_at=act.due_at,
+        assignee=assignee,
+        excluded=[] if subject is None or kind == "form" else [subject],
+        schema=None if spec.schema is None else spec.result.json_schema(),
+        evidence=spec.evidence if kind == "form" else None,
+        four_eyes=spec.four_eyes,
     )
 
 
@@ -155,11 +130,6 @@ def _instructions(spec: WaitSpec) -> str | None:
     """What the person reads; last, what newel may do after a yes."""
     allows = [f"A yes allows: {each.title}." for each in spec.allows]
     return "\n".join([*([spec.instructions] if spec.instructions else []), *allows]) or None
-
-
-def sha256_hex(schema: dict[str, Any]) -> str:  # Any: JSON
-    """The digest of a form's schema, as the leaf of its task says it."""
-    return hashlib.sha256(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _addressee(run: Runner, key: str, spec: WaitSpec) -> tuple[UUID | None, str]:
