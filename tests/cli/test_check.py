@@ -97,6 +97,56 @@ def test_a_worker_does_not_start_with_it(newel):
     assert "F303" not in said.err
 
 
+_STARTS_ANOTHER = '''"""Two processes; the second is not among those of the project."""
+
+from newel import process, section, spawn, step
+
+
+@step(in_doubt="repeat")
+async def tell() -> None:
+    """Tell somebody."""
+
+
+@process(subject=None, owner="it")
+async def ordering() -> None:
+    """Starts the other one, and waits for it, too."""
+    await spawn(packing["soon"].request())
+    await helper()
+
+
+async def helper() -> None:
+    """What is called is seen as well."""
+    with section("again"):
+        await packing()
+
+
+@process(subject=None, owner="it")
+async def packing() -> None:
+    """Packs."""
+    await tell()
+'''
+
+
+def test_a_child_that_nobody_registers_is_refused_where_it_is_started(newel, project):
+    """Check and worker say it with line and fix; among the project's processes it is no mistake."""
+    (project / "company" / "ordering.py").write_text(_STARTS_ANOTHER, "utf-8")
+    settings = project / "pyproject.toml"
+    text = settings.read_text("utf-8")
+    with_one = text.replace("processes = [", 'processes = ["company.ordering:ordering", ')
+    settings.write_text(with_one, "utf-8")
+    said = newel("check")
+    assert said.status == 1
+    assert said.out.splitlines()[:-1] == [
+        f"company.ordering:{at} F714 error: `ordering` starts `packing`, which is not registered: "
+        "its runs would stop here. Fix: register `packing` beside `ordering`."
+        for at in ("14:11", "21:15")
+    ]
+    assert "F714" in newel("start", "ordering", "--input", "{}").err
+    settings.write_text(text.replace("processes = [", 'processes = ["company.ordering", '), "utf-8")
+    _forgotten()
+    assert newel("check", "ordering").status == 0
+
+
 def test_open_runs_are_judged_before_new_code_comes(newel, deployed):
     """Unchanged is 0; an act before where a run stands is 3, unless it is wanted; a rename is 4."""
     assert newel("check", "--against", "here").out.endswith("No run is under way.\n")

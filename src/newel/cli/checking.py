@@ -7,6 +7,7 @@ of. The status tells a pipeline whether to go on.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
@@ -63,11 +64,12 @@ def check(
     begin at once, 4 where runs would stop.
     """
     try:
-        processes = _processes(names)
+        known = _processes()
     except Refused as refused:  # a module does not even come to its end
         processes, found = [], list(refused.findings)
     else:
-        found = _findings(processes)
+        processes = _chosen(known, names)
+        found = _findings(processes, known)
     counts = found if strict else [each for each in found if each.level == "error"]
     stale = _stale() if docs and not counts else None
     _TOLD[format_](found, [each.name for each in processes], stale)
@@ -135,22 +137,31 @@ async def _verdicts(
         return [each async for each in judged]
 
 
-def _processes(names: tuple[str, ...]) -> list[Process[..., Any]]:  # Any: each has its own result
+def _processes() -> dict[str, Process[..., Any]]:  # Any: each has its own result
     from newel.base.settings import load_settings
     from newel.cli.project import load_project
 
-    known = {each.name: each for each in load_project(load_settings()).processes}
+    return {each.name: each for each in load_project(load_settings()).processes}
+
+
+def _chosen(
+    known: dict[str, Process[..., Any]],  # Any: as above
+    names: tuple[str, ...],
+) -> list[Process[..., Any]]:  # Any: as above
     for name in names:
         if name not in known:
             raise NotFound(kind="process", reference=name)
     return [each for each in known.values() if not names or each.name in names]
 
 
-def _findings(processes: list[Process[..., Any]]) -> list[Finding]:  # Any: as above
-    from newel.drawing.drawing import drawing_of
+def _findings(
+    processes: list[Process[..., Any]],  # Any: as above
+    known: Container[str],
+) -> list[Finding]:
+    from newel.drawing.drawing import drawing_of, unregistered
     from newel.flow import reading, refusals
 
-    found = set(refusals.registered(processes, reading.steps))
+    found = {*refusals.registered(processes, reading.steps), *unregistered(processes, known)}
     for process in processes:
         found.update(drawing_of(process).findings)
     return sorted(found)

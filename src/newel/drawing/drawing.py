@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Final
@@ -19,11 +19,11 @@ from newel.domain.patterns import Patterns
 from newel.drawing.building import graph_of
 from newel.drawing.graph import Graph
 from newel.drawing.reader import Reading, read
-from newel.drawing.regions import Seq, Where, acts_of, as_document
+from newel.drawing.regions import Act, Seq, Where, acts_of, as_document
 from newel.drawing.rules import Allowed, allowed_in, sorted_out
 from newel.flow.process import Process
 
-__all__ = ["READER", "Drawing", "drawing_of", "errors_of"]
+__all__ = ["READER", "Drawing", "drawing_of", "errors_of", "unregistered"]
 
 READER: Final = 1
 """The reader's own version: a change of its rules makes new drawings of old code."""
@@ -121,6 +121,30 @@ def errors_of(processes: Iterable[Process[..., Any]]) -> Iterator[Finding]:  # A
     """All that keeps processes from being registered, because they cannot be drawn."""
     for process in processes:
         yield from drawing_of(process).errors
+
+
+def unregistered(
+    processes: Iterable[Process[..., Any]],  # Any: as above
+    known: Container[str],
+) -> Iterator[Finding]:
+    """Calls of processes as child runs that could not be started, for nobody has registered them.
+
+    known: the names of all that are registered. It is told of the calls that can be seen; a run
+    that comes to another one parks.
+    """
+    for process in processes:
+        for act in acts_of(drawing_of(process).tree):
+            is_start = isinstance(act, Act) and act.act in {"child", "spawn"}
+            if is_start and act.name not in known:
+                yield Finding(
+                    module=act.where.module,
+                    line=act.where.line,
+                    column=act.where.column,
+                    code="F714",
+                    what=f"`{process.name}` starts `{act.name}`, which is not registered: its runs "
+                    "would stop here.",
+                    fix=f"register `{act.name}` beside `{process.name}`.",
+                )
 
 
 def _plain(part: Any) -> dict[str, object]:  # Any: a node or an edge

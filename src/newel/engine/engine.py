@@ -25,7 +25,7 @@ from newel.connectors.hr_feed import Feed
 from newel.domain.change import Change
 from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.values import File
-from newel.drawing.drawing import errors_of
+from newel.drawing.drawing import errors_of, unregistered
 from newel.drawing.plan import Plan
 from newel.engine import actors, bulk, commands, planning, ticketing
 from newel.engine.attention import Attention
@@ -206,13 +206,14 @@ class Engine:
         """Write down which definitions and systems this version of the code has.
 
         Raises SchemaOutdated if the database is not at this version, Refused with all that is
-        wrong with processes and the steps they are seen to call (F101 to F708), StoreError if
+        wrong with processes and what they are seen to call (F101 to F708, F714), StoreError if
         people's keys are wrapped under another key-encryption key than the vault's, and
         DefinitionError if a link is to be sent and nothing says where it leads.
         """
         self.safe.check()
         wrong = refusals.registered(self.processes.values(), reading.steps)
-        refusals.check([*wrong, *errors_of(self._drawn)])
+        children = unregistered(self._drawn, self.processes)
+        refusals.check([*wrong, *errors_of(self._drawn), *children])
         _ = self.events
         await migrate.check(self.database.fetch)
         async with self.database.transaction() as connection:
