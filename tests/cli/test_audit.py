@@ -195,3 +195,22 @@ def test_log_lines_are_held_against_the_journal(sealed, newel, tmp_path):
     assert newel("audit", "reconcile", "--logs", str(tmp_path / "new.jsonl")).status == 0
     strange = newel("audit", "ship", str(logs))
     assert (strange.status, "no log line" in strange.err) == (1, True), strange.err
+
+
+def test_copies_are_fetched_from_where_they_lie(sealed, newel, tmp_path, monkeypatch):
+    """Time stamps come with what they are over; a place that does not answer is a sentence."""
+    sql(
+        "insert into newel.audit_anchor (log_epoch, size, target, receipt) "
+        "select log_epoch, size, 'rfc3161:tsa.example/x', 'stamp' from newel.audit_checkpoint "
+        "order by size desc limit 1"
+    )
+    said = newel("audit", "fetch", str(tmp_path / "home"), "--json").document
+    assert (said["copies"], said["stamps"]) == (0, 1)
+    (stamp,) = (tmp_path / "home").glob("stamp.*.tsa.example-x.tsr")
+    assert (tmp_path / "home" / stamp.name.replace("stamp", "checkpoint")[:-18]).is_file()
+    for half in ("ID", "SECRET"):
+        monkeypatch.setenv(half, "hush")
+    place = "s3:http://127.0.0.1:1/bucket id=env:ID secret=env:SECRET"
+    monkeypatch.setenv("NEWEL_ANCHORS", json.dumps([place]))
+    said = newel("audit", "fetch", str(tmp_path / "home"))
+    assert (said.status, "does not answer" in said.err, "hush" in said.err) == (1, True, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import io
+import json
 import socket
 from typing import Any
 
@@ -93,14 +94,19 @@ def test_people_and_spreadsheets_read_the_same(newel, project):
 
 @pytest.mark.usefixtures("without_network")
 def test_the_hosts_that_can_be_reached_are_listed(newel, project, monkeypatch):
-    """With --egress each host stands once for whoever speaks to it, the database too."""
+    """With --egress each host stands once for whoever speaks to it: database and copies, too."""
     monkeypatch.setenv("NEWEL_DATABASE_URL", "postgresql://who:hush@db.acme.example:5433/newel")
+    places = ["directory:drawer", "s3:https://s3.example:9000/log/a days=400", "command:/bin/cat"]
+    monkeypatch.setenv("NEWEL_ANCHORS", json.dumps(places))
     said = newel("inventory", "--egress", "--json")
     found = [(each["host"], each["by"]) for each in said.document["hosts"]]
     assert ("api.github.com", "github") in found
     assert ("oauth2.googleapis.com", "google") in found
     assert ("acme-example.atlassian.net", "jira:OPS") in found
-    assert found[-1] == ("db.acme.example:5433", "database")
+    assert found[-2:] == [
+        ("db.acme.example:5433", "database"),
+        ("s3.example:9000", "anchors (s3)"),
+    ]
     assert "hush" not in said.out
     assert len(set(found)) == len(found)
     spoken = {host for each in systems(project).values() for host in each.hosts}

@@ -31,7 +31,7 @@ def test_what_it_says_of_settings_is_so(tmp_path):
     for name in ("log_key", "log_key_before", "anchors", "sealing_url"):
         assert f"`{name}`" in TEXT
         assert name in Settings.model_fields
-    places = re.findall(r'^    "(\w+:.*)",$', TEXT, re.MULTILINE)
-    assert len(places) == 3
+    places = re.findall(r'^(?:    |anchors = \[)"(\w+:.*)"(?:,|\])$', TEXT, re.MULTILINE)
+    assert len(places) == 5
     for each in [*places, *Settings.model_fields["anchors"].default]:
         assert anchor_of(each, tmp_path).name

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 from cyclopts import App, Parameter
 
 from newel.cli.event_exporting import events
+from newel.cli.fetching import fetch
 from newel.cli.output import say, say_json
 from newel.cli.parameters import AsJson, NamedActor, Reason
 from newel.cli.reconciling import reconcile
@@ -33,6 +34,7 @@ _FOR_A_VERIFIER: Final = "the audit log, for a verifier"
 audit: Final = App(name="audit", help="Verify the audit log, or take it along with its verifier.")
 
 audit.command(events)
+audit.command(fetch)
 audit.command(reconcile)
 audit.command(ship)
 

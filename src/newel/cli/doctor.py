@@ -39,14 +39,21 @@ def doctor(*, as_json: AsJson = False) -> int:
 async def _examined() -> list[Finding]:
     from newel.base.settings import load_settings
     from newel.cli.deployment import database_server
+    from newel.engine.anchor_places import examined_anchors, server_of
     from newel.engine.doctor import Finding, examined
     from newel.store.database import LOST, Database
 
-    async with database_server(load_settings(), new=False) as dsn:
+    settings = load_settings()
+    async with database_server(settings, new=False) as dsn:
         database: Database | None = None
         try:
             database = await Database.open(dsn, size=2)
-            return await examined(database)
+            found = await examined(database)
+            if not any(each.code == "schema" for each in found):
+                base, server = settings.data_directory, server_of(dsn)
+                places = settings.anchors
+                found += await examined_anchors(database, places, base=base, server=server)
+            return found
         except LOST as lost:
             return [
                 Finding(

@@ -73,6 +73,10 @@ def inventory(
         if settings.database_url is not None:
             server = urlsplit(settings.database_url).netloc.rpartition("@")[2]
             hosts.append(declared.Reached(host=server, by="database"))
+        for each in settings.anchors:
+            kind, _, url = each.partition(":")
+            if place := urlsplit(url.partition(" ")[0]).netloc.rpartition("@")[2]:
+                hosts.append(declared.Reached(host=place, by=f"anchors ({kind})"))
         table = [(each.host, each.by) for each in hosts]
         return _print("hosts", ("HOST", "BY"), table, hosts, as_csv=as_csv, as_json=as_json)
     if capabilities:

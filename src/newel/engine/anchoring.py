@@ -18,7 +18,7 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.ids import Ids
 from newel.domain.change import Beside
-from newel.engine.anchors import Anchor, Head
+from newel.engine.copies import Anchor, Head
 from newel.engine.enduring import cared, now_and_then
 from newel.engine.operating import write_aside
 from newel.engine.sealed_log import SealedLog, sealed_logs

@@ -3,11 +3,13 @@
     directory:PATH       a file for each checkpoint, never overwritten
     mirror:PATH          that, and the whole log beside it, as `newel audit export` writes it
     git:PATH             a commit for each checkpoint; pushed, if the repository has a remote
+    s3:URL …             an object of S3 that nobody can delete before its time (`object_lock`)
+    rfc3161:URL …        a time stamp of somebody else's over the checkpoint (`time_stamps`)
     witness:URL          a witness that cosigns what has only grown (`newel witness serve`)
     command:PROGRAM …    any program: the checkpoint on its standard input, a receipt on its output
 
-Each gives a receipt. The file system of another machine, a repository that others pull, a program
-that mails or posts the checkpoint or has it time-stamped: any of them is enough to prove later
+Each gives a receipt. The file system of another machine, a repository that others pull, a bucket
+that locks its objects, a program that mails the checkpoint: any of them is enough to prove later
 that the log was rewritten.
 Source: our own audit document §8.1.
 """
@@ -19,55 +21,24 @@ import base64
 import hashlib
 import os
 import shlex
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from newel.base.errors import InvalidInput, StoreError
+from newel.engine.copies import RECEIPT_BYTES, Anchor, Head, answered
+from newel.engine.object_lock import bucket_of
 from newel.engine.sealed_log import CHECKPOINT, SealedLog
+from newel.engine.time_stamps import authority_of
 from newel.engine.whole_files import write_once, write_whole
 
-__all__ = ["Anchor", "Head", "anchor_of", "anchor_path"]
+__all__ = ["anchor_of", "anchor_path"]
 
 _MAY_TAKE_S: Final = 60.0
-_RECEIPT_BYTES: Final = 64 * 1024
+_KINDS: Final = ("directory", "mirror", "git", "s3", "rfc3161", "witness", "command")
+_IN_FILES: Final = frozenset({"directory", "mirror", "git"})
 _AUTHOR: Final = ("-c", "user.name=newel", "-c", "user.email=newel@localhost")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """A signed head that is to be kept; opened: the log up to it, for whoever needs its tree."""
-
-    log_epoch: int
-    size: int
-    note: bytes
-    opened: Callable[[], AbstractAsyncContextManager[SealedLog]]
-
-    @property
-    def file(self) -> str:
-        """Name the file of a copy."""
-        return f"checkpoint.{self.log_epoch}.{self.size}"
-
-
-class Anchor(Protocol):
-    """One place; name: how it is called in the log, without anything secret."""
-
-    @property
-    def name(self) -> str:
-        """Give the name."""
-        ...
-
-    async def keep(self, head: Head) -> bytes:
-        """Keep a head, for good; answers with a receipt. The same head may come again.
-
-        Raises StoreError or OSError if the place does not take it.
-        """
-        ...
 
 
 def anchor_of(text: str, base: Path) -> Anchor:
@@ -86,19 +57,23 @@ def anchor_of(text: str, base: Path) -> Anchor:
         case "git":
             return _Git(base / rest)
         case "witness":
+            if not rest.strip().startswith(("http://", "https://")):
+                raise InvalidInput({"anchors": "a witness has an address of HTTP"})
             return _Witness(rest.strip().rstrip("/"))
+        case "s3":
+            return bucket_of(rest)
+        case "rfc3161":
+            return authority_of(rest, base)
         case "command":
             return _Command(tuple(shlex.split(rest)))
         case _:
-            raise InvalidInput(
-                {"anchors": f"{kind!r} is none of directory, mirror, git, witness, command"}
-            )
+            raise InvalidInput({"anchors": f"{kind!r} is none of {', '.join(_KINDS)}"})
 
 
 def anchor_path(text: str, base: Path) -> Path | None:
-    """Say where a place keeps copies that can be read from here; None for a program."""
+    """Say where a place keeps copies that can be read from here; None for one that is no folder."""
     kind, _, rest = text.partition(":")
-    return None if kind in {"command", "witness"} else base / rest
+    return base / rest if kind in _IN_FILES else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +162,9 @@ class _Witness:
         proof = [base64.b64encode(each).decode() for each in await log.consistency(old)]
         note = await _read(log, CHECKPOINT)
         body = "\n".join([f"old {old}", *proof, "", ""]).encode() + note
-        return await asyncio.to_thread(_posted, f"{self.url}/add-checkpoint", body)
+        plain = {"Content-Type": "text/plain"}
+        answer = await answered("POST", f"{self.url}/add-checkpoint", body, headers=plain)
+        return answer.status, answer.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +178,7 @@ class _Command:
         return f"command:{Path(self.arguments[0]).name}"
 
     async def keep(self, head: Head) -> bytes:
-        return (await _ran(self.arguments, head.note))[:_RECEIPT_BYTES]
+        return (await _ran(self.arguments, head.note))[:RECEIPT_BYTES]
 
 
 async def _read(log: SealedLog, path: str) -> bytes:
@@ -216,18 +193,6 @@ def _kept(file: Path, data: bytes) -> None:
     write_once(file, data)
     if file.read_bytes() != data:
         raise StoreError(f"{file.name} is kept already, with another content: nothing was changed.")
-
-
-def _posted(url: str, body: bytes) -> tuple[int, bytes]:
-    """Send a body; answers with status and what came back."""
-    if not url.startswith(("http://", "https://")):
-        raise StoreError(f"A witness has an address of HTTP: {url}")
-    request = urllib.request.Request(url, body, {"Content-Type": "text/plain"})  # noqa: S310 - above
-    try:
-        with urllib.request.urlopen(request, timeout=_MAY_TAKE_S) as answer:  # noqa: S310 - above
-            return answer.status, answer.read(_RECEIPT_BYTES)
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read(_RECEIPT_BYTES)
 
 
 async def _ran(arguments: tuple[str, ...], given: bytes) -> bytes:

@@ -26,7 +26,7 @@ from newel.audit.note import Note, SigningKey
 from newel.audit.trust import policy_text
 from newel.base.errors import StoreError
 from newel.base.secrets import SecretRef
-from newel.engine.anchors import Anchor
+from newel.engine.copies import Anchor
 from newel.engine.whole_files import write_once, write_whole
 
 __all__ = ["KeyHolder"]

@@ -41,6 +41,7 @@ __all__ = [
     "overlooked",
     "rekey",
     "sealed_twice",
+    "stamped",
     "state",
     "take",
     "take_of",
@@ -259,6 +260,12 @@ async def keep_receipt(
 async def cosigned(connection: Connection, log_epoch: int) -> list[Row]:
     """What witnesses have signed under heads: size, receipt (lines of signatures)."""
     rows: list[Row] = await connection.fetch(_SQL.cosigned, log_epoch)
+    return rows
+
+
+async def stamped(connection: Connection) -> list[Row]:
+    """Time stamps over heads: log_epoch, size, target, receipt (DER), note."""
+    rows: list[Row] = await connection.fetch(_SQL.stamped)
     return rows
 
 

@@ -217,3 +217,10 @@ where log_epoch = $1 and leaf_index >= $2 order by leaf_index
 -- What witnesses have signed under the heads of a log epoch.
 select a.size, a.receipt from newel.audit_anchor a
 where a.log_epoch = $1 and a.target like 'witness:%' order by a.size, a.target
+
+-- name: stamped
+-- params: none
+-- Time stamps that were given over heads, with the heads themselves.
+select a.log_epoch, a.size, a.target, a.receipt, c.note
+from newel.audit_anchor a join newel.audit_checkpoint c using (log_epoch, size)
+where a.target like 'rfc3161:%' order by a.log_epoch, a.size, a.target

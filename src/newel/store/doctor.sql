@@ -128,3 +128,23 @@ cross join lateral (
 where e.retired_at is null
   and (e.disabled_at is not null or e.failing_since < newel.now() - $1::interval or d.dead > 0)
 order by e.name
+
+-- name: late_anchors
+-- params: patience
+-- Places outside that lack a head which was signed longer ago than patience allows.
+select a.target, max(a.created_at) as at
+from newel.audit_anchor a
+where a.log_epoch = (select max(log_epoch) from newel.audit_head)
+group by a.target
+having exists (
+    select from newel.audit_checkpoint c
+    where c.log_epoch = max(a.log_epoch) and c.size > max(a.size)
+      and c.created_at < clock_timestamp() - $1::interval)
+order by a.target
+
+-- name: unsealed
+-- params: patience
+-- How many batches have waited for a place in the log for longer than patience allows.
+select count(*) as how_many, min(recorded_at) as since from newel.event_batch
+where recorded_at < clock_timestamp() - $1::interval
+having count(*) > 0
