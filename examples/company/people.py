@@ -37,7 +37,7 @@ class NewHire(Person):
         if not self.name.strip():
             raise ValueError("name: is empty")
         if "@" not in self.email:
-            raise ValueError("email: is no address")
+            raise ValueError("email: is missing, or is no address")
         if self.ends_at is not None and self.ends_at <= self.starts_at:
             raise ValueError("ends_at: is not after starts_at")
         if self.job is Job.ENGINEER and not self.github_username:

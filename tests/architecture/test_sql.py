@@ -38,6 +38,7 @@ OWNERS = {
     },  # the trigger fills the queue, the sequencer empties it
     "event_default": {"journal"},
     "gate": {"gates"},
+    "given_address": {"registry"},
     "inbox": {
         "webhooks",
         "messages",

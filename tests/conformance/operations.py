@@ -421,7 +421,14 @@ class Operations:
         """Look for people."""
         person = self.random.choice(self.people)
         await self.ask("registry.person_known", person, "h1", "p2@x.test")
-        await self.ask("registry.people_known", None, "h1", "p1@x.test")
+        mark = bytes([self.random.randrange(3)]) * 32
+        await self.ask("registry.people_known", None, "h1", "p1@x.test", mark)
+        await self.ask("registry.give_address", mark, person)
+        await self.ask("registry.reserve_address", mark)
+        await self.ask("registry.given_to", mark)
+        await self.ask("registry.work_address", person)
+        address = self.random.choice(["new@x.test", f"{person}@x.test"])
+        await self.ask("registry.set_address", person, address, [])
         await self.ask("registry.key_of", person)
         await self.ask("registry.set_manager", person, self.random.choice(self.people))
         await self.ask("runs.open_of_subject", "alpha", person, is_ordered=False)

@@ -153,7 +153,7 @@ async def test_an_engineer_gets_team_and_repositories(world: World, company: Com
         ({"starts_at": "2026-02-02T09:00:00"}, {"starts_at": "needs a time zone"}),
         ({"github_username": ""}, {"github_username": "an engineer needs one"}),
         ({"name": " "}, {"name": "is empty"}),
-        ({"email": "jane"}, {"email": "is no address"}),
+        ({"email": "jane"}, {"email": "is missing, or is no address"}),
         ({"shoe_size": 42}, {"shoe_size": "is not known"}),
         (
             {"manager": {"name": "J", "email": "Jane.Doe@acme.example"}},

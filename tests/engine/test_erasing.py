@@ -312,7 +312,10 @@ async def test_nothing_open_is_erased_and_nobody_comes_back_under_the_reference(
         await past.house.start(
             "employment", {**again, "person": {**JANE, "ref": reference("per", past.jane)}}
         )
-    fresh = await past.house.start("employment", again)
+    with pytest.raises(InvalidInput, match="no address is given twice"):
+        await past.house.start("employment", again)
+    new = {**again, "person": {**JANE, "email": "jane2@example.com"}}
+    fresh = await past.house.start("employment", new)
     assert (await past.house.row(fresh))["subject"] != past.jane
 
 

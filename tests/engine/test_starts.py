@@ -279,6 +279,16 @@ class TestInput:
                 await house.engine.start("waiting", mixed, actor=OPERATOR)
             assert await rows_of(house) == before
 
+    async def test_a_second_jane_is_never_taken_for_the_first(self, build):
+        """The same address with another number is refused: the number says that it is not her."""
+        async with build([waiting]) as house:
+            await house.engine.start("waiting", document(), actor=OPERATOR)
+            before = await rows_of(house)
+            with pytest.raises(InvalidInput) as refused:
+                await house.engine.start("waiting", document(hr_key="E-77124"), actor=OPERATOR)
+            assert set(refused.value.fields) == {"person.email"}
+            assert await rows_of(house) == before
+
 
 class TestPeople:
     """A person is registered once, with a key, a manager, and nothing of them in clear."""
@@ -302,6 +312,34 @@ class TestPeople:
                 with pytest.raises(AlreadyStarted):
                     await house.engine.start("waiting", document(**same), actor=OPERATOR)
             assert await house.database.fetchval("select count(*) from newel.person") == 2
+
+    async def test_an_address_is_one_persons_for_all_time(self, build):
+        """Who has none yet is told by number; what they were ever called by is nobody else's."""
+        async with build([waiting]) as house, house.worker():
+
+            async def started(**person: object) -> None:
+                made = await house.engine.start("waiting", document(**person), actor=OPERATOR)
+                await house.engine.cancel(made.run, actor=OPERATOR, reason="again")
+                house.poke()
+                assert await house.ended(made.run) == "cancelled"
+
+            async def addresses() -> dict[str, str | None]:
+                rows = await house.database.fetch("select hr_key, work_email from newel.person")
+                return {row["hr_key"]: row["work_email"] for row in rows if row["hr_key"]}
+
+            await started(email="")
+            assert await addresses() == {JANE["hr_key"]: None}
+            await started()
+            married = "jane.o'married@example.com"
+            await started(email=married)
+            await started()  # an old form: nothing new is said by it
+            assert await addresses() == {JANE["hr_key"]: married}
+            for email in (JANE["email"], married.upper()):
+                with pytest.raises(InvalidInput) as refused:
+                    await started(name="Jane 🌻", email=email, hr_key="E-77124")
+                assert set(refused.value.fields) == {"person.email"}
+            await started(email="", hr_key="E-77124")
+            assert await addresses() == {JANE["hr_key"]: married, "E-77124": None}
 
     async def test_a_changed_manager_is_followed(self, build):
         """The next start says who the manager is now."""

@@ -7,8 +7,8 @@ has to make one up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,15 +16,20 @@ class Person:
     """A human: the subject of a run, a manager, an approver.
 
     ref: opaque reference (`per_…`), given by newel at registration; empty before.
-    email: the work address, unique among all people for all time.
+    email: the work address, unique among all people for all time; empty until one is reserved,
+    then an employee number is needed to tell who it is.
     hr_key: the employee number of the HR system, where there is one.
     """
 
     name: str
-    email: str
+    email: str = ""
     ref: str = ""
     hr_key: str | None = None
     manager: Person | None = None
+
+    def at(self, email: str) -> Self:
+        """Give the same person with a work address, for instance one that was just reserved."""
+        return replace(self, email=email)
 
 
 @dataclass(frozen=True, slots=True)

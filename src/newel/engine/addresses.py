@@ -39,6 +39,6 @@ class Addresses:
                 if people := await registry.people_known(
                     connection, ref=None, hr_key=None, email=spelling
                 ):
-                    self._found[address] = people[0]
+                    self._found[address] = people[0]["ref"]
                     return
         self._found[address] = None

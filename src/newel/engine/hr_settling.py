@@ -117,7 +117,7 @@ class HrRecords:
         number, email = read.employee.number, read.employee.work_email or ""
         async with self._operating.database.transaction() as connection:
             found = await registry.people_known(connection, ref=None, hr_key=number, email=email)
-        return any(reference("per", each) == who for each in found)
+        return any(reference("per", each["ref"]) == who for each in found)
 
     async def _told(self, settled: Settled, changes: Sequence[Change]) -> Settled:
         for change in changes:

@@ -6,9 +6,9 @@ the manager who is asked and the subject a grant is made for are the same people
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from newel.audit import catalogue as facts
@@ -20,7 +20,10 @@ from newel.domain.change import Beside, Change
 from newel.domain.people import Person
 from newel.engine.vault import Vault
 from newel.store import registry
-from newel.store.database import Connection
+from newel.store.database import Connection, Row
+
+_GIVEN: Final = "was given to somebody else before; no address is given twice"
+_Who = tuple[str, str | None, str]
 
 
 class Intake:
@@ -34,7 +37,7 @@ class Intake:
         self._vault = vault
         self._actor = actor
         self._new_event_id = new_event_id
-        self._refs: dict[str, str] = {}
+        self._refs: dict[_Who, str] = {}
 
     async def resolve(self, arguments: Mapping[str, object], change: Change) -> dict[str, object]:
         """Give the arguments with every person's reference filled in.
@@ -43,20 +46,18 @@ class Intake:
         first, so that a person's row can name theirs.
         """
         for at, person in _people(arguments):
-            if person.email not in self._refs:
-                self._refs[person.email] = await self._ref(person, at, change)
+            if _who(person) not in self._refs:
+                self._refs[_who(person)] = await self._ref(person, at, change)
         return {name: self._filled(value) for name, value in arguments.items()}
 
     async def _ref(self, person: Person, at: str, change: Change) -> str:
-        email = person.email.strip().lower()
-        if "@" not in email:
-            raise InvalidInput({f"{at}email": "is no mail address"})
+        email = _address(person, at)
         manager = None
         if person.manager is not None:
-            manager = parse_reference(self._refs[person.manager.email])[1]
+            manager = parse_reference(self._refs[_who(person.manager)])[1]
         ref = await self._known(person, email, at)
         if ref is None:
-            ref = await self._register(person, email, manager, change)
+            ref = await self._register(person, email, manager, at, change)
         if ref is None:  # somebody has registered this person meanwhile
             ref = await self._known(person, email, at)
         elif manager is not None:
@@ -64,21 +65,38 @@ class Intake:
         assert ref is not None, "an address or number that is taken belongs to somebody"
         return reference("per", ref)
 
-    async def _known(self, person: Person, email: str, at: str) -> UUID | None:
+    async def _known(self, person: Person, email: str | None, at: str) -> UUID | None:
+        """Find who is meant; an address that they have not had before is theirs from now on."""
         given = _given(person.ref, at)
+        digest = None if email is None else self._vault.mark_of(email)
         known = await registry.people_known(
-            self._connection, ref=given, hr_key=person.hr_key, email=email
+            self._connection, ref=given, hr_key=person.hr_key, email=email or "", digest=digest
         )
-        if given is not None and given not in known:
+        if given is not None and (given, "live") not in _told(known):
             raise InvalidInput({f"{at}ref": "is the reference of nobody"})
-        if len(known) > 1:
+        if any(row["key_state"] != "live" for row in known):
+            raise InvalidInput({f"{at}email": _GIVEN})
+        if len(known) > 1 or any(_is_another(person, row) for row in known):
             raise InvalidInput(
                 {f"{at}email": "belongs to another person than the reference or employee number"}
             )
-        return known[0] if known else None
+        if not known:
+            return None
+        ref: UUID = known[0]["ref"]
+        if email is None or email == known[0]["work_email"]:
+            return ref
+        if await self._give(email, ref, at) == "new":
+            await registry.set_address(self._connection, ref, name=person.name, email=email)
+        return ref
+
+    async def _give(self, email: str, ref: UUID, at: str) -> str:
+        whose = await registry.give_address(self._connection, self._vault.mark_of(email), ref)
+        if whose == "another's":
+            raise InvalidInput({f"{at}email": _GIVEN})
+        return whose
 
     async def _register(
-        self, person: Person, email: str, manager: UUID | None, change: Change
+        self, person: Person, email: str | None, manager: UUID | None, at: str, change: Change
     ) -> UUID | None:
         ref = self._vault.ids().person_id()
         wrapped, key = self._vault.new_key(ref)
@@ -94,6 +112,8 @@ class Intake:
         )
         if not added:
             return None
+        if email is not None:
+            await self._give(email, ref, at)
         self._tell(change, ref, person, key)
         return ref
 
@@ -113,7 +133,7 @@ class Intake:
     def _filled(self, value: Any) -> Any:  # Any: every part of an input
         if isinstance(value, Person):
             manager = None if value.manager is None else self._filled(value.manager)
-            return replace(value, ref=self._refs[value.email], manager=manager)
+            return replace(value, ref=self._refs[_who(value)], manager=manager)
         if is_dataclass(value) and not isinstance(value, type):
             inner = {field.name: getattr(value, field.name) for field in fields(value)}
             filled = {name: self._filled(each) for name, each in inner.items()}
@@ -122,6 +142,33 @@ class Intake:
         if isinstance(value, tuple) and any(any(_inside(each, "")) for each in value):
             return tuple(self._filled(each) for each in value)
         return value
+
+
+def _who(person: Person) -> _Who:
+    """By what an input tells people apart."""
+    return person.ref, person.hr_key, person.email
+
+
+def _address(person: Person, at: str) -> str | None:
+    """Give the work address as it is kept; None for somebody who has none yet."""
+    email = person.email.strip().lower()
+    if "@" in email:
+        return email
+    if email:
+        raise InvalidInput({f"{at}email": "is no mail address"})
+    if person.hr_key is None and not person.ref:
+        raise InvalidInput({f"{at}email": "is missing, and so is the employee number"})
+    return None
+
+
+def _told(known: Iterable[Row]) -> set[tuple[UUID, str]]:
+    """Who they are, and whether they are known by name."""
+    return {(row["ref"], row["key_state"]) for row in known}
+
+
+def _is_another(person: Person, known: Row) -> bool:
+    """Whether the number says that somebody else is meant than the address does."""
+    return None not in {person.hr_key, known["hr_key"]} and person.hr_key != known["hr_key"]
 
 
 def _given(ref: str, at: str) -> UUID | None:

@@ -7,6 +7,7 @@ nobody can read them.
 
 from __future__ import annotations
 
+import hmac
 import os
 from collections.abc import Callable
 from functools import partial
@@ -95,6 +96,7 @@ class Vault:
         self.entropy = entropy
         self._clock = clock
         self._kek = AESGCM(kek)
+        self._marks = hmac.digest(kek, b"newel given address", "sha256")
         self.kek_id = kek_id
         self._keys: dict[str, personal.PersonKey] = {}
         self._monotonic = (clock or SystemClock()).monotonic
@@ -154,6 +156,10 @@ class Vault:
         if self._monotonic() - self._since > _KEPT_S:
             self.forget()
         return self._keys.get(kid)
+
+    def mark_of(self, address: str) -> bytes:
+        """Digest a work address under the key: whoever has only the digest cannot guess it."""
+        return hmac.digest(self._marks, address.strip().lower().encode(), "sha256")
 
     def sealed(self, text: bytes, owner: UUID) -> bytes:
         """Seal what is about nobody in particular, for the row that it belongs to."""

@@ -190,6 +190,12 @@ select row_to_json(r)::text as line from newel.occurrence r order by r.schedule,
 declare exported no scroll cursor for
 select row_to_json(r)::text as line from newel.open_act r order by r.run_id, r.key
 
+-- name: table_given_address
+-- params: none
+-- Addresses that were given, by their digests.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.given_address r order by r.digest
+
 -- name: table_person
 -- params: none
 -- People.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from newel.domain.search import grams
@@ -21,11 +21,18 @@ async def person_known(
 
 
 async def people_known(
-    connection: Connection, *, ref: UUID | None, hr_key: str | None, email: str
-) -> list[UUID]:
-    """At most two people who are meant by a reference, an employee number or a work address."""
-    rows = await connection.fetch(_SQL.people_known, ref, hr_key, email)
-    return [row["ref"] for row in rows]
+    connection: Connection,
+    *,
+    ref: UUID | None,
+    hr_key: str | None,
+    email: str,
+    digest: bytes | None = None,
+) -> list[Row]:
+    """At most two people who are meant by a reference, an employee number or a work address.
+
+    digest: of the address; who has it, has it for all time, also where it is not theirs any more.
+    """
+    return await connection.fetch(_SQL.people_known, ref, hr_key, email, digest)
 
 
 async def people_named(connection: Connection, name: str) -> list[Row]:
@@ -39,19 +46,50 @@ async def add_person(
     ref: UUID,
     hr_key: str | None,
     name: str,
-    email: str,
+    email: str | None,
     manager: UUID | None,
     wrapped_key: bytes,
     kek_id: str,
 ) -> bool:
     """Register a person with a first key; False if the address or number is taken."""
     added = await connection.fetchval(
-        _SQL.add_person, ref, hr_key, name, email, manager, grams(name, email)
+        _SQL.add_person, ref, hr_key, name, email, manager, grams(name, email or "")
     )
     if added is None:
         return False
     await connection.execute(_SQL.add_key, ref, 1, wrapped_key, kek_id)
     return True
+
+
+async def give_address(
+    connection: Connection, digest: bytes, person: UUID
+) -> Literal["new", "theirs", "another's"]:
+    """Give an address to a person for all time, unless it was given before; tells whose it is."""
+    if await connection.fetchval(_SQL.give_address, digest, person) is not None:
+        return "new"
+    row = await given_to(connection, digest)
+    return "theirs" if row is not None and row["person"] == person else "another's"
+
+
+async def given_to(connection: Connection | Database, digest: bytes) -> Row | None:
+    """To whom an address was given, and when they have reserved it; None for a free one."""
+    return await connection.fetchrow(_SQL.given_to, digest)
+
+
+async def reserve_address(connection: Connection, digest: bytes) -> None:
+    """Say that an address was reserved for the person who has it."""
+    await connection.execute(_SQL.reserve_address, digest)
+
+
+async def set_address(connection: Connection, person: UUID, *, name: str, email: str) -> None:
+    """Make an address that was given to a person their work address."""
+    await connection.execute(_SQL.set_address, person, email, grams(name, email))
+
+
+async def work_address(database: Database, person: UUID) -> str | None:
+    """The work address of a person; None before they have one."""
+    address: str | None = await database.fetchval(_SQL.work_address, person)
+    return address
 
 
 async def set_manager(connection: Connection, person: UUID, manager: UUID) -> None:

@@ -9,11 +9,13 @@ where key_state = 'live' and (ref = $1 or hr_key = $2 or work_email = $3)
 order by (ref = $1) desc nulls last limit 1
 
 -- name: people_known
--- params: ref, hr_key, email
--- At most two people who are meant by a reference, an employee number or a work address; never one
--- who was erased.
-select ref from newel.person
-where key_state = 'live' and (ref = $1 or hr_key = $2 or work_email = $3) limit 2
+-- params: ref, hr_key, email, digest
+-- At most two people who are meant by a reference, an employee number, a work address or the digest
+-- of one; who was erased only by the digest of an address that was theirs.
+select ref, hr_key, work_email, key_state from newel.person
+where (key_state = 'live' and (ref = $1 or hr_key = $2 or work_email = $3))
+   or ref = (select person from newel.given_address where digest = $4)
+order by ref limit 2
 
 -- name: person_by_name
 -- params: name
@@ -25,6 +27,33 @@ select ref, display_name from newel.person where display_name = $1 and key_state
 -- Registers a person; does nothing if the address or number has been given before.
 insert into newel.person (ref, hr_key, display_name, work_email, manager, search_grams)
 values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning ref
+
+-- name: give_address
+-- params: digest, person
+-- Gives an address to a person for all time; does nothing if it was given before.
+insert into newel.given_address (digest, person, given_at) values ($1, $2, newel.now())
+on conflict do nothing returning person
+
+-- name: given_to
+-- params: digest
+-- To whom an address was given, and when they have reserved it.
+select person, reserved_at from newel.given_address where digest = $1
+
+-- name: reserve_address
+-- params: digest
+-- Says that an address was reserved for the person who has it.
+update newel.given_address set reserved_at = newel.now() where digest = $1 and reserved_at is null
+
+-- name: work_address
+-- params: person
+-- The work address of a person.
+select work_email from newel.person where ref = $1
+
+-- name: set_address
+-- params: person, email, grams
+-- Records the work address of a person.
+update newel.person set work_email = $2, search_grams = $3, updated_at = clock_timestamp()
+where ref = $1 and key_state = 'live' and work_email is distinct from $2
 
 -- name: add_key
 -- params: person, n, wrapped, kek_id

@@ -330,6 +330,15 @@ create table newel.person_key (
     constraint destroyed_means_gone check ((wrapped is null) = (destroyed_at is not null))
 );
 
+-- Work addresses that were given, each to one person for all time: also once that person is erased.
+-- Of an address only a digest under the deployment's key is kept, so that nothing is left to erase.
+create table newel.given_address (
+    digest        bytea primary key check (octet_length(digest) = 32),
+    person        uuid not null references newel.person (ref),
+    given_at      timestamptz not null,
+    reserved_at   timestamptz
+);
+
 create table newel.system (
     key         text collate "C" primary key,
     title       text not null,

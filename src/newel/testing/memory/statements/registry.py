@@ -28,9 +28,19 @@ def person_known(at: Transaction, ref: UUID | None, hr_key: str | None, email: s
 
 
 @statement("registry.people_known")
-def people_known(at: Transaction, ref: UUID | None, hr_key: str | None, email: str) -> list[Row]:
+def people_known(
+    at: Transaction, ref: UUID | None, hr_key: str | None, email: str, digest: bytes | None
+) -> list[Row]:
     """At most two people who are meant."""
-    return [{"ref": row["ref"]} for row in _meant(at, ref, hr_key, email)[:2]]
+    found = _meant(at, ref, hr_key, email)
+    given = None if digest is None else at.get("given_address", digest)
+    if given is not None and all(row["ref"] != given["person"] for row in found):
+        holder = at.get("person", given["person"])
+        assert holder is not None, "whoever has an address is registered"
+        found.append(holder)
+    names = ("ref", "hr_key", "work_email", "key_state")
+    found.sort(key=lambda row: row["ref"])
+    return [{name: row[name] for name in names} for row in found[:2]]
 
 
 @statement("registry.person_by_name")
@@ -66,6 +76,47 @@ def add_person(
         },
     )
     return [] if row is None else [{"ref": row["ref"]}]
+
+
+@statement("registry.give_address")
+def give_address(at: Transaction, digest: bytes, person: UUID) -> list[Row]:
+    """Gives an address to a person for all time; does nothing if it was given before."""
+    row = at.insert_new("given_address", {"digest": digest, "person": person, "given_at": at.now()})
+    return [] if row is None else [{"person": person}]
+
+
+@statement("registry.given_to")
+def given_to(at: Transaction, digest: bytes) -> list[Row]:
+    """To whom an address was given, and when they have reserved it."""
+    row = at.get("given_address", digest)
+    return [] if row is None else [{name: row[name] for name in ("person", "reserved_at")}]
+
+
+@statement("registry.reserve_address")
+def reserve_address(at: Transaction, digest: bytes) -> int:
+    """Says that an address was reserved for the person who has it."""
+    row = at.get("given_address", digest)
+    if row is None or row["reserved_at"] is not None:
+        return 0
+    at.update("given_address", digest, reserved_at=at.now())
+    return 1
+
+
+@statement("registry.work_address")
+def work_address(at: Transaction, person: UUID) -> list[Row]:
+    """The work address of a person."""
+    row = at.get("person", person)
+    return [] if row is None else [{"work_email": row["work_email"]}]
+
+
+@statement("registry.set_address")
+def set_address(at: Transaction, person: UUID, email: str, grams: list[str]) -> int:
+    """Records the work address of a person."""
+    row = at.get("person", person)
+    if row is None or row["key_state"] != "live" or row["work_email"] == email:
+        return 0
+    at.update("person", person, work_email=email, search_grams=grams, updated_at=at.server_now())
+    return 1
 
 
 @statement("registry.add_key")
