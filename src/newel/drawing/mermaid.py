@@ -89,17 +89,17 @@ def _nodes(parent: str, inside: dict[str, list[Node]], depth: int) -> Iterator[s
     indent = "  " * depth
     for node in inside[parent]:
         if node.kind in {"container", "frame"}:
-            yield f'{indent}subgraph {identifier(node.id)}["{_escaped(node.label)}"]'
+            yield f'{indent}subgraph {identifier(node.id)}["{_escaped(node.label) or " "}"]'
             yield from _nodes(node.id, inside, depth + 1)
             yield f"{indent}end"
         else:
             opened, closed = _ACTS.get(node.act) or _SHAPES.get(node.kind, ("[", "]"))
-            label = _escaped(node.label or _plain(node)) + _MULTI.get(node.multi, "")
+            label = (_escaped(node.label) or _plain(node)) + _MULTI.get(node.multi, "")
             yield f'{indent}{identifier(node.id)}{opened}"{label}"{closed}'
 
 
 def _plain(node: Node) -> str:
-    """What a node without a label shows."""
+    """What a node without a label shows; an empty one is no Mermaid."""
     return {"and_split": "+", "and_join": "+", "start": "Start", "end": "Done"}.get(node.kind, " ")
 
 
