@@ -8,7 +8,8 @@ BIN := $(ENVIRONMENT)/bin
 INSTALLED := $(ENVIRONMENT)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test patterns faults poolers check bench scale simulate coverage fmt lock chromium prism clean
+.PHONY: help demo test patterns faults poolers check bench scale simulate coverage fmt lock chromium
+.PHONY: prism readers clean
 
 help:
 	@echo "make demo    one onboarding through an outage, with console; ONCE=1 plays it and ends"
@@ -20,12 +21,12 @@ help:
 	@echo "make simulate  seeds of a bad minute on all cores; SEEDS=100000, ARGS=\"--seed 7\""
 	@echo "make scale   what runs all the time, with RUNS=100000 finished and WAITING=10000 waiting runs"
 	@echo
-	@echo "Helpers: .venv, chromium, prism, coverage, fmt, lock, clean"
+	@echo "Helpers: .venv, chromium, prism, readers, coverage, fmt, lock, clean"
 
 demo: $(INSTALLED)
 	$(BIN)/newel demo $(if $(ONCE),--once) $(ARGS)
 
-test: $(INSTALLED) chromium poolers
+test: $(INSTALLED) chromium poolers readers
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 patterns: $(INSTALLED)
@@ -70,6 +71,10 @@ chromium: $(INSTALLED)
 # A second judge of requests and answers, in node; without it its tests say so and are skipped.
 prism:
 	npm ci --prefix tests/contract/prism --ignore-scripts --no-audit --no-fund
+
+# Only the test of what other programs read of our exports needs these; without them it says so.
+readers: $(INSTALLED)
+	@$(BIN)/python scripts/readers.py
 
 .PHONY: .venv
 .venv: $(INSTALLED)

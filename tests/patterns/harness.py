@@ -5,8 +5,9 @@ a: its statement holds on the plain run, in memory and on PostgreSQL. b: in many
 branches are resumed, the same keys come to the same outcomes. c: killed at every boundary, the run
 comes to the same end and each effect is made once. d: it is read without a finding, and what is
 drawn is the committed text. e: the trace of the plain run is a path of the drawing, and a damaged
-one is not. f: at every point of it the plan is true (`foreseeing`). g: it is a flowchart that
-parses.
+one is not. f: at every point of it the plan is true. g: it is a flowchart that parses, and its
+BPMN makes the same acts in another engine (`foreseeing`; what other readers say of both is asked
+once for all, in `tests/contract/test_readers.py`).
 
 A pattern is a request and a `play`, which leads the run with verbs and asserts the statement on
 the way; it knows the run only through `Driver`, so the same play is used for all three.

@@ -139,8 +139,10 @@ class _Writer:
             by = _put(_put(owner, "resourceAssignmentExpression"), "formalExpression")
             by.text, by.attrib["language"] = legible(node.by), _PYTHON
         if node.multi in {"seq", "par"}:
-            _put(found, "multiInstanceLoopCharacteristics",
-                 isSequential="true" if node.multi == "seq" else "false")  # fmt: skip
+            many = _put(found, "multiInstanceLoopCharacteristics",
+                        isSequential="true" if node.multi == "seq" else "false")  # fmt: skip
+            if node.need:
+                self._python(many, "completionCondition", f"{node.need} have ended well")
         if node.kind == "container":
             self._inside(found, node.id)
         if tag == "complexGateway":

@@ -3,8 +3,9 @@
 In BPMN no flow crosses the border of a sub-process, and cancelling one comes from outside. The
 promises of a `compensation` become a sub-process of their own inside it: it begins when the block
 fails or is cancelled, and goes from the newest promise to the oldest. And a join of BPMN waits for
-one token on each of its flows, so what ends a branch well or badly is merged before it. Nothing
-else is changed, and no id. Source: BPMN 2.0.2, §13.5.4; drawing document, §12.3.
+one token on each of its flows, so what ends a branch well or badly is merged before it. Many of one
+kind that a race counts need no join: they are enough when as many have ended. Nothing else is
+changed, and no id. Source: BPMN 2.0.2, §13.5.4; drawing document, §12.3.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from newel.drawing.graph import Edge, Graph, Node
+from newel.drawing.regions import Race
 
 __all__ = ["UNDO", "nested"]
 
@@ -24,6 +26,8 @@ def nested(graph: Graph) -> Graph:
     for node in list(graph.nodes.values()):
         if node.kind == "and_join" and node.id.removesuffix(":join") in graph.nodes:
             graph = _gathered(graph, node, node.id.removesuffix(":join"))
+        elif node.kind == "n_join":
+            graph = _counted(graph, node)
     for node in list(graph.nodes.values()):
         if node.kind == "boundary" and node.host and node.parent == node.host:
             graph = _apart(graph, node)
@@ -41,6 +45,22 @@ def _gathered(graph: Graph, join: Node, fork: str) -> Graph:
             nodes[id_] = replace(join, id=id_, kind="xor_merge")
             edges = [replace(each, dst=id_) if each in ends else each for each in edges]
             edges.append(Edge(src=id_, dst=join.id))
+    return Graph(nodes, tuple(edges))
+
+
+def _counted(graph: Graph, join: Node) -> Graph:
+    """Let many of one kind count themselves, where the rest of them is withdrawn."""
+    ways, race = graph.into(join.id), join.region
+    is_many = len(ways) == 1 and graph.nodes[ways[0].src].multi == "par"
+    fails = join.id.removesuffix(":join") + ":lost" in graph.nodes
+    if not is_many or fails or not isinstance(race, Race) or race.losers == "finish":
+        return graph
+    many = ways[0].src
+    nodes = {id_: each for id_, each in graph.nodes.items() if id_ != join.id}
+    nodes[many] = replace(nodes[many], need=join.need)
+    behind = graph.out_of(join.id)[0]
+    edges = [replace(ways[0], dst=behind.dst) if each == ways[0] else each
+             for each in graph.edges if each != behind]  # fmt: skip
     return Graph(nodes, tuple(edges))
 
 

@@ -7,33 +7,14 @@ that has begun in one of them must have ended before anything behind the join be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from newel.drawing.drawing import Drawing
 from newel.drawing.graph import Graph
+from tests.unit.drawing.happenings import Happened
 
-Step = tuple[str, str]
-"""What happened, `begin` or `end`, and the key."""
-
-_BEGINS: Final = frozenset({"step.started", "wait.opened"})
-_ENDS: Final = frozenset({
-    "step.succeeded", "step.failed", "step.cancelled", "step.skipped", "step.completed_by_hand",
-    "wait.closed",
-})  # fmt: skip
-
-
-def steps(trace: Iterable[tuple[str, str | None]]) -> list[Step]:
-    """The beginnings and ends of a run's acts, in order; an act of the body's own does both."""
-    found: list[Step] = []
-    for kind, key in trace:
-        if key is None:
-            continue
-        if kind in _BEGINS or kind == "act.recorded":
-            found.append(("begin", key))
-        if kind in _ENDS or kind == "act.recorded":
-            found.append(("end", key))
-    return found
+_ENDS: Final = frozenset({"ok", "failed", "cancelled", "record"})
 
 
 class Paths:
@@ -69,46 +50,54 @@ class Paths:
         nodes = self._drawing.graph.nodes
         return {each for each in self.before[node] if each != node and nodes[each].kind == "act"}
 
-    def wrong(self, trace: Sequence[Step]) -> str:
+    def wrong(self, trace: Sequence[Happened]) -> str:
         """What in a trace is no path of the drawing; empty if it is one."""
         ended: set[str] = set()
         open_: dict[str, str] = {}
         for what, key in trace:
+            if not key:
+                continue
             node = self.node_of(key)
             if node is None or node not in self.before:
                 return f"{key} has no node"
-            if what == "end":
+            if what in {"begin", "record"}:
+                if said := self._early(key, node, ended, open_):
+                    return said
+                open_[key] = node
+            if what in _ENDS:
                 ended.add(node)
                 open_.pop(key, None)
-                continue
-            missing = {
-                each
-                for each in self.acts_before(node)
-                if each not in ended and self._drawing.graph.nodes[each].pattern is not None
-            }
-            if missing:
-                return f"{key} begins before {sorted(missing)}"
-            for join in self.before[node] & self._joins.keys():
-                busy = [each for each, at in open_.items() if at in self._joins[join]]
-                if busy:
-                    return f"{key} begins while {busy} are in branches before it"
-            open_[key] = node
         return ""
 
-    def damaged(self, trace: Sequence[Step]) -> list[Step] | None:
+    def _early(self, key: str, node: str, ended: set[str], open_: dict[str, str]) -> str:
+        """Why an act begins too early."""
+        missing = {
+            each
+            for each in self.acts_before(node)
+            if each not in ended and self._drawing.graph.nodes[each].pattern is not None
+        }
+        if missing:
+            return f"{key} begins before {sorted(missing)}"
+        for join in self.before[node] & self._joins.keys():
+            busy = [each for each, at in open_.items() if at in self._joins[join]]
+            if busy:
+                return f"{key} begins while {busy} are in branches before it"
+        return ""
+
+    def damaged(self, trace: Sequence[Happened]) -> list[Happened] | None:
         """The same with one act beginning before one that must have ended; None without such."""
-        for index, (what, key) in enumerate(trace):
-            node = self.node_of(key)
-            if what != "begin" or node is None:
+        for index, happened in enumerate(trace):
+            node = self.node_of(happened.key) if happened.what == "begin" else None
+            if node is None:
                 continue
             needed = self.acts_before(node)
-            for earlier in range(index):
-                kind, other = trace[earlier]
-                if kind == "end" and self.node_of(other) in needed:
-                    seen = [self.node_of(each) for done, each in trace[:earlier] if done == "end"]
-                    if self.node_of(other) not in seen:
-                        moved = [*trace[:earlier], (what, key), *trace[earlier:index]]
-                        return [*moved, *trace[index + 1 :]]
+            for earlier, (what, other) in enumerate(trace[:index]):
+                if what not in _ENDS or self.node_of(other) not in needed:
+                    continue
+                seen = [self.node_of(each.key) for each in trace[:earlier] if each.what in _ENDS]
+                if self.node_of(other) not in seen:
+                    moved = [*trace[:earlier], happened, *trace[earlier:index]]
+                    return [*moved, *trace[index + 1 :]]
         return None
 
 
