@@ -22,7 +22,10 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import csv
 import hashlib
+import html
+import io
 import json
 import re
 import struct
@@ -31,7 +34,9 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -56,6 +61,8 @@ CHECKS = {
     "V14": "the state that was handed in is the state the log leads to",
     "V15": "log epochs and changes of key follow each other",
     "V16": "files derived from entries, made again",
+    "V17": "control tests made again; samples drawn again, as the log says that they were",
+    "V18": "what says that nothing is missing, counted again",
 }
 
 
@@ -1100,6 +1107,7 @@ class Facts:
         self.runs: dict[str, tuple[str, int]] = {}
         self.grants: dict[str, tuple[str, str]] = {}
         self.unknown: dict[str, int] = {}
+        self.derived: Derived | None = None
 
     def take(
         self, leaf: dict[str, Any], hash_: bytes, index: int, log: str, report: Report
@@ -1310,6 +1318,12 @@ class Log:
             self.report.found("V04", "fail", str(why), self._entry_place(index, entry))
             return
         facts.take(leaf, hash_, index, self.origin, self.report)
+        if facts.derived is not None:
+            try:
+                facts.derived.take(leaf, index, hash_, entry)
+            except _UNFIT:
+                what = "no row can be made of the entry"
+                self.report.found("V16", "fail", what, self._entry_place(index, entry))
 
     def _entry_place(self, index: int, entry: bytes) -> Place:
         """Name an entry as well as its bytes allow."""
@@ -1644,6 +1658,887 @@ def read_opening(entry: bytes | None) -> dict[str, Any] | None:
     return leaf if leaf["type"] == "log.epoch_opened" else None
 
 
+# ------------------------------------------------------------------ what is made of entries
+# The tables of a package, told once more in the verifier's own words: each is a list of rows that
+# one entry begins and later ones complete. Columns stand in their order in the file; `*` are the
+# four facts about a person that a run's start carries, and each row ends with its entry's place.
+
+_TABLES = {}
+for _line_ in (
+    """
+population/runs row_id subject_ref run_id process process_version kind source requested_by
+  requested_at effective_at * state completed_at systems_done first_access_at last_revoked_at
+  sla_hours sla_met
+access_grants row_id subject_ref * system entitlement level action grant requested_at requested_by
+  request_source approved_at approver_ref approval_event authority_kind policy_id policy_sha256
+  four_eyes_ok effective_at executed_at executed_by account_ref provider_request_id http_status
+  rounds attempts verified_at result expires_at revoked_at due_at late_us sla_hours sla_met
+  ticket_ref run_id process process_version step_key
+approvals row_id task run_id process subject_ref requested_by approver_ref decision opened_at
+  decided_at due_at channel auth_methods auth_age_s shown_digest excluded four_eyes_ok
+exceptions row_id type run_id step_key subject_ref actor_ref second_ref reason_code occurred_at
+  expires_at is_access
+escalations row_id incident system class opened_at rounds ticketed_at ticket_ref tracker channel
+  tickets runs healed_by healed_at minutes_open
+admin_actions row_id type actor_ref second_ref object before after subject_ref reason_code
+  occurred_at
+api_keys row_id key scopes created_at created_by expires_at revoked_at
+""".strip()
+    .replace("\n  ", " ")
+    .splitlines()
+):
+    _name_, *_columns_ = _line_.replace(
+        "*", "employment_type department job_role manager_ref"
+    ).split()
+    _TABLES[_name_] = [*_columns_, "leaf_index", "leaf_hash"]
+_POPULATIONS = {"joiner": "joiners", "mover": "movers", "leaver": "leavers", "request": "requests"}
+for _name_ in _POPULATIONS.values():
+    _TABLES["population/" + _name_] = _TABLES["population/runs"]
+_SAMPLES = [name for name in _TABLES if name.startswith("population/")]
+_SAMPLES += ["access_grants", "approvals"]
+_OF_A_PERSON = ("population/runs", "access_grants", "approvals", "exceptions")
+_GIVEN = {
+    "access.pending": "prepare",
+    "access.granted": "grant",
+    "access.modified": "modify",
+    "access.adopted": "adopt",
+    "access.revoked": "revoke",
+}
+_RUNNING_NEWEL = re.compile(
+    r"(?:admin|policy|setting|connector|data|log|process|schedule|subject)\."
+).match
+_NAMING = ("key", "name", "schedule", "endpoint", "target", "kind", "seed", "origin")
+_HOUR = 3600 * 10**6
+_DAY = 24 * _HOUR
+
+_minutes: dict[str, int] = {}
+
+
+def microseconds(moment: str) -> int:
+    """Give a moment as a number of microseconds; differences are what it is good for."""
+    start = _minutes.get(moment[:16])
+    if start is None:
+        day = date(int(moment[:4]), int(moment[5:7]), int(moment[8:10])).toordinal()
+        start = ((day * 24 + int(moment[11:13])) * 60 + int(moment[14:16])) * 60 * 10**6
+        if len(_minutes) > 100_000:
+            _minutes.clear()
+        _minutes[moment[:16]] = start
+    return start + int(moment[17:19]) * 10**6 + int(moment[20:26])
+
+
+def _whose(leaf: dict[str, Any]) -> str:
+    actor = leaf["actor"]
+    return str(actor.get("on_behalf_of") or actor["id"])
+
+
+class Derived:
+    """Rows made of entries, for the period and the parameters that a manifest names."""
+
+    def __init__(self, manifest: dict[str, Any]) -> None:
+        """Begin with the period of a manifest; errors: KeyError, TypeError."""
+        self.since, self.until = manifest["period"]["from"], manifest["period"]["to"]
+        self.sla = manifest["parameters"]["sla_hours"]
+        if type(self.since) is not str or type(self.until) is not str or type(self.sla) is not int:
+            raise TypeError
+        self.is_whole = True
+        self.at = (0, "")
+        self.tables: dict[str, list[dict[str, Any]]] = {name: [] for name in _TABLES}
+        self.journal = hashlib.sha256()
+        self.decided: dict[str, dict[str, Any]] = {}
+        self.sources: list[dict[str, Any]] = []
+        self.draws: list[dict[str, Any]] = []
+        self.holding: dict[str, dict[str, str]] = {}
+        self.strictness: list[tuple[str, bool]] = []
+        self.uncopied: list[list[Any]] = []
+        self.grants: set[str] = set()
+        self.last: dict[str, int] = {}
+        self.starts = self.inside = self.gaps = 0
+        self.quiet: tuple[int, str, str, str, str] | None = None
+        self.latest = ("", "")
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.tasks: dict[str, tuple[str, Any]] = {}
+        self.of_grant: dict[str, list[dict[str, Any]]] = {}
+        self.incidents: dict[str, dict[str, Any]] = {}
+        self.held_up: dict[tuple[str, str], str] = {}
+        self.rounds: dict[str, int] = {}
+        self.keys: dict[str, dict[str, Any]] = {}
+
+    def take(self, leaf: dict[str, Any], index: int, hash_: bytes, entry: bytes) -> None:
+        """Make and complete rows by one entry."""
+        kind, data, at, stream = leaf["type"], leaf["data"], leaf["occurred_at"], leaf["stream"]
+        before = self.last.get(stream)
+        if before is not None and leaf["seq"] != before + 1:
+            self.gaps += 1
+        self.last[stream] = leaf["seq"]
+        if kind == "run.started":
+            self.starts += 1
+        elif kind == "step.skipped":
+            self.grants.update(data.get("grants") or [])
+        elif kind == "data.sample_drawn":
+            self.draws.append(data)
+        elif kind.startswith("access."):
+            self.grants.add(data["grant"])
+        is_inside = self.since <= at < self.until
+        if is_inside:
+            self.inside += 1
+            self.journal.update(entry + b"\n")
+            self._listen(at, kind)
+        if at >= self.until:
+            return
+        complete = _LATER.get(kind)
+        if complete is not None:
+            complete(self, leaf)
+        for table, values in self._begun(leaf):
+            row = dict.fromkeys(_TABLES[table])
+            row.update(values)
+            row["row_id"] = "%s/%d" % (stream, leaf["seq"])
+            row["leaf_index"], row["leaf_hash"] = index, hash_.hex()
+            self._keep(table, row)
+            if is_inside:
+                self.tables[table].append(row)
+        note = _NOTED.get(kind)
+        if note is not None:
+            self.at = (index, hash_.hex())
+            note(self, leaf)
+
+    def finish(self) -> None:
+        """Complete what only the whole tells."""
+        for row in self.tables["access_grants"]:
+            incident = self.held_up.get((row["run_id"], row["step_key"]), "")
+            row["ticket_ref"] = self.incidents.get(incident, {}).get("ticket_ref")
+        for row in self.tables["escalations"]:
+            row["rounds"] = self.rounds.get(row["incident"], 0)
+        for row in self.tables["population/runs"]:
+            row["systems_done"] = sorted(row["systems_done"])
+            if row["kind"] in _POPULATIONS:
+                self.tables["population/" + _POPULATIONS[row["kind"]]].append(row)
+
+    def _listen(self, at: str, kind: str) -> None:
+        since, what = self.latest
+        if since and at > since:
+            lasted = microseconds(at) - microseconds(since)
+            if self.quiet is None or lasted > self.quiet[0]:
+                self.quiet = (lasted, since, at, what, kind)
+        if at >= since:
+            self.latest = (at, kind)
+
+    def _begun(self, leaf: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        kind = leaf["type"]
+        if kind == "run.started":
+            yield "population/runs", self._run(leaf)
+        elif kind in _GIVEN:
+            yield "access_grants", self._access(leaf)
+        elif kind == "task.decided":
+            yield "approvals", self._approval(leaf)
+        elif kind == "incident.opened":
+            yield (
+                "escalations",
+                {
+                    "incident": leaf["data"]["incident"],
+                    "system": leaf["system"],
+                    "class": leaf["data"]["class"],
+                    "opened_at": leaf["occurred_at"],
+                    "tickets": 0,
+                },
+            )
+        elif kind == "admin.key_created":
+            yield (
+                "api_keys",
+                {
+                    "key": leaf["data"]["key"],
+                    "scopes": leaf["data"]["scopes"],
+                    "created_at": leaf["occurred_at"],
+                    "created_by": _whose(leaf),
+                    "expires_at": leaf["data"].get("expires_at"),
+                },
+            )
+        authority = leaf["data"].get("authority") or {}
+        is_by_hand = kind in ("step.skipped", "step.completed_by_hand")
+        if (
+            is_by_hand
+            or kind == "access.excepted"
+            or authority.get("kind") in ("break_glass", "exception")
+        ):
+            yield (
+                "exceptions",
+                {
+                    **_said(leaf),
+                    "run_id": _run_of(leaf),
+                    "step_key": _step(leaf).get("key"),
+                    "expires_at": leaf["data"].get("expires_at"),
+                    "is_access": not is_by_hand or bool(leaf["data"].get("grants")),
+                },
+            )
+        if _RUNNING_NEWEL(kind):
+            yield (
+                "admin_actions",
+                {
+                    **_said(leaf),
+                    "object": _object(leaf),
+                    "before": leaf["data"].get("before"),
+                    "after": leaf["data"].get("after"),
+                },
+            )
+
+    def _run(self, leaf: dict[str, Any]) -> dict[str, Any]:
+        data = leaf["data"]
+        about = data.get("attributes") or {}
+        return {
+            **{name: about.get(name) for name in ("employment_type", "department", "job_role")},
+            "manager_ref": about.get("manager"),
+            "subject_ref": leaf["subject"],
+            "run_id": _run_of(leaf),
+            **_process(leaf),
+            "kind": data.get("kind"),
+            "source": data["source"]["type"],
+            "requested_by": data["requested_by"],
+            "requested_at": leaf["occurred_at"],
+            "effective_at": data.get("effective_at"),
+            "state": "open",
+            "systems_done": [],
+            "sla_hours": self.sla if data.get("kind") == "leaver" else None,
+        }
+
+    def _access(self, leaf: dict[str, Any]) -> dict[str, Any]:
+        data, run = leaf["data"], self.runs.get(leaf["stream"], {})
+        authority, http = data.get("authority") or {}, data.get("http") or {}
+        approver = authority.get("approver")
+        is_timed = leaf["type"] == "access.revoked" and run.get("kind") == "leaver"
+        row = {name: data.get(name) for name in ("entitlement", "level", "grant", "account_ref")}
+        row.update({name: data.get(name) for name in ("effective_at", "expires_at", "due_at")})
+        for name in ("employment_type", "department", "job_role", "manager_ref"):
+            row[name] = run.get(name)
+        row.update(_process(leaf))
+        row.update(
+            subject_ref=leaf["subject"],
+            system=leaf["system"],
+            action=_GIVEN[leaf["type"]],
+            requested_at=run.get("requested_at"),
+            requested_by=run.get("requested_by"),
+            request_source=run.get("source"),
+            approved_at=self.decided.get(authority.get("event") or "", {}).get("at"),
+            approver_ref=approver,
+            approval_event=authority.get("event"),
+            authority_kind=authority.get("kind"),
+            policy_id=authority.get("policy_id"),
+            policy_sha256=authority.get("policy_sha256"),
+            four_eyes_ok=None if approver is None else _differ(approver, leaf, run),
+            executed_at=leaf["occurred_at"],
+            executed_by=leaf["actor"]["id"],
+            provider_request_id=http.get("request_id"),
+            http_status=http.get("status"),
+            rounds=_step(leaf).get("round"),
+            attempts=_step(leaf).get("attempt"),
+            late_us=data.get("late_us"),
+            sla_hours=self.sla if is_timed else None,
+            sla_met=data["late_us"] <= self.sla * _HOUR if is_timed else None,
+            run_id=_run_of(leaf),
+            step_key=_step(leaf).get("key"),
+        )
+        return row
+
+    def _approval(self, leaf: dict[str, Any]) -> dict[str, Any]:
+        data, by, run = leaf["data"], _whose(leaf), self.runs.get(leaf["stream"], {})
+        opened_at, due_at = self.tasks.pop(data["task"], (None, None))
+        return {
+            "task": data["task"],
+            "run_id": _run_of(leaf),
+            "process": leaf["process"]["name"],
+            "subject_ref": leaf["subject"],
+            "requested_by": run.get("requested_by"),
+            "approver_ref": by,
+            "decision": data["decision"],
+            "opened_at": opened_at,
+            "decided_at": leaf["occurred_at"],
+            "due_at": due_at,
+            "channel": data["channel"],
+            "auth_methods": data["auth"]["methods"],
+            "auth_age_s": data["auth"]["age_s"],
+            "shown_digest": data.get("shown_digest"),
+            "excluded": data["excluded"],
+            "four_eyes_ok": _differ(by, leaf, run),
+        }
+
+    def _keep(self, table: str, row: dict[str, Any]) -> None:
+        if table == "population/runs":
+            self.runs["run/" + row["run_id"]] = row
+        elif table == "escalations":
+            self.incidents[row["incident"]] = row
+        elif table == "api_keys":
+            self.keys[row["key"]] = row
+        elif table == "access_grants":
+            self.of_grant.setdefault(row["grant"], []).append(row)
+            run = self.runs.get("run/" + row["run_id"])
+            if run is not None:
+                self._count_access(run, row)
+
+    def _count_access(self, run: dict[str, Any], row: dict[str, Any]) -> None:
+        if row["system"] is not None and row["system"] not in run["systems_done"]:
+            run["systems_done"].append(row["system"])
+        if row["action"] != "revoke":
+            run["first_access_at"] = run["first_access_at"] or row["executed_at"]
+            return
+        run["last_revoked_at"] = row["executed_at"]
+        if run["kind"] == "leaver":
+            run["sla_met"] = False if run["sla_met"] is False else row["sla_met"]
+
+
+def _run_of(leaf: dict[str, Any]) -> str:
+    stream: str = leaf["stream"]
+    return stream.removeprefix("run/")
+
+
+def _step(leaf: dict[str, Any]) -> dict[str, Any]:
+    return leaf.get("step") or {}
+
+
+def _process(leaf: dict[str, Any]) -> dict[str, Any]:
+    its = leaf.get("process") or {}
+    return {"process": its.get("name"), "process_version": its.get("version")}
+
+
+def _differ(by: str, leaf: dict[str, Any], run: dict[str, Any]) -> bool:
+    return by != run.get("requested_by") and by != leaf["subject"]
+
+
+def _said(leaf: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": leaf["type"],
+        "actor_ref": _whose(leaf),
+        "second_ref": leaf["data"].get("second"),
+        "subject_ref": leaf["subject"],
+        "reason_code": (leaf.get("reason") or {}).get("code"),
+        "occurred_at": leaf["occurred_at"],
+    }
+
+
+def _object(leaf: dict[str, Any]) -> Any:
+    if leaf.get("process") is not None:
+        return "%s@%d" % (leaf["process"]["name"], leaf["process"]["version"])
+    for name in _NAMING:
+        if name in leaf["data"]:
+            return leaf["data"][name]
+    return leaf["system"]
+
+
+# What completes rows that are there already, by type.
+
+
+def _ended(seen: Derived, leaf: dict[str, Any]) -> None:
+    run = seen.runs.get(leaf["stream"])
+    if run is not None:
+        run["state"], run["completed_at"] = leaf["run_state"], leaf["occurred_at"]
+
+
+def _task_opened(seen: Derived, leaf: dict[str, Any]) -> None:
+    seen.tasks[leaf["data"]["task"]] = (leaf["occurred_at"], leaf["data"].get("due_at"))
+
+
+def _read_back(seen: Derived, leaf: dict[str, Any]) -> None:
+    rows = seen.of_grant.get(leaf["data"]["grant"])
+    if rows:
+        rows[-1]["verified_at"], rows[-1]["result"] = leaf["occurred_at"], leaf["data"]["result"]
+
+
+def _access_ended(seen: Derived, leaf: dict[str, Any]) -> None:
+    name = "grant" if leaf["type"] == "access.revoked" else "from"
+    for row in seen.of_grant.get(leaf["data"][name], []):
+        if row["action"] != "revoke" and row["revoked_at"] is None:
+            row["revoked_at"] = leaf["occurred_at"]
+
+
+def _ticketed(seen: Derived, leaf: dict[str, Any]) -> None:
+    row, data = seen.incidents.get(leaf["data"]["incident"]), leaf["data"]
+    if row is None:
+        return
+    row["tickets"] += 1
+    if row["tickets"] == 1:
+        row["ticketed_at"] = leaf["occurred_at"]
+        row["ticket_ref"] = data["ticket"]
+        row["tracker"], row["channel"] = data["tracker"], data["channel"]
+
+
+def _healed(seen: Derived, leaf: dict[str, Any]) -> None:
+    row, data, at = seen.incidents.get(leaf["data"]["incident"]), leaf["data"], leaf["occurred_at"]
+    if row is not None:
+        row["healed_at"], row["healed_by"], row["runs"] = at, data["healed_by"], data["runs"]
+        lasted = microseconds(at) - microseconds(row["opened_at"])
+        row["minutes_open"] = lasted // (60 * 10**6)
+
+
+def _step_parked(seen: Derived, leaf: dict[str, Any]) -> None:
+    incident = leaf["data"].get("incident")
+    if incident:
+        seen.held_up[_run_of(leaf), leaf["step"]["key"]] = incident
+        if leaf["data"]["rounds"] > seen.rounds.get(incident, 0):
+            seen.rounds[incident] = leaf["data"]["rounds"]
+
+
+def _key_revoked(seen: Derived, leaf: dict[str, Any]) -> None:
+    row = seen.keys.get(leaf["data"]["key"])
+    if row is not None:
+        row["revoked_at"] = leaf["occurred_at"]
+
+
+_LATER = {
+    "run.completed": _ended,
+    "run.failed": _ended,
+    "run.cancelled": _ended,
+    "task.opened": _task_opened,
+    "access.verified": _read_back,
+    "access.revoked": _access_ended,
+    "access.modified": _access_ended,
+    "incident.ticketed": _ticketed,
+    "incident.closed": _healed,
+    "step.parked": _step_parked,
+    "admin.key_revoked": _key_revoked,
+}
+
+# What is remembered to judge later entries by, after an entry's own rows are made.
+
+
+def _note_decision(seen: Derived, leaf: dict[str, Any]) -> None:
+    seen.decided[leaf["id"]] = {
+        "index": seen.at[0],
+        "subject": leaf["subject"],
+        "decision": leaf["data"]["decision"],
+        "at": leaf["occurred_at"],
+    }
+
+
+def _note_definition(seen: Derived, leaf: dict[str, Any]) -> None:
+    seen.sources.append(
+        {
+            "process": leaf["process"]["name"],
+            "version": leaf["process"]["version"],
+            "source_sha256": leaf["data"]["source_sha256"],
+            "previous": leaf["data"].get("previous"),
+            "author": leaf["data"]["author"],
+            "registered_at": leaf["occurred_at"],
+            "leaf_index": seen.at[0],
+            "leaf_hash": seen.at[1],
+            "": leaf["process"]["definition_sha256"],
+        }
+    )
+
+
+def _note_holding(seen: Derived, leaf: dict[str, Any]) -> None:
+    data = leaf["data"]
+    if leaf["subject"] is None:
+        return
+    mine = seen.holding.setdefault(leaf["subject"], {})
+    mine.pop(data.get("from"), None)
+    mine.pop(data["grant"], None)
+    if data["state"] in ("prepared", "active"):
+        mine[data["grant"]] = leaf["occurred_at"]
+
+
+def _note_setting(seen: Derived, leaf: dict[str, Any]) -> None:
+    if leaf["data"]["name"] == "second_person":
+        seen.strictness.append((leaf["occurred_at"], leaf["data"].get("after") == "strict"))
+
+
+def _note_anchor(seen: Derived, leaf: dict[str, Any]) -> None:
+    target = leaf["data"]["target"]
+    if leaf["type"] == "log.anchor_failing":
+        seen.uncopied.append([target, leaf["occurred_at"], None])
+        return
+    for each in seen.uncopied:
+        if each[0] == target and each[2] is None:
+            each[2] = leaf["occurred_at"]
+
+
+_NOTED = {
+    "task.decided": _note_decision,
+    "process.registered": _note_definition,
+    "setting.changed": _note_setting,
+    "log.anchor_failing": _note_anchor,
+    "log.anchor_recovered": _note_anchor,
+    **dict.fromkeys(_GIVEN, _note_holding),
+}
+
+
+# Control tests, in the order of their numbers. Each answers with (row, why, how): `how` is "" where
+# the rule was judged, "open" where nothing decides it, "unasked" where it was not asked for.
+
+Verdict = tuple[str, str, str]
+
+
+def _ct01(seen: Derived) -> Iterator[Verdict]:
+    for row in _giving(seen):
+        id_, kind = row["row_id"], row["authority_kind"]
+        if kind == "policy":
+            yield id_, "" if row["policy_id"] else "no policy is named", ""
+            continue
+        decision = seen.decided.get(row["approval_event"] or "")
+        if decision is None:
+            why = "there is no such decision before it"
+            if kind != "approval":
+                why = "nothing in the log decides it"
+            yield id_, why, "open" if kind != "approval" or not seen.is_whole else ""
+        elif decision["index"] > row["leaf_index"]:
+            yield id_, "it was decided later", ""
+        elif decision["decision"] == "reject":
+            yield id_, "it was refused", ""
+        elif decision["subject"] != row["subject_ref"]:
+            yield id_, "the decision is about somebody else", ""
+        else:
+            yield id_, "", ""
+
+
+def _ct02(seen: Derived) -> Iterator[Verdict]:
+    for row in seen.tables["approvals"]:
+        if row["decision"] == "approve":
+            why = "who approved asked for it, or is whom it is about"
+            yield row["row_id"], "" if row["four_eyes_ok"] else why, ""
+
+
+def _ct03(seen: Derived) -> Iterator[Verdict]:
+    known: dict[tuple[Any, Any], int] = {}
+    for each in seen.sources:
+        known.setdefault((each["process"], each[""]), each["leaf_index"])
+    for row in _giving(seen):
+        if row["authority_kind"] == "policy":
+            since = known.get((row["policy_id"], row["policy_sha256"]))
+            if since is not None and since <= row["leaf_index"]:
+                yield row["row_id"], "", ""
+            else:
+                why = "no such definition was registered before it"
+                yield row["row_id"], why, "" if seen.is_whole else "open"
+
+
+def _ct04(seen: Derived) -> Iterator[Verdict]:
+    for row in _rows(seen, "revoke"):
+        if row["sla_met"] is not None:
+            yield row["row_id"], "" if row["sla_met"] else "it ended too late", ""
+    for run in seen.tables["population/leavers"]:
+        if run["state"] == "completed":
+            holding = seen.holding.get(run["subject_ref"] or "", {})
+            kept = sorted(name for name, at in holding.items() if at < run["completed_at"])
+            yield run["row_id"], "still holds " + ", ".join(kept) if kept else "", ""
+
+
+def _ct05(seen: Derived) -> Iterator[Verdict]:
+    late, until = "no read-back within 24 hours", microseconds(seen.until)
+    for row in _rows(seen, "grant", "modify", "adopt", "revoke"):
+        at, read = microseconds(row["executed_at"]), row["verified_at"]
+        if read is None:
+            yield row["row_id"], late, "open" if at + _DAY > until else ""
+        elif microseconds(read) > at + _DAY:
+            yield row["row_id"], late, ""
+        elif row["result"] != ("absent" if row["action"] == "revoke" else "present"):
+            yield row["row_id"], "it was read back as " + row["result"], ""
+        else:
+            yield row["row_id"], "", ""
+
+
+def _ct07(seen: Derived) -> Iterator[Verdict]:
+    for row in seen.tables["exceptions"]:
+        if not row["type"].startswith("step."):
+            continue
+        id_, second = row["row_id"], row["second_ref"]
+        before = [strict for at, strict in seen.strictness if at <= row["occurred_at"]]
+        if row["reason_code"] is None:
+            yield id_, "no reason was given", ""
+        elif second is not None:
+            yield id_, "the second person is the first" if second == row["actor_ref"] else "", ""
+        elif before and before[-1]:
+            yield id_, "there was no second person", ""
+        else:
+            yield id_, "", "unasked"
+
+
+def _ct08(seen: Derived) -> Iterator[Verdict]:
+    for row in seen.tables["admin_actions"]:
+        if row["type"] == "process.registered":
+            yield row["row_id"], "", "unasked"
+
+
+def _ct09(seen: Derived) -> Iterator[Verdict]:
+    for row in _giving(seen):
+        if row["authority_kind"] != "break_glass":
+            continue
+        due, ended = row["expires_at"], row["revoked_at"]
+        if due is None:
+            yield row["row_id"], "nothing in the log decides it", "open"
+        elif ended is not None:
+            is_late = microseconds(ended) > microseconds(due)
+            yield row["row_id"], "it ended too late" if is_late else "", ""
+        elif microseconds(due) > microseconds(seen.until):
+            yield row["row_id"], "nothing in the log decides it", "open"
+        else:
+            yield row["row_id"], "it has not ended", ""
+
+
+def _ct11(seen: Derived) -> Iterator[Verdict]:
+    for row in _giving(seen):
+        if row["expires_at"] is None:
+            continue
+        due, ended = microseconds(row["expires_at"]) + seen.sla * _HOUR, row["revoked_at"]
+        if ended is not None:
+            yield row["row_id"], "it ended too late" if microseconds(ended) > due else "", ""
+        elif due > microseconds(seen.until):
+            yield row["row_id"], "its time is not over", "open"
+        else:
+            yield row["row_id"], "it has not ended", ""
+
+
+def _ct13(seen: Derived) -> Iterator[Verdict]:
+    for row in seen.tables["escalations"]:
+        if not row["tickets"] and row["rounds"] < 3:
+            continue
+        why = ""
+        if row["tickets"] != 1:
+            why = "it has %d tickets" % row["tickets"]
+        elif microseconds(row["ticketed_at"]) - microseconds(row["opened_at"]) > _HOUR:
+            why = "its ticket came later than an hour"
+        yield row["row_id"], why, ""
+
+
+def _ct14(seen: Derived) -> Iterator[Verdict]:
+    for target, since, until in seen.uncopied:
+        end = until or seen.until
+        if end >= seen.since and microseconds(end) - microseconds(since) > _HOUR:
+            yield target, "took no copy from %s to %s" % (since, until or "the end"), ""
+
+
+def _unwritten(_: Derived) -> Iterator[Verdict]:
+    """Give nothing: no entry of a known type is about it."""
+    return iter(())
+
+
+def _rows(seen: Derived, *actions: str) -> list[dict[str, Any]]:
+    return [row for row in seen.tables["access_grants"] if row["action"] in actions]
+
+
+def _giving(seen: Derived) -> list[dict[str, Any]]:
+    return _rows(seen, "grant", "modify", "adopt")
+
+
+_CONTROLS = (
+    ("every grant rests on an earlier authority for this person", "CC6.2 A.5.18", _ct01),
+    ("who approved neither asked nor is whom it is about", "CC6.1 A.5.3", _ct02),
+    ("every grant by policy rests on a definition that was in force", "CC6.3 A.5.15", _ct03),
+    ("leavers lost every access in time", "CC6.2 A.5.11 A.5.18", _ct04),
+    ("every grant and every end of access was read back within a day", "CC6.2", _ct05),
+    ("no account that nobody explains", "CC6.1", _unwritten),
+    ("what was skipped or done by hand has a reason and a second person", "CC6.3", _ct07),
+    ("every definition was approved by another than its author", "CC8.1 A.8.32", _ct08),
+    ("access in an emergency ended in time and was reviewed", "CC6.1", _ct09),
+    ("roles of administrators and auditors were given by two", "CC6.1 A.5.3", _unwritten),
+    ("access for a time ended in time", "CC6.3", _ct11),
+    ("every item of a review was decided", "CC6.2 A.5.18", _unwritten),
+    ("a third failed round made one ticket within an hour", "CC7.3 CC7.4", _ct13),
+    ("the log was sealed, and copied elsewhere at least hourly", "CC7.2 A.8.15", _ct14),
+)
+
+
+def control_tests(seen: Derived) -> list[dict[str, Any]]:
+    """Run the control tests once more."""
+    results = []
+    for number, (title, refs, test) in enumerate(_CONTROLS, 1):
+        judged = list(test(seen))
+        told = [{"row_id": row, "why": why} for row, why, how in judged if why and not how]
+        open_ = [{"row_id": row, "why": why} for row, why, how in judged if how == "open"]
+        unasked = sum(how == "unasked" for _, _, how in judged)
+        results.append(
+            {
+                "id": "CT%02d" % number,
+                "title": title,
+                "refs": refs.split(),
+                "population_n": len(judged),
+                "tested_n": len(judged) - len(open_) - unasked,
+                "not_asked_n": unasked,
+                "failures": told,
+                "undecided": open_,
+            }
+        )
+    return results
+
+
+def completeness(seen: Derived, said: dict[str, Any], size: int) -> dict[str, Any]:
+    """Count once more; what only the database or a list of HR can tell is taken as it was said."""
+    quiet = seen.quiet
+    roster = said.get("roster")
+    grants = said["grants"] and {"log": len(seen.grants), "table": said["grants"]["table"]}
+    return {
+        "entries": size,
+        "events_in_period": seen.inside,
+        "streams": len(seen.last),
+        "gaps": seen.gaps,
+        "runs": {"log": seen.starts, "table": said["runs"]["table"]},
+        "grants": grants if seen.is_whole else None,
+        "longest_silence": quiet
+        and {"from": quiet[1], "to": quiet[2], "after": quiet[3], "before": quiet[4]},
+        "roster": roster and _roster(seen, roster["lines"]),
+    }
+
+
+def _roster(seen: Derived, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """Compare a list of HR with beginnings and ends; whom its lines mean is taken as said."""
+    people = {
+        kind: {row["subject_ref"] for row in seen.tables["population/" + name]}
+        for kind, name in (("joiner", "joiners"), ("leaver", "leavers"))
+    }
+    matched, missing = 0, []
+    for line in lines:
+        for kind, day in (("joiner", line["start_date"]), ("leaver", line["end_date"])):
+            if not seen.since[:10] <= day < seen.until[:10]:
+                continue
+            if line["subject_ref"] is not None and line["subject_ref"] in people[kind]:
+                matched += 1
+            else:
+                missing.append({"row": line["row"], "kind": kind})
+    listed = {line["subject_ref"] for line in lines}
+    unlisted = [
+        row["row_id"]
+        for name in ("population/joiners", "population/leavers")
+        for row in seen.tables[name]
+        if row["subject_ref"] not in listed
+    ]
+    return {
+        "lines": lines,
+        "matched": matched,
+        "missing_in_newel": missing,
+        "missing_in_roster": sorted(unlisted),
+    }
+
+
+def first_page(results: list[dict[str, Any]], figures: dict[str, Any], seen: Derived) -> list[str]:
+    """Say once more what the first page has to warn of."""
+    lines = []
+    if not seen.is_whole:
+        lines.append("The log was begun anew: what was before is not in this package.")
+    for each in results:
+        if each["failures"]:
+            lines.append("%s: %d failed." % (each["id"], len(each["failures"])))
+        if each["undecided"]:
+            lines.append("%s: %d undecided." % (each["id"], len(each["undecided"])))
+        if each["not_asked_n"]:
+            why = "not judged, because no second person was asked for"
+            lines.append("%s: %d %s." % (each["id"], each["not_asked_n"], why))
+    for name in ("runs", "grants"):
+        said = figures[name]
+        if said is not None and said["log"] != said["table"]:
+            what = "%s: %d in the log, %d in the database."
+            lines.append(what % (name, said["log"], said["table"]))
+    if figures["gaps"]:
+        lines.append("%d gaps in streams." % figures["gaps"])
+    return lines
+
+
+# The files that rows become.
+
+
+def _spelt(value: Any) -> str:
+    if value is None:
+        return ""
+    if value is True or value is False:
+        return str(value).lower()
+    if type(value) is int:
+        return str(value)
+    text = " ".join(value) if type(value) is list else str(value)
+    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """Write rows as RFC 4180 says, so that no cell is a formula."""
+    file = io.StringIO()
+    to = csv.writer(file, lineterminator="\r\n")
+    to.writerow(columns)
+    to.writerows([_spelt(value) for value in row] for row in rows)
+    return file.getvalue().encode()
+
+
+def _as_list(rows: Iterable[dict[str, Any]]) -> bytes:
+    lines = [_encode(row) for row in rows]
+    return ("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[\n]\n").encode()
+
+
+def _as_document(value: Any) -> bytes:
+    return (_encode(value) + "\n").encode()
+
+
+def as_page(about: dict[str, Any]) -> bytes:
+    """Write what is said about one person as a page."""
+    escaped = html.escape(about["subject_ref"])
+    lines = [
+        "<!doctype html>",
+        '<html lang="en">',
+        '<head><meta charset="utf-8"><title>%s</title><style>%s</style></head>' % (escaped, _STYLE),
+        "<body>",
+        "<h1>%s</h1>" % escaped,
+        "<p>From %s to before %s (UTC).</p>" % (about["period"]["from"], about["period"]["to"]),
+    ]
+    for table in _OF_A_PERSON:
+        rows = about["tables"][table]
+        lines.append("<h2>%s</h2>" % table)
+        used = [name for name in _TABLES[table] if any(row[name] is not None for row in rows)]
+        if not rows:
+            lines.append("<p>Nothing.</p>")
+            continue
+        lines.append("<table>")
+        lines.append("<tr>%s</tr>" % "".join("<th>%s</th>" % name for name in used))
+        for row in rows:
+            cells = ["<td>%s</td>" % html.escape(_spelt(row[name])) for name in used]
+            lines.append("<tr>%s</tr>" % "".join(cells))
+        lines.append("</table>")
+    return ("\n".join([*lines, "</body>", "</html>"]) + "\n").encode()
+
+
+_STYLE = (
+    "body{font:11pt sans-serif;margin:2em}table{border-collapse:collapse;margin-bottom:2em}"
+    "th,td{border:1px solid #999;padding:2px 6px;text-align:left;vertical-align:top;"
+    "overflow-wrap:anywhere}th{background:#eee}@page{size:A4 landscape;margin:1cm}"
+)
+
+
+def derived_files(
+    seen: Derived, sampling: dict[str, Any] | None, said: dict[str, Any], size: int
+) -> Iterator[tuple[str, bytes]]:
+    """Give every file that is made of entries, with its bytes; errors: KeyError, TypeError."""
+    for table, columns in _TABLES.items():
+        rows = seen.tables[table]
+        yield table + ".csv", as_csv(columns, ([row[name] for name in columns] for row in rows))
+        yield table + ".json", _as_list(rows)
+    results, figures = control_tests(seen), completeness(seen, said, size)
+    yield "control_tests.json", _as_document(results)
+    yield "completeness.json", _as_document(figures)
+    drawn: set[str] = set()
+    for table in _SAMPLES if sampling else []:
+        ids = [row["row_id"] for row in seen.tables[table]]
+        chosen = _drawn(ids, sampling["seed"], sampling["n"]) if sampling else []
+        drawn.update(id_ for id_, _ in chosen)
+        yield "samples/%s.csv" % table.split("/")[-1], as_csv(("row_id", "place"), chosen)
+    people = {
+        row["subject_ref"]
+        for table in _OF_A_PERSON
+        for row in seen.tables[table]
+        if row["subject_ref"] and (not sampling or row["row_id"] in drawn)
+    }
+    for subject in sorted(people):
+        tables = {
+            table: [row for row in seen.tables[table] if row["subject_ref"] == subject]
+            for table in _OF_A_PERSON
+        }
+        period = {"from": seen.since, "to": seen.until}
+        about = {"subject_ref": subject, "period": period, "tables": tables}
+        yield "people/%s.json" % subject, _as_document(about)
+        yield "people/%s.html" % subject, as_page(about)
+    for each in seen.sources:
+        folder = "process_definitions/%s@%d/" % (each["process"], each["version"])
+        told = {name: value for name, value in each.items() if name}
+        yield folder + "change.json", _as_document(told)
+
+
+def _drawn(ids: list[str], seed: str, n: int) -> list[tuple[str, int]]:
+    order = sorted(
+        (hashlib.sha256(("%s\n%s" % (seed, id_)).encode()).hexdigest(), id_, place)
+        for place, id_ in enumerate(ids)
+    )
+    return [(id_, place) for _, id_, place in order[:n]]
+
+
 # ------------------------------------------------------------------------ what is handed in
 
 
@@ -1677,6 +2572,7 @@ def verify_logs(
     *,
     start: int = 0,
     is_opaque: bool = False,
+    derived: Derived | None = None,
 ) -> tuple[list[Log], Facts]:
     """Verify the log epochs of one log, in order."""
     logs = [Log(source, name, report) for name, source in sources]
@@ -1688,6 +2584,9 @@ def verify_logs(
             log.size = log.kept
     facts = Facts()
     facts.is_excerpt = start > 0 or bool(openings[0] and "previous_origin" in openings[0]["data"])
+    facts.derived = derived
+    if derived is not None:
+        derived.is_whole = not facts.is_excerpt
     for log in logs:
         log.anchors = [each for each in anchors if each.origin == log.origin]
         if not log.own and len(logs) == 1 and anchors:
@@ -1717,9 +2616,8 @@ def verify_logs(
     return logs, facts
 
 
-def verify_proof(raw: bytes, policy: Policy | None, report: Report) -> None:
-    """Verify one `.tlog-proof`, whose extra line is the entry itself."""
-    report.ran("V03", "V04", "V06")
+def read_proof(raw: bytes) -> tuple[int, bytes, Checkpoint, bytes]:
+    """Read a proof: index, entry, checkpoint, and the root that it leads to; errors: Malformed."""
     try:
         head, separator, note = raw.partition(b"\n\n")
         lines = head.decode("ascii").split("\n")
@@ -1732,10 +2630,19 @@ def verify_proof(raw: bytes, policy: Policy | None, report: Report) -> None:
             raise Malformed("a proof has the lines `extra` and `index`")
         entry, index = _base64(lines[1][6:]), int(lines[2][6:])
         checkpoint = read_checkpoint(note, "the checkpoint")
-        root = inclusion_root(
-            index, checkpoint.size, leaf_hash(entry), list(map(_base64, lines[3:]))
-        )
-    except (Malformed, UnicodeDecodeError) as why:
+        hashes = list(map(_base64, lines[3:]))
+        root = inclusion_root(index, checkpoint.size, leaf_hash(entry), hashes)
+    except UnicodeDecodeError as why:
+        raise Malformed(str(why)) from None
+    return index, entry, checkpoint, root
+
+
+def verify_proof(raw: bytes, policy: Policy | None, report: Report) -> None:
+    """Verify one `.tlog-proof`, whose extra line is the entry itself."""
+    report.ran("V03", "V04", "V06")
+    try:
+        index, entry, checkpoint, root = read_proof(raw)
+    except Malformed as why:
         report.found("V06", "fail", str(why))
         return
     place = Place(checkpoint.origin, index)
@@ -1774,29 +2681,202 @@ def verify_package(
     report.ran("V01", "V02")
     names = set(source.names())
     sums = _listed(source, report)
-    unbound = {"SHA256SUMS", "receipt.json", "receipt.note", "names.csv"}
+    unbound = {"SHA256SUMS", "receipt.json", "receipt.note", "names.csv", _RECEIPTS}
     for name in sorted((names - unbound) ^ set(sums)):
         what = "%s is %s" % (name, "missing" if name in sums else "not listed in SHA256SUMS")
         report.found("V01", "fail", what)
     for name in sorted(names & set(sums)):
         if hashlib.sha256(source.read(name) or b"").hexdigest() != sums[name]:
             report.found("V01", "fail", "%s is not what SHA256SUMS says" % name)
-    manifest = _manifest(source, sums, report)
+    manifest, listed = _manifest(source, sums, report)
     for name in sorted(names):
         if name.startswith("anchors/") and re.search(r"checkpoint|\.note$", name):
             _read_anchor(source.read(name) or b"", name, anchors, report)
-    logs, facts = verify_logs([("log", Below(source, "log/"))], policy, anchors, report)
+    made = [each for each in listed if not each.startswith(("log/", "anchors/", "verify/"))]
+    derived = _derived(manifest, report) if made else None
+    logs, facts = verify_logs(
+        [("log", Below(source, "log/"))], policy, anchors, report, derived=derived
+    )
     trust = Trust(policy, facts.rotations)
     trust.inherit(logs[0].own)
     _judge_package_note(source, "manifest", logs[0], trust, report)
     _judge_package_note(source, "receipt", logs[0], trust, report)
-    derived = [each for each in manifest if not each.startswith(("log/", "anchors/", "verify/"))]
-    if derived:
-        what = "%d derived files were compared with the manifest only, not made again" % len(
-            derived
-        )
-        report.found("V16", "undecided", what)
+    _judge_receipts(source, report)
+    _judge_plain(source, logs[0], trust, report)
+    if derived is not None:
+        try:
+            _judge_derived(source, manifest, made, logs[0], derived, report)
+        except _UNFIT:
+            report.found("V16", "fail", "the package does not have the form of one")
     return facts
+
+
+_UNFIT = (AttributeError, IndexError, KeyError, TypeError, ValueError, Malformed)
+"""What reading values raises that are not of the form that they have to be."""
+_RECEIPTS = "anchors/receipts.json"
+
+
+def _derived(manifest: dict[str, Any], report: Report) -> Derived | None:
+    report.ran("V16", "V17", "V18")
+    try:
+        return Derived(manifest)
+    except _UNFIT:
+        report.found("V16", "fail", "manifest.json does not say what the tables are made for")
+        return None
+
+
+def _judge_receipts(source: Source, report: Report) -> None:
+    """Judge what places outside said: the signed receipt binds it (V01)."""
+    raw, receipt = source.read(_RECEIPTS), source.read("receipt.json")
+    if raw is None or receipt is None:
+        return
+    try:
+        bound = json.loads(receipt)["anchors_sha256"]
+    except _UNFIT:
+        bound = None
+    if bound != hashlib.sha256(raw).hexdigest():
+        report.found("V01", "fail", "%s is not what the receipt says" % _RECEIPTS)
+
+
+def _judge_plain(source: Source, log: Log, trust: Trust, report: Report) -> None:
+    """Judge the newest checkpoint as it is written for other tools (V03)."""
+    text = source.read("log/plain/checkpoint.txt")
+    newest = max(log.own, key=lambda each: each.size, default=None)
+    if text is None or newest is None or trust.is_blind:
+        return
+    signature, pem = (
+        source.read("log/plain/" + each) for each in ("checkpoint.sig", "log-key.pem")
+    )
+    keys = [key for key in trust.keys_of(log.origin) if as_pem(key) == pem]
+    is_right = any((key.name, key.id, signature) in newest.note.signatures for key in keys)
+    if text != newest.note.text.encode() or not is_right:
+        what = "log/plain is not the newest checkpoint under a pinned key"
+        report.found("V03", "fail", what, Place(log.origin))
+
+
+def as_pem(key: Key) -> bytes:
+    """Write a public key as OpenSSL reads it (RFC 8410)."""
+    encoded = base64.b64encode(bytes.fromhex("302a300506032b6570032100") + key.public)
+    return b"-----BEGIN PUBLIC KEY-----\n" + encoded + b"\n-----END PUBLIC KEY-----\n"
+
+
+def _judge_derived(
+    source: Source,
+    manifest: dict[str, Any],
+    made: list[str],
+    log: Log,
+    seen: Derived,
+    report: Report,
+) -> None:
+    """Make every derived file again and compare the bytes (V16 to V18)."""
+    seen.finish()
+    sampling, left = manifest["sampling"], set(made) - {"events.jsonl"}
+    said = json.loads(source.read("completeness.json") or b"null")
+    if not isinstance(said, dict):
+        report.found("V18", "fail", "completeness.json is missing")
+        said = {"runs": {"table": None}, "grants": {"table": None}}
+    for name, expected in derived_files(seen, sampling, said, log.size):
+        left.discard(name)
+        _compare_file(name, source.read(name), expected, report)
+    events = source.read("events.jsonl")
+    if events is None or hashlib.sha256(events).digest() != seen.journal.digest():
+        report.found("V16", "fail", "events.jsonl is not the entries of the period")
+    left -= _judge_sources(source, seen, report)
+    left -= _judge_proofs(source, left, log, seen, sampling, report)
+    figures = completeness(seen, said, log.size)
+    for name in ("runs", "grants"):
+        if figures[name] and figures[name]["log"] != figures[name]["table"]:
+            what = "the log tells of %d %s, the database had %s"
+            told = (figures[name]["log"], name, figures[name]["table"])
+            report.found("V18", "fail", what % told)
+    counts = {table: len(rows) for table, rows in seen.tables.items()}
+    if manifest["rows"] != {**counts, "events": seen.inside}:
+        report.found("V16", "fail", "manifest.json counts other rows")
+    lines = first_page(control_tests(seen), figures, seen)
+    pages = {name: (source.read(name) or b"").decode() for name in ("README.md", "README.html")}
+    left -= set(pages)
+    if manifest["warnings"] != lines or any(
+        line not in text for line in lines for text in map(html.unescape, pages.values())
+    ):
+        report.found("V16", "fail", "the first page keeps something back")
+    _judge_draw(sampling, seen, report)
+    for name in sorted(left):
+        report.found("V16", "undecided", "%s is of no kind that can be made again here" % name)
+
+
+def _compare_file(name: str, found: bytes | None, expected: bytes, report: Report) -> None:
+    if found == expected:
+        return
+    check = "V17" if name.startswith("samples/") or name == "control_tests.json" else "V16"
+    check = "V18" if name == "completeness.json" else check
+    if found is None:
+        report.found(check, "fail", "%s is missing" % name)
+        return
+    lines = zip_longest(found.split(b"\n"), expected.split(b"\n"))
+    number = next(number for number, (a, b) in enumerate(lines, 1) if a != b)
+    report.found(check, "fail", "%s: line %d is not what the entries say" % (name, number))
+
+
+def _judge_sources(source: Source, seen: Derived, report: Report) -> set[str]:
+    """Judge the sources of definitions by the digests that were registered; gives their names."""
+    names = set()
+    for each in seen.sources:
+        name = "process_definitions/%s@%d/source.py" % (each["process"], each["version"])
+        names.add(name)
+        raw = source.read(name)
+        if raw is None:
+            report.found("V16", "undecided", "%s is missing" % name)
+        elif hashlib.sha256(raw).hexdigest() != each["source_sha256"]:
+            report.found("V16", "fail", "%s is not the source that was registered" % name)
+    return names
+
+
+def _judge_proofs(
+    source: Source,
+    names: Iterable[str],
+    log: Log,
+    seen: Derived,
+    sampling: dict[str, Any] | None,
+    report: Report,
+) -> set[str]:
+    """Judge the proofs of sampled rows: each leads to the newest root, none is missing."""
+    wanted: set[int] = set()
+    for table in _SAMPLES if sampling else []:
+        rows = {row["row_id"]: row for row in seen.tables[table]}
+        for id_, _ in _drawn(list(rows), sampling["seed"], sampling["n"]) if sampling else []:
+            decision = seen.decided.get(rows[id_].get("approval_event") or "")
+            wanted |= {rows[id_]["leaf_index"]} | ({decision["index"]} if decision else set())
+    proofs = {name for name in names if name.startswith("proofs/")}
+    proved = set()
+    for name in sorted(proofs):
+        index, entry, checkpoint, root = read_proof(source.read(name) or b"")
+        if (root, checkpoint.root) != (log.roots.get(log.size), log.roots.get(log.size)):
+            report.found("V16", "fail", "%s does not lead to the newest root" % name)
+        elif name != "proofs/%s.tlog-proof" % json.loads(entry)["id"]:
+            report.found("V16", "fail", "%s proves another event" % name)
+        proved.add(index)
+    if proved != wanted:
+        report.found("V16", "fail", "the proofs are not those of the sampled rows")
+    return proofs
+
+
+def _judge_draw(sampling: dict[str, Any] | None, seen: Derived, report: Report) -> None:
+    """Judge whether the log knew of the sample before, and tell of others for the period (V17)."""
+    if not sampling:
+        return
+    period = [
+        each for each in seen.draws if (each["since"], each["until"]) == (seen.since, seen.until)
+    ]
+    others = [
+        each for each in period if (each["seed"], each["n"]) != (sampling["seed"], sampling["n"])
+    ]
+    if len(others) == len(period):
+        result = "fail" if others else "undecided"
+        report.found("V17", result, "the log does not say that this sample was drawn")
+    if others:
+        told = ", ".join("%d by %r" % (each["n"], each["seed"]) for each in others[:10])
+        what = "%d other samples were drawn for the period: %s" % (len(others), told)
+        report.found("V17", "warning", what)
 
 
 def _listed(source: Source, report: Report) -> dict[str, str]:
@@ -1814,8 +2894,10 @@ def _listed(source: Source, report: Report) -> dict[str, str]:
     return sums
 
 
-def _manifest(source: Source, sums: dict[str, str], report: Report) -> list[str]:
-    """Compare the manifest's list of files with the sums; answers with the paths it lists."""
+def _manifest(
+    source: Source, sums: dict[str, str], report: Report
+) -> tuple[dict[str, Any], list[str]]:
+    """Compare the manifest's list of files with the sums; gives it and the paths it lists."""
     raw = source.read("manifest.json") or b""
     try:
         if not raw.endswith(b"\n"):
@@ -1824,13 +2906,13 @@ def _manifest(source: Source, sums: dict[str, str], report: Report) -> list[str]
         files = {each["path"]: each["sha256"] for each in manifest["files"]}
     except (Malformed, KeyError, TypeError) as why:
         report.found("V01", "fail", "manifest.json: %s" % why)
-        return []
+        return {}, []
     own = {"manifest.json", "manifest.note"}
     expected = {name: digest for name, digest in sums.items() if name not in own}
     if files != expected:
         differing = min(set(files.items()) ^ set(expected.items()))[0]
         report.found("V01", "fail", "manifest.json and SHA256SUMS differ about %s" % differing)
-    return sorted(files)
+    return manifest, sorted(files)
 
 
 def _judge_package_note(source: Source, name: str, log: Log, trust: Trust, report: Report) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import secrets
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,12 +15,13 @@ from newel.cli.output import say, say_json
 from newel.cli.parameters import AsJson, NamedActor, Reason
 
 if TYPE_CHECKING:
-    from newel.engine.evidence import Written
+    from newel.engine.evidence import Listed, Written
 
 __all__ = ["evidence"]
 
 evidence: Final = App(name="evidence", help="Evidence for an auditor.")
 
+_COLUMNS: Final = ("employee_id", "start_date", "end_date")
 _SEED_BYTES: Final = 16
 _FOR_AN_AUDITOR: Final = "evidence for an auditor"
 
@@ -35,6 +38,15 @@ def export(
     as_of: Annotated[
         int | None, Parameter(help="Size of the log, of a checkpoint; default: the newest.")
     ] = None,
+    roster: Annotated[
+        Path | None,
+        Parameter(
+            help="List of HR, CSV: employee_id, start_date, end_date; compared with the log."
+        ),
+    ] = None,
+    sla_hours: Annotated[
+        int, Parameter(help="Within how many hours the access of a leaver has to end.")
+    ] = 24,
     reason: Reason = "",
     actor: NamedActor = "",
     as_json: AsJson = False,
@@ -50,7 +62,8 @@ def export(
 
     there, period = path.absolute(), period_of(since, until)
     sampling = Sampling(sample, seed or secrets.token_hex(_SEED_BYTES)) if sample > 0 else None
-    wanted = Package(period, sampling, as_of)
+    listed = None if roster is None else _listed(roster)
+    wanted = Package(period, sampling, as_of, listed, sla_hours)
 
     async def written() -> Written:
         holder = key_holder(load_settings())
@@ -68,9 +81,39 @@ def export(
                 "rows": done.rows,
                 "size": done.size,
                 "manifest_sha256": done.manifest_sha256,
+                "warnings": list(done.warnings),
             }
         )
-    return say(
+    told = (
         f"{sum(done.rows.values())} rows from the first {done.size} entries of the log are in "
         f"{path} (manifest {done.manifest_sha256})."
     )
+    return say("\n".join([told, *(f"Read first: {each}" for each in done.warnings)]))
+
+
+def _listed(path: Path) -> list[Listed]:
+    """Read a list of HR; raises InvalidInput where it is none."""
+    from newel.base.errors import InvalidInput
+    from newel.engine.evidence import Listed
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as why:
+        raise InvalidInput({"roster": f"{path} cannot be read: {why}"}) from None
+    wrong = [number for number, each in enumerate(lines, 1) if not _is_line(each)]
+    if wrong or not lines:
+        told = f"line {wrong[0] + 1} of" if wrong else "no line in"
+        needed = "employee_id, start_date and end_date (YYYY-MM-DD) are needed"
+        raise InvalidInput({"roster": f"{told} {path}: {needed}"})
+    return [Listed(*(each[name].strip() for name in _COLUMNS)) for each in lines]
+
+
+def _is_line(line: dict[str, str]) -> bool:
+    if any(line.get(name) is None for name in _COLUMNS) or not line["employee_id"].strip():
+        return False
+    try:
+        days = [line[name].strip() for name in _COLUMNS[1:]]
+        return all(not day or date.fromisoformat(day).isoformat() == day for day in days)
+    except ValueError:
+        return False

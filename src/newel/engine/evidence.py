@@ -1,55 +1,65 @@
 """The evidence package: what an auditor asks about in a period, with the log that proves it.
 
-    README.md            what this is, and how it is checked
+    README.md, .html     what this is, what to read first, and how it is checked
     manifest.json, .note what is in it, signed with the key of the log
     receipt.json, .note  when, by whom, why; all that differs between two exports is here
     SHA256SUMS           for `sha256sum -c`
     *.csv, *.json        rows made of leaves alone, each with its leaf
-    samples/*.csv        drawn by a seed, so that anybody draws the same
+    control_tests.json   what the rows say about the controls
+    completeness.json    whether anything is missing
+    samples/, proofs/    drawn by a seed, so that anybody draws the same; each with its proof
+    people/              what the rows say of one person, to print
+    process_definitions/ the source of what ran
     events.jsonl         the leaves of the period
     log/                 checkpoints, tiles and entries: the whole log at that size
+    anchors/             what places outside said when they took a checkpoint
     verify/              the verifier
 
-The same log, size, period and sample give the same bytes, the receipt aside.
+The same log, size, period, sample and list of HR give the same bytes, receipt and anchors aside.
 Source: our own audit document §12.
 """
 
 from __future__ import annotations
 
-import csv
+import base64
 import hashlib
-import io
+import html
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
-import orjson
-
-from newel.audit import evidence
+from newel.audit import controls
 from newel.audit import note as notes
-from newel.audit.evidence import Placed
+from newel.audit.controls import Roster
+from newel.audit.evidence import Evidence, Window
 from newel.audit.leaf import instant
 from newel.base.errors import NotFound
+from newel.base.ids import reference
 from newel.base.version import VERSION
 from newel.engine.event_export import Period
+from newel.engine.evidence_files import (
+    document,
+    put,
+    seen_of,
+    write_definitions,
+    write_plain,
+    write_rows,
+)
 from newel.engine.key_holder import KeyHolder
 from newel.engine.sealed_log import SealedLog, sealed_logs
 from newel.engine.verifying import verifier_file
+from newel.store import audit_log
 from newel.store.database import Connection
-from newel.store.log_events import sealed_events
 
-__all__ = ["Package", "Sampling", "Written", "written_package"]
+__all__ = ["Listed", "Package", "Sampling", "Written", "written_package"]
 
 _WHEN: Final = (1980, 1, 1, 0, 0, 0)
-_JSON: Final = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_BEGUN_ANEW: Final = "\n**The log was begun anew: what was before is not in this package.**\n"
-_UNBOUND: Final = frozenset({"SHA256SUMS", "receipt.json", "receipt.note"})
+_ANCHORS: Final = "anchors/receipts.json"
+_UNBOUND: Final = frozenset({"SHA256SUMS", "receipt.json", "receipt.note", _ANCHORS})
 
 Json = Any  # Any: JSON
 
@@ -60,17 +70,29 @@ Made by newel {version} from the audit log `{origin}`, its first {size} entries.
 table is made of entries of that log and of nothing else; `leaf_index` and `leaf_hash` say of which.
 People are opaque references. Times are UTC.
 
-Check the files: `sha256sum -c SHA256SUMS`. Check the log and the signatures, with the key that you
-were given at the first meeting, on a machine of your own:
+## Read first
+
+{warnings}
+
+What each control test found is in `control_tests.json`, whether anything is missing in
+`completeness.json`.
+
+## Check it
+
+Check the files: `sha256sum -c SHA256SUMS`. Check the log, the signatures and the tables, with the
+key that you were given at the first meeting, on a machine of your own:
 
     python3 newel_verify.py PACKAGE.zip --policy FILE     (or --vkey KEY)
 
-Take `newel_verify.py` from where you trust it, not from this package. It compares tables with the
-manifest only and does not make them again: it says so, and ends with 2 where all else is clean.
+Take `newel_verify.py` from where you trust it, not from this package. It makes every table, page,
+sample and test again from the entries and compares the bytes. Without it, with OpenSSL 3:
+
+    openssl pkeyutl -verify -pubin -inkey log/plain/log-key.pem -rawin \\
+        -in log/plain/checkpoint.txt -sigfile log/plain/checkpoint.sig
 
 A sample is drawn by `sha256(seed + "\\n" + row_id)`, the smallest first. Cells that a spreadsheet
 would take for a formula begin with an apostrophe in CSV, not in JSON.
-{warnings}"""
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +104,39 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of a list of HR: the employee's number, the first and the last day; may be empty."""
+
+    employee_id: str
+    start_date: str
+    end_date: str
+
+
+@dataclass(frozen=True, slots=True)
 class Package:
-    """What is wanted: the period; as_of: the size of the log, None for the newest checkpoint."""
+    """What is wanted: the period; as_of: the size of the log, None for the newest checkpoint.
+
+    roster: what HR says who came and left. sla_hours: how late access of a leaver may end.
+    """
 
     period: Period
     sampling: Sampling | None = None
     as_of: int | None = None
+    roster: Sequence[Listed] | None = None
+    sla_hours: int = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: rows by table, the size of the log, the SHA-256 of the manifest."""
+    """What was written: rows by table, the size of the log, the SHA-256 of the manifest.
+
+    warnings: what the first page says.
+    """
 
     rows: dict[str, int]
     size: int
     manifest_sha256: str
+    warnings: Sequence[str]
 
 
 async def written_package(
@@ -114,37 +154,38 @@ async def written_package(
         if key is None:
             raise NotFound(kind="key of the log", reference=log.origin)
         await _write_log(log, there / "log")
-        rows = await _write_rows(connection, log, there, wanted)
-        _samples(there, wanted.sampling)
-        warnings = "" if log.log_epoch == 1 else _BEGUN_ANEW
+        head = notes.Note.parsed((there / "log" / "checkpoint").read_bytes())
+        write_plain(there / "log" / "plain", head, key)
         since, until = (instant(each) for each in wanted.period)
-        readme = _README.format(
-            since=since,
-            until=until,
-            version=VERSION,
-            origin=log.origin,
-            size=log.size,
-            warnings=warnings,
-        )
-        _put(there / "README.md", readme.encode())
-        _put(there / "verify" / "newel_verify.py", verifier_file().read_bytes())
-        checkpoint = (there / "log" / "checkpoint").read_text("utf-8")
-        root = checkpoint.split("\n")[2]
-        manifest = _manifest(there, log, root, wanted, rows)
-        for name, suffix, text in (
+        window = Window(since, until, wanted.sla_hours)
+        seen, events = await seen_of(connection, log, window, there)
+        sampling = wanted.sampling
+        drawn = None if sampling is None else (sampling.n, sampling.seed)
+        rows = {**await write_rows(log, seen, there, drawn), "events": events}
+        await write_definitions(connection, seen, there)
+        warnings = await _judged(connection, log, seen, wanted, there)
+        _first_page(there, log, window, warnings)
+        put(there / "verify" / "newel_verify.py", verifier_file().read_bytes())
+        root = head.text.split("\n")[2]
+        manifest = _manifest(there, log, root, wanted, rows, warnings)
+        receipt = {
+            **receipt,
+            "manifest_sha256": hashlib.sha256(document(manifest)).hexdigest(),
+            "anchors_sha256": await _anchors(connection, log, there),
+        }
+        for name, suffix, said in (
             ("manifest", "evidence", manifest),
-            ("receipt", "receipt", {**receipt, "manifest_sha256": _sha256(manifest)}),
+            ("receipt", "receipt", receipt),
         ):
-            document = orjson.dumps(text, option=_JSON)
-            told = f"{log.origin}/{suffix}\n{hashlib.sha256(document).hexdigest()}\n{root}\n"
-            signed = notes.Note(told, (key.signed(told),))
-            _put(there / f"{name}.json", document)
-            _put(there / f"{name}.note", str(signed).encode())
+            text = document(said)
+            told = f"{log.origin}/{suffix}\n{hashlib.sha256(text).hexdigest()}\n{root}\n"
+            put(there / f"{name}.json", text)
+            put(there / f"{name}.note", str(notes.Note(told, (key.signed(told),))).encode())
         bound = [each for each in _names(there) if each not in _UNBOUND]
         sums = "".join(f"{_digest(there / each)}  {each}\n" for each in bound)
-        _put(there / "SHA256SUMS", sums.encode())
+        put(there / "SHA256SUMS", sums.encode())
         _zip(there, path)
-    return Written(rows, log.size, _sha256(manifest))
+    return Written(rows, log.size, receipt["manifest_sha256"], warnings)
 
 
 async def _log_of(connection: Connection, as_of: int | None) -> SealedLog:
@@ -160,100 +201,77 @@ async def _write_log(log: SealedLog, folder: Path) -> None:
     async for path in log.paths():
         data = await log.read(path)
         if data is not None:
-            _put(folder / path, data)
+            put(folder / path, data)
 
 
-async def _write_rows(
-    connection: Connection, log: SealedLog, folder: Path, wanted: Package
-) -> dict[str, int]:
-    """Write the tables and the events of the period; answers with the rows of each table."""
-    tables = _Tables(folder)
-    since, until = (instant(each) for each in wanted.period)
-    stream: list[Placed] = []
-
-    def told() -> None:
-        for row in evidence.rows_of(stream):
-            if since <= row.occurred_at < until:
-                tables.add(row)
-        stream.clear()
-
-    everything = Period(_FIRST, wanted.period.until)
-    with tables:
-        async for event in sealed_events(
-            connection, since=everything.since, until=everything.until, by_stream=True
-        ):
-            if event.log_epoch != log.log_epoch or event.leaf_index >= log.size:
-                continue
-            leaf = orjson.loads(event.entry)
-            if stream and stream[0].leaf["stream"] != leaf["stream"]:
-                told()
-            stream.append(Placed(leaf, event.leaf_index, event.hash.hex()))
-        told()
-        with (folder / "events.jsonl").open("wb") as file:
-            async for event in sealed_events(
-                connection, since=wanted.period.since, until=wanted.period.until
-            ):
-                if event.log_epoch == log.log_epoch and event.leaf_index < log.size:
-                    file.write(event.entry + b"\n")
-    return tables.rows
+async def _judged(
+    connection: Connection, log: SealedLog, seen: Evidence, wanted: Package, folder: Path
+) -> list[str]:
+    """Write what control tests find and what is missing; answers with what to read first."""
+    results = controls.control_tests(seen)
+    runs, grants = await audit_log.begun_within(connection, log.log_epoch, log.size)
+    roster = await _roster(connection, wanted.roster)
+    figures = controls.completeness(seen, size=log.size, runs=runs, grants=grants, roster=roster)
+    put(folder / "control_tests.json", document(results))
+    put(folder / "completeness.json", document(figures))
+    return controls.warnings(results, figures, is_whole=seen.is_whole)
 
 
-class _Tables:
-    """The tables that are being written, each as CSV and as JSON."""
-
-    def __init__(self, folder: Path) -> None:
-        self.rows = dict.fromkeys(evidence.COLUMNS, 0)
-        self._files: dict[str, tuple[BinaryIO, BinaryIO]] = {}
-        for table, columns in evidence.COLUMNS.items():
-            base = folder / table
-            base.parent.mkdir(exist_ok=True)
-            self._files[table] = (_opened(base, ".csv"), _opened(base, ".json"))
-            self._files[table][0].write(_line(columns))
-            self._files[table][1].write(b"[")
-
-    def __enter__(self) -> None:
+async def _roster(connection: Connection, listed: Sequence[Listed] | None) -> list[Roster] | None:
+    """Say whom the lines of a list mean; numbers of employees stay out of the package."""
+    if listed is None:
         return None
-
-    def __exit__(self, *_: object) -> None:
-        for as_csv, as_json in self._files.values():
-            as_json.write(b"\n]\n")
-            as_csv.close()
-            as_json.close()
-
-    def add(self, row: evidence.Row) -> None:
-        """Write a row."""
-        as_csv, as_json = self._files[row.table]
-        columns = evidence.COLUMNS[row.table]
-        as_csv.write(_line([evidence.cell(row.values.get(name)) for name in columns]))
-        typed = {name: row.values.get(name) for name in columns}
-        as_json.write((b",\n" if self.rows[row.table] else b"\n") + orjson.dumps(typed))
-        self.rows[row.table] += 1
+    known = await audit_log.people_of(connection, [each.employee_id for each in listed])
+    return [
+        Roster(
+            number,
+            reference("per", known[each.employee_id]) if each.employee_id in known else None,
+            each.start_date,
+            each.end_date,
+        )
+        for number, each in enumerate(listed, 1)
+    ]
 
 
-def _opened(base: Path, suffix: str) -> BinaryIO:
-    return base.with_name(base.name + suffix).open("wb")
+def _first_page(folder: Path, log: SealedLog, window: Window, warnings: Sequence[str]) -> None:
+    text = _README.format(
+        since=window.since,
+        until=window.until,
+        version=VERSION,
+        origin=log.origin,
+        size=log.size,
+        warnings="\n".join(f"- {each}" for each in warnings or ["Nothing stands out."]),
+    )
+    put(folder / "README.md", text.encode())
+    as_html = (
+        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Evidence</title>'
+        f"</head>\n<body><pre>{html.escape(text)}</pre></body>\n</html>\n"
+    )
+    put(folder / "README.html", as_html.encode())
 
 
-def _line(cells: Iterable[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)
-    return text.getvalue().encode()
-
-
-def _samples(folder: Path, sampling: Sampling | None) -> None:
-    """Draw the samples: the rows of each population, in the order in which they are drawn."""
-    for table in evidence.SAMPLED if sampling is not None else ():
-        assert sampling is not None, "without one there is nothing to draw"
-        with (folder / f"{table}.csv").open(encoding="utf-8", newline="") as file:
-            ids = [row["row_id"] for row in csv.DictReader(file)]
-        drawn = evidence.sample(ids, seed=sampling.seed, n=sampling.n)
-        place = {each: number for number, each in enumerate(ids)}
-        lines = [_line(("row_id", "place")), *(_line((each, str(place[each]))) for each in drawn)]
-        _put(folder / "samples" / f"{table.rpartition('/')[2]}.csv", b"".join(lines))
+async def _anchors(connection: Connection, log: SealedLog, folder: Path) -> str:
+    """Write what places outside said; answers with the SHA-256 of that."""
+    said = [
+        {
+            "size": row["size"],
+            "target": row["target"],
+            "receipt": base64.b64encode(row["receipt"]).decode(),
+            "at": instant(row["created_at"]),
+        }
+        for row in await audit_log.receipts(connection, log.log_epoch, log.size)
+    ]
+    put(folder / _ANCHORS, document(said))
+    return _digest(folder / _ANCHORS)
 
 
 def _manifest(
-    folder: Path, log: SealedLog, root: str, wanted: Package, rows: dict[str, int]
+    folder: Path,
+    log: SealedLog,
+    root: str,
+    wanted: Package,
+    rows: dict[str, int],
+    warnings: Sequence[str],
 ) -> Json:
     sampling = wanted.sampling
     since, until = (instant(each) for each in wanted.period)
@@ -262,9 +280,14 @@ def _manifest(
         "newel_version": VERSION,
         "period": {"from": since, "to": until},
         "log_epochs": [{"origin": log.origin, "size": log.size, "root": root}],
-        "parameters": {"as_of": log.size},
+        "parameters": {
+            "as_of": log.size,
+            "sla_hours": wanted.sla_hours,
+            "roster": wanted.roster is not None,
+        },
         "sampling": None if sampling is None else {"n": sampling.n, "seed": sampling.seed},
         "rows": rows,
+        "warnings": list(warnings),
         "files": [
             {"path": name, "sha256": _digest(path), "bytes": path.stat().st_size}
             for name in _names(folder)
@@ -290,15 +313,6 @@ def _names(folder: Path) -> list[str]:
     return sorted(each.relative_to(folder).as_posix() for each in files)
 
 
-def _put(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sha256(document: Json) -> str:
-    return hashlib.sha256(orjson.dumps(document, option=_JSON)).hexdigest()

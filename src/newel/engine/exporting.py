@@ -13,6 +13,7 @@ Payloads stay sealed as they are stored; a person with a name may have them open
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
@@ -34,8 +35,10 @@ from newel.engine.key_holder import KeyHolder
 from newel.engine.log_export import WrittenLog, written_log
 from newel.engine.opening import Opener
 from newel.engine.operating import check_reason, said_reason, write_aside
+from newel.engine.sequencer import Sequencer
 from newel.engine.vault import Vault
 from newel.store import registry
+from newel.store.audit_log import draws, is_waiting, newest
 from newel.store.database import Database
 from newel.store.export import LEFT_OUT, TABLES, Snapshot, snapshot
 from newel.store.migrate import migrations
@@ -43,6 +46,8 @@ from newel.store.migrate import migrations
 __all__ = ["FORMAT", "Exported", "Exports"]
 
 FORMAT: Final = "newel-export/1"
+_LOOKS: Final = 40
+_LOOK_S: Final = 0.25
 _PRETTY: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 Json = dict[str, Any]  # Any: JSON
@@ -184,7 +189,7 @@ class Exports:
             drawn = facts.DataSampleDrawn(
                 seed=wanted.sampling.seed, n=wanted.sampling.n, since=since, until=until
             )
-            await self._say(drawn, actor=actor, reason=reason)
+            await self._drawn(drawn, wanted.as_of, holder, actor=actor, reason=reason)
         try:
             async with snapshot(self._database) as seen:
                 receipt = {
@@ -203,6 +208,35 @@ class Exports:
             part.unlink(missing_ok=True)
             raise
         return done
+
+    async def _drawn(
+        self,
+        drawn: facts.DataSampleDrawn,
+        as_of: int | None,
+        holder: KeyHolder,
+        *,
+        actor: Actor,
+        reason: str,
+    ) -> None:
+        """Let the log say that a sample is drawn, and seal that; an equal draw is drawn again."""
+        said = {"seed": drawn.seed, "n": drawn.n, "since": drawn.since, "until": drawn.until}
+
+        async def is_sealed(size: int | None) -> bool:
+            return said in [
+                orjson.loads(each)["data"] for each in await draws(self._database, size)
+            ]
+
+        if await is_sealed(as_of):
+            return
+        await self._say(drawn, actor=actor, reason=reason)
+        sequencer = Sequencer(self._database, holder)
+        for _ in range(_LOOKS):  # a worker may be sealing at this moment
+            if await newest(self._database) is None or not await is_waiting(self._database):
+                return
+            await sequencer.seal()
+            if await is_sealed(None):
+                return
+            await asyncio.sleep(_LOOK_S)
 
     async def copied(self, directory: Path, *, is_opened: bool) -> Exported:
         """Write the tables, the schema and the manifest; says nothing in the log."""

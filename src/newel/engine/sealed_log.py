@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final
 
-from newel.audit.merkle import Frontier, consistency_spans, subtrees
+from newel.audit.merkle import Frontier, Span, consistency_spans, inclusion_spans, subtrees
 from newel.audit.note import Note, Signature
 from newel.audit.tiles import (
     WIDTH,
@@ -93,7 +93,21 @@ class SealedLog:
 
         Raises LogInconsistent if the older one is larger.
         """
-        spans = consistency_spans(old, self.size)
+        return await self._proof(consistency_spans(old, self.size))
+
+    async def inclusion(self, index: int) -> list[bytes]:
+        """Give the proof that a leaf is in the log at the newest head; errors: LogInconsistent."""
+        return await self._proof(inclusion_spans(index, self.size))
+
+    async def entry(self, index: int) -> bytes:
+        """Give an entry; raises LogInconsistent where its event is gone."""
+        rows = await audit_log.entries(self._connection, self.log_epoch, index, index + 1)
+        if not rows or rows[0]["entry"] is None:
+            raise LogInconsistent(at=f"index {index}", what="the event is gone from the journal.")
+        found: bytes = rows[0]["entry"]
+        return found
+
+    async def _proof(self, spans: list[Span]) -> list[bytes]:
         needed = {tile_of(each, self.size) for span in spans for each in subtrees(span)}
         tiles = {
             each: await audit_log.tile(self._connection, self.log_epoch, each) for each in needed

@@ -18,11 +18,14 @@ from newel.domain.change import Change, Entries, Head
 from newel.domain.limits import RANKS, Priority, room_of_process
 from newel.engine.vault import Sealer
 from newel.flow.process import Process
+from newel.people.facts import kind_of
 from newel.store.changes import RARE_REFUSED
 
 FIRST_CAME_ANOTHER: Final = frozenset({RARE_REFUSED, "23505", "40P01"})
 """Refused rows, a unique violation, a deadlock: the next look sees what the other start made."""
 
+RunKind = Literal["joiner", "mover", "leaver", "request", "review"]
+_KINDS: Final[tuple[RunKind, ...]] = ("request", "review")
 
 Source = Literal["api", "console", "webhook", "schedule", "cli", "run"]
 
@@ -122,6 +125,7 @@ def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, b
             requested_by=start.actor.on_behalf_of or start.actor.id,
             input_digest=start.sealer.digest(payload),
             confidential=False,
+            kind=_kind_of(start.process.name),
             idempotency_key=start.idempotency_key if start.source == "schedule" else None,
             parent=parent,
         ),
@@ -135,6 +139,15 @@ def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, b
     change.state, change.wake_at = "running", None if start.owner else start.at
     change.seal(entries, run_state="running")
     return change, head, arguments, secret
+
+
+def _kind_of(process: str) -> RunKind | None:
+    """What kind of process it is, by the words of its name; None where they do not say it."""
+    known = kind_of(process)
+    if known != "other":
+        return known
+    words = process.rpartition(".")[2].replace("_", "-").split("-")
+    return next((kind for kind in _KINDS if kind in words), None)
 
 
 def _row(start: Start) -> dict[str, Any]:

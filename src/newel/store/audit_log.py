@@ -23,9 +23,11 @@ __all__ = [
     "Taken",
     "anchored",
     "begin",
+    "begun_within",
     "close",
     "cosigned",
     "deployment",
+    "draws",
     "edge",
     "entries",
     "grow",
@@ -39,8 +41,11 @@ __all__ = [
     "newest",
     "notes",
     "overlooked",
+    "people_of",
+    "receipts",
     "rekey",
     "sealed_twice",
+    "sources",
     "stamped",
     "state",
     "take",
@@ -278,3 +283,33 @@ async def tile(connection: Connection, log_epoch: int, wanted: Tile) -> bytes:
     else:
         found = await connection.fetchval(_SQL.roots, log_epoch, wanted.level - 1, *span)
     return bytes(found or b"")
+
+
+async def sources(connection: Connection) -> dict[tuple[str, int], str]:
+    """Give the source of each definition, by process and version."""
+    rows = await connection.fetch(_SQL.sources)
+    return {(row["process"], row["version"]): row["source"] for row in rows}
+
+
+async def begun_within(connection: Connection, log_epoch: int, size: int) -> tuple[int, int]:
+    """Count the runs and grants of the tables that began within the first leaves."""
+    row = await connection.fetchrow(_SQL.begun_within, log_epoch, size)
+    assert row is not None, "it has one row"
+    return row["runs"], row["grants"]
+
+
+async def receipts(connection: Connection, log_epoch: int, size: int) -> list[Row]:
+    """What places outside said of heads of up to this size: size, target, receipt, created_at."""
+    rows: list[Row] = await connection.fetch(_SQL.receipts, log_epoch, size)
+    return rows
+
+
+async def draws(source: Connection | Database, size: int | None) -> list[bytes]:
+    """Give the entries of samples that were drawn; size: None for the newest checkpoint."""
+    return [row["entry"] for row in await source.fetch(_SQL.draws, size)]
+
+
+async def people_of(connection: Connection, hr_keys: list[str]) -> dict[str, UUID]:
+    """Say whom employee numbers stand for, as far as they are known."""
+    rows = await connection.fetch(_SQL.people_of, hr_keys)
+    return {row["hr_key"]: row["ref"] for row in rows}

@@ -224,3 +224,39 @@ where a.log_epoch = $1 and a.target like 'witness:%' order by a.size, a.target
 select a.log_epoch, a.size, a.target, a.receipt, c.note
 from newel.audit_anchor a join newel.audit_checkpoint c using (log_epoch, size)
 where a.target like 'rfc3161:%' order by a.log_epoch, a.size, a.target
+
+-- name: sources
+-- params: none
+-- The source of every definition that was ever registered.
+select process, version, source from newel.definition
+
+-- name: begun_within
+-- params: log_epoch, size
+-- How many runs and grants of the tables began within the first leaves of a log epoch.
+select (select count(*) from newel.run r
+        join newel.audit_leaf l on l.stream_id = r.id and l.seq = 1
+        where l.log_epoch = $1 and l.leaf_index < $2) as runs,
+       (select count(*) from newel.access_grant g
+        join newel.audit_leaf l on l.stream_id = g.made_run and l.seq = g.made_seq
+        where l.log_epoch = $1 and l.leaf_index < $2) as grants
+
+-- name: receipts
+-- params: log_epoch, size
+-- What places outside said when they took heads of up to this size.
+select a.size, a.target, a.receipt, a.created_at from newel.audit_anchor a
+where a.log_epoch = $1 and a.size <= $2 order by a.size, a.target
+
+-- name: draws
+-- params: size
+-- The samples that were drawn, of those sealed in the open log epoch within this size.
+select l.leaf_index, e.entry from newel.audit_stream s
+join newel.event e on e.stream_id = s.id and e.type = 'data.sample_drawn'
+join newel.audit_leaf l on l.stream_id = e.stream_id and l.seq = e.seq
+join newel.audit_head h on h.log_epoch = l.log_epoch and not h.is_closed
+where s.name = 'admin' and l.leaf_index < coalesce($1::bigint, (
+    select max(c.size) from newel.audit_checkpoint c where c.log_epoch = l.log_epoch))
+
+-- name: people_of
+-- params: hr_keys
+-- Whom employee numbers stand for.
+select hr_key, ref from newel.person where hr_key = any($1::text[]) and key_state = 'live'

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from newel.store.database import Connection, Row
 from newel.store.queries import queries
 
-__all__ = ["SealedEvent", "event_hashes", "hash_at", "sealed_after", "sealed_events"]
+__all__ = ["SealedEvent", "event_hashes", "hash_at", "sealed_after", "sealed_events", "sealed_in"]
 
 _SQL: Final = queries("log_events")
 
@@ -42,6 +42,17 @@ async def sealed_after(
 ) -> AsyncIterator[SealedEvent]:
     """Give all sealed events after a place in the log, in its order."""
     await connection.execute(_SQL.after, log_epoch, leaf_index)
+    while rows := await connection.fetch(_SQL.more):
+        for row in rows:
+            yield SealedEvent(row["log_epoch"], row["leaf_index"], row["leaf_hash"], row["entry"])
+    await connection.execute(_SQL.close)
+
+
+async def sealed_in(
+    connection: Connection, log_epoch: int, size: int
+) -> AsyncIterator[SealedEvent]:
+    """Give the first leaves of a log epoch, in its order; those that are gone are left out."""
+    await connection.execute(_SQL.in_log, log_epoch, size)
     while rows := await connection.fetch(_SQL.more):
         for row in rows:
             yield SealedEvent(row["log_epoch"], row["leaf_index"], row["leaf_hash"], row["entry"])

@@ -27,6 +27,16 @@ where (l.log_epoch, l.leaf_index) > ($1, $2)
                       where c.log_epoch = l.log_epoch)
 order by l.log_epoch, l.leaf_index
 
+-- name: in_log
+-- params: log_epoch, size
+-- Opens the same cursor over the first leaves of a log epoch, whatever came after it.
+declare sealed_events no scroll cursor for
+select l.log_epoch, l.leaf_index, l.leaf_hash, e.entry
+from newel.audit_leaf l
+join newel.event e on e.stream_id = l.stream_id and e.seq = l.seq
+where l.log_epoch = $1 and l.leaf_index < $2
+order by l.leaf_index
+
 -- name: hash_at
 -- params: log_epoch, leaf_index
 -- The leaf hash at a place in the log.
