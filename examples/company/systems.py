@@ -29,33 +29,43 @@ def _secret(name: str) -> SecretRef:
     return SecretRef(f"file:{file}" if file else f"env:{name}")
 
 
+def _runbook(system: str) -> str:
+    """Name the page that says what to do when a system fails; tickets and dossiers lead there."""
+    return f"{_setting('RUNBOOKS', 'https://wiki.acme.example/runbooks')}/{system}"
+
+
 google = Google(
     service_account=_secret("GOOGLE_SERVICE_ACCOUNT"),
     admin=_setting("GOOGLE_ADMIN", "admin@acme.example"),
     base_url=_setting("GOOGLE_URL", "https://admin.googleapis.com"),
     licensing_url=_setting("GOOGLE_LICENSING_URL", "https://licensing.googleapis.com"),
     token_url=_setting("GOOGLE_TOKEN_URL", "https://oauth2.googleapis.com/token"),
+    runbook=_runbook("google"),
 )
 slack = Slack(
     token=_secret("SLACK_TOKEN"),
     plan=cast("Literal['pro', 'business', 'enterprise']", _setting("SLACK_PLAN", "business")),
     base_url=_setting("SLACK_URL", "https://slack.com"),
     scim_url=_setting("SLACK_SCIM_URL", "https://api.slack.com"),
+    runbook=_runbook("slack"),
 )
 jira = Jira(
     email=_setting("JIRA_EMAIL", "newel@acme.example"),
     token=_secret("JIRA_TOKEN"),
     base_url=_setting("JIRA_URL", "https://acme-example.atlassian.net"),
+    runbook=_runbook("jira"),
 )
 github = GitHub(
     org=_setting("GITHUB_ORG", "acme-example"),
     token=_secret("GITHUB_TOKEN"),
     base_url=_setting("GITHUB_URL", "https://api.github.com"),
+    runbook=_runbook("github"),
 )
 payroll = Gusto(
     company=_setting("GUSTO_COMPANY", "acme"),
     token=_secret("GUSTO_TOKEN"),
     base_url=_setting("GUSTO_URL", "https://api.gusto.com"),
+    runbook=_runbook("payroll"),
 )
 salesforce = Salesforce(
     client_id=_setting("SALESFORCE_CLIENT_ID", "acme"),
@@ -64,6 +74,7 @@ salesforce = Salesforce(
     profile_id=_setting("SALESFORCE_PROFILE_ID", "acme"),
     marker_field=_setting("SALESFORCE_MARKER_FIELD", "FederationIdentifier"),
     base_url=_setting("SALESFORCE_URL", "https://login.salesforce.com"),
+    runbook=_runbook("salesforce"),
 )
 
 tickets = [jira_issues(_setting("JIRA_PROJECT", "OPS"), jira=jira)]

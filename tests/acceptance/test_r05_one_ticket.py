@@ -10,6 +10,8 @@ from newel.simulators.faults import Down, LoseResponse
 from tests.acceptance.company_house import CONSOLE
 from tests.acceptance.outage import closed, minutes_pass, ticketed, to_github, until_parked
 
+RUNBOOKS = "https://wiki.acme.example/runbooks"
+
 
 async def test_one_ticket(acme, world):
     """R05: one issue tells system, error, rounds, person and retry; healed, it is closed."""
@@ -28,10 +30,11 @@ async def test_one_ticket(acme, world):
             "3 rounds",
             f"{CONSOLE}/people/{reference('per', person)}",
             f"{CONSOLE}/runs/{reference('run', run)}/retry",
+            f"{RUNBOOKS}/github",
         ):
             assert part in text
         for private in ("Jane", "Doe", "acme.example/", "@", "jane-doe"):
-            assert private not in text.replace(CONSOLE, "")
+            assert private not in text.replace(CONSOLE, "").replace(RUNBOOKS, "")
         world.github.heal()
         await house.move(timedelta(minutes=2))
         await closed(house)

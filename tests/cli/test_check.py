@@ -14,7 +14,7 @@ import asyncio
 from newel import process, step
 
 
-@step(in_doubt="repeat")
+@step(in_doubt="repeat", system="mail", runbook="mail.md")
 async def invite(name: str) -> str:
     """Invite somebody."""
     return name
@@ -81,7 +81,7 @@ def test_programs_and_pipelines_are_told_in_their_way(newel):
 
 def test_a_module_that_does_not_come_to_its_end_is_told_alike(newel, project):
     """What a declaration refuses is a finding like any other."""
-    broken = _WRONG.replace('@step(in_doubt="repeat")', "@step(raises=Exception)")
+    broken = _WRONG.replace("@step(", "@step(raises=Exception, ")
     (project / "company" / "onboarding.py").write_text(broken, "utf-8")
     said = newel("check", "--format", "json")
     assert said.status == 1

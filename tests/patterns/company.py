@@ -80,7 +80,8 @@ async def seen(*_: object) -> Found[Any] | Absent:
 def deed(function: Callable[P, Awaitable[R]]) -> Step[P, R]:
     """Make a step whose effect is looked for when its answer was lost."""
     verify = cast("Callable[P, Awaitable[Found[R] | Absent | Unclear]]", seen)
-    return step(verify=verify)(function)
+    system = None if "." in function.__qualname__ else "book"  # that of a method is its instance
+    return step(verify=verify, system=system, runbook="book.md")(function)
 
 
 @dataclass(frozen=True)

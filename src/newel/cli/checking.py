@@ -7,7 +7,6 @@ of. The status tells a pipeline whether to go on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
@@ -156,14 +155,13 @@ def _chosen(
 
 def _findings(
     processes: list[Process[..., Any]],  # Any: as above
-    known: Container[str],
+    known: dict[str, Process[..., Any]],  # Any: as above
 ) -> list[Finding]:
-    from newel.drawing.drawing import drawing_of, unregistered
+    from newel.drawing.drawing import findings_of, unregistered
     from newel.flow import reading, refusals
 
     found = {*refusals.registered(processes, reading.steps), *unregistered(processes, known)}
-    for process in processes:
-        found.update(drawing_of(process).findings)
+    found.update(findings_of(processes, among=known.values()))
     return sorted(found)
 
 

@@ -23,7 +23,7 @@ from newel.drawing.regions import Act, Seq, Where, acts_of, as_document
 from newel.drawing.rules import Allowed, allowed_in, sorted_out
 from newel.flow.process import Process
 
-__all__ = ["READER", "Drawing", "drawing_of", "errors_of", "unregistered"]
+__all__ = ["READER", "Drawing", "drawing_of", "errors_of", "findings_of", "unregistered"]
 
 READER: Final = 1
 """The reader's own version: a change of its rules makes new drawings of old code."""
@@ -35,7 +35,8 @@ class Drawing:
     """A process as it is drawn.
 
     findings: what is wrong with it, sorted, silenced warnings left out. allowed: what was silenced,
-    with the reason. tree: empty where nothing could be read; then there are errors.
+    with the reason. tree: empty where nothing could be read; then there are errors. entrusted:
+    processes that it begins only after somebody has said yes.
     """
 
     process: Process[..., Any] = field(repr=False)  # Any: each process has its own result
@@ -43,6 +44,7 @@ class Drawing:
     findings: tuple[Finding, ...]
     allowed: tuple[Allowed, ...]
     source_sha256: str
+    entrusted: frozenset[str] = frozenset()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -105,6 +107,7 @@ def _drawn(reading: Reading) -> Drawing:
         findings=findings,
         allowed=silenced,
         source_sha256=reading.source_sha256,
+        entrusted=reading.entrusted,
     )
 
 
@@ -119,8 +122,28 @@ def _allowed(reading: Reading) -> Iterable[Allowed]:
 
 def errors_of(processes: Iterable[Process[..., Any]]) -> Iterator[Finding]:  # Any: as above
     """All that keeps processes from being registered, because they cannot be drawn."""
-    for process in processes:
-        yield from drawing_of(process).errors
+    return (each for each in findings_of(processes) if each.level == "error")
+
+
+def findings_of(
+    processes: Iterable[Process[..., Any]],  # Any: as above; below, too
+    *,
+    among: Iterable[Process[..., Any]] = (),
+) -> Iterator[Finding]:
+    """What is wrong with processes, seen together; among: further ones that may begin them.
+
+    What a process does without a decision of its own is decided where another one, which was told
+    yes before, begins it: such a process is not asked for a decision (F601).
+    """
+    own = list(processes)
+    drawings = [drawing_of(each) for each in own]
+    every = [*drawings, *(drawing_of(each) for each in among)]
+    entrusted = frozenset().union(*(each.entrusted for each in every))
+    for process, drawing in zip(own, drawings, strict=True):
+        is_entrusted = process.name in entrusted
+        for each in drawing.findings:
+            if each.code != "F601" or not is_entrusted:
+                yield each
 
 
 def unregistered(

@@ -17,8 +17,10 @@ from typing import Any, cast
 
 from newel.base.findings import Finding
 from newel.drawing import rules
+from newel.drawing.authority import authority_of
 from newel.drawing.blocks import Blocks
 from newel.drawing.calls import DURABLE, assigned_once, is_coroutine_function
+from newel.drawing.duties import of_duties
 from newel.drawing.keying import of_keys
 from newel.drawing.names import Names, Thing, is_machinery
 from newel.drawing.pure import impure
@@ -38,6 +40,7 @@ class Reading:
 
     tree: None where there was nothing to read. sources: the functions it is made of, the process
     first, in the order in which they are used. placed: its acts with what rules of keys look at.
+    entrusted: processes that it begins only after somebody has said yes.
     """
 
     process: Process[..., Any]
@@ -45,6 +48,7 @@ class Reading:
     findings: tuple[Finding, ...]
     sources: tuple[Source, ...]
     placed: tuple[Placed, ...]
+    entrusted: frozenset[str] = frozenset()
 
     @property
     def source_sha256(self) -> str:
@@ -70,6 +74,7 @@ class _Reader(Blocks):
         plain = inspect.unwrap(function)
         source = source_of(plain)
         tree: Seq | None = None
+        entrusted: frozenset[str] = frozenset()
         if source is None:
             self.findings.append(_without_source(plain, process.name))
         elif hidden := _hidden(function, source):
@@ -80,12 +85,17 @@ class _Reader(Blocks):
             tree = self._read(plain, source)
             self.findings.extend(of_keys(self.placed))
             self.findings.extend(of_shape(tree, process))
+            self.findings.extend(of_duties(tree))
+            authority = authority_of(tree, process, source)
+            self.findings.extend(authority.findings)
+            entrusted = authority.entrusted
         return Reading(
             process=process,
             tree=tree,
             findings=tuple(sorted(set(self.findings))),
             sources=tuple(self.sources),
             placed=tuple(self.placed),
+            entrusted=entrusted,
         )
 
     def _read(self, function: FunctionType, source: Source) -> Seq:

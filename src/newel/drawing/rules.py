@@ -15,7 +15,7 @@ from typing import Final, Literal
 from newel.base.findings import Finding
 from newel.drawing.regions import Where
 
-__all__ = ["RULES", "Allowed", "allowed_in", "found", "sorted_out"]
+__all__ = ["RULES", "Allowed", "Level", "allowed_in", "found", "sorted_out"]
 
 Level = Literal["error", "warning"]
 
@@ -62,6 +62,13 @@ RULES: Final[dict[str, tuple[Level, str]]] = {
     "F501": ("error", "a person's act without an owner"),
     "F502": ("warning", "one person is asked without deadline or reminder"),
     "F503": ("warning", "a process without an owner"),
+    "F504": ("warning", "a step without system or permission"),
+    "F505": ("warning", "a step that can be parked, without a runbook"),
+    "F506": ("warning", "something final before what can fail, in one compensation block"),
+    "F507": ("warning", "an effect outside that nobody can look for after a lost answer"),
+    "F601": ("warning", "access or money without a decision; an error where one is asked for"),
+    "F602": ("warning", "a mail, or something final, before anybody is asked"),
+    "F603": ("warning", "somebody is asked to decide their own wish"),
 }
 """Code: level, and what it is about in a few words."""
 

@@ -71,7 +71,7 @@ def test_each_act_is_one_node(process: Process[..., Any]) -> None:
 
 _STEPS = """from newel import step
 
-@step
+@step(in_doubt="repeat", system="files", runbook="files.md")
 async def zipped_step(name: str) -> str:
     return name
 """

@@ -15,7 +15,7 @@ class NoSeat(ProcessError):
     """There is no seat left."""
 
 
-@step(in_doubt="repeat", raises=NoSeat)
+@step(in_doubt="repeat", raises=NoSeat, system="seats", runbook="seats.md")
 async def seat(name: str) -> str:
     """Take a seat."""
     return name
