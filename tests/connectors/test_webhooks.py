@@ -203,6 +203,8 @@ class Network:
 
     def __init__(self, addresses: Sequence[str], status: int = 202, **headers: str) -> None:
         self.addresses = list(addresses)
+        self.closed: dict[str, type[httpx2.HTTPError]] = {}
+        self.tried: list[str] = []
         self.requests: list[httpx2.Request] = []
         self.asked = 0
         self._answer = (status, headers)
@@ -216,7 +218,11 @@ class Network:
         return self.addresses
 
     def receive(self, request: httpx2.Request) -> httpx2.Response:
-        """Take a message."""
+        """Take a message, unless nobody listens there."""
+        self.tried.append(request.url.host)
+        if request.url.host in self.closed:
+            message = "nobody listens"
+            raise self.closed[request.url.host](message)
         self.requests.append(request)
         status, headers = self._answer
         if status == 0:
@@ -249,6 +255,34 @@ async def test_a_message_goes_to_the_address_that_was_looked_at():
     assert request.headers["host"] == "siem.example:8443"
     assert request.extensions["sni_hostname"] == "siem.example"
     assert verified(request.headers, request.content, [SECRET], NOW) == "msg_1"
+
+
+@pytest.mark.parametrize("fault", [httpx2.ConnectError, httpx2.ConnectTimeout])
+async def test_where_nobody_listens_the_next_address_is_tried(fault: type[httpx2.HTTPError]):
+    """IPv6 and IPv4 in turn, each once, with the name's certificate; one message is sent in all."""
+    six = [f"2606:2800:220:1::{number}" for number in range(1, 4)]
+    network = Network([*six, "93.184.216.34", six[0], "93.184.216.35"])
+    network.closed = dict.fromkeys([*six, "93.184.216.34"], fault)
+    done = await network.sent("https://siem.example/in")
+    assert (done.verdict, network.asked, len(network.requests)) == ("accepted", 1, 1)
+    assert network.tried == [six[0], "93.184.216.34", six[1], "93.184.216.35"]
+    (request,) = network.requests
+    assert request.headers["host"] == "siem.example"
+    assert request.extensions["sni_hostname"] == "siem.example"
+    assert request.extensions["timeout"]["connect"] == 2.0  # of ten seconds for all five
+    network.closed = dict.fromkeys([*network.addresses, "93.184.216.34"], fault)
+    assert (await network.sent("https://siem.example/in")).why == f"no answer ({fault.__name__})"
+
+
+async def test_what_may_have_been_sent_is_sent_to_no_second_address():
+    """A connection that is cut may have carried the message; many addresses are not all tried."""
+    network = Network([f"93.184.216.{number}" for number in range(1, 30)])
+    network.closed = {"93.184.216.1": httpx2.ReadError}
+    assert (await network.sent("https://siem.example/in")).verdict == "failed"
+    assert network.tried == ["93.184.216.1"]
+    network.closed = dict.fromkeys(network.addresses, httpx2.ConnectError)
+    await network.sent("https://siem.example/in")
+    assert len(network.tried) == 9
 
 
 @pytest.mark.parametrize(
