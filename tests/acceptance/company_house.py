@@ -125,10 +125,12 @@ async def company(
     world: World,
     settings: WorkerSettings | None = None,
     processes: Callable[[Any], Sequence[Any]] = lambda _: (),
+    **declared: Any,
 ) -> AsyncIterator[CompanyHouse]:
     """Serve the world on fixed ports and open the company's house over it.
 
     processes: what the deployment has beside onboarding, made of the company's systems.
+    declared: endpoints and hooks.
     """
     served = list(world.simulators.values())
     before = dict(os.environ)
@@ -136,7 +138,7 @@ async def company(
         module = bound(world, addresses)
         try:
             more = processes(module)
-            async with house_over(url, kek, module, world, settings, more) as house:
+            async with house_over(url, kek, module, world, settings, more, **declared) as house:
                 yield house
         finally:
             os.environ.clear()  # other tests must not find systems configured
@@ -153,6 +155,7 @@ async def house_over(
     world: World | None,
     settings: WorkerSettings | None = None,
     processes: Sequence[Any] = (),
+    **declared: Any,
 ) -> AsyncIterator[CompanyHouse]:
     """Open the company's house over systems that are served already."""
     from company.onboarding import onboarding
@@ -166,6 +169,7 @@ async def house_over(
         connectors=connectors_of(module),
         channels=[TrackerDesk(each, console_url=CONSOLE) for each in module.tickets],
         worker=settings or WorkerSettings(look=timedelta(milliseconds=20)),
+        **declared,
     )
     await engine.register()
     house = CompanyHouse(database, engine, None)  # type: ignore[arg-type]  # the tracker is Jira's

@@ -198,6 +198,37 @@ async def test_what_people_and_messages_ask_for_scans_nothing_that_grows(filled)
     assert found == []
 
 
+_DELIVERIES = """
+insert into newel.webhook_delivery (endpoint, stream_id, seq, event_id, type, made_at, state,
+                                    attempts, next_at, ended_at)
+select 'siem', gen_random_uuid(), 1, gen_random_uuid(), 'run.started',
+       now() - n * interval '1 minute',
+       case when n % 1000 = 1 then 'waiting' when n % 1000 = 2 then 'dead' else 'accepted' end, 1,
+       case when n % 1000 = 1 then now() end, case when n % 1000 <> 1 then now() end
+from generate_series(1, 20000) n
+"""
+
+
+async def test_what_looks_after_webhooks_reads_no_history(filled):
+    """Forgetting, looked for each minute, and the lists of the console come from indexes."""
+    await filled.execute(_DELIVERIES)
+    await filled.execute("vacuum analyze newel.webhook_delivery")
+    week, month = (datetime.now(UTC) - timedelta(days=days) for days in (7, 30))
+    blocks: list[tuple[str, tuple[object, ...]]] = [
+        ("forget", (week, month, 1_000)),
+        ("claim", ("siem", 8, 60.0)),
+        ("deliveries", ("siem", None, None, None, 25)),
+        ("deliveries", ("siem", None, week, uuid4(), 25)),
+        ("listed", ()),
+    ]
+    found = [
+        (name, tables)
+        for name, values in blocks
+        if "webhook_delivery" in (tables := await scans(filled, "endpoints", name, *values))
+    ]
+    assert found == []
+
+
 async def test_a_count_reads_no_further_than_to_its_bound(filled):
     """Fifty thousand ended runs are counted up to a hundred, and no more entries are read."""
     for module, name, values in (

@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo
 import httpx2
 import pytest
 
+from newel import Delivery, SecretRef, endpoint, hook
 from newel.base.settings import Settings
+from newel.connectors.signatures import StandardWebhooks
 from newel.simulators.world import World
 from newel.web.app import create_app
 from tests.acceptance.company_house import CompanyHouse, company
@@ -22,6 +24,21 @@ from tests.ports import neighbouring
 from tests.web.serving import Scene, served
 
 BERLIN = ZoneInfo("Europe/Berlin")
+SIGNED = StandardWebhooks(SecretRef("env:WEB_SIEM_SECRET"))
+SIEM = endpoint(
+    "siem",
+    "http://127.0.0.1:9/events",
+    events=("run.started", "step.parked"),
+    signed=SIGNED,
+    network="127.0.0.0/8",
+    owner="security",
+)
+"""An endpoint at which nobody listens."""
+
+
+@hook(signed=SIGNED, silent_after=timedelta(days=7))
+def bank(delivery: Delivery) -> None:
+    """A source that leads to nothing."""
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +61,10 @@ async def house(
     world.reset()
     world.heal()
     world.clock.offset(timedelta(0))
-    async with company(database_url, tmp_path / "kek", base_port, world) as opened:
+    kek = tmp_path / "kek"
+    async with company(
+        database_url, kek, base_port, world, endpoints=[SIEM], hooks=[bank]
+    ) as opened:
         yield opened
 
 

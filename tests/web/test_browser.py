@@ -105,6 +105,12 @@ async def pages_of(house, scene) -> list[str]:
         f"{runs[0]}/skip?key=github.ensure_member",
         f"{runs[0]}/complete-by-hand?key=github.ensure_member",
         f"{runs[0]}/cancel",
+        "/systems",
+        "/systems/github",
+        "/systems/github?tab=access",
+        "/webhooks",
+        "/webhooks/siem",
+        "/webhooks/siem/disable",
         "/runs/run_00000000000000000000000001",
     ]
 

@@ -215,7 +215,7 @@ class Endpoints:
             await rows.forget(
                 self._database, before=now - _KEPT, dead_before=now - _KEPT_DEAD, how_many=_BATCH
             )
-            == _BATCH
+            >= _BATCH
         ):
             pass
 
@@ -285,12 +285,22 @@ class Endpoints:
         return await rows.listed(self._database)
 
     async def deliveries(
-        self, name: str, *, state: rows.State | None = None, how_many: int = 50
+        self,
+        name: str,
+        *,
+        state: rows.State | None = None,
+        after: tuple[datetime, UUID] | None = None,
+        how_many: int = 50,
     ) -> list[Row]:
-        """Deliveries of an endpoint, the latest event first. Raises NotFound."""
+        """Deliveries of an endpoint, the latest event first. Raises NotFound.
+
+        after: moment and event of one of them, for those that are older.
+        """
         async with self._database.transaction() as connection:
             await self._known(connection, name)
-        return await rows.deliveries(self._database, name, state=state, how_many=how_many)
+        return await rows.deliveries(
+            self._database, name, state=state, after=after, how_many=how_many
+        )
 
     async def _known(self, connection: Connection, name: str) -> Row:
         row = await rows.known(connection, name)

@@ -341,6 +341,10 @@ class Hooks:
             self._database, source=source, only_refused=only_refused, how_many=how_many
         )
 
+    async def heard(self) -> list[Row]:
+        """When something came last from each hook, and how much of it was not all done."""
+        return await webhooks.heard(self._database, list(self.declared))
+
 
 def _message(hook: Hook, named: str, sending: Sending[Any]) -> Message:
     text, _ = sending.event.codec.round_trip(sending.payload)

@@ -95,10 +95,28 @@ async def listed(database: Database) -> list[Row]:
 
 
 async def deliveries(
-    database: Database, name: str, *, state: State | None, how_many: int
+    database: Database,
+    name: str,
+    *,
+    state: State | None,
+    after: tuple[datetime, UUID] | None = None,
+    how_many: int,
 ) -> list[Row]:
-    """Deliveries of an endpoint, the latest event first."""
-    return await database.fetch(_SQL.deliveries, name, state, how_many)
+    """Deliveries of an endpoint, the latest event first. after: moment and event of one of them."""
+    moment, event = after or (None, None)
+    return await database.fetch(_SQL.deliveries, name, state, moment, event, how_many)
+
+
+async def figures(database: Database, name: str, since: datetime) -> Row:
+    """How an endpoint has fared with the events since a moment."""
+    row = await database.fetchrow(_SQL.figures, name, since)
+    assert row is not None, "an aggregate has one row"
+    return row
+
+
+async def by_hour(database: Database, name: str, since: datetime) -> list[Row]:
+    """What became of the events since a moment, by hour from there; empty hours are left out."""
+    return await database.fetch(_SQL.by_hour, name, since)
 
 
 async def forget(

@@ -128,21 +128,60 @@ cross join lateral (
 where e.retired_at is null order by e.name
 
 -- name: deliveries
--- params: name, state, how_many
--- Deliveries of an endpoint, the latest event first; without a state, in all of them.
-select event_id, type, made_at, state, attempts, next_at, ended_at, answer
-from newel.webhook_delivery
-where endpoint = $1 and ($2::text is null or state = $2)
-order by made_at desc, event_id desc limit $3
+-- params: name, state, made_at, event_id, how_many
+-- Deliveries of an endpoint, the latest event first, with the run of the event if it has one;
+-- without a state, in all of them; after a moment and an event, those that are older.
+select d.event_id, d.type, d.made_at, d.state, d.attempts, d.next_at, d.ended_at, d.answer,
+       r.id as run_id
+from newel.webhook_delivery d
+left join newel.run r on r.id = d.stream_id
+where d.endpoint = $1 and ($2::text is null or d.state = $2)
+  and ($3::timestamptz is null or (d.made_at, d.event_id) < ($3, $4::uuid))
+order by d.made_at desc, d.event_id desc limit $5
+
+-- name: figures
+-- params: name, since
+-- How an endpoint has fared with the events since a moment: how many were accepted, how many of
+-- them by the first attempt, how many attempts that took, and how long half of them, and nearly
+-- all, had to wait until they were.
+select count(*) filter (where state = 'accepted') as accepted,
+       count(*) filter (where state = 'accepted' and attempts = 1) as at_once,
+       count(*) filter (where state = 'dead') as dead,
+       coalesce(sum(attempts), 0)::bigint as attempts,
+       percentile_disc(0.5) within group (order by ended_at - made_at)
+           filter (where state = 'accepted') as half,
+       percentile_disc(0.95) within group (order by ended_at - made_at)
+           filter (where state = 'accepted') as nearly_all
+from newel.webhook_delivery where endpoint = $1 and made_at >= $2
+
+-- name: by_hour
+-- params: name, since
+-- The events that an endpoint was to be told of since a moment, by hour from there, and what became
+-- of them.
+select floor(extract(epoch from made_at - $2) / 3600)::integer as hour,
+       count(*) filter (where state = 'accepted') as accepted,
+       count(*) filter (where state = 'waiting') as waiting,
+       count(*) filter (where state = 'dead') as dead
+from newel.webhook_delivery where endpoint = $1 and made_at >= $2
+group by 1 order by 1
 
 -- name: forget
 -- params: before, dead_before, how_many
 -- Removes deliveries that have ended before a moment, those that were given up before another, and
--- what has waited for so long, too.
+-- what has waited for so long, too: each from an index of its own.
+with accepted as (
+    select endpoint, stream_id, seq from newel.webhook_delivery
+    where state = 'accepted' and ended_at < $1
+    order by ended_at limit $3 for update skip locked),
+dead as (
+    select endpoint, stream_id, seq from newel.webhook_delivery
+    where state = 'dead' and ended_at < $2
+    order by ended_at limit $3 for update skip locked),
+waiting as (
+    select endpoint, stream_id, seq from newel.webhook_delivery
+    where state = 'waiting' and made_at < $2
+    order by made_at limit $3 for update skip locked)
 delete from newel.webhook_delivery d
-using (select endpoint, stream_id, seq from newel.webhook_delivery
-       where (state = 'accepted' and ended_at < $1) or (state = 'dead' and ended_at < $2)
-          or (state = 'waiting' and made_at < $2)
-       limit $3 for update skip locked) o
+using (table accepted union all table dead union all table waiting) o
 where (d.endpoint, d.stream_id, d.seq) = (o.endpoint, o.stream_id, o.seq)
 returning d.state

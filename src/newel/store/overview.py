@@ -26,6 +26,7 @@ class Overview:
     runs: int
     tasks: int
     overdue_tasks: int
+    incidents: int
 
 
 async def overview(database: Database) -> Overview:

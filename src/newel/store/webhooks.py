@@ -57,6 +57,11 @@ async def received(
     return await database.fetch(_SQL.received, source, only_refused, how_many)
 
 
+async def heard(database: Database, names: Sequence[str]) -> list[Row]:
+    """When something came last from each source, and how much of it was not all done."""
+    return await database.fetch(_SQL.heard, list(names))
+
+
 async def empty_received(database: Database, before: datetime) -> None:
     """Empty the bodies of deliveries that came before a moment and were not refused."""
     await database.execute(_SQL.empty_received, before)

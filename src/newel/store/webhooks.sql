@@ -32,6 +32,15 @@ from newel.webhook_received
 where ($1::text is null or source = $1) and (not $2::boolean or refused is not null)
 order by received_at desc limit $3
 
+-- name: heard
+-- params: names
+-- When something came last from each source, and how many of its deliveries were not all done.
+select s.name,
+       (select max(received_at) from newel.webhook_received r where r.source = s.name) as heard_at,
+       (select count(*) from newel.webhook_received r
+        where r.source = s.name and r.refused is not null) as refused
+from unnest($1::text[]) as s (name)
+
 -- name: empty_received
 -- params: before
 -- Empties bodies that no sender would send again; refused ones stay for whoever looks at them.

@@ -20,6 +20,7 @@ from newel.web.api import (
     people,
     processes,
     runs,
+    systems,
     tasks,
     webhooks,
 )
@@ -29,7 +30,9 @@ from newel.web.console.pages import ConsoleErrors
 from newel.web.console.routes import amend, run_verbs, start
 from newel.web.console.routes import people as people_pages
 from newel.web.console.routes import runs as run_pages
+from newel.web.console.routes import systems as system_pages
 from newel.web.console.routes import tasks as task_pages
+from newel.web.console.routes import webhooks as webhook_pages
 from newel.web.pace import Pace
 from newel.web.problems import add_error_answers
 from newel.web.security import BodyLimit, SameOrigin, SecurityHeaders, Storable
@@ -78,13 +81,17 @@ def create_app(engine: Engine, *, settings: Settings, zone: tzinfo = UTC) -> Fas
 
 def _api() -> APIRouter:
     router = APIRouter(prefix="/api/v1")
-    for module in (processes, runs, course, bulk, people, access, tasks, events, webhooks, health):
+    for module in (
+        processes, runs, course, bulk, people, access, tasks, systems, events, webhooks, health
+    ):  # fmt: skip
         router.include_router(module.router)
     return router
 
 
 def _console() -> APIRouter:
     router = APIRouter(dependencies=[Depends(local_only)], include_in_schema=False)
-    for module in (run_pages, amend, run_verbs, people_pages, task_pages, start):
+    for module in (
+        run_pages, amend, run_verbs, people_pages, task_pages, system_pages, webhook_pages, start
+    ):  # fmt: skip
         router.include_router(module.router)
     return router

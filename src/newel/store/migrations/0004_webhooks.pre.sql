@@ -17,6 +17,8 @@ create table newel.webhook_received (
 );
 create index webhook_received_order on newel.webhook_received (received_at);
 create index webhook_received_of_source on newel.webhook_received (source, received_at);
+create index webhook_received_refused on newel.webhook_received (source)
+    where refused is not null;
 create index webhook_received_kept on newel.webhook_received (received_at)
     where body is not null;
 
@@ -75,8 +77,12 @@ create table newel.webhook_delivery (
 );
 create index webhook_delivery_due on newel.webhook_delivery (endpoint, next_at)
     where state = 'waiting';
-create index webhook_delivery_ended on newel.webhook_delivery (ended_at)
+-- What is listed, what is counted, and what is old enough to be forgotten.
+create index webhook_delivery_listed on newel.webhook_delivery (endpoint, made_at, event_id);
+create index webhook_delivery_ended on newel.webhook_delivery (state, ended_at)
     where state <> 'waiting';
+create index webhook_delivery_dead on newel.webhook_delivery (endpoint) where state = 'dead';
+create index webhook_delivery_old on newel.webhook_delivery (made_at) where state = 'waiting';
 create index webhook_delivery_named on newel.webhook_delivery (event_id);
 
 -- What HR has said of each employment, so that the same said again starts nothing; one that waits is

@@ -5,8 +5,7 @@ Where data go is declared in the code alone, so no key of the API can send them 
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -14,52 +13,23 @@ from fastapi import APIRouter, Query, Request
 from newel.base.errors import InvalidInput
 from newel.web.auth import KnownCaller, acting
 from newel.web.console.views.model import View
+from newel.web.console.views.webhooks import (
+    DeliveriesView,
+    DeliveryState,
+    EndpointPage,
+    EndpointsView,
+    deliveries_view,
+    endpoint_page,
+    endpoints_view,
+)
 from newel.web.documents import described, read_members, text_of
 from newel.web.site import reader_of, site_of
 
-__all__ = ["DeliveriesView", "EndpointsView", "PingView", "RedeliveredView", "router"]
+__all__ = ["PingView", "RedeliveredView", "router"]
 
 router = APIRouter(tags=["webhooks"])
 
 _ACTOR = "Optional: who acts, by address, reference or exact name; else `Newel-Actor`."
-
-
-class EndpointView(View):
-    """An endpoint and how it fares; the path of its address is not shown."""
-
-    name: str
-    host: str
-    events: tuple[str, ...]
-    state: Literal["well", "failing", "gone", "disabled"]
-    since: datetime | None
-    accepted_at: datetime | None
-    waiting: int
-    given_up: int
-
-
-class EndpointsView(View):
-    """The endpoints by name."""
-
-    endpoints: tuple[EndpointView, ...]
-
-
-class DeliveryView(View):
-    """What an endpoint was told of one event, and what it answered last."""
-
-    event: str
-    type: str
-    made_at: datetime
-    state: Literal["waiting", "accepted", "dead"]
-    attempts: int
-    next_at: datetime | None
-    ended_at: datetime | None
-    answer: str | None
-
-
-class DeliveriesView(View):
-    """Deliveries, the latest event first."""
-
-    deliveries: tuple[DeliveryView, ...]
 
 
 class PingView(View):
@@ -79,8 +49,22 @@ class RedeliveredView(View):
 async def list_endpoints(request: Request, caller: KnownCaller) -> EndpointsView:
     """List who is told of events."""
     del caller
-    await reader_of(request)
     return await _listed(request)
+
+
+@router.get("/webhooks/{name}")
+async def read_endpoint(
+    request: Request,
+    name: str,
+    caller: KnownCaller,
+    state: DeliveryState | None = None,
+    after: str = "",
+) -> EndpointPage:
+    """Show one endpoint: how it fares, its figures, and its deliveries."""
+    del caller
+    read = await reader_of(request)
+    endpoints = site_of(request).engine.endpoints
+    return await endpoint_page(read, endpoints, name, state=state, after=after)
 
 
 @router.get("/webhooks/{name}/deliveries")
@@ -88,21 +72,14 @@ async def list_deliveries(
     request: Request,
     name: str,
     caller: KnownCaller,
-    state: Literal["waiting", "accepted", "dead"] | None = None,
+    state: DeliveryState | None = None,
+    after: Annotated[str, Query(description="Go on after this: `after` of an answer.")] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> DeliveriesView:
     """List what an endpoint was told; `dead` was given up."""
     del caller
-    await reader_of(request)
-    rows = await site_of(request).engine.endpoints.deliveries(name, state=state, how_many=limit)
-    return DeliveriesView(
-        deliveries=tuple(
-            DeliveryView(
-                event=str(row["event_id"]),
-                **{each: row[each] for each in DeliveryView.model_fields if each != "event"},
-            )
-            for row in rows
-        )
+    return await deliveries_view(
+        site_of(request).engine.endpoints, name, state=state, after=after, how_many=limit
     )
 
 
@@ -164,25 +141,4 @@ def _ids(given: Any) -> list[UUID] | None:  # Any: JSON
 
 
 async def _listed(request: Request) -> EndpointsView:
-    rows = await site_of(request).engine.endpoints.listed()
-    return EndpointsView(
-        endpoints=tuple(
-            EndpointView(
-                name=row["name"],
-                host=row["url_host"],
-                events=tuple(row["events"]),
-                state="well"
-                if row["failing_since"] is None and row["disabled_at"] is None
-                else "failing"
-                if row["disabled_at"] is None
-                else "gone"
-                if row["disabled_for"] == "gone"
-                else "disabled",
-                since=row["disabled_at"] or row["failing_since"],
-                accepted_at=row["accepted_at"],
-                waiting=row["waiting"],
-                given_up=row["dead"],
-            )
-            for row in rows
-        )
-    )
+    return await endpoints_view(site_of(request).engine.endpoints)
