@@ -342,6 +342,8 @@ class Operations:
         """Read what somebody holds."""
         person = self.random.choice(self.people)
         await self.ask("ledger.held", person, "github:account")
+        await self.ask("ledger.left")
+        await self.ask("ledger.ended_of_awaited", "take-back-over")
         run = self.random.choice([*self.runs, self.uuid()])
         await self.ask("ledger.ended_since", person, run, self.moment())
 

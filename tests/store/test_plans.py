@@ -126,6 +126,23 @@ async def test_what_runs_all_the_time_scans_no_history(filled):
     assert {name: tables for name, tables in found.items() if tables} == {}
 
 
+_GRANTS = """
+insert into newel.access_grant (id, person, system, entitlement, state, valid_from, reason_kind,
+    route, made_run, made_key, made_seq, recorded_at)
+select gen_random_uuid(), gen_random_uuid(), 'wiki', 'wiki:account', 'active', now(), 'policy',
+    'admin_api', id, 'give', 1, now()
+from newel.run where finished_at is not null
+"""
+
+
+async def test_what_a_cancelled_run_left_is_found_from_the_run(filled):
+    """Neither all runs that ended nor all that they gave are read for the few cancelled ones."""
+    await filled.execute(_GRANTS)
+    await filled.execute("analyze")
+    assert await scans(filled, "ledger", "left") == set()
+    assert await scans(filled, "ledger", "ended_of_awaited", "take-back-over") == set()
+
+
 _CROWD = """
 insert into newel.person (ref, display_name, work_email, hr_key, search_grams)
 select gen_random_uuid(), 'P' || n, 'p' || n || '@acme.example', 'E' || n,

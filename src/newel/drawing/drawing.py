@@ -157,8 +157,9 @@ def unregistered(
     """
     for process in processes:
         for act in acts_of(drawing_of(process).tree):
-            is_start = isinstance(act, Act) and act.act in {"child", "spawn"}
-            if is_start and act.name not in known:
+            if not isinstance(act, Act) or act.act not in {"child", "spawn"}:
+                continue
+            if act.name not in known:
                 yield Finding(
                     module=act.where.module,
                     line=act.where.line,

@@ -58,6 +58,7 @@ from newel.engine.sequencer import Sequencer
 from newel.engine.silence import Silence
 from newel.engine.spawning import Offspring
 from newel.engine.starting import Source, Wanted
+from newel.engine.taking_back import TakingBack
 from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
@@ -127,9 +128,8 @@ class Engine:
         self.worker_settings = worker or WorkerSettings()
         self._ids = vault.ids()
         self.versions: dict[str, int] = {}
-        known = defined(processes)
+        self.processes = known = defined(processes)
         self._drawn = tuple(known.values()) if reads else ()
-        self.processes: Mapping[str, Process[..., Any]] = known  # Any: as above
         verbs = dict(with_former(known))
         self._operating = Operating(
             database=database,
@@ -153,6 +153,7 @@ class Engine:
         self.feeds = hr_feeds(self._operating, feeds, begin=self._begin)
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
         self.attention = Attention(builtin, self.messages)
+        self.taking_back = TakingBack(self._operating, self.messages, self.connectors, self._begin)
         self.endpoints = Endpoints(self._operating, endpoints, self.attention)
         for each in (known, verbs):
             each.update(self._own(inbox))
@@ -177,6 +178,7 @@ class Engine:
             self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
             self.cutting.by_hand, self._bulk, *self.probing.processes,
             *(fed for each in self.feeds for fed in each.processes), self.attention.process,
+            self.taking_back.process,
         )  # fmt: skip
         return {each.name: each for each in own}
 
@@ -263,6 +265,7 @@ class Engine:
             self.safe,
             self.endpoints,
             self.probing.announcing,
+            self.taking_back,
             Silence(self.database, self.hooks.declared.values(), self.attention),
             self.sequencer,
         )

@@ -27,6 +27,7 @@ from newel.store import ledger
 from newel.store.database import Database
 
 __all__ = [
+    "TAKE_BACK",
     "by_hand",
     "call_facts",
     "effect_of",
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 UNDO: Final = "undo"
+TAKE_BACK: Final = "newel.take-back"
+"""The process that asks about access which a cancelled run has left."""
 _ACCESS_OF: Final[dict[str, Access]] = {
     "invited": "prepared", "active": "active", "suspended": "suspended", "absent": "revoked",
 }  # fmt: skip
@@ -240,7 +243,7 @@ def _entitlement(act: StepAct[Any], effect: Effect) -> tuple[str, str] | None:
 
 
 def _cause(process: str, *, is_undone: bool) -> facts.RevocationCause:
-    if is_undone:
+    if is_undone or process == TAKE_BACK:
         return "cancel"
     match kind_of(process):
         case "leaver" | "mover" as kind:

@@ -10,7 +10,7 @@ from newel.domain.grants import Held
 from newel.store.database import Connection, Database, Row
 from newel.store.queries import queries
 
-__all__ = ["ended_since", "had_between", "held", "of_person"]
+__all__ = ["ended_of_awaited", "ended_since", "had_between", "held", "left", "of_person"]
 
 _SQL: Final = queries("ledger")
 
@@ -49,3 +49,14 @@ async def held(source: Database | Connection, person: UUID, entitlement: str) ->
 async def ended_since(database: Database, person: UUID, run: UUID, moment: datetime) -> bool:
     """Whether another run has ended access of a person after a moment."""
     return bool(await database.fetchval(_SQL.ended_since, person, run, moment))
+
+
+async def left(database: Database) -> list[Row]:
+    """Access that runs gave which were cancelled lately, and that stands; run by run."""
+    return await database.fetch(_SQL.left)
+
+
+async def ended_of_awaited(database: Database, event: str) -> list[str]:
+    """Grants whose end is awaited as an event correlated by their id, and that have ended."""
+    rows = await database.fetch(_SQL.ended_of_awaited, event)
+    return [row["match"] for row in rows]

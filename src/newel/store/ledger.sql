@@ -64,3 +64,23 @@ select exists (
     select from newel.access_grant g
     where g.person = $1 and g.valid_to > $3 and g.ended_run <> $2
       and not exists (select from newel.access_grant c where c.continues = g.id))
+
+-- name: left
+-- params: none
+-- Access that runs gave which were cancelled in the last month, and that stands; not of people who
+-- were erased.
+select r.id as run, g.id, g.system, g.entitlement, g.made_key, g.person,
+       p.display_name, p.work_email
+from newel.run r
+join newel.access_grant g on g.made_run = r.id and g.state in ('prepared', 'active')
+join newel.person p on p.ref = g.person and p.key_state = 'live'
+where r.state = 'cancelled' and r.finished_at > newel.now() - interval '30 days'
+order by r.id, g.id
+
+-- name: ended_of_awaited
+-- params: event
+-- Grants whose end is awaited, and that give access no more.
+select a.match from newel.open_act a
+join newel.access_grant g on g.id = a.match::uuid
+where a.kind = 'event' and a.event = $1 and g.state not in ('prepared', 'active')
+order by a.match

@@ -140,6 +140,8 @@ create index run_paused on newel.run (id) where paused_at is not null and finish
 -- Those that are looked for among many that were completed.
 create index run_stopped on newel.run (state, id) include (process)
     where state in ('failed', 'cancelled');
+-- What was cancelled lately, for access that it has left.
+create index run_cancelled on newel.run (finished_at) where state = 'cancelled';
 -- What ended and still has its payloads, for retention.
 create index run_with_payload on newel.run (finished_at)
     where finished_at is not null and payload_expired_at is null;

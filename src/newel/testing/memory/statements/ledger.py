@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from newel.testing.memory.tables import Row
 from newel.testing.memory.transaction import Transaction
 
 _HELD: Final = frozenset({"planned", "approved", "prepared", "active", "suspended"})
+_STANDS: Final = frozenset({"prepared", "active"})
 
 
 @statement("ledger.held")
@@ -48,3 +49,43 @@ def ended_since(at: Transaction, person: UUID, run: UUID, moment: datetime) -> l
             )
         }
     ]
+
+
+@statement("ledger.left")
+def left(at: Transaction) -> list[Row]:
+    """Access that runs gave which were cancelled in the last month, and that stands."""
+    since = at.now() - timedelta(days=30)
+    runs = {
+        row["id"]
+        for row in at.rows("run")
+        if row["state"] == "cancelled" and row["finished_at"] > since
+    }
+    if not runs:
+        return []
+    found: list[Row] = []
+    for row in at.rows("access_grant"):
+        person = at.get("person", row["person"])
+        if row["made_run"] in runs and row["state"] in _STANDS and person is not None:
+            names = ("id", "system", "entitlement", "made_key", "person")
+            found.append(
+                {
+                    "run": row["made_run"],
+                    **{name: row[name] for name in names},
+                    **{name: person[name] for name in ("display_name", "work_email")},
+                }
+            )
+    return sorted(found, key=lambda row: (row["run"], row["id"]))
+
+
+@statement("ledger.ended_of_awaited")
+def ended_of_awaited(at: Transaction, event: str) -> list[Row]:
+    """Grants whose end is awaited, and that give access no more."""
+    awaited = {
+        row["match"]
+        for row in at.rows("open_act")
+        if row["kind"] == "event" and row["event"] == event
+    }
+    if not awaited:
+        return []
+    ended = (str(row["id"]) for row in at.rows("access_grant") if row["state"] not in _STANDS)
+    return [{"match": each} for each in sorted(awaited.intersection(ended))]
