@@ -621,6 +621,8 @@ access.revoked run PS grant:s state:s how:s cause:s due_at:t late_us:i entitleme
   since_unknown?:b http?:o
 access.verified run S grant:s state:s result:s http:o
 act.recorded run S kind:s verb:s keys?:l run?:s outcome_digest?:h
+admin.hold_released admin - rule:s n:i limit:i
+admin.hold_triggered admin - rule:s n:i limit:i
 admin.key_created admin - key:s scopes:l expires_at?:t
 admin.key_revoked admin - key:s
 admin.webhook_configured admin - endpoint:s url_host:s events:l

@@ -53,6 +53,7 @@ OWNERS = {
     "person": {"registry", "erasure"},  # erasing a person is one act across them
     "person_key": {"registry", "erasure"},  # erasing a person is one act across them
     "received_secret": {"received_secrets"},
+    "removal": {"gates"},
     "room": {"rooms"},
     "run": {"runs", "workers"},  # a worker that is gone lets go of its runs where its lease ends
     "schedule": {"schedules"},

@@ -106,6 +106,7 @@ def test_a_complete_declaration_is_read_back():
         bucket="",
         settle=(0,),
         approval=None,
+        locks_out=False,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from datetime import timedelta
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from newel.base.clock import DEPLOYMENT, FakeClock, SystemClock
 from newel.base.errors import Throttled
 from newel.connectors.gate import Bucket, LimitHeaders
 from newel.engine.gates import SharedGate
+from newel.store import gates
 from newel.store.database import Database
 
 FAST = Bucket(name="sim.fast", rate=100, capacity=10)
@@ -149,3 +151,35 @@ async def test_a_database_that_is_away_refuses_without_a_failure(database):
 
 async def _nothing(_: float) -> None:
     """Wait no time at all."""
+
+
+async def test_no_two_workers_count_past_each_other(database):
+    """C29: of thirty people at once ten lose access, whoever asks; an hour later ten more may."""
+    run = uuid.uuid4()
+
+    async def ask(number: int, *, credential: str = "directory:1", **how: bool) -> bool:
+        removal = gates.Removal(
+            credential=credential,
+            whose=number.to_bytes(16),
+            run=run if number < 100 else uuid.uuid4(),
+            is_alone=how.get("is_alone", False),
+            is_released=how.get("is_released", False),
+        )
+        return await gates.admit_removal(database, removal, most=10, window=timedelta(hours=1))
+
+    found = await asyncio.gather(*(ask(number) for number in range(30)))
+    assert sum(found) == 10
+    counted = [number for number, admitted in enumerate(found) if admitted]
+    held = [number for number, admitted in enumerate(found) if not admitted]
+    assert all([await ask(number) for number in counted])  # once, however much they lose
+    assert not await ask(held[0]) and await ask(held[0], is_released=True)
+    assert await ask(held[1], credential="wiki:1")
+    assert not await ask(held[1], is_alone=True)  # this run alone has taken from ten
+    assert await ask(100, is_alone=True)
+    await database.execute(
+        "update newel.removal set removed_at = removed_at - interval '1 hour' where whose = $1",
+        counted[0].to_bytes(16),
+    )
+    assert not await ask(held[2])  # twelve were counted, one of them is an hour ago
+    await database.execute("update newel.removal set removed_at = removed_at - interval '1 hour'")
+    assert await ask(held[2])

@@ -23,7 +23,7 @@ class Facts(TypedDict, total=False):
     evidence: str | None
     fields: Mapping[str, str]
     missing: str | None
-    reason: Literal["permission", "blocked"]
+    reason: Literal["permission", "blocked", "held"]
     what: str | None
     until: datetime | None
     expected: str | None

@@ -357,12 +357,12 @@ class Invalid(StepError):
 class Forbidden(StepError):
     """The credential may not do this, or the system refuses it in its present state.
 
-    missing: the scope that is missing. reason: which of the two it is.
+    missing: the scope that is missing. reason: which of the two it is, or `held` back by newel.
     """
 
     failure_class = "forbidden"
     missing: str | None = None
-    reason: Literal["permission", "blocked"] = "permission"
+    reason: Literal["permission", "blocked", "held"] = "permission"
 
 
 class AuthFailed(StepError):

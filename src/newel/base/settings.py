@@ -106,6 +106,11 @@ class Settings(BaseSettings):
         default="asked",
         description="Whether operators need a second person where asked for, or wherever possible.",
     )
+    removals_per_hour: int = Field(
+        default=10,
+        ge=0,
+        description="People who may lose access with one credential in an hour unless released.",
+    )
     company_name: str = Field(default="", description="Name shown in the console.")
     host: str = Field(default="127.0.0.1", description="Address the web server listens on.")
     port: int = Field(default=8420, ge=0, le=65_535, description="Its port; 0 takes a free one.")

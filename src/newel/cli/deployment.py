@@ -141,6 +141,7 @@ async def engine_of(deployment: Deployment) -> Engine:
             heartbeat=settings.heartbeat,
             concurrency=settings.concurrency,
             grace=settings.grace,
+            removals_per_hour=settings.removals_per_hour,
             calls=CallSettings(
                 threads=settings.threads,
                 processes=settings.processes_for_steps,

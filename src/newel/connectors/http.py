@@ -170,9 +170,11 @@ class Http:
         """
         if route.is_mutating and (self.service.is_shadow or is_looking()):
             raise WouldChange(route.operation)
+        attempting = ATTEMPT.get()
+        if route.is_mutating and attempting is not None and attempting.guard is not None:
+            await attempting.guard()
         content, content_type = _content(body, form)
         if bucket := bucket or route.bucket:
-            attempting = ATTEMPT.get()
             is_urgent = attempting is not None and attempting.is_urgent
             lane: Lane = "urgent" if is_urgent else "standard"
             if route.pace and route.pace != bucket:

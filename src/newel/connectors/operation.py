@@ -47,6 +47,7 @@ class Declared:
     spec, reads: operations of the vendor's specification that it may call.
     settle: seconds at which a negative look-up is repeated before it is believed.
     ways: in order; the first that plan and token allow is taken. by_hand: what stands behind them.
+    locks_out: whether it takes access away for a while, though it ends no grant.
     """
 
     idempotency: Idempotency
@@ -62,6 +63,7 @@ class Declared:
     bucket: str
     settle: tuple[float, ...]
     approval: str | None
+    locks_out: bool
 
     @property
     def has_choice(self) -> bool:
@@ -107,6 +109,7 @@ def operation(
     unclear: InDoubt = "ask",
     verify: Callable[..., Awaitable[Verdict[Any]]] | None = None,  # Any: the operation's result
     approval: str | None = None,
+    locks_out: bool = False,
     timeout: timedelta = DEFAULT_TIMEOUT,
     title: str | None = None,
     on_amend: Literal["ask", "redo", "keep"] = "ask",
@@ -132,6 +135,7 @@ def operation(
         bucket=bucket,
         settle=settle,
         approval=approval,
+        locks_out=locks_out,
     )
     options = StepOptions(
         title=title,

@@ -256,6 +256,7 @@ class Salesforce(Connector):
         spec=(FREEZE.operation,),
         reads=(QUERY.operation,),
         settle=_SETTLE,
+        locks_out=True,
         title="Freeze the Salesforce login",
     )
     async def freeze(self, person: Person) -> Account:

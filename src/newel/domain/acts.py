@@ -34,6 +34,8 @@ class Trouble:
     a person has done it, since one was asked; is_claimed: somebody has said since that it is done.
     found: the account of which a person is asked whose it is; adopts: the one that a person has
     said is the subject's.
+    released: the effect that somebody has let go past the guard, in hex. refused: somebody has
+    said that it is not to go.
     """
 
     progress: Progress | None = None
@@ -60,6 +62,8 @@ class Trouble:
     is_claimed: bool = False
     found: str | None = None
     adopts: str | None = None
+    released: str | None = None
+    refused: bool = False
 
     def row(self) -> Row:
         """The trouble as JSON, without what is absent; empty for a step without any."""

@@ -98,6 +98,13 @@ def judged(error: BaseException) -> StepError:
     return Bug(f"{name} in the code of the step")
 
 
+def parked_for(error: StepError) -> ParkedReason:
+    """Why a step parks that has failed with this; a held one waits for a decision of its own."""
+    if isinstance(error, Forbidden) and error.reason == "held":
+        return "held"
+    return PARKING[error.failure_class].reason
+
+
 def incident_fingerprint(error: StepError, *, credential: str | None, where: str) -> str | None:
     """Name the cause that several failing steps may share; None where there is none.
 
@@ -105,7 +112,7 @@ def incident_fingerprint(error: StepError, *, credential: str | None, where: str
     Source: product document, §5.6.
     """
     kind = PARKING[error.failure_class].incident
-    if kind is None:
+    if kind is None or parked_for(error) == "held":
         return None
     if credential is None or kind == "bug":
         return f"{kind}:{where}:{type(error).__name__}"

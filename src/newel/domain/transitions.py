@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from newel.base.errors import NoCapacity, NotReady, OutcomeUnknown, StepError, Throttled
 from newel.domain.acts import Trouble
-from newel.domain.failures import PARKING, USES_ROUNDS, ParkedReason
+from newel.domain.failures import USES_ROUNDS, ParkedReason, parked_for
 from newel.domain.retry import (
     Again,
     Exhausted,
@@ -76,7 +76,7 @@ def after_error(
         request_id=error.request_id,
         failed_at=now,
     )
-    reason = PARKING[error.failure_class].reason
+    reason = parked_for(error)
     if isinstance(error, Throttled):
         if trouble.early is not None:  # it keeps its turn, and takes it when it may
             asked = after_throttle(begun(now), policy, now, reset_at=_reset(error, now))

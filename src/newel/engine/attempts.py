@@ -34,6 +34,7 @@ from newel.domain.retry import time_left
 from newel.domain.values import Absent, AttemptInfo, Found, Observed, Unclear
 from newel.engine.allowing import allowed_by
 from newel.engine.calls import PLAIN, Call
+from newel.engine.guarding import Guard
 from newel.engine.joining import policy_of
 from newel.engine.pace import monotonic
 from newel.engine.redacting import personal_words, redacted
@@ -59,7 +60,8 @@ class Begun:
     is_urgent: whether its calls go before others at a system's limit.
     is_approved: whether the call needs no approval, or has one. way: that was chosen for it; by
     hand it only looks. is_claimed: whether a person has said that it is done. adopts: the account
-    that a person has said is the subject's.
+    that a person has said is the subject's. guard: asked before something is sent that takes
+    access away; None for all else.
     """
 
     act: StepAct[Any]  # Any: each step has its own result
@@ -80,6 +82,7 @@ class Begun:
     way: str | None = None
     is_claimed: bool = False
     adopts: str | None = None
+    guard: Callable[[], Awaitable[None]] | None = None
 
 
 def begun_of(
@@ -89,6 +92,7 @@ def begun_of(
     call: Call,
     limit: int,
     may_send: Callable[[], bool] = lambda: True,
+    guard: Guard | None = None,
 ) -> Begun:
     """Make an attempt of an open step whose intent is durable."""
     trouble = opened.trouble
@@ -115,6 +119,7 @@ def begun_of(
         way=trouble.way,
         is_claimed=trouble.is_claimed,
         adopts=trouble.adopts,
+        guard=None if guard is None else guard.of(run, opened, act),
     )
 
 
@@ -275,6 +280,7 @@ def _attempting(begun: Begun, info: AttemptInfo, observed: Observed) -> Attempti
         way=begun.way,
         is_claimed=begun.is_claimed,
         adopts=begun.adopts,
+        guard=begun.guard,
     )
 
 

@@ -41,6 +41,7 @@ from newel.engine.endpoints import Endpoints
 from newel.engine.erasing import Erasing
 from newel.engine.gates import Limited, SharedGate
 from newel.engine.healing import Healing
+from newel.engine.holding import Holding
 from newel.engine.hooks import Hooks
 from newel.engine.hr_feeds import hr_feeds
 from newel.engine.incidents import Incidents, Probed
@@ -168,6 +169,12 @@ class Engine:
         self._limited: frozenset[str] = frozenset()
         self.teller: Teller | None = None
 
+    @cached_property
+    def holding(self) -> Holding:
+        """The guard in front of removals, and what asks about those that it holds."""
+        builtin = BuiltIn(self._operating, self.versions)
+        return Holding(self._operating, builtin, self.messages, self.worker_settings)
+
     def _times(self, own: Sequence[Schedule]) -> list[Schedule]:
         """Give all schedules: the company's own, and those of probing and of feeds."""
         return [*own, *self.probing.schedules, *(each.schedule for each in self.feeds)]
@@ -178,7 +185,7 @@ class Engine:
             self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
             self.cutting.by_hand, self._bulk, *self.probing.processes,
             *(fed for each in self.feeds for fed in each.processes), self.attention.process,
-            self.taking_back.process,
+            self.taking_back.process, self.holding.process,
         )  # fmt: skip
         return {each.name: each for each in own}
 
@@ -255,6 +262,7 @@ class Engine:
             self.tickets,
             self.healing,
             self.cutting,
+            self.holding,
         )
         beside = (
             self.schedules,

@@ -13,6 +13,9 @@ import orjson
 from newel.audit.leaf import leaf_hash
 
 OPENING: Final = frozenset({"run.started", "run.amended"})
+BY_PEOPLE: Final = frozenset({"api", "console", "cli"})
+"""The sources of starts behind which a person may stand."""
+
 _ASIDE: Final = frozenset(
     {"run.version_changed", "run.drifted", "wait.opened", "step.retried", "step.kept"}
 )
@@ -79,6 +82,7 @@ class History:
 
     inputs: sealed, by key and fingerprint, as far as they are kept. attempts, editions: how many
     there were of each key; a second edition is an act that was run again after it had finished.
+    is_by_person: a person has started the run, neither a feed nor a schedule nor another run.
     waits: kinds of waits. kept: keys whose outcome a person lets stand though the code does not
     ask for them. changed_at, amended_at: where the code or the input was changed last.
     approvals: by key, with the fingerprint of what was asked when it was decided.
@@ -88,6 +92,7 @@ class History:
     arguments: bytes = b"{}"
     secret: bytes = b""
     started_by: str = ""
+    is_by_person: bool = False
     fingerprints: dict[str, str] = field(default_factory=dict)
     outcomes: dict[str, Recorded] = field(default_factory=dict)
     inputs: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -137,7 +142,10 @@ class History:
             if kind == "run.started":
                 self.secret = base64.b64decode(shape["secret"])
                 self.inherited_approvals = tuple(shape.get("approved", ()))
-                self.started_by = orjson.loads(row["entry"])["actor"]["id"]
+                leaf = orjson.loads(row["entry"])
+                self.started_by = leaf["actor"]["id"]
+                is_named = leaf["actor"]["type"] == "person" or "on_behalf_of" in leaf["actor"]
+                self.is_by_person = is_named and leaf["data"]["source"]["type"] in BY_PEOPLE
                 for each in inherited(shape):
                     self._take(each, opened)
                 self.begun_at, self.intervals = {}, []  # that work was another run's

@@ -38,6 +38,7 @@ from newel.engine.builtin import PREFIX, PROBE
 from newel.engine.cutting import OVER, Cutting, over
 from newel.engine.enduring import Patience
 from newel.engine.healing import Healing, again_at, failed_since, is_trying
+from newel.engine.holding import Holding
 from newel.engine.joining import IncidentView, fingerprint_of
 from newel.engine.messages import Message, Messages
 from newel.engine.operating import Operating, command, with_streams
@@ -107,6 +108,7 @@ class Incidents:
         tickets: ticketing.Ticketing,
         healing: Healing,
         cutting: Cutting,
+        holding: Holding,
     ) -> None:
         """Prepare; `watch` moves incidents until it is cancelled."""
         self._operating = operating
@@ -116,13 +118,15 @@ class Incidents:
         self._tickets = tickets
         self._healing = healing
         self._cutting = cutting
+        self.holding = holding
         self._looked_for_over = 0.0
         self._ids = operating.vault.ids()
         self._secrets: dict[UUID, str] = {}
         self.circuits: dict[str, Circuit] = {}
         self._answered: dict[str, UUID] = {}
         self.on_outcome: dict[str, Callable[[Runner, str, object], None]] = {
-            tickets.process.name: tickets.on_outcome
+            tickets.process.name: tickets.on_outcome,
+            holding.process.name: holding.on_outcome,
         }
 
     # --- for a step that failed -------------------------------------------------------------
@@ -212,6 +216,7 @@ class Incidents:
             await self._tell_over(actor)
         for each in await rows.stranded(self._database):
             await self._again(each["run_id"], each["key"], actor, is_let_go=True)
+        await self.holding.look()
         self._read_circuits(await rows.open_incidents(self._database))
 
     async def _tell_over(self, actor: Actor) -> None:

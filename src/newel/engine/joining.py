@@ -17,10 +17,13 @@ from newel.base.errors import OutcomeUnknown, StepError, Transient
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct, Trouble
 from newel.domain.change import Change
-from newel.domain.failures import incident_fingerprint, incident_kind
+from newel.domain.failures import PARKING, incident_fingerprint, incident_kind
 from newel.domain.retry import Retry
 from newel.engine.runner import Runner
 from newel.flow.act import StepAct
+
+DECIDERS: Final = "admin"
+"""The team that is asked whether what the guard holds may go on."""
 
 _AFTER_REFUSAL: Final = timedelta(minutes=10)
 _AFTER_SHORTAGE: Final = timedelta(minutes=15)
@@ -42,6 +45,13 @@ class IncidentView:
 def policy_of(run: Runner, act: StepAct[Any]) -> Retry:
     """The retry profile in force: the step's, else the process's, else the engine's."""
     return act.step.options.retry or run.process.retry or run.host.retry
+
+
+def addressee_of(opened: OpenAct) -> str:
+    """The team that answers for a step that parks, where its process or system names no other."""
+    if opened.reason == "held":
+        return DECIDERS
+    return PARKING.get(opened.trouble.failure_class or "", PARKING["transient"]).addressee
 
 
 def doubt_policy(act: StepAct[Any]) -> Literal["verify", "repeat", "ask"]:

@@ -15,7 +15,7 @@ from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Head
 from newel.engine.children import ChildEnd, Relatives
-from newel.engine.history import History
+from newel.engine.history import BY_PEOPLE, History
 from newel.engine.runner import Loaded
 from newel.engine.starting import Start
 from newel.engine.vault import Vault
@@ -199,7 +199,12 @@ def loaded_born(start: Start, head: Head, arguments: bytes, secret: bytes) -> Lo
         cancelling=False,
         as_of=start.at,
         started_at=start.at,
-        history=History(arguments=arguments, secret=secret, started_by=start.actor.id),
+        history=History(
+            arguments=arguments,
+            secret=secret,
+            started_by=start.actor.id,
+            is_by_person=start.actor.person is not None and start.source in BY_PEOPLE,
+        ),
         open_acts={},
         sealer=start.sealer,
         limit_at=start.process.limits.ends_at(start.at),

@@ -115,6 +115,7 @@ class Command:
                 unclear=0,
                 early=None,
                 parked_at=None,
+                refused=False,
                 way=act.trouble.way if act.trouble.doubt is not None else None,  # chosen anew
             )
         act.state, act.next_at = "retrying", self.at

@@ -515,7 +515,7 @@ def _park(
 
 
 def _owner(run: Runner, opened: OpenAct, view: IncidentView | None) -> str:
-    addressee = PARKING.get(opened.trouble.failure_class or "", PARKING["transient"]).addressee
+    addressee = joining.addressee_of(opened)
     if addressee == "owner":
         return run.process.owner or "it"
     return view.owner if view is not None and addressee == "it" else addressee

@@ -522,7 +522,8 @@ class Worker:
         if opened is None or not isinstance(act, StepAct) or not self.heart.holds():
             return
         call, limit = self._caller.call(act), self.limits.outcome_bytes
-        begun = begun_of(run, opened, act, call, limit, self.heart.holds)
+        guard = self.incidents.holding.guard
+        begun = begun_of(run, opened, act, call, limit, self.heart.holds, guard)
         self._attempts[run.id, key] = asyncio.create_task(self._make(run.id, begun))
 
     async def _make(self, run: UUID, begun: Begun) -> None:

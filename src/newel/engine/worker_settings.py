@@ -19,6 +19,7 @@ class WorkerSettings:
     lease: how long its right to its runs lasts without a heartbeat. grace: how long attempts may
     end after it was asked to stop. look: the pause between two looks at open incidents.
     calls: the pools in which steps run. limits: of outcomes.
+    removals_per_hour: so many people may lose access with one credential before somebody is asked.
     """
 
     lease: timedelta = timedelta(seconds=15)
@@ -29,3 +30,4 @@ class WorkerSettings:
     look: timedelta = timedelta(milliseconds=500)
     calls: CallSettings = field(default_factory=CallSettings)
     limits: Limits = field(default_factory=Limits)
+    removals_per_hour: int = 10

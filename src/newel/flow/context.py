@@ -78,7 +78,8 @@ class Attempting:
     is_approved: whether its call needs no approval, or has one; outside a run nobody asks.
     way: which of its ways an operation goes, as it was chosen and recorded; None where there is
     no choice. is_claimed: whether a person has said that it is done by hand. adopts: the id of
-    the account that a person has said is the subject's.
+    the account that a person has said is the subject's. guard: asked before anything is sent that
+    takes access away; raises Forbidden where it is to wait.
     """
 
     info: AttemptInfo
@@ -89,6 +90,7 @@ class Attempting:
     way: str | None = None
     is_claimed: bool = False
     adopts: str | None = None
+    guard: Callable[[], Awaitable[None]] | None = None
 
 
 DRIVEN: ContextVar[Driven | None] = ContextVar("newel_driven", default=None)

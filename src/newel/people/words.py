@@ -48,7 +48,7 @@ PARKED_BECAUSE: Final[dict[str, str]] = {
     "drifted": "the input of a finished step has changed",
     "blocked": "the current code cannot continue",
     "nobody": "nobody holds the role that is asked",
-    "held": "the start was held",
+    "held": "too many people would lose access at once",
     "overdue": "it has taken longer than allowed",
 }
 """Plain causes by reason; an outage speaks for itself. Console document, §2.3."""

@@ -31,6 +31,7 @@ LEFT_OUT: Final = {
     "event_default": "a part of `event`",
     "person_key": "whoever has it can read what erasing a person made unreadable",
     "received_secret": "first passwords on their way to a person, for nobody else to have",
+    "removal": "a count of the last hour, worth nothing to another deployment",
 }
 """The tables that are not, each with the reason."""
 

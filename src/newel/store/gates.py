@@ -1,12 +1,13 @@
-"""Rate limits of credentials: token buckets that all workers share."""
+"""Limits of credentials that all workers share: token buckets, and the count of removals."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
-from newel.store.database import Database
+from newel.store.database import Database, Row
 from newel.store.queries import queries
 
 _SQL: Final = queries("gates")
@@ -60,3 +61,44 @@ async def lower(database: Database, credential: str, bucket: str, remaining: int
 async def block(database: Database, credential: str, bucket: str, until: datetime) -> None:
     """Let nothing pass before a moment."""
     await database.execute(_SQL.block, credential, bucket, until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """One person who is about to lose something. whose: who that is, as a digest.
+
+    is_alone: only what this very run has taken counts. is_released: somebody has let it go.
+    """
+
+    credential: str
+    whose: bytes
+    run: UUID
+    is_alone: bool
+    is_released: bool
+
+
+async def admit_removal(
+    database: Database, removal: Removal, *, most: int, window: timedelta
+) -> bool:
+    """Count a person who loses something; False, and not counted, if they are one too many."""
+    admitted: bool = await database.fetchval(
+        _SQL.admit_removal,
+        removal.credential,
+        removal.whose,
+        removal.run,
+        most,
+        window,
+        removal.is_alone,
+        removal.is_released,
+    )
+    return admitted
+
+
+async def held_up(database: Database) -> list[Row]:
+    """Steps that were held, and of which nobody has decided, by credential, oldest first."""
+    return await database.fetch(_SQL.held_up)
+
+
+async def asked_about(database: Database, event: str) -> set[str]:
+    """What open waits for an event are correlated by."""
+    return {row["match"] for row in await database.fetch(_SQL.asked_about, event)}

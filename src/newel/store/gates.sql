@@ -21,3 +21,26 @@ values ($1, $2, 0, newel.now(), $3)
 on conflict (credential, bucket) do update set
     blocked_until = greatest(newel.gate.blocked_until, excluded.blocked_until),
     tokens = least(newel.gate.tokens, 0)
+
+-- name: admit_removal
+-- params: credential, whose, run, most, window, alone, released
+-- Whether one more person may lose access with a credential; if so they are counted.
+select newel.admit_removal($1, $2::bytea, $3::uuid, $4::integer, $5::interval, $6::boolean,
+                           $7::boolean) as admitted
+
+-- name: held_up
+-- params: none
+-- Steps that would have taken access from one person too many, and of which nobody has decided.
+select a.run_id, a.key, a.credential, a.system, a.fingerprint, a.detail, r.process, r.subject,
+       coalesce(y.title, a.system) as title, newel.now() as as_of
+from newel.open_act a
+join newel.run r on r.id = a.run_id
+left join newel.system y on y.key = a.system
+where a.state = 'parked' and a.reason = 'held' and a.detail ->> 'refused' is null
+order by a.credential, a.opened_at, a.run_id, a.key
+
+-- name: asked_about
+-- params: event
+-- The credentials of which somebody is asked already.
+select match from newel.open_act where kind = 'event' and event = $1 and match is not null
+order by match

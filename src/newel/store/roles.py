@@ -35,7 +35,7 @@ _ALL: Final = ("select", "insert", "update", "delete")
 _TABLE: Final = re.compile(r"create table (?:if not exists )?newel\.(\w+) \(")
 
 _TREE: Final = ("audit_anchor", "audit_checkpoint", "audit_leaf", "audit_tile")
-_DELETED_FROM: Final = ("capability", "open_act", "webhook_delivery")
+_DELETED_FROM: Final = ("capability", "open_act", "removal", "webhook_delivery")
 _EVIDENCE: Final = ("access_grant", "audit_stream", "deployment", "migration", "run")
 
 

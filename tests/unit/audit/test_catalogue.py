@@ -111,6 +111,8 @@ process.registered admin P | source_sha256 author drawing_sha256? previous? comm
 person.registered admin | kind name
 person.amended admin | fields before_digest after_digest
 person.key_created admin | n
+admin.hold_released admin | rule n limit
+admin.hold_triggered admin | rule n limit
 admin.key_created admin | key scopes expires_at?
 admin.key_revoked admin | key
 admin.webhook_configured admin | endpoint url_host events

@@ -21,6 +21,8 @@ from newel.audit.catalogue.access import (
     RevocationCause,
 )
 from newel.audit.catalogue.administration import (
+    AdminHoldReleased,
+    AdminHoldTriggered,
     AdminKeyCreated,
     AdminKeyRevoked,
     AdminWebhookConfigured,
@@ -152,6 +154,8 @@ __all__ = [
     "AccessRevoked",
     "AccessVerified",
     "ActRecorded",
+    "AdminHoldReleased",
+    "AdminHoldTriggered",
     "AdminKeyCreated",
     "AdminKeyRevoked",
     "AdminWebhookConfigured",

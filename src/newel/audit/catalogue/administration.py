@@ -8,6 +8,8 @@ from typing import Literal
 from newel.audit.catalogue.declared import AuditEvent, Digest, Part, Sealed, audit_event, part
 
 __all__ = [
+    "AdminHoldReleased",
+    "AdminHoldTriggered",
     "AdminKeyCreated",
     "AdminKeyRevoked",
     "AdminWebhookConfigured",
@@ -192,6 +194,24 @@ class AdminWebhookRedelivered(AuditEvent):
 
     endpoint: str
     n: int
+
+
+@audit_event("admin.hold_triggered", stream="admin")
+class AdminHoldTriggered(AuditEvent):
+    """`n` effects wait for a decision, because more than `limit` came at once; rule: of what."""
+
+    rule: Literal["removals"]
+    n: int
+    limit: int
+
+
+@audit_event("admin.hold_released", stream="admin")
+class AdminHoldReleased(AuditEvent):
+    """Somebody has let `n` of the held effects go, none where all are refused."""
+
+    rule: Literal["removals"]
+    n: int
+    limit: int
 
 
 @audit_event("setting.changed", stream="admin")

@@ -252,6 +252,8 @@ create index open_act_attempting on newel.open_act (run_id)
     where state = 'attempting' and effect_key is null;
 create index open_act_parked on newel.open_act (run_id) where state = 'parked';
 create index open_act_retrying on newel.open_act (run_id) where state = 'retrying';
+create index open_act_held_up on newel.open_act (credential)
+    where state = 'parked' and reason = 'held';
 create index open_act_queued on newel.open_act (system, opened_at)
     where state = 'retrying' and reason = 'place';
 create index open_act_event on newel.open_act (event, match) where kind = 'event';
@@ -531,6 +533,16 @@ create table newel.gate (
     primary key (credential, bucket)
 ) with (fillfactor = 50);
 
+-- From whom access was taken with a credential within the last hour: each person once, from the
+-- first removal on. Beyond so many of them nothing more is sent until somebody lets it go.
+create table newel.removal (
+    credential  text not null,
+    whose       bytea not null,
+    run_id      uuid not null,
+    removed_at  timestamptz not null,
+    primary key (credential, whose)
+);
+
 -- What checks have found of a credential's plan and token. Proved once and missing now is a broken
 -- credential; never proved is a plan that has it not.
 create table newel.capability (
@@ -542,6 +554,36 @@ create table newel.capability (
     primary key (credential, name),
     constraint proved_by_a_check check (proved_at <= checked_at)
 );
+
+-- Whether one more person may lose access. `p_alone`: only what this very run has taken counts. Who
+-- asks queues at the row of a bucket of that name, so that two workers never count past each other.
+create function newel.admit_removal(
+    p_credential text, p_whose bytea, p_run uuid, p_most integer, p_window interval,
+    p_alone boolean, p_released boolean
+) returns boolean language plpgsql set search_path = '' as $$
+declare
+    moment  timestamptz := newel.now();
+    taken   bigint;
+begin
+    insert into newel.gate (credential, bucket, tokens, filled_at)
+    values (p_credential, 'removals', 0, moment) on conflict do nothing;
+    perform 1 from newel.gate
+    where credential = p_credential and bucket = 'removals' for update;
+    delete from newel.removal
+    where credential = p_credential and removed_at <= moment - p_window;
+    if exists (select 1 from newel.removal
+               where credential = p_credential and whose = p_whose) then
+        return true;
+    end if;
+    select count(*) into taken from newel.removal
+    where credential = p_credential and (not p_alone or run_id = p_run);
+    if taken >= p_most and not p_released then
+        return false;
+    end if;
+    insert into newel.removal (credential, whose, run_id, removed_at)
+    values (p_credential, p_whose, p_run, moment);
+    return true;
+end $$;
 
 create function newel.take_tokens(
     p_credential text, p_bucket text, p_rate float8, p_capacity float8, p_floor float8,

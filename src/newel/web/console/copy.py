@@ -174,7 +174,10 @@ _RUN_PARKED: Final = {
         "The input of a finished step has changed since it ran.",
         "Keep the result of the step, or run it again; or deploy the old code.",
     ),
-    "held": ("This start was held.", "Check the list, then retry or cancel."),
+    "held": (
+        "Too many people would lose access at once: it is held.",
+        "An administrator releases it in the task; or cancel it.",
+    ),
     "overdue": (
         "This run has taken longer than its process allows.",
         "Retry lets it go on without a limit; or cancel it.",

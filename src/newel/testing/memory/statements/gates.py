@@ -1,10 +1,11 @@
-"""The statements of `gates.sql`, and the function that takes tokens."""
+"""The statements of `gates.sql`, and the functions that take tokens and count removals."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from math import floor as whole
 from typing import Any
+from uuid import UUID
 
 from newel.testing.memory.named import statement
 from newel.testing.memory.tables import Row
@@ -76,3 +77,63 @@ def block(at: Transaction, credential: str, bucket: str, until: datetime) -> int
     later = until if row["blocked_until"] is None else max(row["blocked_until"], until)
     at.update("gate", key, blocked_until=later, tokens=min(float(row["tokens"]), 0.0))
     return 1
+
+
+@statement("gates.admit_removal")
+def admit_removal(
+    at: Transaction, credential: str, whose: bytes, run: UUID, most: int, window: timedelta,
+    alone: bool, released: bool,  # noqa: FBT001 - as above
+) -> list[Row]:  # fmt: skip
+    """Whether one more person may lose access with a credential; if so they are counted."""
+    now, queue = at.now(), (credential, "removals")
+    _row(at, queue, 0.0)
+    at.lock("gate", queue, CHANGE)
+    counted = [row for row in at.rows("removal") if row["credential"] == credential]
+    for row in counted:
+        if row["removed_at"] <= now - window:
+            at.delete("removal", (credential, row["whose"]))
+    if at.get("removal", (credential, whose)) is not None:
+        return [{"admitted": True}]
+    taken = [
+        row
+        for row in counted
+        if row["removed_at"] > now - window and (not alone or row["run_id"] == run)
+    ]
+    if len(taken) >= most and not released:
+        return [{"admitted": False}]
+    made = {"credential": credential, "whose": whose, "run_id": run, "removed_at": now}
+    at.insert("removal", made)
+    return [{"admitted": True}]
+
+
+@statement("gates.held_up")
+def held_up(at: Transaction) -> list[Row]:
+    """Steps that would have taken access from one person too many."""
+    found = [
+        act
+        for act in at.rows("open_act")
+        if (act["state"], act["reason"]) == ("parked", "held")
+        and "refused" not in (act["detail"] or {})
+    ]
+    found.sort(key=lambda act: (act["credential"], act["opened_at"], act["run_id"], act["key"]))
+    names = ("run_id", "key", "credential", "system", "fingerprint", "detail")
+    return [{name: act[name] for name in names} | _of_run(at, act) for act in found]
+
+
+def _of_run(at: Transaction, act: Row) -> Row:
+    run, system = at.get("run", act["run_id"]), at.get("system", act["system"])
+    assert run is not None, "an open act has a run"
+    title = act["system"] if system is None else system["title"]
+    shown = {"process": run["process"], "subject": run["subject"]}
+    return {**shown, "title": title, "as_of": at.now()}
+
+
+@statement("gates.asked_about")
+def asked_about(at: Transaction, event: str) -> list[Row]:
+    """The credentials of which somebody is asked already."""
+    found = {
+        act["match"]
+        for act in at.rows("open_act")
+        if (act["kind"], act["event"]) == ("event", event) and act["match"] is not None
+    }
+    return [{"match": match} for match in sorted(found)]
