@@ -2,7 +2,7 @@
 
 Rows left to the drawing and the source reader, with the reason:
 
-- Of R15 the critical path, and of R16 permissions and documentation.
+- Of R16 permissions and documentation.
 """
 
 from __future__ import annotations

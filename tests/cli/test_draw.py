@@ -32,6 +32,9 @@ def test_a_run_that_would_start_is_planned_without_a_database(newel, project):
     lines = {each["key"] or each["node"]: each for each in planned["lines"]}
     assert lines["manager-confirms"]["forecast"] == "will-run"
     assert lines["salesforce.ensure_account"]["forecast"] == "not-needed"
+    row = planned["critical_path"]
+    printed = newel("plan", "onboarding", "--input", "example.json").out
+    assert f"The longest row has {len(row)} steps: google.ensure_account → " in printed
     assert newel("plan", "onboarding", "--input", "{}").status == 1
     assert not (project / ".newel").exists()
 

@@ -71,9 +71,12 @@ def plan(
 
 def say_plan(found: Plan) -> None:
     """Print a plan: how far it is, and a line for each act."""
+    from newel.drawing.critical import said
     from newel.drawing.progress import progress_of
 
     say(progress_of(found).sentence)
+    if longest := said(found.critical):
+        say(longest)
     rows = [(each.key or each.node, each.state or each.forecast or "", each.reason) for each in
             found.lines]  # fmt: skip
     say(columns(("ACT", "STATE", "WHY"), rows))
@@ -161,4 +164,5 @@ def plan_document(found: Plan) -> dict[str, object]:
         **asdict(progress_of(found)),
         "lines": [asdict(each) for each in found.lines],
         "elsewhere": found.elsewhere,
+        "critical_path": [each.key or each.node for each in found.critical],
     }

@@ -8,7 +8,7 @@ conditions ask is known only as far as `values` can tell. Source: drawing docume
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -100,12 +100,14 @@ class Plan:
     """All lines, in the order of the source.
 
     elsewhere: keys of the journal that this code does not come to: done under an earlier version.
-    taken: which arm of a choice, by its id, where that is known.
+    taken: which arm of a choice, by its id, where that is known. critical: the longest row of
+    steps that have to wait for each other.
     """
 
     lines: tuple[Planned, ...]
     elsewhere: tuple[str, ...] = ()
     taken: Mapping[str, int] = field(default_factory=dict[str, int])
+    critical: tuple[Planned, ...] = ()
 
     def of(self, node: str) -> list[Planned]:
         """The lines of one part of the drawing."""
@@ -129,6 +131,7 @@ def planned(what: Drawing | Process[..., Any] | Request[Any], past: Past = FRESH
 
     Raises NotJournalable for a request whose arguments cannot be kept.
     """
+    from newel.drawing.critical import critical_path  # noqa: PLC0415 - it reads what stands here
     from newel.drawing.forecasts import Forecaster  # noqa: PLC0415 - it makes what stands here
     from newel.drawing.hands import with_hands  # noqa: PLC0415 - as above
 
@@ -137,4 +140,5 @@ def planned(what: Drawing | Process[..., Any] | Request[Any], past: Past = FRESH
         past = Past(arguments=what.arguments)
     else:
         drawing = what if isinstance(what, Drawing) else drawing_of(what)
-    return with_hands(Forecaster(drawing, past).plan(), drawing.tree)
+    plan = with_hands(Forecaster(drawing, past).plan(), drawing.tree)
+    return replace(plan, critical=critical_path(drawing.tree, plan))

@@ -63,6 +63,7 @@ async def one_run(
         view=found,
         plan=None if drawn is None else drawn.view(),
         outline=() if drawn is None else drawn.outline(),
+        longest="" if drawn is None else drawn.longest(),
         picture=None if drawn is None else _picture(drawn, f"Drawing of {found.title}"),
     )
 

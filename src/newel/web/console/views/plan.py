@@ -53,7 +53,8 @@ class PlanView(View):
     """How far a run is, and every act in the order of the source.
 
     done, total: steps; perhaps: others that only may come. counts: lines by state and forecast.
-    elsewhere: keys that this code does not come to, done under an earlier version.
+    elsewhere: keys that this code does not come to, done under an earlier version. critical_path:
+    the longest row of steps that have to wait for each other.
     """
 
     run: str
@@ -64,6 +65,7 @@ class PlanView(View):
     counts: dict[str, int]
     lines: tuple[ItemView, ...]
     elsewhere: tuple[str, ...]
+    critical_path: tuple[str, ...]
 
 
 class OutlineView(View):
@@ -121,7 +123,13 @@ class Drawn:
             counts=self.plan.counts(),
             lines=tuple(_item(each) for each in self.plan.lines),
             elsewhere=self.plan.elsewhere,
+            critical_path=tuple(each.key or each.node for each in self.plan.critical),
         )
+
+    def longest(self) -> str:
+        """The critical path in words, by what people read on the cards."""
+        row = self.plan.critical
+        return " → ".join(each.label for each in row) if len(row) > 1 else ""
 
     def outline(self) -> tuple[OutlineView, ...]:
         """The drawing in words, with the state of each act."""
