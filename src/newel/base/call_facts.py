@@ -21,6 +21,7 @@ class Facts(TypedDict, total=False):
     bucket: str | None
     external_id: str | None
     evidence: str | None
+    shown: tuple[str, ...] | None
     fields: Mapping[str, str]
     missing: str | None
     reason: Literal["permission", "blocked", "held"]

@@ -268,11 +268,12 @@ class ChildFailed(ProcessError):
 class StepError(NewelError):
     """The step failed.
 
-    The class decides what follows. message: one sentence in plain words, sanitised; without it
-    the first line of the class's docstring. A fact the class does not declare is a TypeError.
+    The class decides what follows. message: one sentence, sanitised; else the docstring's first
+    line. elsewhere: system and credential that failed, if not the step's. Other facts: TypeError.
     """
 
     failure_class: ClassVar[str] = "bug"
+    elsewhere: tuple[str, str] | None = None
     status: int | None = None
     code: str | None = None
     request_id: str | None = None
@@ -319,12 +320,9 @@ class OutcomeUnknown(StepError):
 
 
 class AlreadyDone(StepError):
-    """It is done already.
+    """It is done already."""
 
-    Counts as success with nothing changed; the step returns `value`.
-    """
-
-    failure_class = "already-done"
+    failure_class = "already-done"  # a success with nothing changed; the step returns `value`
 
     def __init__(self, value: object = None, *, message: str = "", **facts: Unpack[Facts]) -> None:
         super().__init__(message, **facts)

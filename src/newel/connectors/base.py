@@ -278,6 +278,14 @@ class Connector(Capable):
         """Say when this connector may believe that something is absent."""
         return Settling(times or (0,), self.clock, self._pause)
 
+    async def at_address(self, person: Person) -> Holding | None:
+        """Look for an account at a person's work address, with its mark; reads only.
+
+        Whoever reserves an address asks it. None also where addresses are nothing to the system.
+        """
+        del person
+        return None
+
     def absent(self, person: Person, id_: str = "") -> Account:
         """A person's account that is not there (any more); id_: the one it had, if it is known."""
         return Account(

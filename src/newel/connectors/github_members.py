@@ -27,7 +27,7 @@ from newel.base.errors import (
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer, Route
 from newel.connectors.auth import BearerCredential
-from newel.connectors.base import Check, Connector, Outside, all_of
+from newel.connectors.base import Check, Connector, Holding, Outside, all_of
 from newel.connectors.contract import Shape
 from newel.connectors.ensure import Ensured, Exists, ensured, removed
 from newel.connectors.gate import Bucket, LimitHeaders
@@ -240,6 +240,11 @@ class GitHubMembers(Connector):
         """Look a user up in the organization; None if they are neither member nor invited."""
         found = await self._membership(username)
         return None if found is None else self._account(username, found)
+
+    async def at_address(self, person: Person) -> Holding | None:
+        """Look for an open invitation of a work address; GitHub shows no member's address."""
+        found = await self._invitation(person.email)
+        return None if found is None else Holding(account=self._invited(found))
 
     @operation(
         natural_key="org/{username}",

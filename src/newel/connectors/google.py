@@ -17,6 +17,7 @@ from typing import Final
 from newel.base.errors import Invalid, NotReady
 from newel.connectors.base import Holding, marker_of, names_of
 from newel.connectors.ensure import Adoption, Ensured, Exists, ensured, removed
+from newel.connectors.google_address import GoogleAddress
 from newel.connectors.google_contract import (
     DELETE_USER,
     DIRECTORY,
@@ -42,10 +43,11 @@ from newel.connectors.google_groups import GoogleGroups, Group
 from newel.connectors.google_handover import GoogleHandover, Transfer
 from newel.connectors.google_security import GoogleSecurity, Issued
 from newel.connectors.operation import operation
+from newel.connectors.reserving import Address
 from newel.domain.people import Person
 from newel.domain.values import Access, Account
 
-__all__ = ["Google", "Group", "Issued", "Transfer"]
+__all__ = ["Address", "Google", "Group", "Issued", "Transfer"]
 
 _SETTLE: Final = (0, 5, 15, 30, 60)
 _NEEDS: Final = (USER_SCOPE,)
@@ -62,7 +64,7 @@ _on_user: Final = partial(
 )
 
 
-class Google(GoogleGroups, GoogleSecurity, GoogleHandover):
+class Google(GoogleAddress, GoogleGroups, GoogleSecurity, GoogleHandover):
     """One Google Workspace customer: accounts of people, and what they have there."""
 
     @operation(

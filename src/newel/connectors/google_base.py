@@ -98,6 +98,7 @@ class GoogleBase(Connector):
         token_url: str = "https://oauth2.googleapis.com/token",  # noqa: S107 - an address
         password: Callable[[], str] = _unknown_password,
         deliver: PasswordSink | None = None,
+        domain: str = "",
         **outside: Unpack[Outside],
     ) -> None:
         """Make it for a service account's key file that may act for an administrator.
@@ -105,7 +106,8 @@ class GoogleBase(Connector):
         service_account: reference to the JSON key file. admin: address of the administrator.
         scopes: those delegated to the service account; operations beyond them are refused.
         products: whose licences `accounts` tells of. deliver: hands over first passwords, for
-        instance `reveal_link(…)`.
+        instance `reveal_link(…)`. domain: of the addresses that `reserve_address` gives; the
+        administrator's unless it is said.
         Raises DefinitionError for a scope that no operation needs.
         """
         super().__init__(
@@ -127,6 +129,7 @@ class GoogleBase(Connector):
             )
         self.admin = admin
         self.customer = customer
+        self.domain = domain or admin.partition("@")[2]
         self.org_unit = org_unit
         self.scopes = tuple(scopes)
         self.products = tuple(products)

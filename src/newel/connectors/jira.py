@@ -13,6 +13,7 @@ from typing import Final
 
 from newel.base.errors import Bug, Forbidden, Invalid, OwnershipConflict
 from newel.connectors.answers import Route
+from newel.connectors.base import Holding
 from newel.connectors.ensure import Exists, ensured, removed
 from newel.connectors.http import MOST_PAGES
 from newel.connectors.jira_contract import (
@@ -88,6 +89,11 @@ class Jira(JiraSite):
         """
         found = await self._user(person)
         return None if found is None else self._account(person, found)
+
+    async def at_address(self, person: Person) -> Holding | None:
+        """Look for the account with a work address; Jira holds no marks."""
+        found = await self._user(person)
+        return None if found is None else Holding(account=self._account(person, found))
 
     @operation(
         natural_key="user/{person.email}",

@@ -14,11 +14,12 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any, Final, Literal, ParamSpec, TypeVar, cast, get_args
 
-from newel.base.errors import DefinitionError, Forbidden
+from newel.base.errors import DefinitionError, Forbidden, Invalid
 from newel.connectors.capability import BY_HAND, ByHand, Chosen, Route, Way
 from newel.connectors.looking import AFTER_DOUBT, WouldChange, is_looking, looking, on_way
 from newel.connectors.shadow import shadowed
 from newel.domain.keys import checked_name, former
+from newel.domain.people import Person
 from newel.domain.values import Absent, Found, InDoubt
 from newel.flow.context import ATTEMPT
 from newel.flow.step import DEFAULT_TIMEOUT, Step, StepOptions, Verdict
@@ -154,7 +155,7 @@ def operation(
         name = checked_name(function.__name__)
         _check(name, facts, options, has_verify=verify is not None)
         performed = shadowed(
-            _naming_needs(_going(function, facts), facts),
+            _naming_needs(_going(_addressed(function, natural_key), facts), facts),
             gives=grants is not None,
             first=(*facts.spec, *facts.reads)[0],
         )
@@ -162,6 +163,26 @@ def operation(
         return Step(performed, name, options, verify=look)
 
     return decorated
+
+
+def _addressed(
+    function: Callable[P, Awaitable[R]], natural_key: str | None
+) -> Callable[P, Awaitable[R]]:
+    """Let an operation that goes by a work address refuse whoever has none yet."""
+    if natural_key is None or "{person.email}" not in natural_key:
+        return function
+
+    @functools.wraps(function)
+    async def addressed(*args: P.args, **kwargs: P.kwargs) -> R:
+        people = (each for each in (*args, *kwargs.values()) if isinstance(each, Person))
+        if any(not each.email for each in people):
+            raise Invalid(
+                "They have no work address yet: reserve one first, `person.at(address.email)`.",
+                fields={"email": "is empty"},
+            )
+        return await function(*args, **kwargs)
+
+    return addressed
 
 
 def _going(function: Callable[P, Awaitable[R]], facts: Declared) -> Callable[P, Awaitable[R]]:

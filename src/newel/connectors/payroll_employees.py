@@ -20,7 +20,7 @@ from newel.base.errors import (
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
 from newel.connectors.auth import BearerCredential
-from newel.connectors.base import Check, Connector, Outside, all_of, names_of
+from newel.connectors.base import Check, Connector, Holding, Outside, all_of, names_of
 from newel.connectors.ensure import ensured, removed
 from newel.connectors.gate import Bucket, LimitHeaders
 from newel.connectors.http import MOST_PAGES
@@ -116,6 +116,14 @@ class GustoEmployees(Connector):
         """Look for the employee with the person's work address."""
         found = await self._employee(person)
         return None if found is None else self._account(person, found)
+
+    async def at_address(self, person: Person) -> Holding | None:
+        """Look through all employees for a work address, whatever they are called.
+
+        Gusto holds no marks.
+        """
+        found = await self._of_address(person.email)
+        return None if found is None else Holding(account=self._account(person, found))
 
     @operation(
         natural_key="employee/{person.email}",
@@ -254,13 +262,17 @@ class GustoEmployees(Connector):
     # Requests ----------------------------------------------------------------------------------
 
     async def _employee(self, person: Person) -> Employee | None:
-        """Search by name, page through, and match the address: Gusto searches names only."""
+        """Search by name and match the address: Gusto searches names only."""
+        return await self._of_address(person.email, search_term=person.name)
+
+    async def _of_address(self, email: str, **search: str) -> Employee | None:
+        """Page through employees, all of them without a search, for the one of an address."""
         found: list[Employee] = []
         for number in range(1, MOST_PAGES + 1):
-            query = {"search_term": person.name, "page": str(number), "per": str(_PAGE)}
+            query = {**search, "page": str(number), "per": str(_PAGE)}
             answer = await self.http.call(EMPLOYEES, {"company": self.company}, query=query)
             page = PAGES.read(answer)
-            found += [employee for employee in page if employee.is_at(person.email)]
+            found += [employee for employee in page if employee.is_at(email)]
             if not page or number >= last_page(answer):
                 break
         else:

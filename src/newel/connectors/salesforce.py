@@ -27,7 +27,7 @@ from newel.base.errors import (
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
 from newel.connectors.auth import Assertion, FetchedCredential, Token, exchanged, revealed
-from newel.connectors.base import Check, Connector, Outside, marker_of, names_of
+from newel.connectors.base import Check, Connector, Holding, Outside, marker_of, names_of
 from newel.connectors.ensure import Ensured, Exists, ensured, removed
 from newel.connectors.gate import Bucket
 from newel.connectors.http import Http
@@ -185,6 +185,13 @@ class Salesforce(Connector):
         """Look for the user with the person's user name, whoever it belongs to."""
         found = await self._user(person)
         return None if found is None else self._account(person, found)
+
+    async def at_address(self, person: Person) -> Holding | None:
+        """Look for the user with our mark, or with the user name of a work address."""
+        found = await self._user(person)
+        if found is None:
+            return None
+        return Holding(account=self._account(person, found), marker=found.mark)
 
     @_on_user(
         idempotency="natural",

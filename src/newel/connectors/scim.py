@@ -161,6 +161,11 @@ class Scim(Connector):
         found = await self._user(person)
         return None if found is None else self._account(person, found)
 
+    async def at_address(self, person: Person) -> Holding | None:
+        """Look for the account at a work address, with its mark."""
+        found = await self._user(person)
+        return None if found is None else self._holding(found)
+
     @_on_account(
         idempotency="natural",
         grants="{system}:account",

@@ -74,6 +74,11 @@ class Slack(SlackMessages, SlackChannels):
         who = await self._who(person)
         return None if who is None else self._account(who)
 
+    async def at_address(self, person: Person) -> Holding | None:
+        """Look for the account at a work address; only SCIM shows marks."""
+        who = await self._who(person)
+        return None if who is None else Holding(account=self._account(who), marker=who.mark)
+
     @operation(
         natural_key="user/{person.email}",
         idempotency="natural",

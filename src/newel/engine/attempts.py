@@ -42,6 +42,7 @@ from newel.engine.runner import Runner
 from newel.engine.steps import Finished
 from newel.flow.act import StepAct
 from newel.flow.context import ATTEMPT, DRIVEN, Attempting
+from newel.flow.process import Process
 from newel.store.riding import Ride
 
 _LONGEST_MESSAGE: Final = 2_000
@@ -61,7 +62,7 @@ class Begun:
     is_approved: whether the call needs no approval, or has one. way: that was chosen for it; by
     hand it only looks. is_claimed: whether a person has said that it is done. adopts: the account
     that a person has said is the subject's. guard: asked before something is sent that takes
-    access away; None for all else.
+    access away; None for all else. process: whose run it is.
     """
 
     act: StepAct[Any]  # Any: each step has its own result
@@ -83,6 +84,7 @@ class Begun:
     is_claimed: bool = False
     adopts: str | None = None
     guard: Callable[[], Awaitable[None]] | None = None
+    process: Process[..., Any] | None = None  # Any: whatever its result is
 
 
 def begun_of(
@@ -120,6 +122,7 @@ def begun_of(
         is_claimed=trouble.is_claimed,
         adopts=trouble.adopts,
         guard=None if guard is None else guard.of(run, opened, act),
+        process=run.process,
     )
 
 
@@ -281,6 +284,7 @@ def _attempting(begun: Begun, info: AttemptInfo, observed: Observed) -> Attempti
         is_claimed=begun.is_claimed,
         adopts=begun.adopts,
         guard=begun.guard,
+        process=begun.process,
     )
 
 

@@ -52,6 +52,7 @@ from newel.engine.messages import SIGNED, Message, Messages, Sent
 from newel.engine.operating import Operating, SecondPerson
 from newel.engine.places import Places, registered
 from newel.engine.probing import Probing
+from newel.engine.reserving import Book
 from newel.engine.retention import Retention
 from newel.engine.safe import Safe
 from newel.engine.schedules import Schedules
@@ -220,6 +221,7 @@ class Engine:
         DefinitionError if a link is to be sent and nothing says where it leads.
         """
         self.safe.check()
+        Book(self._operating, self.connectors)
         wrong = refusals.registered(self.processes.values(), reading.steps)
         children = unregistered(self._drawn, self.processes)
         refusals.check([*wrong, *errors_of(self._drawn), *children])

@@ -39,7 +39,7 @@ from newel.engine.cutting import OVER, Cutting, over
 from newel.engine.enduring import Patience
 from newel.engine.healing import Healing, again_at, failed_since, is_trying
 from newel.engine.holding import Holding
-from newel.engine.joining import IncidentView, fingerprint_of
+from newel.engine.joining import IncidentView, fingerprint_of, place_of
 from newel.engine.messages import Message, Messages
 from newel.engine.operating import Operating, command, with_streams
 from newel.engine.pace import monotonic
@@ -141,12 +141,15 @@ class Incidents:
             return None
         narrower = f"{fingerprint}:{done.error.operation}"
         row = await rows.open_by_fingerprint(self._database, [fingerprint, narrower])
-        connector = self._connectors.get(opened.credential or "")
+        system, credential = place_of(run, opened, done.error)
+        connector = self._connectors.get(credential or "")
         title = connector.title if connector is not None else (opened.system or run.process.title)
         before = await self._tickets.before(fingerprint, host.now())
         return IncidentView(
             fingerprint=fingerprint,
             row=None if row is None else dict(row),
+            system=system,
+            credential=credential,
             title=title,
             owner="it",
             escalate=lambda incident, trouble: self._escalated(

@@ -37,6 +37,8 @@ class IncidentView:
 
     fingerprint: str
     row: dict[str, Any] | None
+    system: str
+    credential: str | None
     title: str
     owner: str
     escalate: Callable[[dict[str, Any], Trouble], Change]
@@ -69,10 +71,18 @@ def settle_times(act: StepAct[Any]) -> tuple[timedelta, ...]:
 
 def fingerprint_of(run: Runner, act: StepAct[Any], opened: OpenAct, error: StepError) -> str | None:
     """The cause that this failure may share with others."""
+    _, credential = place_of(run, opened, error)
     where = f"{run.process.name}:{run.version.version}:{act.step.name}"
     if isinstance(error, OutcomeUnknown) and doubt_policy(act) != "ask":
         error = Transient(error.message)  # what is looked up or repeated goes by rounds
-    return incident_fingerprint(error, credential=opened.credential, where=where)
+    return incident_fingerprint(error, credential=credential, where=where)
+
+
+def place_of(run: Runner, opened: OpenAct, error: StepError) -> tuple[str, str | None]:
+    """The system that has failed and its credential: the step's own, unless it names another."""
+    if error.elsewhere is not None:
+        return error.elsewhere
+    return opened.system or run.process.name, opened.credential
 
 
 def watch(run: Runner, opened: OpenAct, view: IncidentView | None) -> None:
@@ -114,8 +124,8 @@ def _incident_row(run: Runner, opened: OpenAct, view: IncidentView) -> dict[str,
     return {
         "id": str(run.host.new_uuid()),
         "fingerprint": view.fingerprint,
-        "system": opened.system or run.process.name,
-        "credential": opened.credential,
+        "system": view.system,
+        "credential": view.credential,
         "scope": "operation",
         "class": opened.trouble.failure_class or "bug",
         "title": view.title,

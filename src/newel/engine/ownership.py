@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from newel.base.errors import OwnershipConflict
 from newel.connectors.ensure import BY_PERSON
+from newel.connectors.reserving import IN_USE
 from newel.domain.acts import OpenAct
 from newel.domain.values import Effect
 from newel.engine import by_hand
@@ -27,6 +28,11 @@ __all__ = ["adopted", "ask", "decided", "is_decided"]
 
 _FOLLOWS: Final = (
     "Approve: it is theirs; newel marks it as theirs and goes on. "
+    "Reject: it is not, or nobody knows; nothing is touched, and the step stays parked."
+)
+_ALL: Final = "is what has this address theirs"
+_ALL_FOLLOW: Final = (
+    "Approve: all of it is theirs; newel goes on. "
     "Reject: it is not, or nobody knows; nothing is touched, and the step stays parked."
 )
 
@@ -64,7 +70,7 @@ def ask(
             opened,
             act,
             kind="approval",
-            title=f"is this {title} account theirs",
+            title=f"is this {title} account theirs" if error.evidence != IN_USE else _ALL,
             instructions=_told(error),
         )
 
@@ -97,6 +103,9 @@ def adopted(opened: OpenAct, effect: Effect | None) -> Effect | None:
 
 
 def _told(conflict: OwnershipConflict) -> str:
-    """What can be shown of the account; whom it may belong to stands above the question."""
-    lines = (conflict.message, f"Its id is {conflict.external_id}.", *(conflict.shown or ()))
-    return "\n".join((*lines, _FOLLOWS))
+    """What can be shown of what was found; whom it may belong to stands above the question."""
+    if conflict.evidence == IN_USE:
+        found, follows = f"It is {conflict.external_id}.", _ALL_FOLLOW
+    else:
+        found, follows = f"Its id is {conflict.external_id}.", _FOLLOWS
+    return "\n".join((conflict.message, found, *(conflict.shown or ()), follows))

@@ -18,6 +18,7 @@ from newel.domain.values import AttemptInfo, Observed, RunInfo
 
 if TYPE_CHECKING:
     from newel.flow.act import Act
+    from newel.flow.process import Process
 
 
 @dataclass(slots=True)
@@ -79,7 +80,8 @@ class Attempting:
     way: which of its ways an operation goes, as it was chosen and recorded; None where there is
     no choice. is_claimed: whether a person has said that it is done by hand. adopts: the id of
     the account that a person has said is the subject's. guard: asked before anything is sent that
-    takes access away; raises Forbidden where it is to wait.
+    takes access away; raises Forbidden where it is to wait. process: whose run it is, where
+    there is one.
     """
 
     info: AttemptInfo
@@ -91,6 +93,7 @@ class Attempting:
     is_claimed: bool = False
     adopts: str | None = None
     guard: Callable[[], Awaitable[None]] | None = None
+    process: Process[..., Any] | None = None  # Any: whatever its result is
 
 
 DRIVEN: ContextVar[Driven | None] = ContextVar("newel_driven", default=None)

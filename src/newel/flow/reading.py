@@ -74,6 +74,28 @@ def steps(process: Process[..., Any]) -> list[Step[..., Any]]:  # Any: as above
     return [site.step for site in _sites(process.function, set())]
 
 
+def reached(process: Process[..., Any]) -> Iterator[Step[..., Any]]:  # Any: as above
+    """Every step that a process is seen to call, itself or in a process that it starts."""
+    yield from _reached(process.function, set())
+
+
+def _reached(function: Callable[..., Any], seen: set[object]) -> Iterator[Step[..., Any]]:
+    tree = _unseen(function, seen)
+    if tree is None:
+        return
+    scope = _scope(function)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = _resolved(node.func, scope)
+        if isinstance(called, Step):
+            yield cast("Step[..., Any]", called)
+        elif isinstance(called, Process):
+            yield from _reached(called.function, seen)
+        elif inspect.iscoroutinefunction(called):
+            yield from _reached(called, seen)
+
+
 def result_of(process: Process[..., Any], key: str) -> Codec[Any] | None:
     """How the result of the step at a key is written and read; None if the step is not seen."""
     site = sites(process).get(name_of(key))
