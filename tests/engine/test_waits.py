@@ -21,6 +21,7 @@ from newel.base.errors import (
 )
 from newel.base.ids import Ids
 from newel.domain.people import Person, manager_of, team
+from newel.engine.worker import Worker
 from newel.flow.ambient import now
 from newel.flow.parallel import parallel
 from newel.flow.process import process
@@ -311,6 +312,25 @@ async def test_timers_are_never_early(build):
         ]
         assert len(late) == 3
         assert all(0 <= each < 60_000_000 for each in late)
+
+
+async def test_a_reading_that_lags_closes_no_timer_before_its_moment(build, monkeypatch):
+    """An answer of the database that came late makes a worker's clock late, not its records."""
+
+    @process(subject=None, owner="it")
+    async def pausing() -> datetime:
+        await timer("pause", after=timedelta(hours=1))
+        return now()
+
+    read = Worker.now
+    monkeypatch.setattr(Worker, "now", lambda worker: read(worker) - timedelta(seconds=90))
+    async with build([pausing], reads=False) as house, house.worker():
+        run = await house.start("pausing")
+        assert await house.rested(run) == "waiting"
+        due = await house.move_to_next(run)
+        await house.ended(run)
+        closed = next(leaf for leaf in await house.leaves(run) if leaf["type"] == "wait.closed")
+        assert datetime.fromisoformat(closed["occurred_at"]) >= due, closed
 
 
 async def test_a_moment_that_has_passed_is_due_at_once(build):

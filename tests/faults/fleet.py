@@ -123,15 +123,20 @@ class Fleet:
 
     async def start(self, api: int, process: str, name: str) -> None:
         """Start a run through the API, again and again with the same key until it answers."""
+        await self._asked(api, f"processes/{process}/runs", name, {"Idempotency-Key": name})
+
+    async def retry(self, api: int, run: str) -> None:
+        """Try the parked steps of a run again, as a person does."""
+        await self._asked(api, f"runs/{run}/retry", {}, {})
+
+    async def _asked(self, api: int, path: str, body: object, headers: dict[str, str]) -> None:
         said: object = "nothing"
         latest = asyncio.get_running_loop().time() + PATIENCE_S
         async with httpx2.AsyncClient(trust_env=False, timeout=5) as client:
             while asyncio.get_running_loop().time() < latest:
                 with contextlib.suppress(httpx2.HTTPError):
                     answer = await client.post(
-                        f"http://127.0.0.1:{api}/api/v1/processes/{process}/runs",
-                        json=name,
-                        headers={"Idempotency-Key": name},
+                        f"http://127.0.0.1:{api}/api/v1/{path}", json=body, headers=headers
                     )
                     said = answer.text
                     if answer.status_code < 300:

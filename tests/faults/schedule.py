@@ -23,7 +23,9 @@ from pathlib import Path
 
 import asyncpg
 
+from newel.base.ids import reference
 from newel.embedded.server import Server, removed, started
+from newel.engine.steps import DIED
 from newel.store.database import LOST
 from newel.store.migrate import migrate
 from newel.store.snapshot import read
@@ -56,14 +58,16 @@ class Found:
     runs: int = 0
     effects: int = 0
     seconds: float = 0.0
+    retried: int = 0
 
     def line(self) -> str:
         """One line about it."""
         what = ", ".join(f"{name} {n}" for name, n in sorted(self.faults.items()))
         verdict = "ok" if not self.wrong else "BROKEN"
+        asked = f", {self.retried} retried by a person" if self.retried else ""
         return (
-            f"seed {self.plan.seed}: {verdict}, {self.runs} runs, {self.effects} effects, "
-            f"{self.seconds:.0f} s ({what})"
+            f"seed {self.plan.seed}: {verdict}, {self.runs} runs, {self.effects} effects"
+            f"{asked}, {self.seconds:.0f} s ({what})"
         )
 
     def command(self) -> str:
@@ -262,7 +266,7 @@ class Schedule:
         connection = await asyncpg.connect(self.dsn)
         try:
             while time.monotonic() < deadline:
-                # A parked step waits for a person: an outcome that nobody could tell.
+                await self._operate(connection)
                 left = await connection.fetchval(
                     "select count(*) from newel.run where finished_at is null"
                 )
@@ -279,6 +283,21 @@ class Schedule:
                 await asyncio.sleep(0.2)
         finally:
             await connection.close()
+
+    async def _operate(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Be the person to whom newel hands a step under which three workers died by chance.
+
+        Nobody else could tell it from a step that kills its workers; a parked step for any
+        other reason stays, and is found stuck.
+        """
+        for run in await connection.fetch(
+            "select distinct run_id from newel.open_act "
+            "where state = 'parked' and detail->>'message' = $1",
+            DIED,
+        ):
+            await self._serving()
+            await self.ships.retry(self.api_port, reference("run", run["run_id"]))
+            self.found.retried += 1
 
     async def _judge(self, names: list[str]) -> None:
         wrong = self.found.wrong

@@ -192,7 +192,8 @@ class Runner:
         self.sealer = loaded.sealer
         self.state = loaded.state
         self.as_of = loaded.as_of
-        self.moment = host.now()
+        # The worker's reading may lag by the way of an answer; a moment that has come has come.
+        self.moment = max(host.now(), loaded.as_of)
         self._idempotency_keys: dict[str, str] = {}
         self.subject = None if loaded.subject is None else reference("per", loaded.subject)
         self.entries = Entries(loaded.head, host.event_id)

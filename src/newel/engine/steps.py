@@ -36,6 +36,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _TURN: Final = timedelta(seconds=1)
 _COUNTED: Final = USES_ROUNDS | {OutcomeUnknown.failure_class}
 _UNCALLED: Final = timedelta(seconds=30)
+DIED: Final = "its worker died in every attempt"
+"""Why a step is handed to a person that may be what its workers die of."""
 PLACE: Final = "place"
 """Why a step rests that waits for its turn at a system."""
 
@@ -189,7 +191,7 @@ def _after_crash(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     else:
         _note(run, opened, facts.StepInDoubt(cause="crash", policy=how))
     if trouble.crashes >= MAX_CRASHES:
-        opened.trouble = replace(trouble, message="its worker died in every attempt")
+        opened.trouble = replace(trouble, message=DIED)
         _park(run, opened, "bug", None)
     elif how == "ask":
         _park(run, opened, "unknown", None)
@@ -218,7 +220,7 @@ def finish(run: Runner, done: Finished, view: IncidentView | None, before: Held 
 
     before: what the subject held of what the step gives or takes.
     """
-    run.moment = run.host.now()  # one transition is one moment
+    run.moment = max(run.host.now(), run.moment)  # one transition is one moment
     opened = run.open.get(done.key)
     act = run.acts.get(done.key)
     if opened is not None and opened.attempt > done.attempt:

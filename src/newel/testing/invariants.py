@@ -148,4 +148,5 @@ def _early(events: Sequence[Row]) -> Iterator[str]:
         elif event["type"] == "wait.opened" and "due_at" in data:
             due[stream, key] = datetime.fromisoformat(data["due_at"])
         elif data.get("by") == "timer" and event["occurred_at"] < due.get((stream, key), _LONG_AGO):
-            yield f"I6: {key} of run {stream} fired before it was due"
+            early = due[stream, key] - event["occurred_at"]
+            yield f"I6: {key} of run {stream} fired {early} before it was due"
