@@ -15,6 +15,7 @@ import httpx2
 
 from newel.base.secrets import SecretRef
 from newel.base.settings import Settings
+from newel.connectors.trust import public_authorities
 from newel.engine.desks import TrackerDesk
 from newel.engine.engine import Engine
 from newel.engine.vault import Vault
@@ -113,7 +114,9 @@ class CompanyHouse(House):
 
 async def _tell(what: str, document: dict[str, Any]) -> None:
     """Speak to the simulators' control; all six share one clock."""
-    async with httpx2.AsyncClient(headers={"X-Sim-Token": TOKEN}, trust_env=False) as client:
+    async with httpx2.AsyncClient(
+        headers={"X-Sim-Token": TOKEN}, verify=public_authorities(), trust_env=False
+    ) as client:
         await client.post(f"{os.environ['GITHUB_URL']}/_sim/{what}", json=document)
 
 

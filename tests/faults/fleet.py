@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx2
 
+from newel.connectors.trust import public_authorities
 from tests.faults.book import Book
 from tests.faults.proxy import Proxy
 from tests.patience import PATIENCE_S
@@ -132,7 +133,9 @@ class Fleet:
     async def _asked(self, api: int, path: str, body: object, headers: dict[str, str]) -> None:
         said: object = "nothing"
         latest = asyncio.get_running_loop().time() + PATIENCE_S
-        async with httpx2.AsyncClient(trust_env=False, timeout=5) as client:
+        async with httpx2.AsyncClient(
+            verify=public_authorities(), trust_env=False, timeout=5
+        ) as client:
             while asyncio.get_running_loop().time() < latest:
                 with contextlib.suppress(httpx2.HTTPError):
                     answer = await client.post(

@@ -40,6 +40,7 @@ from newel.connectors.announced import Announcement, announced
 from newel.connectors.answers import LONGEST_WAIT, Answer, Route, retry_after, unanswered
 from newel.connectors.gate import Gate, Lane, LimitHeaders
 from newel.connectors.looking import WouldChange, is_looking
+from newel.connectors.trust import public_authorities
 from newel.domain.values import Call
 from newel.flow.context import ATTEMPT
 
@@ -365,6 +366,7 @@ class Http:
             # A client belongs to the loop that made its connections; an old loop's is dead.
             self._client = httpx2.AsyncClient(
                 transport=self._transport,
+                verify=public_authorities(),
                 follow_redirects=False,
                 trust_env=False,
                 proxy=self.service.proxy,

@@ -28,6 +28,7 @@ import httpx2
 from newel.audit.cloudevents import MEDIA_TYPE
 from newel.base.errors import AuthFailed, DefinitionError
 from newel.connectors.answers import Answer, Route, retry_after
+from newel.connectors.trust import public_authorities
 from newel.connectors.webhooks import judged_delivery
 from newel.flow.endpoints import Endpoint, Network
 
@@ -153,7 +154,10 @@ class Sender:
         each_s = min(_CONNECT_S, _CONNECTING_S / len(addresses))
         why = ""
         async with httpx2.AsyncClient(
-            transport=self._transport, follow_redirects=False, trust_env=False
+            transport=self._transport,
+            verify=public_authorities(),
+            follow_redirects=False,
+            trust_env=False,
         ) as client:
             for address in addresses:
                 request = httpx2.Request(

@@ -6,16 +6,15 @@ Source: our own audit document §8.1.
 from __future__ import annotations
 
 import shlex
-import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from functools import cache
 from typing import Final, Protocol
 
 import httpx2
 
 from newel.base.errors import InvalidInput, StoreError
+from newel.connectors.trust import public_authorities
 from newel.engine.sealed_log import SealedLog
 
 __all__ = ["RECEIPT_BYTES", "Anchor", "Answer", "Head", "answered", "described"]
@@ -80,7 +79,10 @@ async def answered(
     try:
         async with (
             httpx2.AsyncClient(
-                verify=_tls(), follow_redirects=False, trust_env=False, timeout=_TIMEOUT
+                verify=public_authorities(),
+                follow_redirects=False,
+                trust_env=False,
+                timeout=_TIMEOUT,
             ) as client,
             client.stream(method, url, content=content, headers=headers) as response,
         ):
@@ -93,12 +95,6 @@ async def answered(
     except (httpx2.HTTPError, httpx2.InvalidURL) as fault:
         why = type(fault).__name__
         raise StoreError(f"A place for copies of checkpoints does not answer ({why}).") from fault
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Give what certificates are judged by; reading them all takes a tenth of a second."""
-    return httpx2.create_ssl_context(trust_env=False)
 
 
 def described(kind: str, text: str, options: Mapping[str, str]) -> tuple[str, dict[str, str]]:

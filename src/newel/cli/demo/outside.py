@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx2
 
 from newel.base.errors import StoreError
+from newel.connectors.trust import public_authorities
 
 __all__ = ["Books", "Newel", "Simulators", "client"]
 
@@ -144,7 +145,7 @@ class Newel:
 
 def client() -> httpx2.AsyncClient:
     """Make the demo's client; proxies of the environment are not for loopback."""
-    return httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=False)
+    return httpx2.AsyncClient(timeout=_TIMEOUT_S, verify=public_authorities(), trust_env=False)
 
 
 def _told(answer: httpx2.Response, who: str) -> Mapping[str, Any]:  # Any: JSON
