@@ -16,7 +16,7 @@ from newel.base.errors import Overdue, Transient
 from newel.domain.people import Person
 from newel.domain.values import Absent, Found
 from newel.engine import steps
-from newel.engine.steps import Finished
+from newel.engine.finished import Finished
 from newel.flow.act import StepAct
 from newel.flow.ambient import new_id, now
 from newel.flow.compensation import compensation

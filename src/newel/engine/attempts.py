@@ -34,12 +34,12 @@ from newel.domain.retry import time_left
 from newel.domain.values import Absent, AttemptInfo, Found, Observed, Unclear
 from newel.engine.allowing import allowed_by
 from newel.engine.calls import PLAIN, Call
+from newel.engine.finished import Finished
 from newel.engine.guarding import Guard
 from newel.engine.joining import policy_of
 from newel.engine.pace import monotonic
 from newel.engine.redacting import personal_words, redacted
 from newel.engine.runner import Runner
-from newel.engine.steps import Finished
 from newel.flow.act import StepAct
 from newel.flow.context import ATTEMPT, DRIVEN, Attempting
 from newel.flow.process import Process

@@ -37,6 +37,7 @@ from newel.engine.attempts import asked
 from newel.engine.builtin import PREFIX, PROBE
 from newel.engine.cutting import OVER, Cutting, over
 from newel.engine.enduring import Patience
+from newel.engine.finished import Finished
 from newel.engine.healing import Healing, again_at, failed_since, is_trying
 from newel.engine.holding import Holding
 from newel.engine.joining import IncidentView, fingerprint_of, place_of
@@ -46,7 +47,6 @@ from newel.engine.pace import monotonic
 from newel.engine.runner import Circuit, Host, Runner
 from newel.engine.shortage import has_room
 from newel.engine.starting import Start, born
-from newel.engine.steps import Finished
 from newel.engine.vault import Sealer
 from newel.flow.act import StepAct
 from newel.store import incidents as rows

@@ -6,7 +6,7 @@ I/O; what they need to know of incidents was read before (`IncidentView`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
 
@@ -22,15 +22,14 @@ from newel.domain.failures import PARKING, USES_ROUNDS
 from newel.domain.grants import Held
 from newel.domain.retry import Progress, begun, next_round
 from newel.domain.transitions import MAX_CRASHES, Park, Repeat, after_error, after_unclear
-from newel.domain.values import Call, Effect
 from newel.engine import by_hand, granting, joining, ownership
 from newel.engine.branches import Ready
+from newel.engine.finished import Finished
 from newel.engine.history import Recorded
 from newel.engine.joining import IncidentView, doubt_policy, escalate, join, policy_of, watch
 from newel.engine.outcomes import answer, answer_payload
 from newel.engine.runner import Circuit, Runner
 from newel.flow.act import StepAct
-from newel.store.riding import Ride
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TURN: Final = timedelta(seconds=1)
@@ -40,40 +39,6 @@ DIED: Final = "its worker died in every attempt"
 """Why a step is handed to a person that may be what its workers die of."""
 PLACE: Final = "place"
 """Why a step rests that waits for its turn at a system."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Finished:
-    """How one attempt ended. text, value: the result as JSON and as the body sees it.
-
-    error: a StepError, or an answer that the step declared. unclear: `verify` could not tell.
-    adopted: the result was found by `verify`, not made by this attempt. absent: `verify` has found
-    that a lost call had no effect, and its branch is leaving, so it was not made again. not_yet: it
-    is for a person to do, and newel has looked and not seen it. would: as `Observed` has it.
-    ride: the transaction of a transactional step, waiting for its outcome.
-    """
-
-    key: str
-    attempt: int
-    began_at: datetime
-    duration: timedelta
-    text: bytes = b"null"
-    value: object = None
-    error: Exception | None = None
-    unclear: bool = False
-    adopted: bool = False
-    absent: bool = False
-    redone: bool = False
-    not_yet: bool = False
-    would: str | None = None
-    effect: Effect | None = None
-    calls: list[Call] = field(default_factory=list)
-    ride: Ride | None = None
-
-    def leave(self) -> None:
-        """Undo the transaction, if there is one and it is not over."""
-        if self.ride is not None:
-            self.ride.abandon()
 
 
 def arrive(run: Runner, key: str, act: StepAct[Any]) -> None:

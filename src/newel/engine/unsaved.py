@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from newel.domain.change import Change
-from newel.engine.steps import Finished
+from newel.engine.finished import Finished
 
 __all__ = ["Unsaved"]
 

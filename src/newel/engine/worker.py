@@ -34,6 +34,7 @@ from newel.engine.claiming import claimed_due
 from newel.engine.code_versions import CodeVersions
 from newel.engine.committer import Committer
 from newel.engine.enduring import Patience, cared, insisting, told, while_held
+from newel.engine.finished import Finished
 from newel.engine.heart import Heart
 from newel.engine.incidents import Incidents
 from newel.engine.loading import load, loaded_born
@@ -44,7 +45,6 @@ from newel.engine.places import Companion, Places
 from newel.engine.runner import Circuit, Loaded, Runner, Settled
 from newel.engine.spawning import Offspring
 from newel.engine.starting import Start, born
-from newel.engine.steps import Finished
 from newel.engine.told import Teller, say
 from newel.engine.unsaved import Unsaved
 from newel.engine.vault import Vault

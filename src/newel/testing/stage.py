@@ -20,8 +20,8 @@ from newel.base.errors import NewelError
 from newel.connectors.base import Connector
 from newel.engine.attempts import Begun, attempt
 from newel.engine.engine import Engine
+from newel.engine.finished import Finished
 from newel.engine.incidents import Probed
-from newel.engine.steps import Finished
 from newel.engine.ticketing import Channel
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings

@@ -22,8 +22,8 @@ from newel.audit.leaf import Actor
 from newel.base.clock import DEPLOYMENT
 from newel.base.errors import NewelError, RequestError, StoreError
 from newel.engine.attempts import Begun, attempt
+from newel.engine.finished import Finished
 from newel.engine.rehearsal import rehearsed
-from newel.engine.steps import Finished
 from newel.engine.worker import Worker
 from newel.flow.reading import name_of
 from newel.store.database import LOST
