@@ -632,6 +632,7 @@ admin.webhook_redelivered admin - endpoint:s n:i
 admin.webhook_retired admin - endpoint:s url_host:s
 connector.configured system - fields:l secret_schemes:l
 data.exported admin - kind:s rows:i filter_digest:h sha256?:h
+data.journals_read admin - definitions:h runs:i runs_now:i blocked:i
 data.revealed admin - fields:l purpose:s
 data.sample_drawn admin - seed:s n:i since:s until:s
 event.received run - source:s message_id:s body_digest:h signature:s wait?:s

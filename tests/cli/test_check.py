@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import linecache
+import os
 import sys
 
+import asyncpg
 import pytest
 
 _WRONG = '''"""A process that cannot rest."""
@@ -147,10 +151,11 @@ def test_a_child_that_nobody_registers_is_refused_where_it_is_started(newel, pro
     assert newel("check", "ordering").status == 0
 
 
-def test_open_runs_are_judged_before_new_code_comes(newel, deployed):
+def test_open_runs_are_judged_before_new_code_comes(newel, deployed, work):
     """Unchanged is 0; an act before where a run stands is 3, unless it is wanted; a rename is 4."""
     assert newel("check", "--against", "here").out.endswith("No run is under way.\n")
     newel("start", "onboarding", "--input", "example.json")
+    work()
     said = newel("check", "--against", "here")
     assert (said.status, said.out.splitlines()[-1]) == (0, "onboarding: 1 run unchanged")
     file = deployed / "company" / "onboarding.py"
@@ -164,6 +169,55 @@ def test_open_runs_are_judged_before_new_code_comes(newel, deployed):
     assert said.status == 3
     assert "runs now: begins slack.say[early]" in said.out
     assert newel("check", "--against", "here", "--accept-runs-now").status == 0
+
+
+def test_open_runs_are_judged_from_a_file_where_their_database_is_not_at_hand(
+    newel, deployed, work, monkeypatch, tmp_path
+):
+    """Exported without persons, judged without a database; both readings stand in the log."""
+    newel("start", "onboarding", "--input", "example.json")
+    work()
+    assert newel("check", "--against", "here").status == 0
+    file = tmp_path / "journals.jsonl"
+    file, fields = tmp_path / "journals.jsonl", ("--kept", "job")
+    assert newel("export", str(file), "--journals", *fields, "--json").document == {
+        "file": str(file),
+        "runs": 1,
+        "left_out": 0,
+    }
+    text = file.read_text("utf-8").lower()
+    assert [each for each in ("jane", "doe", "alice", "acme.example") if each in text] == []
+    url = os.environ["NEWEL_DATABASE_URL"]
+    leaves = [json.loads(each) for each in asyncio.run(_leaves(url))]
+    said = {each["type"]: each["data"] for each in leaves}
+    counts = {name: said["data.journals_read"][name] for name in ("runs", "runs_now", "blocked")}
+    assert counts == {"runs": 1, "runs_now": 0, "blocked": 0}
+    assert (said["data.exported"]["kind"], said["data.exported"]["rows"]) == ("journals", 1)
+    assert {each["actor"]["id"] for each in leaves} == {"svc_cli"}
+    monkeypatch.setenv("NEWEL_DATABASE_URL", "postgresql://nowhere.example/none")
+    _forgotten()
+    again = newel("check", "--against", str(file))
+    assert (again.status, again.out.splitlines()[-1]) == (0, "onboarding: 1 run unchanged")
+    code = deployed / "company" / "onboarding.py"
+    code.write_text(code.read_text("utf-8").replace('"manager-confirms"', '"boss-confirms"'))
+    _forgotten()
+    renamed = newel("check", "--against", str(file))
+    assert renamed.status == 4
+    assert "blocked: The new code no longer asks for `manager-confirms`" in renamed.out
+    file.write_text("nothing of ours")
+    assert newel("check", "--against", str(file)).status == 1
+
+
+async def _leaves(url):
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(
+            "select convert_from(entry, 'UTF8') from newel.event "
+            "where type in ('data.journals_read', 'data.exported')"
+        )
+    finally:
+        await connection.close()
+    return [row[0] for row in rows]
 
 
 def _forgotten():

@@ -7,11 +7,14 @@ of. The status tells a pipeline whether to go on.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from cyclopts import Parameter
 
+from newel.audit.leaf import Actor
 from newel.base.errors import NotFound, Refused
 from newel.base.findings import Finding
 from newel.cli.output import say, say_json
@@ -20,12 +23,13 @@ if TYPE_CHECKING:
     from newel.engine.trial import Verdict
     from newel.flow.process import Process
 
-__all__ = ["check"]
+__all__ = ["check", "verdict_lines"]
 
 SOUND: Final = 0
 BROKEN: Final = 1
 RUNS_NOW: Final = 3
 BLOCKED: Final = 4
+_HERE: Final = Actor(type="service", id="svc_cli", via="cli")
 HERE: Final = "here"
 
 Format: TypeAlias = Literal["text", "json", "github"]
@@ -39,7 +43,9 @@ _Format = Annotated[
 
 _Against = Annotated[
     str | None,
-    Parameter(help="Also judge the open runs of this database: its address, or `here`."),
+    Parameter(
+        help="Also judge open runs: the address of a database, `here`, or a file of journals."
+    ),
 ]
 _Docs = Annotated[
     bool, Parameter(negative=(), help="Also compare docs/processes with what the code gives.")
@@ -59,8 +65,8 @@ def check(
 
     The status is 0 where nothing keeps them from being registered, else 1; with `--strict` also
     where something is warned of, with `--docs` where a dossier is stale. With `--against` every
-    open run is replayed on this code, which writes nothing and calls nobody: 3 where acts would
-    begin at once, 4 where runs would stop.
+    open run is replayed on this code, which changes nothing and calls nobody: 3 where acts would
+    begin at once, 4 where runs would stop, or cannot be judged.
     """
     try:
         known = _processes()
@@ -98,28 +104,34 @@ def _judged(
 ) -> int:
     """Say what this code does to the runs that are under way."""
     from newel.cli.deployment import carried_out
+    from newel.testing.journals import judged_from
 
-    found = carried_out(_verdicts(processes, against))
+    file = Path(against)
+    is_file = against != HERE and file.exists()
+    found = judged_from(file, processes) if is_file else carried_out(_verdicts(processes, against))
     if as_json:
         say_json({"runs": [asdict(each) for each in found]})
     else:
-        _told(found)
+        for line in verdict_lines(found):
+            say(line)
     words = {each.word for each in found}
     if "blocked" in words:
         return BLOCKED
     return RUNS_NOW if "runs now" in words and not accepts else SOUND
 
 
-def _told(found: list[Verdict]) -> None:
+def verdict_lines(found: list[Verdict]) -> Iterator[str]:
+    """What new code does to runs, in words: counts, then each run that is not left unchanged."""
     counted = Counter((each.process, each.word) for each in found)
     for (process, word), number in sorted(counted.items()):
-        say(f"{process}: {number} {'run' if number == 1 else 'runs'} {word}")
+        yield f"{process}: {number} {'run' if number == 1 else 'runs'} {word}"
     for each in found:
         if each.word != "unchanged":
-            why = each.why or f"begins {', '.join(each.keys)}"
-            say(f"{each.process} {each.run} {each.word}: {why}")
+            why = each.why or f"begins {', '.join(each.effects)}"
+            about = "" if each.person is None else f" of {each.person}"
+            yield f"{each.process} {each.run}{about} {each.word}: {why}"
     if not found:
-        say("No run is under way.")
+        yield "No run is under way."
 
 
 async def _verdicts(
@@ -127,13 +139,15 @@ async def _verdicts(
 ) -> list[Verdict]:  # Any: as below
     from newel.base.settings import load_settings
     from newel.cli.deployment import opened, vault_of
-    from newel.engine.trial import verdicts
+    from newel.engine.trial import noted, verdicts
 
     given = {} if against == HERE else {"database_url": against}
     settings = load_settings(None, **given)
     async with opened(settings, new=False) as deployment:
-        judged = verdicts(deployment.database, vault_of(settings), processes)
-        return [each async for each in judged]
+        vault = vault_of(settings)
+        found = [each async for each in verdicts(deployment.database, vault, processes)]
+        await noted(deployment.database, vault, processes, found, actor=_HERE)
+        return found
 
 
 def _processes() -> dict[str, Process[..., Any]]:  # Any: each has its own result
@@ -200,7 +214,6 @@ def _note(said: str) -> str:
 def _file(module: str) -> str:
     """Where a module's source lies, seen from here."""
     import importlib.util
-    from pathlib import Path
 
     spec = importlib.util.find_spec(module)
     file = Path((spec.origin if spec is not None else None) or module)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["export"]
 
 _FOR_TESTS = "a journal without personal data, to be replayed"
+_FOR_CHECKS = "journals without personal data, to judge new code by"
 
 
 def export(
-    path: Annotated[Path, Parameter(help="Directory to make; with --run, the file.")],
+    path: Annotated[Path, Parameter(help="Directory to make; of journals, the file.")],
     /,
     *,
     reason: Reason = "",
@@ -31,21 +32,36 @@ def export(
     run: Annotated[
         str | None, Parameter(help="Only the journal of this run, without personal data.")
     ] = None,
+    journals: Annotated[
+        bool,
+        Parameter(
+            negative=(), help="Only the journals of all open runs, for `newel check --against`."
+        ),
+    ] = False,
     kept: Annotated[
         tuple[str, ...],
-        Parameter(help="With --run: fields whose texts stay, as the process decides by them."),
+        Parameter(help="Of journals: fields whose texts stay, as the process decides by them."),
     ] = (),
     hidden: Annotated[
         tuple[str, ...],
-        Parameter(help="With --run: fields whose numbers and moments go as well."),
+        Parameter(help="Of journals: fields whose numbers and moments go as well."),
     ] = (),
     actor: NamedActor = "",
     as_json: AsJson = False,
 ) -> None:
     """Write everything this deployment knows into open files; a reason is needed.
 
-    With --run it is one run's journal, for tests that replay it; that needs no reason.
+    With --run it is one run's journal, for tests that replay it; with --journals those of all open
+    runs, to be judged before new code comes. Neither needs a reason.
     """
+    if journals:
+        runs, left_out = _journals(path, (kept, hidden), actor, reason or _FOR_CHECKS)
+        if as_json:
+            return say_json({"file": str(path), "runs": runs, "left_out": left_out})
+        say(f"{runs} open runs are in {path}; `newel check --against {path}` judges them.")
+        if left_out:
+            say(f"{left_out} of them cannot be told without persons: name fields in --kept.")
+        return None
     if run is not None:
         size = _journal(path, run, (kept, hidden), actor, reason or _FOR_TESTS)
         if as_json:
@@ -114,3 +130,41 @@ def _journal(
     text = carried_out(written())
     path.write_bytes(text)
     return len(text)
+
+
+def _journals(
+    path: Path, fields: tuple[tuple[str, ...], ...], actor: str, reason: str
+) -> tuple[int, int]:
+    """Write the journals of all open runs; how many, and how many of them cannot be told."""
+    from newel.base.errors import InvalidInput
+    from newel.cli.deployment import carried_out, found_engine
+    from newel.engine.exporting import Exports
+    from newel.testing.journals import exported_open
+
+    kept, hidden = fields
+    if path.exists():
+        raise InvalidInput({"path": f"{path} exists: an export overwrites nothing"})
+
+    async def written() -> list[dict[str, Any]]:  # Any: JSON
+        async with found_engine(new=False) as engine:
+            acting = await engine.actor(actor or None, via="cli")
+            found = [each async for each in exported_open(engine, kept=kept, hidden=hidden)]
+            await Exports(engine.database, engine.vault).told(
+                "journals",
+                rows=len(found),
+                digest=hashlib.sha256(b"open").hexdigest(),
+                made=hashlib.sha256(_lines(found)).hexdigest(),
+                actor=acting,
+                reason=reason,
+            )
+            return found
+
+    found = carried_out(written())
+    path.write_bytes(_lines(found))
+    return len(found), sum("left_out" in each for each in found)
+
+
+def _lines(journals: list[dict[str, Any]]) -> bytes:  # Any: as above
+    import orjson
+
+    return b"".join(orjson.dumps(each) + b"\n" for each in journals)

@@ -269,7 +269,7 @@ class Exports:
 
     async def told(
         self,
-        kind: Literal["deployment", "journal", "log", "events", "evidence"],
+        kind: Literal["deployment", "journal", "journals", "log", "events", "evidence"],
         *,
         rows: int,
         digest: str,

@@ -21,7 +21,7 @@ from newel.engine.operating import Operating
 from newel.engine.rehearsal import Rehearsal, rehearsed
 from newel.store import runs
 
-__all__ = ["plan"]
+__all__ = ["past_of", "plan"]
 
 _WORDS: Final[dict[str, State]] = {
     "step.completed_by_hand": "by-hand",
@@ -48,10 +48,11 @@ async def plan(operating: Operating, run: UUID) -> Plan:
         if not rows:
             raise NotFound(kind="run", reference=reference("run", run))
         now = await rehearsed(connection, run, operating.processes, operating.vault)
-    return planned(drawing_of(now.process), _past(now, rows[0]["state"]))
+    return planned(drawing_of(now.process), past_of(now, rows[0]["state"]))
 
 
-def _past(now: Rehearsal, state: str) -> Past:
+def past_of(now: Rehearsal, state: str) -> Past:
+    """What a rehearsed run has behind it, and what is open of it."""
     outcomes = {
         key: _outcome(now, key, recorded)
         for key, recorded in now.history.outcomes.items()

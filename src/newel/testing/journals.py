@@ -13,7 +13,7 @@ the run itself would meet at a deploy.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,23 +23,32 @@ from uuid import UUID
 import orjson
 
 from newel.audit.leaf import ProcessVersion
-from newel.base.errors import DefinitionError, NotFound
+from newel.base.errors import DefinitionError, InvalidInput, NewelError, NotFound
 from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
 from newel.domain.values import FINAL
-from newel.engine import drifting
+from newel.engine import drifting, trial
 from newel.engine.engine import Engine
 from newel.engine.history import Recorded
-from newel.engine.loading import loaded_from
+from newel.engine.loading import loaded_from, with_former
 from newel.engine.rehearsal import Nowhere
 from newel.engine.runner import Compare, Loaded, Runner
 from newel.engine.vault import Sealer, Vault
 from newel.flow.act import Act
 from newel.flow.process import Process
 from newel.store import journal, runs
+from newel.store.unfinished import unfinished
 from newel.testing.pseudonyms import Pseudonyms, checked, words_of
 
-__all__ = ["ReplaysOtherwise", "Verdict", "exported", "replayed", "replays"]
+__all__ = [
+    "ReplaysOtherwise",
+    "Verdict",
+    "exported",
+    "exported_open",
+    "judged_from",
+    "replayed",
+    "replays",
+]
 
 Json = dict[str, Any]
 
@@ -98,6 +107,27 @@ async def exported(
             fix="name the fields that the process decides by in `kept`.",
         )
     return orjson.dumps(document, option=orjson.OPT_INDENT_2)
+
+
+async def exported_open(
+    engine: Engine, *, kept: Collection[str] = (), hidden: Collection[str] = ()
+) -> AsyncIterator[Json]:
+    """Give the journals of all of the company's runs that are not over, as plain data.
+
+    A run that cannot be told without what was replaced says so instead (`left_out`): whoever judges
+    new code by a file of them must know of it. Arguments: as those of `exported`.
+    """
+    checked(kept, hidden)
+    own = (name for name in with_former(engine.processes) if not name.startswith("newel."))
+    async for rows in unfinished(engine.database, sorted(own)):
+        for row in rows:
+            try:
+                text = await exported(engine, row["id"], kept=kept, hidden=hidden)
+            except (DefinitionError, NotFound) as error:
+                run, process = reference("run", row["id"]), row["process"]
+                yield {"run": run, "process": process, "left_out": str(error)}
+            else:
+                yield orjson.loads(text)
 
 
 def _written(
@@ -206,6 +236,62 @@ def replays(process: Process[..., Any], folder: str | Path) -> None:  # Any: its
         raise ReplaysOtherwise("\n".join(found))
 
 
+def judged_from(
+    path: Path,
+    processes: Sequence[Process[..., Any]],  # Any: each has its own result
+) -> list[trial.Verdict]:
+    """Judge the journals of a file, or of the files of a folder, on these processes.
+
+    Those of other processes are left out. Raises InvalidInput for what is no file of journals.
+    """
+    files = sorted(path.glob("*.json*")) if path.is_dir() else [path]
+    known = with_former({each.name: each for each in processes})
+    documents = [each for file in files for each in _documents(file)]
+    found: list[trial.Verdict] = []
+    for document in documents:
+        process = known.get(document["process"])
+        if process is not None:
+            found.append(_judged(document, process))
+    return found
+
+
+def _documents(file: Path) -> list[Json]:
+    """One journal, or one on each line."""
+    text = file.read_bytes()
+    try:
+        found = [orjson.loads(text)]
+    except orjson.JSONDecodeError:
+        try:
+            found = [orjson.loads(line) for line in text.splitlines() if line.strip()]
+        except orjson.JSONDecodeError:
+            found = [None]
+    if not all(isinstance(each, dict) and {"run", "process"} <= each.keys() for each in found):
+        raise InvalidInput({str(file): "holds no journals of `newel export`"})
+    return found
+
+
+def _judged(document: Json, process: Process[..., Any]) -> trial.Verdict:  # Any: as above
+    if "left_out" in document:
+        return trial.Verdict(
+            run=document["run"],
+            process=document["process"],
+            person=None,
+            word="blocked",
+            why=f"Its journal is not in the file, so it cannot be judged. {document['left_out']}",
+        )
+    try:
+        loaded = _loaded(document, process)
+    except NewelError as error:
+        return trial.Verdict(
+            run=document["run"],
+            process=document["process"],
+            person=document["subject"],
+            word="blocked",
+            why=str(error),
+        )
+    return trial.judged(loaded, _row(document, loaded.id))
+
+
 def replayed(document: Json, process: Process[..., Any]) -> Verdict:  # Any: as above
     """Say what a recorded journal meets on this code."""
     runner, new = _driven(document, process, drifting.has_drifted)
@@ -213,6 +299,8 @@ def replayed(document: Json, process: Process[..., Any]) -> Verdict:  # Any: as 
         return Verdict("drifted", "; ".join(runner.drifted.values()))
     if runner.blocked is not None:
         return Verdict("blocked", runner.blocked[1])
+    if not (runner.history.outcomes or runner.open):
+        return Verdict("unchanged")  # it has not begun: whatever it does is new on any code
     if new or (document["has_ended"] and not runner.has_ended):
         return Verdict("runs now", ", ".join(f"`{key}`" for key in new))
     return Verdict("unchanged")

@@ -85,6 +85,7 @@ task.decided P S | task decision answer_digest channel auth excluded shown_diges
 task.withdrawn | task cause
 setting.changed admin | name before? after?
 data.exported admin | kind rows filter_digest sha256?
+data.journals_read admin | definitions runs runs_now blocked
 data.revealed admin | fields purpose
 data.sample_drawn admin | seed n since until
 subject.erased admin | keys rows order second

@@ -18,6 +18,7 @@ __all__ = [
     "AdminWebhookRedelivered",
     "AdminWebhookRetired",
     "DataExported",
+    "DataJournalsRead",
     "DataRevealed",
     "DataSampleDrawn",
     "ErasedRows",
@@ -227,10 +228,23 @@ class SettingChanged(AuditEvent):
 class DataExported(AuditEvent):
     """Data left: `rows` of them, chosen by what `filter_digest` is of; sha256: of what was made."""
 
-    kind: Literal["deployment", "journal", "log", "events", "evidence"]
+    kind: Literal["deployment", "journal", "journals", "log", "events", "evidence"]
     rows: int
     filter_digest: Digest
     sha256: Digest | None = None
+
+
+@audit_event("data.journals_read", stream="admin")
+class DataJournalsRead(AuditEvent):
+    """Open runs were read, to tell what new code would do to them; definitions: of that code.
+
+    runs: how many were read; of these `runs_now` and `blocked`, the others are unchanged.
+    """
+
+    definitions: Digest
+    runs: int
+    runs_now: int
+    blocked: int
 
 
 @audit_event("data.sample_drawn", stream="admin")
