@@ -28,7 +28,7 @@ from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
 from newel.connectors.auth import Assertion, FetchedCredential, Token, exchanged, revealed
 from newel.connectors.base import Check, Connector, Holding, Outside, marker_of, names_of
-from newel.connectors.ensure import Ensured, Exists, ensured, removed
+from newel.connectors.ensure import Adoption, Ensured, Exists, ensured, removed
 from newel.connectors.gate import Bucket
 from newel.connectors.http import Http
 from newel.connectors.operation import operation
@@ -215,6 +215,11 @@ class Salesforce(Connector):
                 change=self._change,
                 settling=self.settling(*_SETTLE),
                 what="Salesforce account",
+                adoption=Adoption(
+                    is_unmarked=lambda user: not user.mark,
+                    stamp=lambda user: self._change(user, {self._marker_field: marker}),
+                    shown=_seen_from_outside,
+                ),
             )
         except OwnershipConflict as conflict:
             if conflict.evidence != "exists but cannot be read":
@@ -405,7 +410,8 @@ class Salesforce(Connector):
     async def _change(self, user: User, fields: Mapping[str, object]) -> User:
         await self.http.call(UPDATE_USER, self._path(id=user.id), body=dict(fields))
         is_active = fields.get("IsActive", user.is_active) is True
-        return replace(user, is_active=is_active)
+        mark = str(fields.get(self._marker_field, user.mark))
+        return replace(user, is_active=is_active, mark=mark)
 
     async def _switched(self, person: Person, *, is_active: bool) -> Account:
         marker = marker_of(person)
@@ -533,6 +539,14 @@ class Salesforce(Connector):
     def judged(answer: Answer) -> StepError | None:
         """Class an answer of Salesforce."""
         return judged(answer)
+
+
+def _seen_from_outside(user: User) -> tuple[str, ...]:
+    """Say what helps to decide whose an account is."""
+    return (
+        "Look for its id in Salesforce's setup: Users.",
+        "It is active." if user.is_active else "It is deactivated.",
+    )
 
 
 def _is_theirs(host: str) -> bool:

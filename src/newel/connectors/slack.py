@@ -16,7 +16,7 @@ from typing import Final
 from newel.base.errors import Bug, OutcomeUnknown
 from newel.connectors.base import Holding, marker_of, names_of
 from newel.connectors.capability import BY_HAND, ByHand, Way
-from newel.connectors.ensure import Ensured, Exists, ensured
+from newel.connectors.ensure import Adoption, Ensured, Exists, ensured
 from newel.connectors.http import MOST_PAGES
 from newel.connectors.looking import WouldChange, believe
 from newel.connectors.operation import operation
@@ -330,6 +330,11 @@ class Slack(SlackMessages, SlackChannels):
             change=self._change,
             settling=self.settling(*_SETTLE),
             what="Slack account",
+            adoption=Adoption(
+                is_unmarked=lambda who: not who.mark,
+                stamp=lambda who: self._change(who, {"externalId": marker}),
+                shown=_seen_from_outside,
+            ),
         )
         return self.reported(reached, self._account(reached.value), path="scim")
 
@@ -424,3 +429,11 @@ class Slack(SlackMessages, SlackChannels):
     def _gone(self, person: Person) -> Account:
         absent: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
         return self.reported(absent, self.absent(person), access="revoked")
+
+
+def _seen_from_outside(who: Who) -> tuple[str, ...]:
+    """Say what helps to decide whose an account is."""
+    return (
+        "Look for the address in Slack's administration: Manage members.",
+        "It is active." if who.state == "active" else "It is deactivated.",
+    )

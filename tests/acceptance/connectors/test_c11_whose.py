@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from newel import SecretRef, hours, minutes, process
 from newel.base.errors import AlreadyDecided, SelfApproval
 from newel.connectors.google import Google
 from newel.connectors.google_contract import USER_SCOPE
+from newel.connectors.salesforce import Salesforce
 from newel.connectors.scim import Scim
+from newel.connectors.slack import Slack
 from newel.domain.people import Person
+from newel.flow.process import Process
+from newel.simulators import Simulator
 from newel.simulators.scim import ScimSimulator
 from newel.testing import Crash, Saas, every_crash, running
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
@@ -27,6 +33,14 @@ directory = Scim(
     token=SecretRef("env:SCIM_TOKEN"),
     transport=SimulatorTransport(DIRECTORY),
 )
+slack = Slack(token=SecretRef("env:SLACK_TOKEN"), plan="business")
+salesforce = Salesforce(
+    client_id="set by the test",
+    username="set.by@the.test",
+    key=SecretRef("env:SALESFORCE_KEY"),
+    profile_id="set by the test",
+    marker_field="Newel_Id__c",
+)
 JANE = Person(name="Jane O'Doe 🌻", email="jane.doe@acme.example", hr_key="4711")
 KEY = "google.ensure_account"
 
@@ -42,6 +56,20 @@ async def joining(person: Person) -> str:
 async def listed(person: Person) -> str:
     """Give somebody an account over SCIM."""
     account = await directory.ensure_account(person)
+    return account.state
+
+
+@process(owner="it")
+async def chatting(person: Person) -> str:
+    """Give somebody a Slack account."""
+    account = await slack.ensure_account(person)
+    return account.state
+
+
+@process(owner="it")
+async def selling(person: Person) -> str:
+    """Give somebody a Salesforce account."""
+    account = await salesforce.ensure_account(person)
     return account.state
 
 
@@ -178,6 +206,38 @@ async def test_an_account_over_scim_is_marked_too(
     assert len(DIRECTORY.mutations()) == 1
 
 
+@pytest.mark.parametrize(("system", "given"), [("slack", chatting), ("salesforce", selling)])
+async def test_an_account_of_slack_or_salesforce_is_marked_too(
+    saas: Saas,  # noqa: F811 - as above
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    given: Process[..., str],
+) -> None:
+    """Whatever kind of mark it is: asked at once, nothing sent; then marked, and opened if shut."""
+    known = saas.world.credentials()
+    monkeypatch.setattr(salesforce, "_client_id", known["SALESFORCE_CLIENT_ID"])
+    monkeypatch.setattr(salesforce, "_username", known["SALESFORCE_USERNAME"])
+    monkeypatch.setattr(salesforce, "_profile_id", known["SALESFORCE_PROFILE_ID"])
+    there = saas.simulators[system]
+    getattr(saas, system).create_by_hand(JANE.email)
+    async with running(given.request(JANE)) as run:
+        (parked,) = run.parked().values()
+        assert parked.reason == "ownership-conflict"
+        (task,) = run.tasks()
+        account = _at(there, JANE.email)
+        assert account["id"] in task["instructions"]
+        assert JANE.email not in task["instructions"]
+        assert _of(run, "step.round_failed") == there.mutations() == []
+        await run.decide(f"{system}.ensure_account", approved=True)
+        assert await run.result() == "active"
+        (grant,) = run.intervals()
+        assert grant["evidence"] == "decided by a person"
+        again = await run.start(given.request(JANE))
+        assert await again.result() == "active"
+    assert _at(there, JANE.email) == {**account, "marker": JANE.hr_key}
+    assert len(there.mutations()) == 1
+
+
 async def test_a_lost_answer_to_the_marking_marks_once(saas: Saas) -> None:  # noqa: F811 - as above
     """The answer to the marking is lost: the mark is found, and it is there by the decision."""
     account = saas.google.create_by_hand(JANE.email)
@@ -206,6 +266,12 @@ async def test_whatever_ends_the_step_takes_the_question_back(saas: Saas, verb: 
             await run.complete_by_hand(KEY, account)
         assert run.tasks() == []
         assert len(_of(run, "task.withdrawn")) == 1
+
+
+def _at(there: Simulator, email: str) -> dict[str, Any]:
+    """Give the only account at an address."""
+    (found,) = [each for each in there.accounts() if each["email"] == email]
+    return found
 
 
 def _identify(saas: Saas, account: str, *ids: dict[str, str]) -> None:  # noqa: F811 - as above
