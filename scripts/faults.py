@@ -58,12 +58,16 @@ def _pooler() -> bool:
     return shutil.which("pgbouncer") is not None or any(Path(p).exists() for p in POOLER)
 
 
+def _syslog() -> bool:
+    return shutil.which("rsyslogd") is not None or Path("/usr/sbin/rsyslogd").exists()
+
+
 def _clocks() -> bool:
     return any(found for at in LIBRARIES for found in Path(at).glob("**/libfaketimeMT.so.1"))
 
 
 def _install() -> None:
-    there = {"pgbouncer": _pooler(), "libfaketime": _clocks()}
+    there = {"pgbouncer": _pooler(), "libfaketime": _clocks(), "rsyslog": _syslog()}
     missing = [name for name, is_there in there.items() if not is_there]
     if not missing:
         return

@@ -214,3 +214,10 @@ def test_copies_are_fetched_from_where_they_lie(sealed, newel, tmp_path, monkeyp
     monkeypatch.setenv("NEWEL_ANCHORS", json.dumps([place]))
     said = newel("audit", "fetch", str(tmp_path / "home"))
     assert (said.status, "does not answer" in said.err, "hush" in said.err) == (1, True, False)
+
+
+def test_lines_are_shipped_to_a_server_that_is_there(sealed, newel, tmp_path):
+    """One that does not answer is a sentence, and one that cannot be is, too."""
+    for place in ("syslog:tcp://127.0.0.1:1", "otlp:http://127.0.0.1:1/v1/logs", "syslog:nowhere"):
+        said = newel("audit", "ship", place)
+        assert (said.status, said.out, bool(said.err)) == (1, "", True), place

@@ -29,7 +29,7 @@ import structlog
 from newel.base.clock import Clock, SystemClock
 from newel.base.redaction import redacted, redacted_text
 
-__all__ = ["Logger", "Service", "configure", "declare", "logger", "transition_line"]
+__all__ = ["Lines", "Logger", "Service", "configure", "declare", "logger", "transition_line"]
 
 _ALWAYS_ALLOWED: Final = frozenset(
     {"attempt", "facts", "key", "process", "round", "run", "server", "span_id", "subject", "system"}
@@ -51,6 +51,18 @@ class Service:
     def __post_init__(self) -> None:
         named = {"service": self.service, "version": self.version, "server": self.server}
         object.__setattr__(self, "written", named)
+
+
+class Lines(Protocol):
+    """What lines can be written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write whole lines, each with its end."""
+        ...
+
+    def flush(self) -> object:
+        """Let what was written be on its way."""
+        ...
 
 
 class Logger(Protocol):
@@ -95,7 +107,7 @@ def logger(**fields: object) -> Logger:
 def configure(
     service: Service,
     *,
-    stream: BinaryIO | None = None,
+    stream: Lines | None = None,
     level: int = logging.INFO,
     clock: Clock | None = None,
 ) -> None:
@@ -106,7 +118,7 @@ def configure(
             _Render(service, clock or SystemClock()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(stream or sys.stdout.buffer),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", stream or sys.stdout.buffer)),
         cache_logger_on_first_use=False,
     )
 

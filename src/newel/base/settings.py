@@ -178,6 +178,10 @@ class Settings(BaseSettings):
         default=None,
         description="Database role of transactional steps; without one, the worker's own.",
     )
+    logs: tuple[str, ...] = Field(
+        default=("stdout",),
+        description="Where log lines go: stdout, `file:`, `syslog:` or `otlp:` with an address.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lines below this level are not written."
     )

@@ -21,6 +21,7 @@ from newel.base.settings import Settings
 from newel.base.zones import local_zone
 from newel.cli.deployment import Deployment, engine_of, key_holder
 from newel.engine import Engine, Worker
+from newel.engine.log_targets import lines_to
 from newel.engine.sequencer import Sequencer
 from newel.engine.told import Teller, service
 from newel.store.database import Database
@@ -28,22 +29,24 @@ from newel.store.database import Database
 if TYPE_CHECKING:
     from newel.connectors.base import Connector
 
-__all__ = ["asked_to_stop", "log_lines", "served", "teller", "web_server", "working"]
+__all__ = ["asked_to_stop", "log_lines", "served", "web_server", "working"]
 
 _WEB: Final = "newel.web.app"
 _LAST_ANSWERS_S: Final = 3
 _QUEUE: Final = 2048  # connections that wait to be accepted, as many as the server asks for
 
 
-def log_lines(name: str, settings: Settings) -> None:
-    """Set up the log of a program."""
+@contextlib.contextmanager
+def log_lines(name: str, settings: Settings) -> Iterator[Teller]:
+    """Set up the log of a program while the block runs; gives its teller of committed events."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    log.configure(service(name, socket.gethostname()), level=level)
-
-
-def teller(name: str) -> Teller:
-    """Give the teller of a program: one JSON line on standard output for each committed event."""
-    return Teller(service(name, socket.gethostname()))
+    whose = service(name, socket.gethostname())
+    lines = lines_to(settings.logs, settings.data_directory, whose.server)
+    log.configure(whose, stream=lines, level=level)
+    try:
+        yield Teller(whose, lines.write)
+    finally:
+        lines.close()
 
 
 async def asked_to_stop(*programs: asyncio.Task[Any]) -> None:
@@ -99,16 +102,16 @@ async def served(app: Any, at: str, port: int) -> AsyncIterator[str]:  # Any: of
 
 @contextlib.asynccontextmanager
 async def working(
-    deployment: Deployment, *, engine: Engine | None = None, tells: bool = False
+    deployment: Deployment, *, engine: Engine | None = None, teller: Teller | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Drive runs while the block runs; gives the task, which ends only if the worker fails.
 
-    tells: one JSON line on standard output for each committed event.
+    teller: who is told of each committed event.
     """
     engine = engine or await engine_of(deployment)
     async with (
         _sealing(engine, deployment.settings),
-        _at_work(engine, deployment, tells=tells) as driving,
+        _at_work(engine, deployment, teller) as driving,
     ):
         yield driving
 
@@ -130,11 +133,11 @@ async def _sealing(engine: Engine, settings: Settings) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _at_work(
-    engine: Engine, deployment: Deployment, *, tells: bool
+    engine: Engine, deployment: Deployment, teller: Teller | None
 ) -> AsyncIterator[asyncio.Task[None]]:
     worker = engine.new_worker()
-    if tells:
-        worker.teller = engine.teller = teller("worker")
+    if teller is not None:
+        worker.teller = engine.teller = teller
     if deployment.purpose.kind != "production":
         _follow(engine, worker)
     driving = asyncio.create_task(_driven(worker))

@@ -27,27 +27,27 @@ Port = Annotated[int | None, Parameter(help="Port; 0 takes a free one; default: 
 def serve(*, host: Host = None, port: Port = None, as_json: AsJson = False) -> None:
     """Serve the API and the console, until Ctrl-C."""
     from newel.cli.deployment import carried_out, engine_of, opened
-    from newel.cli.programs import asked_to_stop, log_lines, teller, web_server
+    from newel.cli.programs import asked_to_stop, log_lines, web_server
 
     settings = _settings(host, port)
 
     async def served() -> None:
-        log_lines("serve", settings)
-        async with opened(settings) as deployment:
-            engine = await engine_of(deployment)
-            engine.teller = teller("serve")
-            async with web_server(engine, settings) as address:
-                if as_json:
-                    say_json({"address": address}, on_one_line=True)
-                else:
-                    say(f"newel is at {address}")
-                await asked_to_stop()
+        with log_lines("serve", settings) as teller:
+            async with opened(settings) as deployment:
+                engine = await engine_of(deployment)
+                engine.teller = teller
+                async with web_server(engine, settings) as address:
+                    if as_json:
+                        say_json({"address": address}, on_one_line=True)
+                    else:
+                        say(f"newel is at {address}")
+                    await asked_to_stop()
 
     carried_out(served())
 
 
 def worker() -> None:
-    """Drive runs, until Ctrl-C; tells the log on standard output, one JSON line each."""
+    """Drive runs, until Ctrl-C; each event is a line of JSON, on standard output or where set."""
     from newel.cli.deployment import carried_out, opened
     from newel.cli.programs import asked_to_stop, log_lines, working
     from newel.engine.tuning import collect_rarely
@@ -55,14 +55,14 @@ def worker() -> None:
     settings = _settings(None, None)
 
     async def worked() -> None:
-        log_lines("worker", settings)
         collect_rarely()
         pool = _WORKERS_POOL  # three more are its own: for claims, for commits, for the heartbeat
-        async with (
-            opened(settings, connections=pool) as deployment,
-            working(deployment, tells=True) as driving,
-        ):
-            await asked_to_stop(driving)
+        with log_lines("worker", settings) as teller:
+            async with (
+                opened(settings, connections=pool) as deployment,
+                working(deployment, teller=teller) as driving,
+            ):
+                await asked_to_stop(driving)
 
     carried_out(worked())
 

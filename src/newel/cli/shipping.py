@@ -1,7 +1,9 @@
-"""Log lines of sealed events, appended to a file that lies elsewhere."""
+"""Log lines of sealed events, brought to where they are kept: a file, or a server for lines."""
 
 from __future__ import annotations
 
+import re
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -14,23 +16,40 @@ __all__ = ["ship"]
 
 
 def ship(
-    path: Annotated[Path, Parameter(help="File of log lines; it is made if need be.")],
+    place: Annotated[
+        str,
+        Parameter(
+            help="File of log lines, made if need be; or `syslog:` or `otlp:`, as in `logs`."
+        ),
+    ],
     /,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Append the lines of all sealed events that a file has not yet; it goes on where it ends."""
+    """Bring the lines of all sealed events to where some are missing; it goes on where it ended."""
+    from newel.base.errors import StoreError
     from newel.cli.deployment import carried_out, found_here
-    from newel.engine.shipping import shipped
+    from newel.engine.log_targets import collector_of
+    from newel.engine.shipping import shipped, shipped_to
     from newel.engine.told import service
 
-    there = path.absolute()
+    collector, path = collector_of(place, socket.gethostname()), Path(place).absolute()
+    whose = service("newel", "ship")
 
     async def written() -> int:
         async with found_here() as deployment:
-            return await shipped(deployment.database, there, service("newel", "ship"))
+            if collector is None:
+                return await shipped(deployment.database, path, whose)
+            name = re.sub(r"[^\w.-]+", "-", place)
+            cursor = deployment.settings.log_directory / f"shipped.{name}"
+            try:
+                return await shipped_to(deployment.database, collector, cursor, whose)
+            except OSError as fault:
+                why = type(fault).__name__
+                raise StoreError(f"{place} does not take lines ({why}).") from fault
 
     many = carried_out(written())
+    there = place if collector is not None else str(path)
     if as_json:
-        return say_json({"file": str(there), "lines": many})
-    return say(f"{many} lines were appended to {there}.")
+        return say_json({"file": there, "lines": many})
+    return say(f"{many} lines were brought to {there}.")

@@ -23,6 +23,9 @@ from newel.store.log_events import event_hashes
 
 __all__ = ["Reconciled", "reconciled"]
 
+_OPENS: Final = b'{"ts":"'
+"""How every line of newel begins."""
+
 _MOST: Final = 100
 """How many of each are named."""
 
@@ -76,9 +79,9 @@ async def reconciled(connection: Connection, lines: Iterable[bytes]) -> Reconcil
     return Reconciled(many, events, told, named, gone, lost)
 
 
-def _told(lines: Iterable[bytes]) -> Iterable[tuple[str, str, str]]:
+def _told(kept: Iterable[bytes]) -> Iterable[tuple[str, str, str]]:
     """Give hash, moment and place of each line of an event; other lines are passed over."""
-    for line in lines:
+    for line in (each for one in kept for each in _unpacked(one)):
         try:
             said: Any = orjson.loads(line)
             event = said["audit"]
@@ -86,3 +89,22 @@ def _told(lines: Iterable[bytes]) -> Iterable[tuple[str, str, str]]:
             yield str(event["leaf_hash"]), moment, f"{event['stream']}/{event['seq']}"
         except (ValueError, KeyError, TypeError):
             continue
+
+
+def _unpacked(kept: bytes) -> Iterable[bytes | str]:
+    """Give the lines in a line as a server has kept it: behind a head, or many in one of OTLP."""
+    begin = kept.find(_OPENS)
+    if begin >= 0:  # in JSON of OTLP its quotes are escaped
+        yield kept[begin:]
+        return
+    if b'"resourceLogs"' not in kept:
+        yield kept
+        return
+    try:
+        said: Any = orjson.loads(kept)
+        for resource in said["resourceLogs"]:
+            for scope in resource["scopeLogs"]:
+                for record in scope["logRecords"]:
+                    yield str(record["body"]["stringValue"])
+    except (ValueError, KeyError, TypeError):
+        return

@@ -1,16 +1,19 @@
-"""Log lines of sealed events, brought up to date in a file outside the database.
+"""Log lines of sealed events, brought up to date in a file or a server outside the database.
 
 Workers tell each event after its commit; such a line can be lost in a crash. Here a file is filled
 from the log itself, in its order. The file is its own cursor: its last line says how far it is, so
-there is nothing beside it that could be out of step, and nobody's copy depends on another's.
+there is nothing beside it that could be out of step, and nobody's copy depends on another's. A
+server tells nobody how far it is: the last line that it took is kept in a small file here, written
+after it was taken, so that after a crash it gets some lines twice and misses none.
 Source: our own audit document §16.
 """
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -20,15 +23,18 @@ import orjson
 from newel.audit.canonical import leaf_hash
 from newel.base.errors import LogInconsistent
 from newel.base.log import Service, transition_line
+from newel.engine.collectors import Collector
+from newel.engine.whole_files import write_whole
 from newel.store.database import Connection, Database
 from newel.store.export import snapshot
 from newel.store.log_events import SealedEvent, hash_at, sealed_after
 
-__all__ = ["shipped"]
+__all__ = ["shipped", "shipped_to"]
 
 _TAIL_BYTES: Final = 65_536
 """More than any line is long."""
 
+_AT_ONCE: Final = 500
 _OPENS: Final = b'{"ts":"'
 """How every line begins: nothing else is taken for one that was cut off."""
 
@@ -55,6 +61,42 @@ async def shipped(database: Database, path: Path, service: Service) -> int:
         file.flush()
         os.fsync(file.fileno())
     return written
+
+
+async def shipped_to(
+    database: Database, collector: Collector, cursor: Path, service: Service
+) -> int:
+    """Send a server the lines of all sealed events after those it has; answers with how many.
+
+    cursor: the file with the last line that it took. Raises as `shipped`, and OSError or StoreError
+    where the server does not take lines: those it took before are not sent again.
+    """
+    last = await asyncio.to_thread(_kept, cursor)
+    sent = 0
+    try:
+        async with snapshot(database) as seen:
+            place = await _place_of(seen.connection, last)
+            batch: list[bytes] = []
+            async for event in sealed_after(seen.connection, *place):
+                batch.append(_line(event, service))
+                if len(batch) == _AT_ONCE:
+                    sent += await asyncio.to_thread(_sent, collector, batch, cursor)
+                    batch = []
+            if batch:
+                sent += await asyncio.to_thread(_sent, collector, batch, cursor)
+    finally:
+        await asyncio.to_thread(collector.close)
+    return sent
+
+
+def _kept(cursor: Path) -> bytes | None:
+    return cursor.read_bytes() if cursor.exists() else None
+
+
+def _sent(collector: Collector, batch: Sequence[bytes], cursor: Path) -> int:
+    collector.send(batch)
+    write_whole(cursor, batch[-1])
+    return len(batch)
 
 
 @contextmanager
