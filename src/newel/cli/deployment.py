@@ -165,6 +165,7 @@ async def engine_of(deployment: Deployment) -> Engine:
         second_person=settings.second_person,
         key_holder=key_holder(settings),
         console_url=settings.console_url,
+        teams=settings.teams,
     )
     try:
         await engine.register()

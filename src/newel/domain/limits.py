@@ -27,17 +27,23 @@ class Limits:
 
     priority: which due runs are taken first. at_most: how many are active at once, over all
     workers; one that rests (waits, retries, is parked) is not active. within: how long a run may
-    take from its start; overdue: what happens then.
+    take from its start; overdue: what happens then. sla: how long one is meant to take: whoever
+    looks at one that takes longer is told so, and nothing else happens.
     """
 
     priority: Priority = "normal"
     at_most: int | None = None
     within: timedelta | None = None
     overdue: OnOverdue = "park"
+    sla: timedelta | None = None
 
     def ends_at(self, started_at: datetime) -> datetime | None:
         """Give the moment at which a run is overdue."""
         return None if self.within is None else started_at + self.within
+
+    def due_at(self, started_at: datetime) -> datetime | None:
+        """Give the moment by which a run is meant to have ended."""
+        return None if self.sla is None else started_at + self.sla
 
 
 NO_LIMITS: Final = Limits()
@@ -52,13 +58,12 @@ def checked(process: str, limits: Limits) -> Limits:
             fix="a whole number of at least 1; leave it out for no limit.",
             code="F711",
         )
-    if limits.within is not None and (
-        type(limits.within) is not timedelta or limits.within <= timedelta(0)
-    ):
+    for name, span in (("within", limits.within), ("sla", limits.sla)):
+        if span is None or (type(span) is timedelta and span > timedelta(0)):
+            continue
         raise DefinitionError(
-            f"`within={limits.within!r}`: every run of `{process}` would be overdue at once, "
-            "or never.",
-            fix="a length of time, as in `within=days(90)`. Working days are counted by waits, "
+            f"`{name}={span!r}`: every run of `{process}` would be overdue at once, or never.",
+            fix=f"a length of time, as in `{name}=days(90)`. Working days are counted by waits, "
             "where a calendar is known.",
             code="F711",
         )

@@ -101,13 +101,18 @@ class System:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
-    """All of it. shape: digest of what is drawn. allowed: warnings that were silenced, why."""
+    """All of it. sla: how long a run is meant to take. starters: teams that may start one.
+
+    shape: digest of what is drawn. allowed: warnings that were silenced, why.
+    """
 
     process: str
     title: str
     about: str
     owner: str
     within: str
+    sla: str
+    starters: tuple[str, ...]
     rows: tuple[Row, ...]
     forms: tuple[Form, ...]
     input: tuple[Field, ...]
@@ -123,13 +128,15 @@ def dossier_of(drawing: Drawing) -> Dossier:
     """Collect what the code and the declarations say of a process."""
     process = drawing.process
     acts = list(_placed(drawing.tree, ()))
-    within = process.limits.within
+    within, sla = process.limits.within, process.limits.sla
     return Dossier(
         process=process.name,
         title=process.title,
         about=" ".join((process.__doc__ or "").split()),
         owner=process.owner or _IT,
         within="" if within is None else length(within),
+        sla="" if sla is None else length(sla),
+        starters=process.starters,
         rows=tuple(_row(act, when, process) for act, when in acts),
         forms=tuple(_form(act) for act, _ in acts if isinstance(act, Act) and act.act == "form"),
         input=of_input(process),

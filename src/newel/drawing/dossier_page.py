@@ -93,6 +93,8 @@ def _paragraph(dossier: Dossier, page_of_systems: str) -> str:
         f"- Process: {_code(dossier.process)}",
         f"- Owner: {_text(dossier.owner)}",
         f"- A run may take: {_text(dossier.within) or 'as long as it needs'}",
+        f"- A run is meant to take: {_text(dossier.sla) or 'nothing is said'}",
+        f"- Who may start one: {_text(', '.join(dossier.starters)) or 'everybody'}",
         f"- All systems: [{page_of_systems}]({page_of_systems})",
         "",
         "Made by `newel doc` from the code; do not edit it.\n",

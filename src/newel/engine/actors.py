@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from newel.audit.leaf import Actor
-from newel.base.errors import NotFound
+from newel.base.errors import NotAllowed, NotFound
 from newel.base.ids import parse_reference, reference
 from newel.domain.change import Change
 from newel.domain.people import Person
 from newel.engine.intake import Intake
 from newel.engine.operating import Operating, with_streams
+from newel.flow.process import Process
 from newel.store import registry
 from newel.store.changes import apply
 from newel.store.database import Connection
 
-__all__ = ["actor"]
+__all__ = ["actor", "check_starter"]
 
 
 async def actor(
@@ -34,6 +36,30 @@ async def actor(
         return caller
     person = await _named(operating, named.strip(), caller)
     return Actor(type=identity, id=caller.id, via=via, on_behalf_of=reference("per", person))
+
+
+async def check_starter(
+    connection: Connection,
+    process: Process[..., Any],  # Any: it has its own result
+    actor: Actor,
+    teams: Mapping[str, Collection[str]],
+) -> None:
+    """Refuse a start in the name of somebody who is of none of the teams that may start a process.
+
+    teams: members by work address. Whoever calls in nobody's name is a program with a key, or sits
+    at this machine, and may. Raises NotAllowed.
+    """
+    if not process.starters or actor.on_behalf_of is None:
+        return
+    ref = parse_reference(actor.on_behalf_of)[1]
+    person = await registry.person_known(connection, ref=ref, hr_key=None, email="")
+    members = {each.lower() for name in process.starters for each in teams.get(name, ())}
+    if person is None or str(person["work_email"] or "").lower() not in members:
+        raise NotAllowed(
+            actor=actor.on_behalf_of,
+            verb=f"start {process.name}",
+            needed=f"somebody of the team {' or '.join(process.starters)}",
+        )
 
 
 async def _named(operating: Operating, named: str, caller: Actor) -> UUID:

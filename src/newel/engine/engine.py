@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
 
 from newel.audit.leaf import Actor
-from newel.base.errors import (
-    AlreadyStarted,
-    DefinitionError,
-    InvalidInput,
-    NotFound,
-)
+from newel.base.errors import AlreadyStarted, DefinitionError, InvalidInput, NotFound
 from newel.base.ids import reference
 from newel.connectors.gate import Pause
 from newel.connectors.hr_feed import Feed
@@ -89,6 +85,9 @@ class Started:
 class Engine:
     """Everything that can be done with the runs of one database."""
 
+    teller: Teller | None = None
+    _limited: frozenset[str] = frozenset()
+
     def __init__(
         self,
         database: Database,
@@ -110,6 +109,7 @@ class Engine:
         reads: bool = True,
         key_holder: KeyHolder | None = None,
         console_url: str | None = None,
+        teams: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> None:
         """Put a deployment together; `register` must run once before anything starts.
 
@@ -120,7 +120,7 @@ class Engine:
         probe_at: when every system is asked whether it still answers as agreed: cron, UTC, or None.
         second_person: whether operators need one where something asks, or wherever one may be.
         reads: whether what cannot be drawn is refused; False is for tests of what runs refuse.
-        key_holder: with what the log is signed; None: others seal it.
+        key_holder: with what the log is signed; None: others seal it. teams: by work address.
         console_url: where people open newel; links that hand over passwords lead there.
         """
         self.database = database
@@ -167,8 +167,7 @@ class Engine:
         self.retention = Retention(self._operating, keep_payloads)
         self.sequencer = None if key_holder is None else Sequencer(database, key_holder)
         self._at_most = checked_places(at_most or {})
-        self._limited: frozenset[str] = frozenset()
-        self.teller: Teller | None = None
+        self._teams = teams
 
     @cached_property
     def holding(self) -> Holding:
@@ -308,7 +307,8 @@ class Engine:
 
         document: JSON data of the input. The same key with the same document gives the same
         run, also in parallel and after a crash. Raises NotFound, InvalidInput by field,
-        AlreadyStarted (the key was used for something else, or the subject has an open run).
+        AlreadyStarted (the key was used for something else, or the subject has an open run),
+        NotAllowed (in the name of somebody who may not start it).
         """
         definition = self.processes.get(process)
         if definition is None or process.startswith(PREFIX):
@@ -335,6 +335,7 @@ class Engine:
                     )
                     if known is not None:
                         return None, known
+                await actors.check_starter(connection, definition, actor, self._teams)
                 change, person = await self._begin(connection, wanted)
                 return change, Started(run=wanted.run, is_new=True, person=person)
 

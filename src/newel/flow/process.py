@@ -74,6 +74,7 @@ class Process(Generic[P, R]):
         limits: Limits = NO_LIMITS,
         second_person: bool = False,
         first_day: Callable[P, date] | None = None,
+        starters: tuple[str, ...] = (),
     ) -> None:
         self.function = cast("Callable[P, Coroutine[Any, Any, R]]", function)
         self.name = name if name is not None else checked_name(function.__name__)
@@ -88,6 +89,7 @@ class Process(Generic[P, R]):
         self.retired = retired
         self.limits = checked(self.name, limits)
         self.second_person = second_person
+        self.starters = starters
         self._subject = subject
         self._first_day = first_day
         self.__doc__ = function.__doc__
@@ -277,8 +279,10 @@ def process(
     at_most: int | None = None,
     within: timedelta | None = None,
     overdue: OnOverdue = "park",
+    sla: timedelta | None = None,
     second_person: bool = False,
     first_day: Callable[..., date] | None = None,
+    starters: str | tuple[str, ...] = (),
 ) -> _Decorator: ...
 def process(
     function: Callable[..., Awaitable[Any]] | None = None,  # Any: the overloads say what
@@ -296,8 +300,10 @@ def process(
     at_most: int | None = None,
     within: timedelta | None = None,
     overdue: OnOverdue = "park",
+    sla: timedelta | None = None,
     second_person: bool = False,
     first_day: Callable[..., date] | None = None,
+    starters: str | tuple[str, ...] = (),
 ) -> Process[..., Any] | _Decorator:
     """Declare a process; options as in the authoring document, §3.
 
@@ -307,10 +313,11 @@ def process(
     retired: keys that this code no longer asks for on purpose; `*` stands for any item or section.
     priority: which due runs are taken first. at_most: how many are active at once, over all
     workers. within: how long a run may take; overdue: what happens then: `park` asks the owner,
-    `cancel` and `fail` keep its promises and end it.
+    `cancel` and `fail` keep its promises and end it. sla: how long a run is meant to take; one that
+    takes longer is shown as late.
     second_person: whether a second person confirms what operators skip, complete, cancel late or
     amend late. first_day: from the arguments, the day after which a cancel is late; without one
-    every cancel is.
+    every cancel is. starters: teams of whose members one may start a run; without any everybody.
     """
     decorator = _Decorator(
         name=name,
@@ -321,8 +328,9 @@ def process(
         raises=raises if isinstance(raises, tuple) else (raises,),
         formerly=former(formerly),
         retired=tuple(retired),
-        limits=Limits(priority=priority, at_most=at_most, within=within, overdue=overdue),
+        limits=Limits(priority=priority, at_most=at_most, within=within, overdue=overdue, sla=sla),
         second_person=second_person,
         first_day=first_day,
+        starters=(starters,) if isinstance(starters, str) else tuple(starters),
     )
     return decorator if function is None else decorator(function)

@@ -31,6 +31,8 @@ def test_a_run_is_overdue_when_its_time_is_over():
     start = datetime(2026, 1, 1, tzinfo=UTC)
     assert Limits(within=days(1)).ends_at(start) == start + timedelta(days=1)
     assert Limits().ends_at(start) is None
+    assert Limits(sla=days(1)).due_at(start) == start + timedelta(days=1)
+    assert Limits().due_at(start) is None
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,7 @@ def test_a_run_is_overdue_when_its_time_is_over():
         ({"at_most": True}, "no run of `nothing` could ever go on"),
         ({"within": days(0)}, "would be overdue at once, or never"),
         ({"within": business_days(3)}, "Working days are counted by waits"),
+        ({"sla": days(0)}, "`sla=datetime.timedelta(0)`: every run of `nothing` would be overdue"),
         ({"within": days(1), "overdue": "explode"}, "says nothing"),
         ({"overdue": "fail"}, "without a limit never happens. Fix: add `within=days(…)`"),
     ],

@@ -77,7 +77,7 @@ async def start(request: Request, name: str) -> Response:
             shown = filled(fields, posted, more_of=more)
             return await _form(request, read, process, shown, {}, 200, typed, key, None)
         try:
-            document = document_of(fields, posted, zone_info(posted))
+            document = _given(process, document_of(fields, posted, zone_info(posted)))
             process.parsed(document)
             actor = await acting_person(request, posted)
             started = await site_of(request).engine.start(
@@ -101,6 +101,13 @@ def _fields(process: Process[..., Any]) -> tuple[Field, ...]:  # Any: each has i
         return fields_of(schema)
     name = next(iter(process.parameters), "input")
     return fields_of({"properties": {name: schema}, "required": [name]})
+
+
+def _given(process: Process[..., Any], document: dict[str, Any]) -> object:  # Any: JSON
+    """Give the input as a run takes it: of one plain value, as the form asks for by its name."""
+    if "properties" in process.input_schema:
+        return document
+    return next(iter(document.values()), None)
 
 
 def _told(error: RequestError) -> dict[str, str]:

@@ -34,7 +34,7 @@ from newel.web.console.views.model import (
     chip,
     person_link,
 )
-from newel.web.console.views.runs import standing_chip
+from newel.web.console.views.runs import due_of, is_late, standing_chip
 from newel.web.console.views.titles import Titled, titled_by
 from newel.web.site import Reader
 
@@ -94,7 +94,8 @@ class KeyView(View):
 class RunView(View):
     """One run as its page shows it. line: why it is parked as a whole, empty otherwise.
 
-    back: what has been put back so far, of a run that is being cancelled.
+    back: what has been put back so far, of a run that is being cancelled. due_at: by when its
+    process means it to have ended; is_late: it has not, or had not.
     """
 
     run: str
@@ -109,6 +110,8 @@ class RunView(View):
     owner: str
     started_at: datetime
     started_by: str
+    due_at: datetime | None
+    is_late: bool
     ended_at: datetime | None
     cancelling: bool
     back: tuple[str, ...]
@@ -185,6 +188,8 @@ def _view(
         owner=team_name(row["owner"] or "it"),
         started_at=row["started_at"],
         started_by="" if story.started is None else copy.actor_name(story.started.actor, names),
+        due_at=due_of(read, row),
+        is_late=is_late(read, row),
         ended_at=row["finished_at"],
         cancelling=is_cancelling,
         back=tuple(key.title for key in keys if _is_back(key)) if is_cancelling else (),

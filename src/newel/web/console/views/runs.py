@@ -30,7 +30,16 @@ from newel.web.console.views.model import (
 )
 from newel.web.site import Reader
 
-__all__ = ["OPEN_STANDINGS", "STANDINGS", "RunLine", "RunsView", "lines_of", "runs_view"]
+__all__ = [
+    "OPEN_STANDINGS",
+    "STANDINGS",
+    "RunLine",
+    "RunsView",
+    "due_of",
+    "is_late",
+    "lines_of",
+    "runs_view",
+]
 
 OPEN_STANDINGS: Final = ("paused", "parked", "task", "retrying", "running", "waiting")
 ENDED: Final = ("completed", "failed", "cancelled")
@@ -47,7 +56,9 @@ _URGENCY: Final = {
 
 
 class RunLine(View):
-    """One run in a list."""
+    """One run in a list. due_at: by when its process means it to have ended; is_late: it has not,
+    or had not.
+    """
 
     run: str
     href: str
@@ -64,6 +75,8 @@ class RunLine(View):
     done: int
     open: int
     started_at: datetime
+    due_at: datetime | None
+    is_late: bool
     ended_at: datetime | None
 
 
@@ -159,8 +172,22 @@ def _line(read: Reader, row: Row, acts: Sequence[Opened]) -> RunLine:
         done=row["done"],
         open=len(acts),
         started_at=row["started_at"],
+        due_at=due_of(read, row),
+        is_late=is_late(read, row),
         ended_at=row["finished_at"],
     )
+
+
+def due_of(read: Reader, row: Row) -> datetime | None:
+    """Say by when a run is meant to have ended, as the code says now."""
+    process = read.processes.get(row["process"])
+    return None if process is None else process.limits.due_at(row["started_at"])
+
+
+def is_late(read: Reader, row: Row) -> bool:
+    """Whether a run takes longer than it is meant to, or took."""
+    due = due_of(read, row)
+    return due is not None and (row["finished_at"] or read.now) > due
 
 
 def standing_chip(standing: str, acts: Sequence[OpenFact]) -> Chip:
