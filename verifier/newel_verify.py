@@ -785,7 +785,14 @@ _ENVELOPE = {
     "system": (str, type(None)),
     "data": (dict,),
 }
-_SOMETIMES = {"process": dict, "step": dict, "run_state": str, "reason": dict, "trace_id": str}
+_SOMETIMES = {
+    "process": dict,
+    "step": dict,
+    "run_state": str,
+    "reason": dict,
+    "trace_id": str,
+    "payload_sha256": str,
+}
 
 
 def read_entry(entry: bytes) -> dict[str, Any]:
@@ -840,6 +847,8 @@ def _check_envelope(leaf: dict[str, Any]) -> None:
         raise Malformed("`run_state` is none of the six")
     if "trace_id" in leaf and _TRACE(leaf["trace_id"]) is None:
         raise Malformed("`trace_id` has the wrong form")
+    if "payload_sha256" in leaf and _DIGEST(leaf["payload_sha256"]) is None:
+        raise Malformed("`payload_sha256` has the wrong form")
     if "reason" in leaf and type(leaf["reason"].get("code")) is not str:
         raise Malformed("`reason` has a code")
 
@@ -1107,8 +1116,7 @@ class Facts:
         self.pending: list[tuple[int, str, str, Place]] = []
         self.rotations: list[Rotation] = []
         self.min_index = 0
-        self.runs: dict[str, tuple[str, int]] = {}
-        self.grants: dict[str, tuple[str, str]] = {}
+        self.rows: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in STATE}
         self.unknown: dict[str, int] = {}
         self.derived: Derived | None = None
 
@@ -1179,19 +1187,16 @@ class Facts:
                 report.found("V12", "fail", "rests on %s, which does not exist" % id_, place)
 
     def _fold(self, leaf: dict[str, Any], index: int, log: str) -> None:
-        type_, data, stream = leaf["type"], leaf["data"], leaf["stream"]
-        if stream.startswith("run/"):
-            before = self.runs.get(stream)
-            state = leaf.get("run_state") or (before[0] if before else "")
-            version = before[1] if before else 0
-            if type_ == "run.started":
-                version = leaf["process"]["version"]
-            elif type_ == "run.version_changed":
-                version = data["to"]
-            self.runs[stream] = (state, version)
-        if type_.startswith("access.") and "grant" in data:
-            self.grants[data["grant"]] = (data["state"], stream)
-        elif type_ == "log.key_rotated":
+        type_, data = leaf["type"], leaf["data"]
+        if "run_state" in leaf:
+            _of_run(self.rows, leaf)["state"] = leaf["run_state"]
+        fold = _FOLDS.get(type_)
+        if fold is not None:
+            try:
+                fold(self.rows, leaf)
+            except _UNFIT:
+                self.unknown[type_] = self.unknown.get(type_, 0) + 1
+        if type_ == "log.key_rotated":
             names = (str(data.get("old_vkey")), str(data.get("new_vkey")))
             self.rotations.append(
                 Rotation(log, index, *names, "compromised" in str(data.get("cause")))
@@ -1200,6 +1205,153 @@ class Facts:
             self.min_index = max(self.min_index, data["min_index"])
         if type_ not in MODELS:
             self.unknown[type_] = self.unknown.get(type_, 0) + 1
+
+
+# What each type does to the state, as the database has to have it. A fact is written by its name
+# in the rows that are handed in; `""` is the stream that told of it last.
+
+STATE = ("run", "grant", "task", "incident", "ticket", "key", "definition", "schedule")
+Rows = dict[str, dict[str, dict[str, Any]]]
+
+
+def _of(rows: Rows, kind: str, name: str, leaf: dict[str, Any]) -> dict[str, Any]:
+    row = rows[kind].get(name)
+    if row is None:
+        row = rows[kind][name] = {}
+    row[""] = leaf["stream"]
+    return row
+
+
+def _of_run(rows: Rows, leaf: dict[str, Any]) -> dict[str, Any]:
+    row = rows["run"].get(leaf["stream"])
+    if row is None:
+        row = rows["run"][leaf["stream"]] = {"": leaf["stream"], "state": "", "version": 0}
+    return row
+
+
+def _run_started(rows: Rows, leaf: dict[str, Any]) -> None:
+    row, process = _of_run(rows, leaf), leaf["process"]
+    row.update(process=process["name"], version=process["version"], subject=leaf["subject"])
+    row.update(is_paused=False, is_acknowledged=False, is_expired=False)
+
+
+def _version_changed(rows: Rows, leaf: dict[str, Any]) -> None:
+    _of_run(rows, leaf).update(version=leaf["data"]["to"], process=leaf["process"]["name"])
+
+
+def _mark(name: str, value: Any) -> Any:
+    def mark(rows: Rows, leaf: dict[str, Any]) -> None:
+        _of_run(rows, leaf)[name] = value
+
+    return mark
+
+
+def _grant(rows: Rows, leaf: dict[str, Any]) -> None:
+    data, type_ = leaf["data"], leaf["type"]
+    row = _of(rows, "grant", data["grant"], leaf)
+    row["state"] = data["state"]
+    if type_ in ("access.granted", "access.modified", "access.pending", "access.adopted"):
+        row.update(person=leaf["subject"], entitlement=data["entitlement"])
+        if "effective_at" in data:
+            row.setdefault("valid_from", data["effective_at"])
+    if type_ == "access.modified" and data["from"] in rows["grant"]:
+        before = _of(rows, "grant", data["from"], leaf)
+        before.update(state="revoked", valid_to=data["effective_at"])
+    elif type_ == "access.revoked":
+        row.setdefault("person", leaf["subject"])
+        row.setdefault("valid_to", leaf["occurred_at"])
+
+
+def _skipped(rows: Rows, leaf: dict[str, Any]) -> None:
+    for grant in leaf["data"].get("grants") or ():  # what the step was to give
+        _of(rows, "grant", grant, leaf).update(state="waived", person=leaf["subject"])
+
+
+def _task(rows: Rows, leaf: dict[str, Any]) -> None:
+    data, type_ = leaf["data"], leaf["type"]
+    row = _of(rows, "task", data["task"], leaf)
+    if type_ == "task.opened":
+        row.update(
+            state="open", decision=None, by=None, run=leaf["stream"], key=leaf["step"]["key"]
+        )
+    elif type_ == "task.decided":
+        by = leaf["actor"].get("on_behalf_of") or leaf["actor"]["id"]
+        row.update(state="decided", decision=data["decision"], by=by)
+    else:
+        row["state"] = "expired" if data["cause"] == "timer" else "withdrawn"
+
+
+def _incident(rows: Rows, leaf: dict[str, Any]) -> None:
+    row, type_ = _of(rows, "incident", leaf["data"]["incident"], leaf), leaf["type"]
+    row["is_closed"] = type_ == "incident.closed"
+    if type_ == "incident.opened":
+        row["class"] = leaf["data"]["class"]
+
+
+def _ticket(rows: Rows, leaf: dict[str, Any]) -> None:
+    data = leaf["data"]
+    name = "%s %s" % (data["incident"], data["tracker"])
+    _of(rows, "ticket", name, leaf)["external_key"] = data["ticket"]
+
+
+def _key(rows: Rows, leaf: dict[str, Any]) -> None:
+    row = _of(rows, "key", leaf["data"]["key"], leaf)
+    row["is_revoked"] = leaf["type"] == "admin.key_revoked"
+    if leaf["type"] == "admin.key_created":
+        row["expires_at"] = leaf["data"].get("expires_at")
+
+
+def _definition(rows: Rows, leaf: dict[str, Any]) -> None:
+    process = leaf["process"]
+    row = _of(rows, "definition", "%s@%d" % (process["name"], process["version"]), leaf)
+    row.update(sha256=process["definition_sha256"], source_sha256=leaf["data"]["source_sha256"])
+
+
+def _schedule(rows: Rows, leaf: dict[str, Any]) -> None:
+    data, type_ = leaf["data"], leaf["type"]
+    row = _of(rows, "schedule", data["schedule"], leaf)
+    if type_ == "schedule.registered":
+        row.update({name: data[name] for name in ("process", "cron", "zone", "missed")})
+        row["is_retired"] = False
+        row.setdefault("is_paused", False)
+    elif type_ == "schedule.retired":
+        row["is_retired"] = True
+    else:
+        row["is_paused"] = type_ == "schedule.paused"
+
+
+_FOLDS = {
+    "run.started": _run_started,
+    "run.version_changed": _version_changed,
+    "run.paused": _mark("is_paused", value=True),
+    "run.resumed": _mark("is_paused", value=False),
+    "run.acknowledged": _mark("is_acknowledged", value=True),
+    "run.payload_expired": _mark("is_expired", value=True),
+    "step.skipped": _skipped,
+    "task.opened": _task,
+    "task.decided": _task,
+    "task.withdrawn": _task,
+    "incident.opened": _incident,
+    "incident.closed": _incident,
+    "incident.ticketed": _ticket,
+    "admin.key_created": _key,
+    "admin.key_revoked": _key,
+    "process.registered": _definition,
+    "schedule.registered": _schedule,
+    "schedule.retired": _schedule,
+    "schedule.paused": _schedule,
+    "schedule.resumed": _schedule,
+    "access.requested": _grant,
+    "access.approved": _grant,
+    "access.refused": _grant,
+    "access.excepted": _grant,
+    "access.granted": _grant,
+    "access.modified": _grant,
+    "access.pending": _grant,
+    "access.adopted": _grant,
+    "access.revoked": _grant,
+    "access.verified": _grant,
+}
 
 
 def _place(log: str, index: int, leaf: dict[str, Any]) -> Place:
@@ -2944,60 +3096,88 @@ def _judge_package_note(source: Source, name: str, log: Log, trust: Trust, repor
 # ------------------------------------------------------------------- the state of a database
 
 
+_PREFIXES = {"run": "run", "grant": "grt", "task": "tsk", "incident": "inc"}
+_PEOPLE = ("subject", "person", "by")
+
+
 def compare_state(lines: Iterable[str], facts: Facts, report: Report) -> None:
     """Compare rows that were read from the database with what the log leads to (V14).
 
-    A line is an object: `{"run", "state", "version", "seq", "head"}` or `{"grant", "state"}`; names
-    may be written as in the log or as UUID. What is newer than the log is undecided.
+    A line is an object: the kind of row with its name, and facts, such as `{"run", "state",
+    "version", "seq", "head"}` or `{"grant", "state"}`; names may be written as in the log or as
+    UUID. `{"kinds": […]}` says of which kinds all rows are there; else these are runs and grants.
+    What is newer than the log is undecided.
     """
     report.ran("V14")
     if facts.is_excerpt:
         report.found("V14", "undecided", "an excerpt of a log does not lead to a state")
         return
-    seen = set()
-    ahead: set[str] = set()
     rows = [json.loads(line) for line in lines if line.strip()]
+    seen: dict[str, set[str]] = {"run": set(), "grant": set()}
     for row in rows:
-        if "run" in row:
-            stream = "run/" + reference("run", row["run"])
-            seen.add(stream)
-            _compare_run(row, stream, facts, ahead, report)
-    for row in rows:
-        if "grant" in row:
-            grant = reference("grt", row["grant"])
-            seen.add(grant)
-            _compare_grant(row, grant, facts, ahead, report)
-    for name in sorted({*facts.runs, *facts.grants} - seen):
-        report.found("V14", "fail", "%s is in the log and not in the state" % name)
+        seen.update({kind: set() for kind in row.get("kinds", ()) if kind in STATE})
+    ahead: set[str] = set()
+    for row in sorted(rows, key=lambda each: _kind(each) != "run"):  # runs say what is ahead
+        kind = _kind(row)
+        if kind:
+            name = _name_of(kind, row[kind])
+            seen.setdefault(kind, set()).add(name)
+            _compare_row(kind, name, row, facts, ahead, report)
+    for kind, names in seen.items():
+        for name in sorted(facts.rows[kind].keys() - names):
+            what = "%s is in the log and not in the state" % _called(kind, name)
+            report.found("V14", "fail", what)
     if ahead:
         what = "%d runs have events that are not sealed yet" % len(ahead)
         report.found("V14", "undecided", what)
 
 
-def _compare_run(
-    row: dict[str, Any], stream: str, facts: Facts, ahead: set[str], report: Report
-) -> None:
-    last, folded = facts.streams.get(stream), facts.runs.get(stream, ("", 0))
-    if last is None or row["seq"] > last.seq:
-        ahead.add(stream)
-        return
-    expected = {"state": folded[0], "version": folded[1], "seq": last.seq, "head": last.hash.hex()}
-    for name, value in expected.items():
-        if name in row and row[name] != value:
-            what = "%s: %s is %s, the log leads to %s" % (stream, name, row[name], value)
-            report.found("V14", "fail", what)
+def _kind(row: dict[str, Any]) -> str:
+    """Give the kind of a row: the first of these that it has the name of."""
+    order = ("task", "ticket", "grant", "incident", "key", "definition", "schedule", "run")
+    return next((kind for kind in order if kind in row and "kinds" not in row), "")
 
 
-def _compare_grant(
-    row: dict[str, Any], grant: str, facts: Facts, ahead: set[str], report: Report
+def _called(kind: str, name: str) -> str:
+    return name if kind in ("run", "grant") else "%s %s" % (kind, name)
+
+
+def _name_of(kind: str, name: str) -> str:
+    if kind in _PREFIXES:
+        name = reference(_PREFIXES[kind], name)
+    elif kind == "ticket":
+        incident, _, tracker = name.partition(" ")
+        name = "%s %s" % (reference("inc", incident), tracker)
+    return "run/" + name if kind == "run" else name
+
+
+def _compare_row(
+    kind: str, name: str, row: dict[str, Any], facts: Facts, ahead: set[str], report: Report
 ) -> None:
-    state, stream = facts.grants.get(grant, ("", ""))
-    if row["state"] == state or stream in ahead:
+    """Compare one row; what its run's stream does not reach yet is not compared."""
+    expected: dict[str, Any] = facts.rows[kind].get(name, {})
+    if kind == "run":
+        last = facts.streams.get(name)
+        if last is None or row["seq"] > last.seq:
+            ahead.add(name)
+            return
+        expected = {**expected, "seq": last.seq, "head": last.hash.hex()}
+    elif expected.get("", "") in ahead or (not expected and ahead):
         return
-    if not state and ahead:
+    if not expected:
+        what = "%s is %s, the log leads to nothing"
+        report.found("V14", "fail", what % (_called(kind, name), row.get("state", "there")))
         return
-    what = "%s is %s, the log leads to %s" % (grant, row["state"], state or "nothing")
-    report.found("V14", "fail", what)
+    for fact, has in row.items():
+        if fact in (kind, "", "kinds") or fact not in expected:
+            continue
+        value = reference("per", has) if fact in _PEOPLE and has is not None else has
+        if fact == "run" and has is not None:
+            value = "run/" + reference("run", has)
+        if value != expected[fact]:
+            what = "%s: %s is %s, the log leads to %s"
+            told = (_called(kind, name), fact, value, expected[fact])
+            report.found("V14", "fail", what % told)
 
 
 def reference(prefix: str, name: str) -> str:

@@ -174,3 +174,61 @@ update newel.event e set entry = set_byte(entry, 40, 63) where not exists
 -- found: V14
 -- says: the stream's row stands at
 update newel.audit_stream set head = sha256('x') where name = 'admin';
+
+-- attack: T12 who decided
+-- found: V14
+-- says: by is per_
+update newel.task set decided_by = gen_random_uuid() where state = 'decided';
+
+-- attack: T12 a task that nobody was asked
+-- found: V14
+-- says: the log leads to nothing
+insert into newel.task (id, run_id, key, kind, title, owner, opened_at, state)
+select gen_random_uuid(), id, 'made-up', 'form', 'x', 'it', now(), 'open'
+from newel.run where finished_at is null limit 1;
+
+-- attack: T12 since when it is held
+-- found: V14
+-- says: valid_from is 2020-01-01T00:00:00.000000Z, the log leads to
+update newel.access_grant set valid_from = '2020-01-01Z' where valid_from is not null;
+
+-- attack: T12 the code that ran
+-- found: V14
+-- says: source_sha256 is
+update newel.definition set source = source || ' ';
+
+-- attack: T12 a key that nobody made
+-- found: V14
+-- says: key nk_x is there, the log leads to nothing
+insert into newel.api_key (id, name, sha256, expires_at)
+values ('nk_x', 'x', sha256('x'), now() + interval '1 day');
+
+-- attack: T12 a schedule that nobody declared
+-- found: V14
+-- says: schedule x is there, the log leads to nothing
+insert into newel.schedule (name, process, cron, zone, missed, next_at)
+values ('x', 'employment', '* * * * *', 'UTC', 'skip', now());
+
+-- attack: T12 an incident that nobody had
+-- found: V14
+-- says: incident inc_
+insert into newel.incident (id, fingerprint, system, class, title, state, lead_run, lead_key,
+                            opened_at)
+select gen_random_uuid(), 'x', 'wiki', 'bug', 'x', 'watching', id, 'give', now()
+from newel.run limit 1;
+
+-- attack: T12 a run that goes by another process
+-- found: V14
+-- says: process is other, the log leads to employment
+update newel.run set process = 'other';
+
+-- attack: T13 the inputs of an attempt
+-- found: V14
+-- says: the payload has the digest
+update newel.event set payload = set_byte(payload, 20, get_byte(payload, 20) # 1)
+where type = 'step.started';
+
+-- attack: T13 something beside an event that has nothing beside it
+-- found: V14
+-- says: that its entry does not seal
+update newel.event set payload = 'x' where type = 'task.opened';

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, Protocol, TypeVar
 
 import orjson
@@ -126,6 +127,7 @@ def build(
     run_state: str | None = None,
     reason: Json | None = None,
     trace_id: str | None = None,
+    payload: bytes | None = None,
 ) -> Leaf:
     """Build the leaf of one event.
 
@@ -133,11 +135,12 @@ def build(
     occurred_at: as `instant` writes it. process, step: written where the type carries them (step:
     key, and attempt and round where something is attempted). run_state: the run's state after this
     event, if it changes and the event's type does not say it. reason: code and sealed text.
+    payload: what is kept beside the event; its digest is written unless the facts have it.
     errors: NotJournalable, if the facts cannot stand in a leaf.
     """
     envelope: dict[str, Any] = {
         "actor": actor.written,
-        "data": event.data(),
+        "data": (data := event.data()),
         "id": id,
         "occurred_at": occurred_at,
         "prev": prev.hex(),
@@ -160,6 +163,8 @@ def build(
         envelope["reason"] = reason
     if trace_id is not None:
         envelope["trace_id"] = trace_id
+    if payload is not None and (digest := sha256(payload).hexdigest()) not in data.values():
+        envelope["payload_sha256"] = digest
     entry = encoded(envelope)
     return Leaf(entry, leaf_hash(entry))
 
@@ -202,6 +207,7 @@ class Envelope:
     run_state: str | None
     reason: Json | None
     trace_id: str | None
+    payload_sha256: str | None
     json: Json
 
 
@@ -212,6 +218,7 @@ _FORMS: Final = {
     "type": re.compile(r"[a-z]+\.[a-z]+(?:_[a-z]+)*"),
     "occurred_at": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"),
     "trace_id": re.compile(r"[0-9a-f]{32}"),
+    "payload_sha256": _HEX_64,
 }
 _ALWAYS: Final[Mapping[str, tuple[type, ...]]] = {
     "v": (int,),
@@ -232,6 +239,7 @@ _AT_TIMES: Final[Mapping[str, tuple[type, ...]]] = {
     "run_state": (str,),
     "reason": (dict,),
     "trace_id": (str,),
+    "payload_sha256": (str,),
 }
 
 

@@ -177,6 +177,7 @@ class Entries:
             step=step,
             run_state=run_state,
             reason=pending.reason,
+            payload=pending.payload,
         )
         head.seq += 1
         head.hash = leaf.hash

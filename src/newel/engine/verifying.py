@@ -39,6 +39,7 @@ _ENTRIES: Final = "tile/entries/"
 _UNSEALED: Final = "unsealed"
 PAYLOADS: Final = {
     "run.started": "input_digest",
+    "run.amended": "after_digest",
     "run.completed": "outcome_digest",
     "step.succeeded": "outcome_digest",
     "step.failed": "outcome_digest",
@@ -46,7 +47,7 @@ PAYLOADS: Final = {
     "task.decided": "answer_digest",
     "wait.closed": "outcome_digest",
 }
-"""Types of events whose payload stands beside the leaf, and the field that holds its digest."""
+"""Where a type names the digest of its payload itself; elsewhere it is `payload_sha256`."""
 
 Leaf = dict[str, Any]  # Any: the values JSON can hold
 Report = Any  # Any: of the verifier, which is a file of its own and shares nothing with us
@@ -154,8 +155,13 @@ class _Judging:
             self.expired.add(stream)
         data = leaf.get("data")
         named = PAYLOADS.get(str(leaf.get("type")))
-        expected = data.get(named) if named and isinstance(data, dict) else None
+        expected = leaf.get("payload_sha256")
+        if expected is None and named and isinstance(data, dict):
+            expected = data.get(named)
         if expected is None:
+            if found is not None:
+                what = "a payload lies beside the event that its entry does not seal"
+                self.report.found("V14", "fail", what, place)
             return
         if found is None:
             self.lost.setdefault(stream, place)
@@ -351,9 +357,12 @@ def _tell_headless(rows: Iterable[Row], report: Report, facts: Facts) -> None:
 
 
 def _lines(rows: Iterable[Row]) -> Iterator[str]:
+    """Write rows as the verifier reads them; kinds without a row are named, too."""
+    yield json.dumps({"kinds": list(verifier().STATE)})
     for row in rows:
+        if row["kind"] == "stream":
+            continue
+        facts = json.loads(row["facts"])
         if row["kind"] == "run":
-            names = ("state", "version", "seq", "head")
-            yield json.dumps({"run": str(row["id"]), **{name: row[name] for name in names}})
-        elif row["kind"] == "grant":
-            yield json.dumps({"grant": str(row["id"]), "state": row["state"]})
+            facts |= {"seq": row["seq"], "head": row["head"]}
+        yield json.dumps({row["kind"]: row["name"] or str(row["id"]), **facts})

@@ -231,7 +231,7 @@ async def sealed_twice(connection: Connection) -> list[Row]:
 
 
 async def state(connection: Connection) -> list[Row]:
-    """What the tables say now of runs, grants and streams."""
+    """What the tables say now: kind, id or name, facts (JSON); of runs and streams seq and head."""
     rows: list[Row] = await connection.fetch(_SQL.state)
     return rows
 

@@ -158,14 +158,52 @@ order by l.leaf_index limit 100
 
 -- name: state
 -- params: none
--- What the tables say now of runs, grants and streams: what the log has to lead to.
-select 'run' as kind, r.id, r.state, r.version, r.seq, encode(r.head, 'hex') as head, null as name
+-- What the tables say now of everything whose state the log leads to, and of streams.
+select kind, id, seq, head, name, facts::text as facts from (
+select 'run' as kind, r.id, r.seq, encode(r.head, 'hex') as head, null as name,
+       jsonb_build_object('state', r.state, 'version', r.version, 'process', r.process,
+           'subject', r.subject, 'is_acknowledged', r.acknowledged_at is not null,
+           'is_expired', r.payload_expired_at is not null)
+       || case when r.finished_at is null
+               then jsonb_build_object('is_paused', r.paused_at is not null) else '{}' end as facts
 from newel.run r
 union all
-select 'grant', g.id, g.state, null, null, null, null from newel.access_grant g
+select 'grant', g.id, null, null, null,
+       jsonb_build_object('state', g.state, 'person', g.person, 'entitlement', g.entitlement,
+           'valid_from', to_char(g.valid_from at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'valid_to', to_char(g.valid_to at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+from newel.access_grant g
 union all
-select 'stream', s.id, null, null, s.seq, encode(s.head, 'hex'), s.name from newel.audit_stream s
-order by 1, 2
+select 'task', t.id, null, null, null,
+       jsonb_build_object('state', t.state, 'decision', t.decision, 'by', t.decided_by,
+           'run', t.run_id, 'key', t.key)
+from newel.task t
+union all
+select 'incident', i.id, null, null, null,
+       jsonb_build_object('is_closed', i.state = 'closed', 'class', i.class)
+from newel.incident i
+union all
+select 'ticket', k.incident_id, null, null, k.incident_id || ' ' || k.channel,
+       jsonb_build_object('external_key', k.external_key)
+from newel.ticket k
+union all
+select 'key', null, null, null, a.id,
+       jsonb_build_object('is_revoked', a.revoked_at is not null,
+           'expires_at', to_char(a.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+from newel.api_key a
+union all
+select 'definition', null, null, null, d.process || '@' || d.version,
+       jsonb_build_object('sha256', d.sha256,
+           'source_sha256', encode(sha256(convert_to(d.source, 'UTF8')), 'hex'))
+from newel.definition d
+union all
+select 'schedule', null, null, null, s.name,
+       jsonb_build_object('process', s.process, 'cron', s.cron, 'zone', s.zone,
+           'missed', s.missed, 'is_paused', s.paused_at is not null,
+           'is_retired', s.retired_at is not null)
+from newel.schedule s
+union all
+select 'stream', s.id, s.seq, encode(s.head, 'hex'), s.name, null from newel.audit_stream s) seen
+order by kind, id, name
 
 -- name: edge
 -- params: log_epoch

@@ -110,6 +110,7 @@ def test_a_built_leaf_reads_back():
         run_state="waiting",
         reason=None,
         trace_id="cd" * 16,
+        payload_sha256=None,
         json=json.loads(leaf.entry),
     )
 
