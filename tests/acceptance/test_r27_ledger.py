@@ -13,6 +13,7 @@ from newel import Account, Person, approval, process, step, team
 from newel.audit.leaf import leaf_hash
 from newel.base.ids import parse_reference, reference
 from newel.base.settings import Settings
+from newel.people.holdings import ended_between
 from newel.web.app import create_app
 from tests.engine.house import opened
 
@@ -185,3 +186,26 @@ async def test_r27_each_answer_says_by_whose_decision_and_proves_it(past):
     assert (bob["since"], bob["decision"], bob["proof"]) == (None, None, None)
     assert not await past.access(on=day, person=reference("per", UUID(int=7)))
     assert not await past.access(on=day, system="o'wiki 🦜")
+
+
+async def test_r27_how_long_ends_of_access_took_is_told(past):
+    """By person and system, from when it was due until it was gone, each with its event."""
+    database, (_, ended_at) = past.house.database, past.had[JANE["name"], "wiki:account"]
+    begin, until = ended_at - timedelta(days=1), ended_at + timedelta(days=1)
+    (jane,) = await ended_between(database, begin, until)
+    assert (jane.name, jane.system, jane.process) == (JANE["name"], "wiki", "left")
+    assert (jane.grants, jane.cause, jane.ended_at >= jane.due_at) == (1, "other", True)
+    assert jane.seconds == round((jane.ended_at - jane.due_at).total_seconds())
+    run, seq = parse_reference(jane.proof.run)[1], jane.proof.seq
+    entry = await database.fetchval(
+        "select entry from newel.event where (stream_id, seq) = ($1, $2)", run, seq
+    )
+    assert leaf_hash(entry).hex() == jane.proof.leaf_hash
+    assert {
+        each.name for each in await ended_between(database, begin, until + timedelta(days=9))
+    } == {
+        JANE["name"],
+        BOB["name"],
+    }
+    assert not await ended_between(database, begin, until, cause="leaver")
+    assert not await ended_between(database, begin, until, system="forge")

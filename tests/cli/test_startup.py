@@ -56,6 +56,7 @@ COMMANDS = {
     "contracts",
     "inventory",
     "retention",
+    "revocations",
     "bench",
     "key",
 }

@@ -203,6 +203,7 @@ def test_status_tells_one_from_several_from_nobody(deployed, newel):
         (["retry", "run_1", "--actor", ALICE], 1, "no run 'run_1'"),
         (["cancel", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "--actor", ALICE], 2, "--reason"),
         (["access", "--on", "someday"], 1, "on: is no day"),
+        (["revocations", "--from", "2026-02-01", "--to", "2026-01-01"], 1, "to"),
         (["access", "--on", "9999-12-31"], 1, "on: has not begun"),
         (["access", "--zone", "Nowhere/Else"], 1, "zone: is no time zone"),
         (["key", "revoke", "absent"], 1, "no key 'absent'"),

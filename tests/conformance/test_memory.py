@@ -31,7 +31,7 @@ ONLY_REAL = {
     "deployment.forget_all", "deployment.holder", "deployment.is_made", "deployment.lock_kind",
     "deployment.mark_demo", "deployment.mark_test", "journal.empty_payloads",
     "journal.payload_digests",
-    "ledger.had_between", "ledger.of_person",
+    "ledger.ended_between", "ledger.had_between", "ledger.of_person",
     "runs.expiring", "runs.mark_expired", "riding.begin", "riding.check", "riding.settle",
     "runs.listed",
 }  # fmt: skip

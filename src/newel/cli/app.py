@@ -72,6 +72,7 @@ def application() -> App:
     app.command(reading.runs)
     app.command(reading.status)
     app.command(holding.access)
+    app.command(holding.revocations)
     app.command(reading.tasks)
     app.command(shadow.shadow)
     for verb in (verbs.start, verbs.decide, verbs.fill, verbs.retry, verbs.skip, verbs.cancel):

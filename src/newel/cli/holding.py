@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 
 from newel.base.errors import InvalidInput
+from newel.cli.event_exporting import FromDay, ToDay, period_of
 from newel.cli.output import columns, moment, say, say_json
 from newel.cli.parameters import AsJson
 from newel.cli.reading import not_one
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from newel.people.holdings import Asked, Decision, Holding
     from newel.store.database import Row
 
-__all__ = ["access"]
+__all__ = ["access", "revocations"]
 
 _PAGE: Final = 1000
 
@@ -36,6 +37,9 @@ def access(
     entitlement: Annotated[
         str | None, Parameter(help="Only this entitlement: github:account.")
     ] = None,
+    by: Annotated[
+        str, Parameter(help="Only what this allowed: approval, policy, break_glass, adopted, …")
+    ] = "",
     zone: Annotated[
         str, Parameter(help="Zone of the day: Europe/Berlin. Default: this machine's.")
     ] = "",
@@ -60,11 +64,11 @@ def access(
                 if len(hits) != 1:
                     return not_one(whom, hits)
                 person = hits[0].person
-            if person is not None and not (on or system or entitlement):
+            if person is not None and not (on or system or entitlement or by):
                 return await _of_person(deployment, person, where, as_json=as_json)
             ref = None if person is None else person.ref
             asked = Asked(person=ref, system=system, entitlement=entitlement)
-            return await _on_day(deployment, on, where, asked, as_json=as_json)
+            return await _on_day(deployment, on, where, asked, by=by, as_json=as_json)
 
     return carried_out(read())
 
@@ -98,9 +102,9 @@ async def _of_person(
 
 
 async def _on_day(
-    deployment: Deployment, on: str, zone: tzinfo, asked: Asked, *, as_json: bool
+    deployment: Deployment, on: str, zone: tzinfo, asked: Asked, *, by: str, as_json: bool
 ) -> int:
-    """Say who had what on a day: all pages of the answer."""
+    """Say who had what on a day: all pages of the answer; by: only what this kind allowed."""
     from newel.base.ids import parse_reference
     from newel.people.holdings import day_of, had_on
 
@@ -110,7 +114,7 @@ async def _on_day(
     after = None
     while True:
         page = await had_on(deployment.database, day, asked, after=after, how_many=_PAGE)
-        access += page.access
+        access += [each for each in page.access if not by or _kind(each) == by]
         if page.after is None:
             break
         after = parse_reference(page.after)[1]
@@ -124,6 +128,57 @@ async def _on_day(
         lines = [_line(each, zone) for each in access]
         say(columns(("ENTITLEMENT", "LEVEL", "PERSON", "SINCE", "UNTIL", "DECISION", "RUN"), lines))
     return 0
+
+
+def _kind(holding: Holding) -> str:
+    return "unknown" if holding.decision is None else holding.decision.kind
+
+
+def revocations(
+    *,
+    since: FromDay,
+    until: ToDay,
+    system: Annotated[str | None, Parameter(help="Only in this system: github.")] = None,
+    cause: Annotated[
+        str, Parameter(help="Why it ended: leaver, mover, cancel, drift, …; all for any.")
+    ] = "leaver",
+    as_json: AsJson = False,
+) -> None:
+    """Say how long it took until people had lost their access, the slowest first.
+
+    From the moment at which a run came to it until the system had confirmed the last end.
+    """
+    from newel.base.zones import local_zone
+    from newel.cli.deployment import carried_out, found_here
+    from newel.people.holdings import Ended, ended_between
+
+    begin, end = period_of(since, until)
+
+    async def read() -> list[Ended]:
+        async with found_here() as deployment:
+            why = None if cause == "all" else cause
+            return await ended_between(deployment.database, begin, end, system=system, cause=why)
+
+    found = carried_out(read())
+    if as_json:
+        return say_json({"from": begin, "until": end, "ended": found})
+    if not found:
+        return say("No access ended for that cause in that time.")
+    zone = local_zone()
+    lines = [
+        (
+            each.name,
+            each.system,
+            str(each.grants),
+            moment(each.due_at, zone),
+            moment(each.ended_at, zone),
+            f"{each.seconds // 3600}:{each.seconds // 60 % 60:02}:{each.seconds % 60:02}",
+            each.proof.run,
+        )
+        for each in found
+    ]
+    heads = ("PERSON", "SYSTEM", "GRANTS", "DUE", "ENDED", "TOOK", "RUN")
+    return say(columns(heads, lines))
 
 
 def _day(text: str) -> date:

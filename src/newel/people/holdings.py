@@ -22,7 +22,18 @@ from newel.base.ids import parse_reference, reference
 from newel.store import ledger, people
 from newel.store.database import Database, Row
 
-__all__ = ["Asked", "Day", "Decision", "Holding", "Holdings", "Proof", "day_of", "had_on"]
+__all__ = [
+    "Asked",
+    "Day",
+    "Decision",
+    "Ended",
+    "Holding",
+    "Holdings",
+    "Proof",
+    "day_of",
+    "ended_between",
+    "had_on",
+]
 
 _FIRST: Final = date(1970, 1, 1)
 
@@ -101,6 +112,58 @@ class Holdings:
     until: datetime
     access: tuple[Holding, ...]
     after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Access of one person in one system that a run has ended.
+
+    due_at: when the run came to the first of it; ended_at: when the last was gone; seconds between
+    them. grants: how many. proof: the event of the last.
+    """
+
+    person: str
+    name: str
+    system: str
+    process: str
+    cause: str
+    due_at: datetime
+    ended_at: datetime
+    seconds: int
+    grants: int
+    proof: Proof
+
+
+async def ended_between(
+    database: Database,
+    begin: datetime,
+    until: datetime,
+    *,
+    system: str | None = None,
+    cause: str | None = None,
+) -> list[Ended]:
+    """Say how long the ends of access took in a span of time, the slowest first.
+
+    cause: as `access.revoked` has it (leaver, mover, …).
+    """
+    rows = await ledger.ended_between(database, begin, until, system=system, cause=cause)
+    return [_ended(row) for row in rows]
+
+
+def _ended(row: Row) -> Ended:
+    leaf = orjson.loads(row["entry"])
+    return Ended(
+        person=reference("per", row["person"]),
+        name=row["display_name"] or "nobody on record",
+        system=row["system"],
+        process=row["process"],
+        cause=leaf["data"]["cause"],
+        due_at=row["due_at"],
+        ended_at=row["ended_at"],
+        seconds=max(0, round((row["ended_at"] - row["due_at"]).total_seconds())),
+        grants=row["many"],
+        proof=_proof(leaf, row["entry"]),
+    )
 
 
 def day_of(day: date, now: datetime, zone: tzinfo) -> Day:

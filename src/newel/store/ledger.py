@@ -10,7 +10,15 @@ from newel.domain.grants import Held
 from newel.store.database import Connection, Database, Row
 from newel.store.queries import queries
 
-__all__ = ["ended_of_awaited", "ended_since", "had_between", "held", "left", "of_person"]
+__all__ = [
+    "ended_between",
+    "ended_of_awaited",
+    "ended_since",
+    "had_between",
+    "held",
+    "left",
+    "of_person",
+]
 
 _SQL: Final = queries("ledger")
 
@@ -38,6 +46,13 @@ async def had_between(
     return await database.fetch(
         _SQL.had_between, begin, until, person, system, entitlement, after, how_many
     )
+
+
+async def ended_between(
+    database: Database, begin: datetime, until: datetime, *, system: str | None, cause: str | None
+) -> list[Row]:
+    """Access that ended in a span of time, by run and system, the slowest first."""
+    return await database.fetch(_SQL.ended_between, begin, until, system, cause)
 
 
 async def held(source: Database | Connection, person: UUID, entitlement: str) -> Held | None:

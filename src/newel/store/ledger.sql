@@ -84,3 +84,24 @@ select a.match from newel.open_act a
 join newel.access_grant g on g.id = a.match::uuid
 where a.kind = 'event' and a.event = $1 and g.state not in ('prepared', 'active')
 order by a.match
+
+-- name: ended_between
+-- params: begin, until, system, cause
+-- Access that ended in a span of time, run by run and system by system: when it was due first and
+-- ended last, with the event of that. What only changed its level has not ended.
+select g.person, p.display_name, g.system, g.ended_run, r.process, count(*) as many,
+       min((e.data ->> 'due_at')::timestamptz) as due_at, max(g.valid_to) as ended_at,
+       (array_agg(e.entry order by g.valid_to desc, g.id))[1] as entry
+from newel.access_grant g
+cross join lateral (
+    select v.entry, convert_from(v.entry, 'UTF8')::jsonb -> 'data' as data from newel.event v
+    where v.stream_id = g.ended_run and v.seq between g.ended_seq and g.ended_seq + 4
+      and v.type = 'access.revoked'
+      and convert_from(v.entry, 'UTF8')::jsonb -> 'data' ->> 'entitlement' = g.entitlement
+    order by v.seq limit 1) e
+join newel.run r on r.id = g.ended_run
+left join newel.person p on p.ref = g.person
+where g.valid_to >= $1 and g.valid_to < $2
+  and ($3::text is null or g.system = $3) and ($4::text is null or e.data ->> 'cause' = $4)
+group by g.person, p.display_name, g.system, g.ended_run, r.process
+order by max(g.valid_to) - min((e.data ->> 'due_at')::timestamptz) desc, g.ended_run, g.system

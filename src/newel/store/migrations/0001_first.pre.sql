@@ -412,6 +412,7 @@ create unique index access_grant_one_open on newel.access_grant (person, entitle
 create index access_grant_held on newel.access_grant (entitlement, valid_from, valid_to);
 create index access_grant_of_system on newel.access_grant (system, entitlement, id);
 create index access_grant_of_person on newel.access_grant (person, recorded_at);
+create index access_grant_ended on newel.access_grant (valid_to) where ended_run is not null;
 create index access_grant_of_run on newel.access_grant (made_run);
 create unique index access_grant_continued_once on newel.access_grant (continues)
     where continues is not null;
