@@ -65,6 +65,10 @@ class Host:
         """Nobody waits for a turn."""
         return False
 
+    def is_limited(self, system: str | None) -> bool:
+        """Nobody counts attempts."""
+        return False
+
     def now(self) -> datetime:
         """Time passes between any two looks at it."""
         self.clock += timedelta(microseconds=1)

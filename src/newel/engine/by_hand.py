@@ -2,7 +2,8 @@
 
     no way is open   -> the step looks first: what is there already needs nobody
     not done yet     -> a task for the team that answers for the system; the step waits
-    time passes      -> it looks after 1, 5 and 15 minutes, then every hour; urgent ones every 5 min
+    time passes      -> it looks after 1, 5, 15 minutes, then every hour; urgent ones every 5 min;
+                        one event says that nothing has changed
     "done"           -> it looks at once, and a minute later; only then the task opens again
     seen             -> the step has its outcome, the task is withdrawn; route `by_hand`
 
@@ -38,6 +39,7 @@ __all__ = [
     "choose",
     "claim",
     "is_by_hand",
+    "looks_again",
     "not_yet",
     "open_task",
     "seen",
@@ -72,6 +74,26 @@ def choose(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:  # Any: its
     opened.trouble = replace(opened.trouble, way=chosen.path)
     if not is_by_hand(opened):
         withdraw(run, opened, cause="retried")
+
+
+def looks_again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> bool:  # Any: its own result
+    """Look once more at what a person is still asked to do, as part of the attempt that has asked.
+
+    Answers with False where the next attempt is one of its own. A look needs no intent: nothing
+    that changes anything leaves, and a worker that dies in it leaves nothing to be found out.
+    Where a system is limited, the others count each attempt by its intent.
+    """
+    trouble = opened.trouble
+    is_asked = is_by_hand(opened) and opened.task_id is not None and trouble.seen > 0
+    is_troubled = trouble.is_claimed or trouble.doubt is not None or trouble.progress is not None
+    is_same = opened.fingerprint == run.fingerprint(act)
+    if not is_asked or is_troubled or not is_same or run.host.places.is_limited(opened.system):
+        return False
+    opened.state, opened.next_at = "attempting", None
+    opened.reason = opened.owner = None
+    opened.intended_at = run.moment
+    run.starting.append(opened.key)
+    return True
 
 
 def seen(opened: OpenAct, effect: Effect | None) -> Effect | None:

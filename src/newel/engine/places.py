@@ -100,9 +100,13 @@ class Places:
 
     def has_to_queue(self, run: UUID, system: str | None) -> bool:
         """Whether a step has to wait for its turn: it was refused, or others were just now."""
-        if system is None or system not in self._limited:
+        if not self.is_limited(system):
             return False
         return run in self._refused or monotonic() < self._full_until.get(system, 0.0)
+
+    def is_limited(self, system: str | None) -> bool:
+        """Whether only so many attempts are made at a system at once."""
+        return system in self._limited
 
     def refused(self, run: UUID, runner: Runner | None) -> None:
         """Note that a run's intents found no place."""

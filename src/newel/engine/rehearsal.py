@@ -78,6 +78,11 @@ class Nowhere:
         del run, system
         return False
 
+    def is_limited(self, system: str | None) -> bool:
+        """Nobody counts attempts."""
+        del system
+        return False
+
 
 class Rehearsal(Runner):
     """A run as its body stands now.

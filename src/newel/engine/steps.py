@@ -63,12 +63,11 @@ def arrive(run: Runner, key: str, act: StepAct[Any]) -> None:
 
 def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
     step = act.step
-    now = run.moment
     opened = OpenAct(
         key=key,
         kind="step",
         state="attempting",
-        opened_at=now,
+        opened_at=run.moment,
         attempt=run.history.attempts.get(key, 0),
         fingerprint=run.fingerprint(act),
         effect_key=step.effect_key(act.args, act.kwargs),
@@ -78,12 +77,12 @@ def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
     run.open[key] = opened
     by_hand.choose(run, opened, act)
     if _is_held_back(run, opened, act):
-        opened.trouble = replace(opened.trouble, progress=begun(now))
+        opened.trouble = replace(opened.trouble, progress=begun(run.moment))
         _withhold(run, opened, act)
     elif run.host.is_leaving:
-        _rest(run, opened, now)
+        _rest(run, opened, run.moment)
     elif granting.is_being_made(run, opened):
-        _rest(run, opened, now + _TURN)
+        _rest(run, opened, run.moment + _TURN)
     elif run.host.places.has_to_queue(run.id, opened.system):
         _queue(run, opened)
     else:
@@ -104,8 +103,9 @@ def _again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     if run.host.places.has_to_queue(run.id, opened.system) and opened.reason != PLACE:
         _queue(run, opened)
         return
-    opened.fingerprint = run.fingerprint(act)
-    _intend(run, opened)
+    if not by_hand.looks_again(run, opened, act):
+        opened.fingerprint = run.fingerprint(act)
+        _intend(run, opened)
 
 
 def _queue(run: Runner, opened: OpenAct) -> None:

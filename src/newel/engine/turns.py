@@ -14,3 +14,7 @@ class Turns(Protocol):
     def has_to_queue(self, run: UUID, system: str | None) -> bool:
         """Whether a step of a run has to wait for its turn."""
         ...
+
+    def is_limited(self, system: str | None) -> bool:
+        """Whether only so many attempts are made at a system at once."""
+        ...

@@ -336,6 +336,8 @@ class Worker:
 
     def _settled(self, run: Runner, settled: Settled) -> None:
         if settled.change is None:
+            for key in settled.starting:  # they only look, and need no intent
+                self._attempt(run, key)
             for errand in settled.errands:
                 self._care(run.id, partial(self._run_errand, run.id, errand))
             if settled.rests:

@@ -101,6 +101,7 @@ async def test_it_looks_seldom_and_asks_once(pro: Saas) -> None:
         (task,) = run.tasks()
         run.clock.advance(hours(6))
         assert len(_of(run, "step.looked")) == 1 + 3 + 5
+        assert len(_of(run, "step.started")) == 1  # one event for each look: nothing has changed
         assert [each["id"] for each in run.tasks()] == [task["id"]]
         assert len(pro.slack.calls("users.lookupByEmail")) == 9
         pro.slack.accept_in_slack(JANE.email)

@@ -194,7 +194,7 @@ def _take(keys: dict[str, KeyStory], entry: Entry) -> None:
             known.state, known.ended = "running", None
         case "step.attempt_failed":
             _fail(known, entry)
-        case "step.looked" if known.attempts:
+        case "step.looked" if known.attempts and known.attempts[-1].ended_at is None:
             known.attempts[-1].ended_at = entry.at
         case "step.round_failed":
             known.failed_rounds += 1
