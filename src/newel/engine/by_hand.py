@@ -111,7 +111,8 @@ def not_yet(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:  # Any: as
     if opened.task_id is None and (not was_said or looks > 0):
         _ask(run, opened, act, was_said=was_said)
         was_said, looks = False, 0
-    at = run.moment + _next_look(looks, is_urgent=policy_of(run, act).is_urgent)
+    is_urgent = policy_of(run, act).is_urgent
+    at = run.moment + _next_look(looks, is_urgent=is_urgent)
     run.record(
         facts.StepLooked(claimed=trouble.is_claimed, next_at=at),
         key=opened.key,
@@ -126,6 +127,7 @@ def not_yet(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:  # Any: as
         doubted_at=None,
         seen=looks + 1,
         is_claimed=was_said,
+        is_urgent=is_urgent,
         progress=None,
         failed_rounds=0,
         failure_class=None,

@@ -7,6 +7,9 @@
     access still there -> the task opens again, and says so
     done by the step   -> the task is withdrawn
 
+    only a person can  -> a notice when they are asked, and after 15 and 60 minutes, until it is
+                          done (run of `newel.urgent-by-hand`); the task is the step's own
+
 The step goes on trying all the while: whichever ends first wins. The urgent channel is the first
 that is no tracker (mail, chat): nobody reads a tracker within a minute.
 Source: product document, §5.5.
@@ -14,7 +17,7 @@ Source: product document, §5.5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -40,6 +43,7 @@ from newel.store.database import Row
 
 NOTICE: Final = "newel.urgent"
 BY_HAND: Final = "newel.revoke-by-hand"
+ASKED: Final = "newel.urgent-by-hand"
 OVER: Final = Event("urgent-over", str)
 _ONE_CHANNEL: Final = Retry(within=timedelta(minutes=5))
 _SOON: Final = timedelta(minutes=15)
@@ -53,6 +57,7 @@ class Uncut:
     """A step that was to cut access and has not yet: opaque references only.
 
     owner: the team that answers for the system. looks: the step can see by itself that it is done.
+    is_asked: no program can do it, and the owner has been asked.
     """
 
     system: str
@@ -63,6 +68,7 @@ class Uncut:
     at: datetime
     looks: bool
     runbook: str | None = None
+    is_asked: bool = False
 
     @property
     def name(self) -> str:
@@ -77,10 +83,11 @@ class Cutting:
         """Take what starts runs, and the channels, the first asked first."""
         self._builtin = builtin
         channel = next((each for each in channels if not each.is_tracker), None)
-        self._has_channel = channel is not None
+        self.has_channel = channel is not None
         tell = None if channel is None else _telling(channel)
         self.notice: Process[[Uncut], None] = _notice(tell)
         self.by_hand: Process[[Uncut], str] = _by_hand(operating, tell)
+        self.asked: Process[[Uncut], str] = _asked(tell)
         self._begun: set[UUID] = set()
 
     async def see(self, row: Row, members: Sequence[Row], system: Any) -> None:  # Any: a connector
@@ -92,26 +99,51 @@ class Cutting:
             detail = member["detail"] or {}
             if not detail.get("is_urgent") or not detail.get("failed_rounds"):
                 continue
-            uncut = Uncut(
-                system=row["system"],
-                title=getattr(system, "title", row["system"]),
-                owner=getattr(system, "owner", "it"),
-                run=reference("run", member["run_id"]),
-                key=member["key"],
+            uncut = _uncut(
+                {**member, "system": row["system"]},
+                system,
                 at=row["as_of"],
                 looks=bool(detail.get("looks")),
-                runbook=getattr(system, "runbook", None),
             )
-            if self._has_channel:
+            if self.has_channel:
                 await self._start(row["id"], uncut, self.notice)
             if member["state"] == "parked":
                 await self._start(row["id"], uncut, self.by_hand)
+
+    async def see_asked(self, row: Row, system: Any) -> None:  # Any: as above
+        """Tell of an urgent step that a person is asked to do; each time it is asked for, once."""
+        uncut = _uncut({**row}, system, at=row["opened_at"], looks=True, is_asked=True)
+        run = derived(row["run_id"], f"{uncut.key}/{uncut.at.isoformat()}/{ASKED}")
+        if run not in self._begun:
+            await self._builtin.start(self.asked, {"uncut": uncut}, run=run)
+            self._begun.add(run)
 
     async def _start(self, incident: UUID, uncut: Uncut, told: Process[[Uncut], Any]) -> None:
         run = derived(incident, f"{uncut.name}/{told.name}")
         if run not in self._begun:
             await self._builtin.start(told, {"uncut": uncut}, run=run)
             self._begun.add(run)
+
+
+def _uncut(
+    row: Mapping[str, Any],
+    system: Any,  # Any: a connector, or None
+    *,
+    at: datetime,
+    looks: bool,
+    is_asked: bool = False,
+) -> Uncut:
+    return Uncut(
+        system=row["system"],
+        title=getattr(system, "title", row["system"]),
+        owner=getattr(system, "owner", "it"),
+        run=reference("run", row["run_id"]),
+        key=row["key"],
+        at=at,
+        looks=looks,
+        runbook=getattr(system, "runbook", None),
+        is_asked=is_asked,
+    )
 
 
 def over(row: Row) -> Message:
@@ -132,17 +164,15 @@ def _telling(channel: Channel) -> _Tell:
     @step(in_doubt="repeat", retry=_ONE_CHANNEL, exhausted="fail")
     async def tell_urgently(uncut: Uncut, when: str) -> None:
         """Tell whoever reads the urgent channel; each moment once."""
-        mark = derived(parse_reference(uncut.run)[1], f"{uncut.key}/{when}")
+        about = f"{uncut.key}/{when}" + (f"/{uncut.at.isoformat()}" if uncut.is_asked else "")
+        mark = derived(parse_reference(uncut.run)[1], about)
+        what = "access is to be cut by hand" if uncut.is_asked else "access is not cut yet"
         await channel.open(
             Case(
                 incident=reference("inc", mark),
                 system=uncut.system,
-                title=f"[newel] {uncut.system}: access is not cut yet ({when})",
-                body=(
-                    f"Step {uncut.key} of {uncut.run} takes access away, and {uncut.title} has "
-                    "refused it so far. It is tried again without a pause that anybody has to "
-                    "end. Access stands until it succeeds or somebody takes it away by hand."
-                ),
+                title=f"[newel] {uncut.system}: {what} ({when})",
+                body=_asks(uncut) if uncut.is_asked else _refuses(uncut),
                 first_run=uncut.run,
                 first_key=uncut.key,
                 at=uncut.at,
@@ -151,6 +181,22 @@ def _telling(channel: Channel) -> _Tell:
         )
 
     return tell_urgently
+
+
+def _refuses(uncut: Uncut) -> str:
+    return (
+        f"Step {uncut.key} of {uncut.run} takes access away, and {uncut.title} has refused it so "
+        "far. It is tried again without a pause that anybody has to end. Access stands until it "
+        "succeeds or somebody takes it away by hand."
+    )
+
+
+def _asks(uncut: Uncut) -> str:
+    return (
+        f"Step {uncut.key} of {uncut.run} takes access away in {uncut.title}, and no program can "
+        f"do it there. The task for {uncut.owner} says how. Access stands until somebody has "
+        "done it; newel looks every five minutes, and at once when somebody says so."
+    )
 
 
 def _notice(tell: _Tell | None) -> Process[[Uncut], None]:
@@ -198,14 +244,7 @@ def _by_hand(operating: Operating, tell: _Tell | None) -> Process[[Uncut], str]:
             await timer("looking", after=_LOOKING)  # told meanwhile if the step sees it is done
             before = "It was said to be done, and newel still sees the access."
 
-    async def reminded(uncut: Uncut) -> str:
-        await timer("told-again", after=_SOON)
-        if tell is not None:
-            await tell["again"](uncut, "15 minutes later")
-        await timer("told-once-more", after=_LATER)
-        if tell is not None:
-            await tell["once-more"](uncut, "an hour later")
-        return await OVER["reminded"].wait(match=uncut.name)
+    reminded = _reminding(tell)
 
     async def ended(uncut: Uncut) -> str:
         return await OVER.wait(match=uncut.name)
@@ -217,6 +256,36 @@ def _by_hand(operating: Operating, tell: _Tell | None) -> Process[[Uncut], str]:
         return won.value
 
     return by_hand
+
+
+def _reminding(tell: _Tell | None) -> Callable[[Uncut], Coroutine[Any, Any, str]]:
+    async def reminded(uncut: Uncut) -> str:
+        await timer("told-again", after=_SOON)
+        if tell is not None:
+            await tell["again"](uncut, "15 minutes later")
+        await timer("told-once-more", after=_LATER)
+        if tell is not None:
+            await tell["once-more"](uncut, "an hour later")
+        return await OVER["reminded"].wait(match=uncut.name)
+
+    return reminded
+
+
+def _asked(tell: _Tell | None) -> Process[[Uncut], str]:
+    reminded = _reminding(tell)
+
+    async def ended(uncut: Uncut) -> str:
+        return await OVER.wait(match=uncut.name)
+
+    @process(name=ASKED, title="Urgent work by hand", owner="it", subject=None)
+    async def asked(uncut: Uncut) -> str:
+        """Tell the urgent channel that only a person can cut access, until it is cut."""
+        if tell is not None:
+            await tell["first"](uncut, "asked")
+        won = await first_of("cut", over=ended(uncut), reminded=reminded(uncut))
+        return won.value
+
+    return asked
 
 
 async def _completed(operating: Operating, run: UUID, key: str, note: str, actor: Actor) -> bool:

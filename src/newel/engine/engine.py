@@ -183,7 +183,7 @@ class Engine:
         """The processes that newel brings, by name."""
         own = (
             self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
-            self.cutting.by_hand, self._bulk, *self.probing.processes,
+            self.cutting.by_hand, self.cutting.asked, self._bulk, *self.probing.processes,
             *(fed for each in self.feeds for fed in each.processes), self.attention.process,
             self.taking_back.process, self.holding.process,
         )  # fmt: skip

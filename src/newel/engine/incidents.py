@@ -120,6 +120,7 @@ class Incidents:
         self._cutting = cutting
         self.holding = holding
         self._looked_for_over = 0.0
+        self._was_asked = False
         self._ids = operating.vault.ids()
         self._secrets: dict[UUID, str] = {}
         self.circuits: dict[str, Circuit] = {}
@@ -215,8 +216,13 @@ class Incidents:
             await self._move(row, actor)
         for row in await rows.take_due_probes(self._database, _SOON, _URGENT):
             await self._probe(row, actor)
-        if open_now or monotonic() - self._looked_for_over >= _SELDOM_S:
+        asked = await rows.urgent_by_hand(self._database) if self._cutting.has_channel else []
+        for each in asked:
+            await self._cutting.see_asked(each, self._connectors.get(each["credential"] or ""))
+        is_seldom = monotonic() - self._looked_for_over >= _SELDOM_S
+        if open_now or asked or self._was_asked or is_seldom:
             await self._tell_over(actor)
+        self._was_asked = bool(asked)
         for each in await rows.stranded(self._database):
             await self._again(each["run_id"], each["key"], actor, is_let_go=True)
         await self.holding.look()

@@ -100,7 +100,7 @@ class Places:
 
     def has_to_queue(self, run: UUID, system: str | None) -> bool:
         """Whether a step has to wait for its turn: it was refused, or others were just now."""
-        if not self.is_limited(system):
+        if system is None or not self.is_limited(system):
             return False
         return run in self._refused or monotonic() < self._full_until.get(system, 0.0)
 

@@ -106,6 +106,11 @@ async def urgent_over(database: Database, event: str) -> list[Row]:
     return await database.fetch(_SQL.urgent_over, event)
 
 
+async def urgent_by_hand(database: Database) -> list[Row]:
+    """Urgent steps that only a person can do, and that nobody has done yet."""
+    return await database.fetch(_SQL.urgent_by_hand)
+
+
 async def stranded(database: Database) -> list[Row]:
     """Steps that wait for an incident that is closed."""
     return await database.fetch(_SQL.stranded)

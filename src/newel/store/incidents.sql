@@ -142,6 +142,15 @@ where a.kind = 'event' and a.event = $1
                   where s.run_id = left(a.match, 36)::uuid and s.key = substr(a.match, 38))
 order by a.run_id
 
+-- name: urgent_by_hand
+-- params: none
+-- Urgent steps that only a person can do, and that nobody has done yet.
+select run_id, key, system, credential, opened_at
+from newel.open_act
+where state = 'retrying' and task_id is not null and reason = 'by-hand'
+  and (detail ->> 'is_urgent')::boolean
+order by run_id, key
+
 -- name: stranded
 -- params: none
 -- Steps that joined an incident in the moment in which it ended: nobody else would wake them.

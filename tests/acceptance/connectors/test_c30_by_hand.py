@@ -14,6 +14,7 @@ from newel.domain.retry import urgent
 from newel.drawing.plan import planned
 from newel.simulators.slack import SlackSimulator
 from newel.testing import Crash, Saas, every_crash, running
+from newel.testing.desk import TicketDesk
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
 
 slack = Slack(token=SecretRef("env:SLACK_TOKEN"), plan="pro")
@@ -169,6 +170,56 @@ async def test_what_is_urgent_is_due_within_the_hour(pro: Saas) -> None:
         pro.slack.deactivate_by_hand(JANE.email)
         run.clock.advance(minutes(5))
         assert run.state == "completed"
+
+
+class Chat(TicketDesk):
+    """A channel that tells and tracks nothing."""
+
+    def __init__(self) -> None:
+        """Begin with nothing said."""
+        super().__init__("chat")
+        self.is_tracker = False
+
+
+async def test_the_urgent_channel_is_told_until_it_is_done(pro: Saas) -> None:
+    """When somebody is asked to cut access, after 15 and after 60 minutes; then no more."""
+    pro.slack.accept_in_slack(JANE.email)
+    chat = Chat()
+    first = "[newel] slack: access is to be cut by hand"
+    async with running(dismissed.request(JANE), desk=chat) as run:
+        run.clock.advance(minutes(1))
+        assert chat.opened == [f"{first} (asked)"]
+        run.clock.advance(minutes(15))
+        assert chat.opened[1:] == [f"{first} (15 minutes later)"]
+        await run.fill("slack.deactivate")  # it is not: the task comes back, nobody is told anew
+        run.clock.advance(minutes(2))
+        assert len(run.tasks()) == 1
+        assert len(chat.opened) == 2
+        run.clock.advance(minutes(45))
+        assert chat.opened[2:] == [f"{first} (an hour later)"]
+        run.clock.advance(hours(5))
+        pro.slack.deactivate_by_hand(JANE.email)
+        run.clock.advance(minutes(6))
+        assert run.state == "completed"
+        assert len(chat.opened) == 3
+    assert JANE.email not in str(chat.issues) and JANE.name not in str(chat.issues)
+
+
+async def test_what_is_done_soon_is_told_of_once(pro: Saas) -> None:
+    """Done within the quarter of an hour: one notice; what is not urgent is told to nobody."""
+    pro.slack.accept_in_slack(JANE.email)
+    chat = Chat()
+    async with running(dismissed.request(JANE), desk=chat) as run:
+        run.clock.advance(minutes(1))
+        pro.slack.deactivate_by_hand(JANE.email)
+        run.clock.advance(hours(2))
+        assert run.state == "completed"
+        assert len(chat.opened) == 1
+    leo = Person(name="Leo Late", email="leo.late@acme.example", hr_key="4712")
+    async with running(joining.request(leo), desk=chat) as run:
+        run.clock.advance(hours(2))
+        assert len(run.tasks()) == 1
+        assert len(chat.opened) == 1
 
 
 @pytest.mark.parametrize("verb", ["cancel", "skip", "complete"])

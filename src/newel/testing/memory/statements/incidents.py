@@ -279,6 +279,19 @@ def urgent_over(at: Transaction, event: str) -> list[Row]:
     ]
 
 
+@statement("incidents.urgent_by_hand")
+def urgent_by_hand(at: Transaction) -> list[Row]:
+    """Urgent steps that only a person can do, and that nobody has done yet."""
+    names = ("run_id", "key", "system", "credential", "opened_at")
+    return [
+        {name: row[name] for name in names}
+        for row in sorted(at.rows("open_act"), key=lambda row: (row["run_id"], row["key"]))
+        if (row["state"], row["reason"]) == ("retrying", "by-hand")
+        and row["task_id"] is not None
+        and (row["detail"] or {}).get("is_urgent")
+    ]
+
+
 @statement("incidents.stranded")
 def stranded(at: Transaction) -> list[Row]:
     """Steps that joined an incident in the moment in which it ended."""
