@@ -336,10 +336,7 @@ class Worker:
 
     def _settled(self, run: Runner, settled: Settled) -> None:
         if settled.change is None:
-            for key in settled.starting:  # they only look, and need no intent
-                self._attempt(run, key)
-            for errand in settled.errands:
-                self._care(run.id, partial(self._run_errand, run.id, errand))
+            self._go_on(run, settled)  # attempts only look then, and need no intent
             if settled.rests:
                 self._put_back(run, settled)
             return
@@ -347,6 +344,12 @@ class Worker:
         if settled.rests and settled.wake_at is not None:
             self._note_due(settled.wake_at)
         self.committer.submit(settled.change)
+
+    def _go_on(self, run: Runner, settled: Settled) -> None:
+        for key in settled.starting:
+            self._attempt(run, key)
+        for errand in settled.errands:
+            self._care(run.id, partial(self._run_errand, run.id, errand))
 
     def _note_due(self, at: datetime) -> None:
         moment = monotonic() + max((at - self.now()).total_seconds(), 0.0)
@@ -393,10 +396,7 @@ class Worker:
             self._unsaved.saved(change)
             say(run, change.said)
             for settled in self._starting.due(change):
-                for key in settled.starting:
-                    self._attempt(run, key)
-                for errand in settled.errands:
-                    self._care(run.id, partial(self._run_errand, run.id, errand))
+                self._go_on(run, settled)
             if change.release and run.loaded_at < change.to_seq:  # else it was claimed again since
                 del self._runs[change.run]
                 self._unsaved.take(change.run)
@@ -548,8 +548,7 @@ class Worker:
             look = partial(self.incidents.view, self, runner, done)
             view = await while_held(look, self.heart.holds)
         elif runner is not None and done.error is None:
-            about = partial(granting.held, self.database, runner, done.key)
-            read = partial(about, done.effect, done.value)
+            read = partial(granting.held, self.database, runner, done.key, done.effect, done.value)
             before = await while_held(read, self.heart.holds)
         if runner is None or self._runs.get(run) is not runner:
             if run not in self._runs:  # else it was read anew, and goes on with what is unsaved
