@@ -18,7 +18,7 @@ from newel.drawing.binding import bound, defaults, fits, is_known, joined
 from newel.drawing.drawing import Drawing
 from newel.drawing.labels import first_lower, in_words
 from newel.drawing.names import UNKNOWN, Names
-from newel.drawing.placing import Placing, as_part
+from newel.drawing.placing import Place, Placing, as_part
 from newel.drawing.plan import Past, Plan, Planned
 from newel.drawing.regions import (
     Act,
@@ -59,6 +59,7 @@ from newel.drawing.ways import (
     catches,
     either,
     leaving,
+    next_one,
     of_code,
     unsure,
 )
@@ -338,7 +339,7 @@ class Forecaster(Placing):
             for name in each.stores:
                 inner.values[name] = UNKNOWN
             said = f"number not known yet: {_many(each)}"
-            outs = self.walk(each.body, inner, way.lowered("maybe", said))
+            outs = next_one(self.walk(each.body, inner, way.lowered("maybe", said)))
             return replace(outs, goes=True, exits=unsure(outs.exits))
         found: list[Outs] = []
         count = 0
@@ -348,7 +349,7 @@ class Forecaster(Placing):
             if each.test and truth(value_of(each.test, inner)) is False:
                 continue
             count += 1
-            found.append(self.walk(each.body, inner, way))
+            found.append(next_one(self.walk(each.body, inner, way)))
         if not count:
             self.not_needed(each.body, f"none: {_many(each)}")
             return ON
@@ -402,15 +403,36 @@ class Forecaster(Placing):
             line = Planned(node=race.id, key=key, label=race.label, state=outcome.word)
             self.line(race, key, line)
             return self._decided(race, outcome.names, outcome.error, scope, way)
-        self.line(race, key, Planned(node=race.id, key=key, label=race.label,
-                                      forecast=way.forecast, reason=way.reason))  # fmt: skip
-        self._races.append(f"“{first_lower(in_words(race.pattern.name))}”")
-        found = [self.walk(each.kid, scope.copied(), way) for each in race.branches]
-        self._races.pop()
+        early = f"unless {self._races[-1]} is decided before" if self._races else ""
+        decided = way.lowered("expected", early) if early else way
+        line = Planned(node=race.id, key=key, label=race.label, forecast=decided.forecast,
+                       reason=decided.reason)  # fmt: skip
+        self.line(race, key, line)
+        found = self._raced(race, scope, way)
         self.unfinished += 1
         bound(race.target, UNKNOWN, scope)
         exits = tuple(exit_ for outs in found for exit_ in outs.exits if exit_.verb == "raise")
-        return Outs(is_sure=not exits, why="unless it fails", exits=unsure(exits))
+        is_sure = not exits and not early
+        return Outs(is_sure=is_sure, why=early or "unless it fails", exits=unsure(exits))
+
+    def _raced(self, race: Race, scope: Scope, way: Way) -> list[Outs]:
+        """Walk all branches; where one may end at once, the others may not begin."""
+        name = f"“{first_lower(in_words(race.pattern.name))}”"
+        self._races.append(name)
+        found: list[Outs] = []
+        own: list[set[Place]] = []
+        for branch in race.branches:
+            before = set(self.lines)
+            found.append(self.walk(branch.kid, scope.copied(), way))
+            own.append(set(self.lines) - before)
+        self._races.pop()
+        for places in own:
+            if any(self.lines[each].state or self.lines[each].forecast == way.forecast
+                   for each in places):  # fmt: skip
+                continue
+            for place in set().union(*own) - places:
+                self.lowered(place, f"unless {name} is decided before")
+        return found
 
     def _decided(
         self,

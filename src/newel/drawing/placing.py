@@ -19,7 +19,10 @@ from newel.drawing.regions import Act, Again, Lock, Promise, Race, Region, acts_
 from newel.drawing.values import Scope, value_of
 from newel.drawing.ways import ON, Outs
 
-__all__ = ["Placing", "as_part"]
+__all__ = ["Place", "Placing", "as_part"]
+
+Place = tuple[str, str | None]
+"""What a line is about: the id of a part, and its key if that is known."""
 
 
 class Placing:
@@ -30,7 +33,7 @@ class Placing:
         self.drawing, self.past = drawing, past
         self.claims: Counter[str] = Counter()
         self.labels: list[str] = []
-        self.lines: dict[tuple[str, str | None], Planned] = {}
+        self.lines: dict[Place, Planned] = {}
         self.left: set[str] = {*past.outcomes, *past.open}
         self.unfinished = 0
         self.looping = 0
@@ -78,6 +81,12 @@ class Placing:
         """Note what is said of a key."""
         self.lines.pop((region.id, None), None)
         self.lines[region.id, key] = line
+
+    def lowered(self, place: Place, reason: str) -> None:
+        """Note that a line that was sure to come need not."""
+        line = self.lines[place]
+        if line.forecast == "will-run":
+            self.lines[place] = replace(line, forecast="expected", reason=reason)
 
     def not_needed(self, region: Region, reason: str) -> None:
         """Note that a part does not come any more; what the journal holds of it stays."""

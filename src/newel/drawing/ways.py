@@ -22,6 +22,7 @@ __all__ = [
     "catches",
     "either",
     "leaving",
+    "next_one",
     "of_code",
     "unsure",
 ]
@@ -87,6 +88,12 @@ def all_of(found: list[Outs]) -> Outs:
     why = next((each.why for each in found if not each.is_sure), "")
     goes = all(each.goes for each in found)
     return Outs(goes, all(each.is_sure for each in found), why, exits)
+
+
+def next_one(outs: Outs) -> Outs:
+    """Behind one item of many: `continue` goes on with the next."""
+    exits = tuple(each for each in outs.exits if each.verb != "continue")
+    return replace(outs, goes=outs.goes or len(exits) < len(outs.exits), exits=exits)
 
 
 def leaving(exits: list[Exit]) -> Outs:

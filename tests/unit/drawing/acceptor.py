@@ -46,9 +46,13 @@ class Paths:
         return None if pattern is None else str(pattern)
 
     def acts_before(self, node: str) -> set[str]:
-        """The acts that every way to a node leads through."""
+        """The acts that every way to a node leads through; of many there may be none."""
         nodes = self._drawing.graph.nodes
-        return {each for each in self.before[node] if each != node and nodes[each].kind == "act"}
+        return {
+            each
+            for each in self.before[node]
+            if each != node and nodes[each].kind == "act" and not nodes[each].multi
+        }
 
     def wrong(self, trace: Sequence[Happened]) -> str:
         """What in a trace is no path of the drawing; empty if it is one."""
@@ -109,7 +113,7 @@ def _behind(graph: Graph, node: str) -> set[str]:
         inside = f"{node}:start"
         ends = [each.id for each in graph.nodes.values() if each.parent == node
                 and each.kind in {"end", "stop_end", "n_join"}]  # fmt: skip
-        if not ends:
+        if not ends or graph.nodes[node].multi in {"seq", "par"}:
             return found | {inside}
         return {inside, *(each for each in found if each.endswith(":on:cancelled"))}
     parent = graph.container_of(node)

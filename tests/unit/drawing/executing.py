@@ -50,13 +50,16 @@ class Execution:
         self._key: dict[Any, str] = {}  # the engine's tasks, by id
         self._ways: dict[str, list[str]] = defaultdict(list)
         self._asked: dict[Any, str] = {}
+        self._many: dict[str, list[int]] = defaultdict(list)
         self._exits: dict[str, list[str]] = defaultdict(list)
         root = etree.fromstring(bpmn(drawing).encode())
         flows: dict[str, list[str]] = defaultdict(list)
         for flow in root.iter(_tag("sequenceFlow")):
             flows[flow.get("sourceRef")].append(flow.get("id"))
         for node, way, boundary in ways:
-            if boundary:
+            if self._graph.nodes[node].multi and not boundary:
+                self._many[node].append(way)
+            elif boundary:
                 self._exits[node].append(boundary)
             elif self._graph.nodes[node].kind == "xor_split":
                 self._ways[identifier(node)].append(flows[identifier(node)][way])
@@ -89,7 +92,10 @@ class Execution:
                           and node.id in {each.id, *self._above(each.id)}]  # fmt: skip
                 many = found.find(_tag("multiInstanceLoopCharacteristics"))
                 count = etree.Element(_tag("loopCardinality"))
-                count.text = str(max((begun[each.id] for each in inside), default=0))
+                count.text = f"many {node.id}"
+                if not self._many[node.id]:  # it was never left, so all of them are of one passing
+                    most = max((begun[each.id] for each in inside), default=0)
+                    self._many[node.id].append(most)
                 many.insert(0, count)
                 for enough in many.iter(_tag("completionCondition")):
                     enough.text = f"enough {enough.text.partition(' ')[0]}"
@@ -121,8 +127,9 @@ class Execution:
         """Answer what a condition or a number of items comes to."""
         if said.startswith("enough "):
             return len(task.parent.internal_data["merged"]) >= int(said.removeprefix("enough "))
-        if said.isdigit():
-            return int(said)
+        if said.startswith("many "):
+            left = self._many[said.removeprefix("many ")]
+            return left.pop(0) if len(left) > 1 else left[0]
         if task.id not in self._asked:
             left = self._ways.get(task.task_spec.bpmn_id)
             if not left:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from newel.domain.patterns import Patterns
 from newel.drawing.graph import Edge, Graph, Node
-from newel.drawing.regions import Act, Race, Scope
+from newel.drawing.regions import Act, Guarded, Race, Scope, acts_of, walk
 from tests.unit.drawing.happenings import Happened
 
 Home = tuple[tuple[str, int], ...]
@@ -61,6 +61,11 @@ class Tokens:
         self._patterns = patterns
         self._around = {id_: set(self._above(id_)) for id_ in self.nodes}
         self._lead = self._leads()
+        self._guarded = {
+            node.id: {each.id for each in walk(node.region.body)}
+            for node in self.nodes.values()
+            if node.act == "finally" and isinstance(node.region, Guarded)
+        }
 
     def path(
         self, trace: Sequence[Happened], *, state: str = "completed"
@@ -81,7 +86,7 @@ class Tokens:
         if state not in {"completed", "failed", "cancelled"}:
             return next(iter(ways.values()))
         for reached, choices in self._reachable(ways, ""):
-            if not reached.tokens and all(each.startswith("?") for each in reached.doomed):
+            if not reached.tokens and all(each[0] in "?!" for each in reached.doomed):
                 return choices
         return None
 
@@ -134,7 +139,7 @@ class Tokens:
                 if not any(_is_in(each, token, node.id) for each in state.tokens):
                     left = token._replace(status="out", key="")
                     yield _swapped(state, token, left), Choice(node.id, count), ""
-            case "at", "n_join" | "and_join":
+            case "at", "n_join" | "and_join" if node.need or node.id.endswith(":lost"):
                 same = [each for each in state.tokens if each == token]
                 if node.need.isdigit() and len(same) < int(node.need):
                     return
@@ -257,14 +262,14 @@ class Tokens:
             many = Token(home[-1][0], "out", "", home[:-1], token.tags, token.back)
             state = _swapped(state, None, *self._counted(many))
         if not home:
-            return self._killed(state, ())  # it ends the run
+            return self._killed(state, (), spared=True)  # it ends the run
         box = next(
             each
             for each in state.tokens
             if (each.node, each.home) == (home[-1][0], home[:-1]) and each.status in _AROUND
         )
         if inner:
-            state = self._killed(state, home)
+            state = self._killed(state, home, spared=True)
             is_raced = isinstance(self.nodes[box.node].region, Race)
             at = box._replace(node=f"{inner}:on:{name}", status="at")
             if is_raced:  # a race that a failure has decided is recorded, too
@@ -276,15 +281,38 @@ class Tokens:
             state = self._killed(state, home)
         return _swapped(state, box, box._replace(status="won"))
 
-    def _killed(self, state: State, home: Home) -> State:
-        """End all that stands in a home; blocks with promises keep them."""
+    def _killed(self, state: State, home: Home, *, spared: bool = False) -> State:
+        """End all that stands in a home; blocks with promises keep them.
+
+        spared: losers that may finish do so, since control only leaves them behind.
+        """
         inside = [each for each in state.tokens if each.home[: len(home)] == home]
+        if spared:
+            inside = [each for each in inside if not self._is_left(state, each)]
         doomed = state.doomed | {each.key for each in inside if each.status == "on"}
         doomed |= {f"?{each.node}" for each in inside if self.nodes[each.node].act == "mark"}
+        doomed |= {f"!{act}" for each in inside for act in self._always(each, home)}
         undoing = [Token(f"{each.node}:on:cancelled") for each in inside
                    if each.status == "box" and self.nodes[each.node].act == "compensation"
                    and f"{each.node}:on:cancelled" in self.nodes]  # fmt: skip
         return _swapped(State(_without(state, inside), doomed), None, *undoing)
+
+    def _always(self, token: Token, home: Home) -> Iterator[str]:
+        """The acts of each `finally` around what is withdrawn: they are done all the same."""
+        region = self.nodes[token.node].region
+        for head, inside in self._guarded.items():
+            is_around = not home or home[-1][0] in self._around[head]
+            if is_around and region is not None and region.id in inside:
+                guarded = self.nodes[head].region
+                assert isinstance(guarded, Guarded)
+                yield from (str(each.pattern) for each in acts_of(guarded.final))
+
+    @staticmethod
+    def _is_left(state: State, token: Token) -> bool:
+        """Whether a token belongs to a race that is decided, and whose losers finish."""
+        return token.status == "rest" or any(
+            each.status == "rest" and _is_in(token, each, each.node) for each in state.tokens
+        )
 
     def _along(self, token: Token, edge: Edge) -> Token:
         """A token behind an edge: out of a recursion it comes back to where it was begun."""
@@ -331,6 +359,8 @@ class Tokens:
                 yield self._killed(state, ())
 
     def _begun(self, state: State, key: str, node: str) -> Iterator[State]:
+        if f"!{node}" in state.doomed:
+            yield state._replace(doomed=state.doomed - {f"!{node}"} | {key})
         for token in dict.fromkeys(state.tokens):
             if (token.node, token.status) != (node, "at"):
                 continue
@@ -468,4 +498,8 @@ def _is_in(inner: Token, box: Token, node: str) -> bool:
 
 
 def _is_empty(state: State, box: Token) -> bool:
-    return not any(_is_in(each, box, box.node) for each in state.tokens)
+    """Whether nothing holds a container up: losers that finish hold up the end of the run alone."""
+    inside = [each for each in state.tokens if _is_in(each, box, box.node)]
+    left = [each for each in inside if each.status == "rest"]
+    return all(each in left or any(_is_in(each, rest, rest.node) for rest in left)
+               for each in inside)  # fmt: skip
