@@ -37,6 +37,7 @@ class Placing:
         self.left: set[str] = {*past.outcomes, *past.open}
         self.unfinished = 0
         self.looping = 0
+        self.races: list[str] = []
         self.latest: dict[str, object] = {}
 
     def key_of(self, pattern: Pattern, item: str, scope: Scope) -> str | None:

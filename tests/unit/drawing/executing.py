@@ -128,8 +128,8 @@ class Execution:
         if said.startswith("enough "):
             return len(task.parent.internal_data["merged"]) >= int(said.removeprefix("enough "))
         if said.startswith("many "):
-            left = self._many[said.removeprefix("many ")]
-            return left.pop(0) if len(left) > 1 else left[0]
+            counts = self._many[said.removeprefix("many ")]
+            return counts.pop(0) if len(counts) > 1 else counts[0]
         if task.id not in self._asked:
             left = self._ways.get(task.task_spec.bpmn_id)
             if not left:
