@@ -9,10 +9,12 @@ from datetime import timedelta
 import pytest
 
 from newel.base.errors import DefinitionError, InvalidInput, NotFound, NotJournalable, Overdue
+from newel.engine.verifying import Trusted, verified
 from newel.flow.parallel import parallel
 from newel.flow.process import process
 from newel.flow.regions import section
 from newel.flow.waits import Event
+from newel.store.database import whole
 from tests.engine.house import OPERATOR
 from tests.engine.test_waits import result
 
@@ -133,6 +135,19 @@ async def test_what_nobody_waits_for_is_lost_where_it_is_not_kept(build):
         assert [row["data"] for row in told] == [
             {"source": "bell", "cause": "nobody-waits", "n": 1, "window_s": 0}
         ]
+
+
+@pytest.mark.parametrize("source", ["the bell/at the 🚪", "", "/ /"])
+async def test_whoever_sends_the_log_stays_readable(build, database, source):
+    """A sender may be called anything: the stream that tells of it has a name the log can have."""
+    async with build([listening]) as house:
+        lost = await house.engine.send(
+            rang, Payment("a", 1), match="nobody", source=source, actor=OPERATOR
+        )
+        assert lost.fate == "lost"
+        async with whole(database):
+            report = await verified(database, Trusted(policy=None))
+        assert [each for each in report.findings if each["result"] == "fail"] == []
 
 
 async def test_two_waits_for_one_event_take_two_messages(build):

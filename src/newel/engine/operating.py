@@ -213,12 +213,12 @@ async def with_streams(
     """Seal a Change's facts for streams that are no run, now that their heads are known."""
     change.events = [event for event in change.events if event.stream_id == change.run]
     change.streams = []
-    for name in sorted({fact.stream for fact in change.beside}):
+    for name in sorted({streams.stream_name(fact.stream) for fact in change.beside}):
         head = await streams.head(connection, name)
         from_seq = head.seq
         entries = Entries(head, new_event_id)
         for fact in change.beside:
-            if fact.stream == name:
+            if streams.stream_name(fact.stream) == name:
                 entries.add(
                     fact.fact,
                     at=fact.at,

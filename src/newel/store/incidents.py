@@ -10,6 +10,7 @@ from uuid import UUID
 from newel.base.ids import reference
 from newel.store.database import Connection, Database, Row
 from newel.store.queries import queries
+from newel.store.streams import stream_name
 
 _SQL: Final = queries("incidents")
 
@@ -131,7 +132,7 @@ async def last_retried_by(source: Database | Connection, run: UUID, key: str) ->
 async def attached(connection: Connection, incident: UUID, system: str) -> int:
     """How many steps an incident has held up."""
     count: int = await connection.fetchval(
-        _SQL.attached, reference("inc", incident), f"system/{system}"
+        _SQL.attached, reference("inc", incident), stream_name(f"system/{system}")
     )
     return count
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -11,6 +12,13 @@ from newel.store.database import Connection
 from newel.store.queries import queries
 
 _SQL: Final = queries("streams")
+_UNFIT: Final = re.compile(r"[\s/]+")
+
+
+def stream_name(name: str) -> str:
+    """Write the name of a stream as leaves may have it: a system's own name may hold anything."""
+    kind, slash, rest = name.partition("/")
+    return kind if not slash else f"{kind}/{_UNFIT.sub('-', rest) or '-'}"
 
 
 def stream_id(name: str) -> UUID:
@@ -20,6 +28,8 @@ def stream_id(name: str) -> UUID:
 
 async def head(connection: Connection, name: str) -> Head:
     """The head of a stream, made if it is new; its row stays locked until the transaction ends.
+
+    name: as `stream_name` writes it.
 
     Lock order: after incidents, before events.
     """
