@@ -120,6 +120,8 @@ def test_what_plans_allow_is_listed_and_says_that_nobody_was_asked(newel, projec
     found = newel("inventory", "--capabilities", "--json").document["capabilities"]
     by_name = {each["capability"]: each for each in found}
     assert {name: each["state"] for name, each in by_name.items()} == {
+        "github.enterprise_managed": "absent",
+        "github.invitations": "there",
         "google.data_transfer": "there",
         "google.licensing": "there",
         "slack.admin": "absent",

@@ -1,7 +1,8 @@
 """GitHub: membership of one organization, its teams, and access to its repositories.
 
-Members and invitations are in `github_members`. Teams and repositories are given only to who
-has accepted: before that they would be invited once more, each time by mail.
+Members are in `github_members`, invitations of addresses in `github_invitations`. Teams and
+repositories are given only to who has accepted: before that they would be invited once more, each
+time by mail.
 Source: connectors document, §14; https://docs.github.com/rest (API version 2022-11-28).
 """
 
@@ -31,13 +32,13 @@ from newel.connectors.github_contract import (
     Collaborator,
     TeamMembership,
 )
+from newel.connectors.github_invitations import GitHubInvitations
 from newel.connectors.github_members import (
     GONE,
     NEEDS_READ,
     NEEDS_REPOSITORY,
     NEEDS_WRITE,
     SETTLE,
-    GitHubMembers,
     by_name,
 )
 from newel.connectors.looking import is_looking
@@ -51,7 +52,7 @@ TeamRole = Literal["member", "maintainer"]
 Permission = Literal["pull", "triage", "push", "maintain", "admin"]
 
 
-class GitHub(GitHubMembers):
+class GitHub(GitHubInvitations):
     """One GitHub organization: membership, teams, repositories."""
 
     # Teams -------------------------------------------------------------------------------------

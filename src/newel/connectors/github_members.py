@@ -16,36 +16,30 @@ from http import HTTPStatus
 from typing import ClassVar, Final, Literal, TypeVar, Unpack
 
 from newel.base.errors import (
-    AlreadyDone,
     Bug,
     DefinitionError,
     Forbidden,
-    Invalid,
     NoCapacity,
     StepError,
 )
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer, Route
 from newel.connectors.auth import BearerCredential
-from newel.connectors.base import Check, Connector, Holding, Outside, all_of
+from newel.connectors.base import Check, Connector, Outside, all_of
 from newel.connectors.contract import Shape
-from newel.connectors.ensure import Ensured, Exists, ensured, removed
+from newel.connectors.ensure import Ensured, ensured, removed
 from newel.connectors.gate import Bucket, LimitHeaders
 from newel.connectors.github_app import AppCredential, GitHubApp
 from newel.connectors.github_contract import (
-    CANCEL_INVITATION,
     END_MEMBERSHIP,
-    FAILED,
     INVITATION_LISTS,
     INVITATIONS,
     INVITE,
-    INVITE_ADDRESS,
     INVITED_PER_DAY,
     LIMITS,
     MEMBERS,
     MEMBERSHIP,
     MEMBERSHIPS,
-    ONE_INVITATION,
     ORG,
     ORGANIZATIONS,
     READ,
@@ -80,11 +74,10 @@ GONE: Final = HTTPStatus.NOT_FOUND
 NEEDS_READ: Final = "members:read|members:write"
 NEEDS_WRITE: Final = "members:write"
 NEEDS_REPOSITORY: Final = "administration:write"
+MANAGED: Final = "are managed by an enterprise: they come by SCIM from the identity provider"
 _LARGEST_PAGE: Final = "100"
 _LISTING_LASTS: Final = timedelta(seconds=60)
-# What an invitation calls the role of a member; our own word stands for one who is in already.
-_INVITED_AS: Final = {"member": "direct_member"}
-_MEMBER: Final = "member"
+IS_MEMBER: Final = "member"
 
 
 class GitHubMembers(Connector):
@@ -106,9 +99,13 @@ class GitHubMembers(Connector):
         name: str = "github",
         base_url: str = "https://api.github.com",
         api_version: str = "2022-11-28",
+        short_code: str = "",
         **outside: Unpack[Outside],
     ) -> None:
         """Make it for a fine-grained token of an owner, or for an App of the organization.
+
+        short_code: of the enterprise that manages the organization's people, if one does; it ends
+        their user names, and nobody is invited then.
 
         Raises DefinitionError unless exactly one of the two is given.
         """
@@ -133,8 +130,14 @@ class GitHubMembers(Connector):
             **outside,
         )
         self.org = org
+        self.short_code = short_code
         self._listing: tuple[datetime | None, frozenset[str]] = (None, frozenset())
         self._lister: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether an enterprise manages the organization's people."""
+        return bool(self.short_code)
 
     def forget(self) -> None:
         """Drop the listing of invitations."""
@@ -158,6 +161,8 @@ class GitHubMembers(Connector):
         if not is_proved:
             have = await self._seen()
             notes = (*notes, "Whether this token may change members shows at the first change.")
+        if self.is_managed:
+            notes = (*notes, f"The organization's people {MANAGED}.")
         needs = (NEEDS_READ, NEEDS_WRITE, NEEDS_REPOSITORY) if is_proved else (NEEDS_READ,)
         missing = tuple(need.partition("|")[0] for need in all_of(needs, have))
         return Check(
@@ -241,11 +246,6 @@ class GitHubMembers(Connector):
         found = await self._membership(username)
         return None if found is None else self._account(username, found)
 
-    async def at_address(self, person: Person) -> Holding | None:
-        """Look for an open invitation of a work address; GitHub shows no member's address."""
-        found = await self._invitation(person.email)
-        return None if found is None else Holding(account=self._invited(found))
-
     @operation(
         natural_key="org/{username}",
         idempotency="put",
@@ -295,7 +295,7 @@ class GitHubMembers(Connector):
         """
         state = await self._state(person, username)
         if state == "over":
-            raise _over(MEMBERSHIP.operation)
+            raise over(MEMBERSHIP.operation)
         return state == "active"
 
     @operation(
@@ -378,99 +378,6 @@ class GitHubMembers(Connector):
         account = Account(system=self.name, id="", handle=username, state="absent")
         return self.reported(reached, account, access="revoked")
 
-    # Invitations by address --------------------------------------------------------------------
-
-    @operation(
-        natural_key="invitation/{person.email}",
-        idempotency="natural",
-        path="invitation",
-        grants="{system}:account",
-        undo="cancel_invitation",
-        reversible="until:accepted",
-        sends_email="person",
-        bucket=INVITE,
-        needs=(NEEDS_WRITE,),
-        spec=(INVITE_ADDRESS.operation,),
-        reads=(INVITATIONS.operation, TEAMS.operation),
-        settle=SETTLE,
-        title="Invite to the GitHub organization by mail",
-    )
-    async def ensure_invited(
-        self,
-        person: Person,
-        *,
-        role: Role | Literal["reinstate"] = "member",
-        teams: tuple[str, ...] = (),
-    ) -> Account:
-        """Invite their work address, with teams by slug; for who has no known user name.
-
-        role: `reinstate` gives a former member back what they had. An invitation that has
-        expired is sent again. GitHub never tells which user an address belongs to.
-        """
-        reached = await ensured(
-            look=lambda: self._invitation(person.email),
-            ours=lambda _: "derived",
-            create=lambda: self._invite(person.email, role, teams),
-            settling=self.settling(*SETTLE),
-            what="GitHub invitation",
-        )
-        account = self._invited(reached.value)
-        access: Access = "active" if account.state == "active" else "prepared"
-        return self.reported(reached, account, access=access, path="invitation")
-
-    @operation(
-        natural_key="invitation/{person.email}",
-        idempotency="natural",
-        path="invitation",
-        revokes="{system}:account",
-        undo="none: a new invitation is another one",
-        reversible="yes",
-        bucket=WRITE,
-        needs=(NEEDS_WRITE,),
-        spec=(CANCEL_INVITATION.operation,),
-        reads=(INVITATIONS.operation,),
-        settle=SETTLE,
-        title="Take back the invitation to GitHub",
-    )
-    async def cancel_invitation(self, person: Person) -> Account:
-        """Withdraw the open invitation of their work address; an accepted one stays."""
-        reached = await removed(
-            look=lambda: self._invitation(person.email),
-            ours=lambda _: "derived",
-            remove=self._cancel,
-            settling=self.settling(*SETTLE),
-            what="GitHub invitation",
-        )
-        gone = self.absent(person)
-        return self.reported(reached, gone, access="revoked", path="invitation")
-
-    @operation(
-        idempotency="read",
-        grants="{system}:account",
-        path="invitation",
-        needs=(NEEDS_READ,),
-        reads=(INVITATIONS.operation, FAILED.operation),
-        natural_key="invitation/{person.email}",
-        bucket=READ,
-        title="See whether the GitHub invitation by mail is accepted",
-    )
-    async def joined(self, person: Person) -> bool:
-        """Say whether the invitation of their work address has been accepted by now.
-
-        Raises Forbidden(blocked) if it has expired or failed.
-        """
-        if await self._invitation(person.email) is not None:
-            return False
-        failed = await self._first(FAILED, person.email)
-        if failed is not None:
-            raise _over(FAILED.operation)
-        account = Account(
-            system=self.name, id="", handle=person.email, email=person.email, state="active"
-        )
-        accepted = Ensured(account, changed=True, evidence="accepted by the person")
-        self.reported(accepted, account, path="invitation")
-        return True
-
     # Requests ----------------------------------------------------------------------------------
 
     async def _membership(self, username: str) -> Membership | None:
@@ -486,44 +393,9 @@ class GitHubMembers(Connector):
             raise self._dated(full) from None
         return MEMBERSHIPS.read(answer)
 
-    async def _invitation(self, email: str) -> Invitation | None:
-        return await self._first(INVITATIONS, email)
-
-    async def _first(self, route: Route, email: str) -> Invitation | None:
-        """Find an address in a listing of invitations."""
-        async for each in self.listed(route, INVITATION_LISTS, {"org": self.org}):
-            if (each.email or "").lower() == email.lower():
-                return each
-        return None
-
-    async def _invite(self, email: str, role: str, teams: tuple[str, ...]) -> Invitation:
-        body: dict[str, object] = {"email": email, "role": _INVITED_AS.get(role, role)}
-        if teams:
-            body["team_ids"] = await self._team_ids(teams)
-        try:
-            answer = await self.http.call(INVITE_ADDRESS, {"org": self.org}, body=body)
-        except AlreadyDone as there:
-            if await self._invitation(email) is not None:
-                raise Exists from there
-            # No open invitation: the address, which was given to them alone, is a member's.
-            return Invitation(id=0, login=None, email=email, role=_MEMBER)
-        except NoCapacity as full:
-            raise self._dated(full) from None
-        return ONE_INVITATION.read(answer)
-
-    async def _team_ids(self, slugs: tuple[str, ...]) -> list[int]:
-        found = {each.slug: each.id async for each in self.teams()}
-        if unknown := [slug for slug in slugs if slug not in found]:
-            raise Invalid("There is no such team.", fields=dict.fromkeys(unknown, "is not known"))
-        return [found[slug] for slug in slugs]
-
     def teams(self) -> AsyncIterator[Team]:
         """List the organization's teams."""
         return self.listed(TEAMS, TEAM_LISTS, {"org": self.org})
-
-    async def _cancel(self, invitation: Invitation) -> None:
-        path = {"org": self.org, "invitation_id": invitation.id}
-        await self.http.call(CANCEL_INVITATION, path, expect=(GONE,))
 
     def _dated(self, full: NoCapacity) -> NoCapacity:
         """Say when a spent day of invitations returns."""
@@ -542,7 +414,7 @@ class GitHubMembers(Connector):
             id="",
             handle=handle,
             email=found.email or "",
-            state="active" if found.role == _MEMBER else "invited",
+            state="active" if found.role == IS_MEMBER else "invited",
             url=f"https://github.com/orgs/{self.org}/people/pending_invitations",
         )
 
@@ -583,7 +455,7 @@ def by_name(_: object) -> str:
     return "derived"
 
 
-def _over(route: str) -> Forbidden:
+def over(route: str) -> Forbidden:
     return Forbidden(
         "There is no membership and no open invitation any more: it has expired or was "
         "declined. Invite them again, then retry.",

@@ -96,11 +96,13 @@ class Scim(Connector):
         name: str,
         quirks: Quirks | None = None,
         title: str = "SCIM",
+        of: str = "",
         **outside: Unpack[Outside],
     ) -> None:
         """Make it for the address of the SCIM endpoints and a bearer token.
 
-        title: the system's own name, for people. quirks: how its server differs.
+        title: the system's own name, for people. quirks: how its server differs. of: name of the
+        connector whose access this is, where people come by SCIM and all else goes another way.
         """
         self.title = title
         self._quirks = quirks or Quirks()
@@ -114,6 +116,12 @@ class Scim(Connector):
             request_id=("x-request-id", "x-okta-request-id"),
             **outside,
         )
+        self.access_system = of or name
+
+    @property
+    def base_entitlement(self) -> str:
+        """The entitlement of having an account in the system that this makes accounts of."""
+        return f"{self.access_system}:account"
 
     async def probe(self) -> None:
         """Ask for one user."""
@@ -280,10 +288,12 @@ class Scim(Connector):
         raise Bug("The list of users has no end.")
 
     def _holding(self, user: User) -> Holding:
-        groups = tuple(f"{self.name}:group/{each.name}" for each in user.groups if each.name)
+        groups = tuple(
+            f"{self.access_system}:group/{each.name}" for each in user.groups if each.name
+        )
         return Holding(
             account=Account(
-                system=self.name,
+                system=self.access_system,
                 id=user.id,
                 handle=user.name,
                 email=user.address,
@@ -493,7 +503,7 @@ class Scim(Connector):
 
     def _account(self, person: Person, user: User) -> Account:
         return Account(
-            system=self.name,
+            system=self.access_system,
             id=user.id,
             handle=user.name,
             email=person.email,

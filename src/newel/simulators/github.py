@@ -29,6 +29,7 @@ TEAM_MEMBERSHIP = TEAM + "/memberships/{username}"
 COLLABORATORS = "/repos/{owner}/{repo}/collaborators"
 COLLABORATOR = COLLABORATORS + "/{username}"
 ROLES = {"admin", "member"}
+_NOT_MANAGED = "Only users who are managed by the enterprise can be members"
 # A statement of an App may last ten minutes; a minute more for clocks that differ.
 APP_STATEMENT_LASTS_S = 660
 _RANK = {"read": 1, "write": 2}
@@ -152,6 +153,9 @@ class GitHubSimulator(GitHubIssues):
         found = self.membership_of(org, login)
         if found is None:
             self._may_be_invited(org, login)
+            if org["short_code"]:
+                found = self.create_by_hand(login, role)
+                return Answer(200, self.membership_view(org, found, asked.base_url))
             found = self.invite(org, login=login, email=None, role=role, inviter=asked.credential)
         else:
             found = self.keep_membership(org, {**found, "role": role})
@@ -171,6 +175,8 @@ class GitHubSimulator(GitHubIssues):
         return Answer(204)
 
     def _may_be_invited(self, org: Document, login: str) -> None:
+        if org["short_code"] and self.store.find("managed_users", login.lower()) is None:
+            raise Refused(self.invalid("invitee_id", "unprocessable", _NOT_MANAGED))
         if login.lower() in org["blocked_by"]:
             raise Refused(self.invalid("invitee_id", "unprocessable", "Invitee has blocked this"))
         if not self.take_seat(used=self.filled_seats(org), seats=org["seats"]):

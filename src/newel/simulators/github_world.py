@@ -20,7 +20,8 @@ from .signing import private_pem
 from .system import Capacity, Panel, RowAct, action
 from .wire import Credential, Document
 
-LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,38}")
+_OWN_NAME = "[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,38}"
+LOGIN = re.compile(f"{_OWN_NAME}(?:_[A-Za-z0-9]{{3,8}})?")  # managed ones end in a short code
 INVITATION_LASTS = timedelta(days=7)
 ALL_SCOPES = (
     "members:read",
@@ -46,9 +47,18 @@ class GitHubWorld(Simulator):
     )
 
     def __init__(
-        self, *, seats: int | None = 50, invitations_per_day: int = 500, **options: Any
+        self,
+        *,
+        seats: int | None = 50,
+        invitations_per_day: int = 500,
+        short_code: str = "",
+        **options: Any,
     ) -> None:
-        """Make it with so many seats (None: unlimited); 500 invitations a day suit a paid plan."""
+        """Make it with so many seats (None: unlimited); 500 invitations a day suit a paid plan.
+
+        short_code: of the enterprise that manages the people; nobody is invited then.
+        """
+        self._short_code = short_code
         self._seats = seats
         self._invitations_per_day = invitations_per_day
         self._counted: dict[str, tuple[datetime, int]] = {}
@@ -63,6 +73,7 @@ class GitHubWorld(Simulator):
             "invitations_per_day": self._invitations_per_day,
             "created_at": "2019-03-04T09:00:00Z",
             "blocked_by": [],
+            "short_code": self._short_code,
         }
         self.store.put("orgs", "acme-example", org)
         for slug in ("platform", "engineering"):
@@ -236,6 +247,16 @@ class GitHubWorld(Simulator):
         """Let an owner add a member in the browser, who has accepted at once."""
         org: Document = self.store.find("orgs", "acme-example") or {}
         return self.keep_membership(org, self._new_membership(org, login, role, "active"))
+
+    @action
+    def provision(self, email: str) -> str:
+        """Let the identity provider make a managed user of an address; gives the user name."""
+        local = email.partition("@")[0].lower()
+        plain = "".join(each if each.isalnum() else "-" for each in local)
+        org: Document = self.store.find("orgs", "acme-example") or {}
+        login = f"{plain}_{org['short_code']}"
+        self.store.put("managed_users", login, {"login": login, "email": email})
+        return login
 
     @action
     def block_org(self, login: str) -> None:
