@@ -10,16 +10,19 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterable
-from datetime import UTC
+from datetime import UTC, date
 from importlib import import_module
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from newel import Person, SecretRef
-from newel.base.settings import load_settings
+from newel.base.errors import InvalidInput
+from newel.base.settings import Settings, load_settings
 from newel.cli.connectors import written_connector
 from newel.cli.demo.scenario import first_monday
+from newel.cli.deployment import calendar_of
 from newel.cli.stand_ins import missing, stand_ins
 from newel.simulators.world import SYSTEMS, World
 from newel.store import deployment
@@ -161,3 +164,20 @@ def test_a_worker_that_fails_ends_the_command(deployed, monkeypatch):
 
     with pytest.raises(RuntimeError, match="broken"):
         asyncio.run(waited())
+
+
+def test_working_days_are_read_from_the_project(tmp_path):
+    """The file stands beside the settings; one that is not there, or tells no days, is refused."""
+    (tmp_path / "holidays.csv").write_text("day,name\n2026-01-06,Epiphany\n", "utf-8")
+    settings = Settings(project=tmp_path, holidays=Path("holidays.csv"), zone="Europe/Berlin")
+    calendar = calendar_of(settings)
+    assert calendar.shifted(date(2026, 1, 5), 1) == date(2026, 1, 7)
+    assert str(calendar.zone) == "Europe/Berlin"
+    assert calendar_of(Settings(project=tmp_path)).holidays == frozenset()
+    with pytest.raises(InvalidInput, match=r"holidays: cannot be read \(FileNotFoundError\)"):
+        calendar_of(Settings(project=tmp_path, holidays=Path("none.ics")))
+    (tmp_path / "holidays.csv").write_text("a\nb\n", "utf-8")
+    with pytest.raises(InvalidInput, match="line 2 begins with no day"):
+        calendar_of(settings)
+    with pytest.raises(InvalidInput, match="is no time zone"):
+        calendar_of(Settings(project=tmp_path, zone="Acme/Town"))

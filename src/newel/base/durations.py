@@ -20,6 +20,9 @@ class BusinessDays:
             message = f"business_days takes a whole number of at least 1, not {self.count!r}."
             raise ValueError(message)
 
+    def __str__(self) -> str:
+        return f"{self.count} {'working day' if self.count == 1 else 'working days'}"
+
 
 def seconds(count: float) -> timedelta:
     """Say a length of time in seconds."""
@@ -42,5 +45,5 @@ def days(count: float) -> timedelta:
 
 
 def business_days(count: int) -> BusinessDays:
-    """Say a length of time in working days of the subject's calendar; at least one."""
+    """Say a length of time in working days of the company's calendar; at least one."""
     return BusinessDays(count)

@@ -91,6 +91,14 @@ class Settings(BaseSettings):
     teams: dict[str, tuple[str, ...]] = Field(
         default={}, description="Members of the teams, by work address."
     )
+    zone: str | None = Field(
+        default=None,
+        description="Where the company's days begin: `Europe/Berlin`. This machine's without it.",
+    )
+    holidays: Path | None = Field(
+        default=None,
+        description="Days on which nobody works, for deadlines in working days: a CSV or ICS file.",
+    )
     at_most: dict[str, int] = Field(
         default={}, description="How often systems are called at once, over all workers, by name."
     )

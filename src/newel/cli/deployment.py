@@ -16,6 +16,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,7 +24,9 @@ import asyncpg
 
 from newel.base.errors import InvalidInput, StoreError
 from newel.base.settings import Settings, load_settings
+from newel.base.zones import local_zone, zone_named
 from newel.cli.project import example_settings, load_project
+from newel.domain.calendar import Calendar, holidays_in
 from newel.embedded import running_server
 from newel.engine import Engine, Vault, WorkerSettings
 from newel.engine.anchors import anchor_of
@@ -153,6 +156,7 @@ async def engine_of(deployment: Deployment) -> Engine:
                 outcome_bytes=settings.outcome_bytes,
                 outcomes=settings.outcomes_per_run,
                 attempt_timeout=settings.attempt_timeout,
+                calendar=calendar_of(settings),
             ),
         ),
         schedules=project.schedules,
@@ -174,6 +178,22 @@ async def engine_of(deployment: Deployment) -> Engine:
             f"The PostgreSQL went away while newel started ({type(cause).__name__}): start again."
         ) from cause
     return engine
+
+
+def zone_of(settings: Settings) -> tzinfo:
+    """Give the company's zone. Raises InvalidInput for a name that is none."""
+    return local_zone() if settings.zone is None else zone_named(settings.zone)
+
+
+def calendar_of(settings: Settings) -> Calendar:
+    """Read which days the company works. Raises InvalidInput for a file that tells no days."""
+    if settings.holidays is None:
+        return Calendar(zone=zone_of(settings))
+    try:
+        text = (settings.project / settings.holidays).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise InvalidInput({"holidays": f"cannot be read ({type(wrong).__name__})"}) from wrong
+    return Calendar(zone=zone_of(settings), holidays=holidays_in(text))
 
 
 def key_holder(settings: Settings) -> KeyHolder:

@@ -18,8 +18,7 @@ import uvicorn
 from newel.base import log
 from newel.base.errors import StoreError
 from newel.base.settings import Settings
-from newel.base.zones import local_zone
-from newel.cli.deployment import Deployment, engine_of, key_holder
+from newel.cli.deployment import Deployment, engine_of, key_holder, zone_of
 from newel.engine import Engine, Worker
 from newel.engine.log_targets import lines_to
 from newel.engine.sequencer import Sequencer
@@ -70,7 +69,7 @@ async def web_server(engine: Engine, settings: Settings) -> AsyncIterator[str]:
     Raises StoreError if the port is taken.
     """
     create_app = importlib.import_module(_WEB).create_app
-    app = create_app(engine, settings=settings, zone=local_zone())
+    app = create_app(engine, settings=settings, zone=zone_of(settings))
     async with served(app, settings.host, settings.port) as address:
         yield address
 

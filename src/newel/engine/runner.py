@@ -24,6 +24,7 @@ from newel.base.codec import OUTCOME_LIMIT
 from newel.base.errors import Cancelled, NewelError, OutcomeUnreadable
 from newel.base.ids import idempotency_key, reference
 from newel.domain.acts import OpenAct
+from newel.domain.calendar import EVERY_WEEK, Calendar
 from newel.domain.change import Beside, Change, Entries, Head, Said
 from newel.domain.retry import Retry
 from newel.domain.values import RunInfo
@@ -62,12 +63,13 @@ class Circuit:
 class Limits:
     """How much one run may keep: bytes of one outcome, and how many outcomes.
 
-    attempt_timeout: of steps that say nothing of it.
+    attempt_timeout: of steps that say nothing of it. calendar: of waits that count working days.
     """
 
     outcome_bytes: int = OUTCOME_LIMIT
     outcomes: int = 10_000
     attempt_timeout: timedelta = DEFAULT_TIMEOUT
+    calendar: Calendar = EVERY_WEEK
 
 
 class Host(Protocol):

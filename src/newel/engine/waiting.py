@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from newel.audit import catalogue as facts
+from newel.base.durations import BusinessDays
 from newel.base.errors import DefinitionError, Overdue
 from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
@@ -52,7 +53,7 @@ def _open(run: Runner, key: str, act: WaitAct[Any]) -> OpenAct:
         kind=spec.kind,
         state="open",
         opened_at=now,
-        due_at=_due(spec, now),
+        due_at=_due(run, spec, now),
         next_at=None if spec.remind is None else now + spec.remind,
         fingerprint=run.fingerprint(act),
         asked=_asked(act),
@@ -97,10 +98,12 @@ def _is_opaque(match: str) -> bool:
     return True
 
 
-def _due(spec: WaitSpec, opened_at: datetime) -> datetime | None:
+def _due(run: Runner, spec: WaitSpec, opened_at: datetime) -> datetime | None:
     if spec.at is not None:
         return spec.at
     span = spec.after if spec.kind == "timer" else spec.within
+    if isinstance(span, BusinessDays):
+        return run.host.limits.calendar.after(opened_at, span)
     return None if span is None else opened_at + span
 
 
@@ -158,7 +161,7 @@ def _follow(run: Runner, act: OpenAct, wait: WaitAct[Any]) -> None:
     act.asked, act.fingerprint = after, run.fingerprint(wait)
     moved: dict[str, Any] = {}
     if any(before.get(name) != after.get(name) for name in ("at", "after", "within")):
-        moved |= _move(run, act, _due(wait.spec, act.opened_at))
+        moved |= _move(run, act, _due(run, wait.spec, act.opened_at))
     if before.get("by") != after.get("by"):
         moved |= _reassign(run, act, wait.spec)
     if before.get("match") != after.get("match"):

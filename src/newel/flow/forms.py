@@ -14,7 +14,7 @@ from newel.base.errors import DefinitionError
 from newel.domain.keys import Formerly
 from newel.domain.values import Done
 from newel.flow.act import Act
-from newel.flow.waits import DONE, Asked, Evidence, WaitSpec, wait_act
+from newel.flow.waits import DONE, Asked, Evidence, Span, WaitSpec, wait_act
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ def form(
     schema: type[T],
     *,
     by: Asked,
-    within: timedelta | None = None,
+    within: Span | None = None,
     remind: timedelta | None = None,
     title: str | None = None,
     instructions: str | None = None,
@@ -37,7 +37,7 @@ def form(
     key: str,
     *,
     by: Asked,
-    within: timedelta | None = None,
+    within: Span | None = None,
     remind: timedelta | None = None,
     title: str | None = None,
     instructions: str | None = None,
@@ -49,7 +49,7 @@ def form(
     schema: type[Any] | None = None,  # Any: the overloads say what
     *,
     by: Asked,
-    within: timedelta | None = None,
+    within: Span | None = None,
     remind: timedelta | None = None,
     title: str | None = None,
     instructions: str | None = None,

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from newel.base.codec import Codec, codec_of
+from newel.base.durations import BusinessDays
 from newel.base.errors import DefinitionError
 from newel.domain.keys import Formerly, Subscript, checked_name, encoded, former, named
 from newel.domain.people import Person, Team
@@ -25,6 +26,8 @@ WaitKind = Literal["timer", "approval", "form", "event"]
 Evidence = Literal["none", "note", "file"]
 Asked = Person | Team | str
 """Who is asked: a person, anybody of a team, or whoever has this work address."""
+Span = timedelta | BusinessDays
+"""How long: a length of time, or working days of the company's calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,8 @@ class WaitSpec:
     kind: WaitKind
     result: Codec[Any]  # Any: the runner hands the decoded value to the act that asked
     at: datetime | None = None
-    after: timedelta | None = None
-    within: timedelta | None = None
+    after: Span | None = None
+    within: Span | None = None
     by: Asked | None = None
     remind: timedelta | None = None
     title: str | None = None
@@ -79,12 +82,12 @@ def wait_act(
 @overload
 def timer(key: str, *, at: datetime, formerly: Formerly = ()) -> Act[None]: ...
 @overload
-def timer(key: str, *, after: timedelta, formerly: Formerly = ()) -> Act[None]: ...
+def timer(key: str, *, after: Span, formerly: Formerly = ()) -> Act[None]: ...
 def timer(
     key: str,
     *,
     at: datetime | None = None,
-    after: timedelta | None = None,
+    after: Span | None = None,
     formerly: Formerly = (),
 ) -> Act[None]:
     """Wait for a moment: `at` an aware datetime, or `after` a time from now.
@@ -105,7 +108,7 @@ def approval(
     key: str,
     *,
     by: Asked,
-    within: timedelta | None = None,
+    within: Span | None = None,
     remind: timedelta | None = None,
     title: str | None = None,
     instructions: str | None = None,
@@ -192,7 +195,7 @@ class Event(Generic[T]):
         self,
         *,
         match: str | None = None,
-        within: timedelta | None = None,
+        within: Span | None = None,
         formerly: Formerly = (),
     ) -> Act[T]:
         """Wait for a message whose sender gives the same `match`, or names this very run.

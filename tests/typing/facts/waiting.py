@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import assert_type
 
-from newel import Decision, Done, Event, approval, days, form, hours, process, team, timer
+from newel import (
+    Decision,
+    Done,
+    Event,
+    approval,
+    business_days,
+    days,
+    form,
+    hours,
+    process,
+    team,
+    timer,
+)
 
 
 @dataclass(frozen=True)
@@ -29,3 +41,5 @@ async def facts() -> None:
     await timer("later", after=hours(1))
     assert_type(await parcel.wait(match="a"), Size)
     assert_type(await parcel["b"].wait(within=days(2)), Size)
+    assert_type(await parcel["c"].wait(within=business_days(2)), Size)
+    await timer("monday", after=business_days(1))
