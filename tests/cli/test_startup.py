@@ -15,6 +15,7 @@ COMMANDS = {
     "audit",
     "db",
     "init",
+    "new",
     "dev",
     "demo",
     "serve",

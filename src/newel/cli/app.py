@@ -40,6 +40,7 @@ from newel.cli import (
     webhooks,
     witness,
 )
+from newel.cli.interview import newing
 
 __all__ = ["answered", "application"]
 
@@ -63,6 +64,7 @@ def application() -> App:
     )
     app.command(demonstration.demo)
     app.command(scaffold.init)
+    app.command(newing.new)
     for command in (serving.dev, serving.serve, serving.worker, serving.migrate):
         app.command(command)
     app.command(checking.check)
