@@ -51,6 +51,7 @@ COMMANDS = {
     "schedules",
     "webhooks",
     "connector",
+    "simulators",
     "doc",
     "doctor",
     "export",

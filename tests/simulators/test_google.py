@@ -416,3 +416,16 @@ async def test_a_deleted_user_comes_back_within_twenty_days(world, google):
     headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
     late = await google.post(path, json={"orgUnitPath": "/"}, headers=headers)
     assert late.status_code == 404
+
+
+def test_the_page_shows_who_is_in_which_group_and_has_which_licence(world):
+    """Users, groups, licences and transfers, each in a table of its own."""
+    google = world.google
+    google.create_by_hand("jane@acme.example")
+    google.add_group("team@acme.example")
+    google.add_member_by_hand("team@acme.example", "jane@acme.example")
+    shown = {panel.title: panel.rows for panel in google.panels()}
+    assert list(shown) == ["Users", "Licences", "Transfers of files", "Group members"]
+    assert [row[:2] for row in shown["Group members"]] == [
+        ("team@acme.example", "jane@acme.example")
+    ]

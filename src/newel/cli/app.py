@@ -29,6 +29,7 @@ from newel.cli import (
     inventory,
     keys,
     persons,
+    playing,
     reading,
     retention,
     roles,
@@ -98,6 +99,7 @@ def application() -> App:
     app.command(roles.db)
     app.command(witness.witness)
     app.command(connectors.connector)
+    app.command(playing.simulators)
     app.command("newel.cli.bench:bench", name="bench", help=_BENCH)
     return app
 

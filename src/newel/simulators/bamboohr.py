@@ -85,7 +85,8 @@ class BambooHRSimulator(BambooHRWorld):
         wanted = asked.json()
         email = str(wanted.get("workEmail") or "").lower()
         number = str(wanted.get("employeeNumber") or "")
-        asked.concerns(f"employee/{email or number}", marker=number)
+        name = f"{wanted.get('firstName')} {wanted.get('lastName')}"
+        asked.concerns(f"employee/{email or number or name}", marker=number)
         if not wanted.get("firstName") or not wanted.get("lastName"):
             raise Refused(self.problem(400, "firstName and lastName are required."))
         self._check(wanted)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from .clock import moment_from
 from .google_refusals import GoogleRefusals
 from .google_world import SCOPE, etag_of
-from .system import action
+from .system import Panel, action
 from .wire import Answer, Asked, Document, Refused, route
 
 GROUPS = "/admin/directory/v1/groups"
@@ -131,6 +131,17 @@ class GoogleGroups(GoogleRefusals):
         """Give the group of an address or id, or None."""
         key = key.lower()
         return self.store.first("groups", lambda row: key in (row["id"], row["email"]))
+
+    def panels(self) -> list[Panel]:
+        """Show who is in which group, beside the users."""
+        members = [
+            (group["email"], row["email"], row["role"].lower())
+            for row in reversed(self.store.rows("group_members").values())
+            for group in (self.store.find("groups", row["group"]),)
+            if group
+        ]
+        columns = ("Group", "Member", "Role")
+        return [*super().panels(), Panel(title="Group members", columns=columns, rows=members)]
 
     def groups_of(self, email: str) -> list[str]:
         """List the addresses of the groups that somebody is in."""

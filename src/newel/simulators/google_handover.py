@@ -10,7 +10,7 @@ from __future__ import annotations
 from .clock import milliseconds
 from .google_refusals import GoogleRefusals
 from .google_world import CUSTOMER, SCOPE, etag_of
-from .system import action
+from .system import Panel, action
 from .wire import Answer, Asked, Document, Refused, route
 
 TRANSFERS = "/admin/datatransfer/v1/transfers"
@@ -205,6 +205,31 @@ class GoogleHandover(GoogleRefusals):
             raise Refused(self.problem(404, "notFound", text))
         self.store.remove("licences", f"{row['productId']}/{row['user']}")
         return Answer(200, {})
+
+    def panels(self) -> list[Panel]:
+        """Show licences and transfers, beside the rest."""
+        users = self.store.rows("users")
+
+        def address(identity: str) -> str:
+            return str(users[identity]["primaryEmail"]) if identity in users else identity
+
+        licences = [
+            (address(row["user"]), row["productId"], row["skuId"])
+            for row in reversed(self.store.rows("licences").values())
+        ]
+        transfers = [
+            (
+                address(row["oldOwnerUserId"]),
+                address(row["newOwnerUserId"]),
+                row["overallTransferStatusCode"],
+            )
+            for row in reversed(self.store.rows("transfers").values())
+        ]
+        return [
+            *super().panels(),
+            Panel(title="Licences", columns=("User", "Product", "Kind"), rows=licences),
+            Panel(title="Transfers of files", columns=("From", "To", "State"), rows=transfers),
+        ]
 
     def licences_of(self, email: str) -> list[str]:
         """List the kinds of licences that somebody has."""

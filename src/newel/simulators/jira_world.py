@@ -133,7 +133,7 @@ class JiraWorld(Simulator):
         ]
 
     def panels(self) -> list[Panel]:
-        """Show issues with their comments, and users."""
+        """Show issues with their comments, and users with their groups."""
         tickets = list(reversed(self.tickets()))
         users = reversed(self.store.rows("users").values())
         comments = reversed(self.store.rows("comments").values())
@@ -151,13 +151,14 @@ class JiraWorld(Simulator):
             ),
             Panel(
                 title="Users",
-                columns=("E-mail", "Name", "State", "Products"),
+                columns=("E-mail", "Name", "State", "Products", "Groups"),
                 rows=[
                     (
                         u["emailAddress"],
                         u["displayName"],
                         "active" if u["active"] else "inactive",
                         ", ".join(u["products"]),
+                        ", ".join(sorted(g["name"] for g in self.groups_of(u["accountId"]))),
                     )
                     for u in users
                 ],

@@ -131,7 +131,7 @@ class ZendeskSimulator(Simulator):
         if not str(comment.get("body") or "").strip():
             raise Refused(self._problem(422, "RecordInvalid", "Description: cannot be blank"))
         number = self.store.number("ticket", start=35_437)
-        asked.concerns(f"ticket/{given.get('external_id')}", marker=key)
+        asked.concerns(f"ticket/{given.get('external_id') or number}", marker=key)
         row = {
             "id": number,
             "url": f"{asked.base_url}{TICKETS}/{number}.json",
