@@ -6,15 +6,17 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import zipfile
 from datetime import timedelta
+from pathlib import Path
 
 import orjson
 import pytest
 
 from newel.audit.evidence import cell, sample
-from newel.audit.note import Note
+from newel.audit.note import Note, SigningKey
 from newel.base.errors import InvalidInput, NotFound
 from newel.engine.event_export import Period
 from newel.engine.evidence import Package, Sampling
@@ -237,6 +239,42 @@ async def test_a_sample_that_is_drawn_again_is_told(sealed, tmp_path):
         "select count(*) from newel.event where type = 'data.sample_drawn'"
     )
     assert draws == 2
+
+
+async def test_the_guide_to_a_package_can_be_carried_out(sealed, tmp_path):
+    """What the guide says to type is typed: sums, verifier, OpenSSL, one proof, one sample."""
+    await package(sealed, tmp_path, "evidence-2026-q1.zip", sampling=Sampling(2, "dice"))
+    folder = tmp_path / "unpacked"
+    with zipfile.ZipFile(tmp_path / "evidence-2026-q1.zip") as archive:
+        archive.extractall(folder)
+    (folder / "policy").write_bytes((tmp_path / "log" / "policy").read_bytes())
+    for name, lies in (("evidence-2026-q1.zip", tmp_path), ("newel_verify.py", folder / "verify")):
+        shutil.copy(lies / name, folder)
+    guide = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text("utf-8")
+    typed = guide.partition("## Check it")[2].split("```")[1::2]
+    assert [each.strip().split(" ")[0] for each in typed] == ["sha256sum", "openssl"]
+    for block in typed:
+        done = subprocess.run(
+            ["/bin/bash", "-euc", block], cwd=folder, check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    proof = min((folder / "proofs").iterdir())
+    alone = ["python3", "newel_verify.py", str(proof), "--policy", "policy"]
+    assert subprocess.run(alone, cwd=folder, check=False, capture_output=True).returncode == 0
+    text = (folder / "access_grants.csv").read_text("utf-8")
+    ids = [row["row_id"] for row in csv.DictReader(io.StringIO(text, newline=""))]
+    order = sorted(ids, key=lambda each: hashlib.sha256(f"dice\n{each}".encode()).hexdigest())
+    drawn = (folder / "samples" / "access_grants.csv").read_text("utf-8").splitlines()[1:]
+    assert [each.split(",")[0] for each in drawn] == order[:2]
+
+
+async def test_a_package_by_another_key_is_refused(sealed, tmp_path):
+    """T22: another key fails under the pinned one, and is incomplete where nobody is believed."""
+    await package(sealed, tmp_path, "evidence.zip")
+    its, other = verifier(), SigningKey("elsewhere.example/audit/1", bytes(32)).verifier()
+    name = str(tmp_path / "evidence.zip")
+    for believed, code in ((["--vkey", str(other)], 1), (["--untrusted"], 2)):
+        assert its.verify(its._parser().parse_args([name, *believed])).code() == code
 
 
 async def test_a_period_without_events_and_what_is_refused(sealed, tmp_path):

@@ -20,7 +20,7 @@ from newel.audit.note import SigningKey
 from newel.audit.trust import policy_text
 from newel.engine.key_holder import KeyHolder
 from newel.engine.sequencer import Sequencer
-from newel.engine.verifying import Trusted, verified, verifier
+from newel.engine.verifying import NOT_REPLAYED, REPLAYED, Trusted, verified, verifier
 from newel.store.database import whole
 from tests.engine.house import House
 
@@ -233,3 +233,14 @@ async def test_any_change_of_any_cell_is_found(sealed):
                 missed.append(f"{table}.{column} {place} {at}: {report.code()}")
     assert missed == []
     assert many > 50
+
+
+async def test_every_table_is_replayed_or_has_a_reason(database):
+    """A table that is added is compared with the log, or it stands there why it is not."""
+    rows = await database.fetch(
+        "select c.relname from pg_class c where c.relkind in ('r', 'p') "
+        "and c.relnamespace = 'newel'::regnamespace"
+    )
+    assert {row["relname"] for row in rows} == REPLAYED | set(NOT_REPLAYED)
+    assert not REPLAYED & set(NOT_REPLAYED)
+    assert all(len(reason) > 10 for reason in NOT_REPLAYED.values())

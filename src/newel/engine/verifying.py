@@ -31,7 +31,15 @@ from newel.engine.sealed_log import SealedLog, edge_of, sealed_logs
 from newel.store import audit_log
 from newel.store.database import Connection, Row
 
-__all__ = ["PAYLOADS", "Trusted", "verified", "verifier", "verifier_file"]
+__all__ = [
+    "NOT_REPLAYED",
+    "PAYLOADS",
+    "REPLAYED",
+    "Trusted",
+    "verified",
+    "verifier",
+    "verifier_file",
+]
 
 _PACKAGE: Final = Path(__file__).parents[1]
 _NAME: Final = "newel_verify"
@@ -48,6 +56,53 @@ PAYLOADS: Final = {
     "wait.closed": "outcome_digest",
 }
 """Where a type names the digest of its payload itself; elsewhere it is `payload_sha256`."""
+
+REPLAYED: Final = frozenset(
+    {"access_grant", "api_key", "audit_stream", "definition", "incident", "run", "schedule"}
+    | {"task", "ticket"}
+)
+"""Tables whose rows have to be what the log leads to (V14)."""
+_OF_WORKERS: Final = "who works on what right now; it proves nothing and changes all the time"
+_OUTSIDE: Final = "what came from or goes to other programs, before it is an event"
+_OF_THE_LOG: Final = "the log itself, checked by V05 to V08 and V13"
+_DIRECTORY: Final = "names and addresses, which leaves must not hold"
+NOT_REPLAYED: Final = {
+    "audit_anchor": _OF_THE_LOG,
+    "audit_checkpoint": _OF_THE_LOG,
+    "audit_head": _OF_THE_LOG,
+    "audit_leaf": _OF_THE_LOG,
+    "audit_tile": _OF_THE_LOG,
+    "capability": "what a credential could do when it was tried; found anew by the next check",
+    "deployment": "what kind of database it is, and its clock",
+    "entitlement": "titles as the code declares them",
+    "erasure": "what is being erased; its order and its end are events",
+    "event": _OF_THE_LOG,
+    "event_batch": _OF_THE_LOG,
+    "event_default": _OF_THE_LOG,
+    "gate": _OF_WORKERS,
+    "given_address": _DIRECTORY,
+    "hr_feed": _OUTSIDE,
+    "hr_record": _OUTSIDE,
+    "inbox": _OUTSIDE,
+    "migration": "which files made the tables; `newel doctor` compares their checksums",
+    "occurrence": "planned moments that were decided; each run that came of one says so",
+    "open_act": "what a run does next, made anew from its events by whoever runs it",
+    "person": _DIRECTORY,
+    "person_key": "wrapped keys; a wrong one opens nothing",
+    "received_secret": _OUTSIDE,
+    "removal": _OF_WORKERS,
+    "room": _OF_WORKERS,
+    "start_request": "which request was answered with which run",
+    "system": "titles as the code declares them",
+    "task_file": "sealed files; the digest of each is in the event of its decision",
+    "webhook_delivery": _OUTSIDE,
+    "webhook_endpoint": _OUTSIDE,
+    "webhook_received": _OUTSIDE,
+    "webhook_refusal": _OUTSIDE,
+    "webhook_source": _OUTSIDE,
+    "worker": _OF_WORKERS,
+}
+"""All other tables, with the reason."""
 
 Leaf = dict[str, Any]  # Any: the values JSON can hold
 Report = Any  # Any: of the verifier, which is a file of its own and shares nothing with us
