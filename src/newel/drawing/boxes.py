@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,7 @@ __all__ = [
     "CARD",
     "DOWN",
     "GATE",
+    "LINE",
     "MARGIN",
     "PADDING",
     "PILL",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 CARD: Final = (196.0, 48.0)
+LINE: Final = 16.0
 DOWN: Final = 26.0
 ACROSS: Final = 18.0
 PADDING: Final = 14.0
@@ -38,6 +41,7 @@ MARGIN: Final = 18.0
 GATE: Final = 34.0
 PILL: Final = 20.0
 BUS: Final = 14.0
+_ABBREVIATED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,10 @@ def second_line(act: Act) -> str:
 
 def _owner(by: str) -> str:
     found = by.removeprefix("team('").removesuffix("')")
+    if found != by and len(found) <= _ABBREVIATED:
+        return found.upper()  # IT, HR
+    if (of := re.fullmatch(r"(\w+)_of\((\w+)\)", by)) is not None:
+        return f"{of[2]}'s {of[1]}".replace("_", " ")
     return (
         found.replace(".", "'s ").replace("_", " ")
         if found.isidentifier() or "." in found

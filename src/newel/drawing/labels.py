@@ -40,6 +40,8 @@ _COMPARED: Final[dict[type[ast.cmpop], str]] = {
     ast.Is: "is",
     ast.IsNot: "is not",
 }
+_SPELT: Final = frozenset({"api", "ceo", "cfo", "coo", "cto", "hr", "mfa", "nda", "sso", "vpn"})
+"""What is said letter by letter; `it` is a word, too, and stays one."""
 _SPANS: Final = {
     "days": ("day", "days"),
     "hours": ("hour", "hours"),
@@ -52,7 +54,8 @@ _SPANS: Final = {
 def in_words(name: str) -> str:
     """A name or key as words: `manager-confirms`, `is_engineer`, `NewHire`."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.rpartition(".")[2])
-    return apart.replace("_", " ").replace("-", " ").strip()
+    words = apart.replace("_", " ").replace("-", " ").split()
+    return " ".join(each.upper() if each.lower() in _SPELT else each for each in words)
 
 
 def capital(text: str) -> str:

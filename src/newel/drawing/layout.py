@@ -88,12 +88,13 @@ class _Layout(Sheet):
     def __init__(self, states: Mapping[str, Shown]) -> None:
         super().__init__(states)
         self._calls = 0
+        self._at_end = True
 
     def whole(self, tree: Seq) -> Picture:
         """The picture of a process, from its start to its end."""
         begun = "done" if self.states else ""
         boxes = [self.dot("start", begun, "Start", 14.0)]
-        body = self._seq(tree)
+        body = self._seq(tree, at_end=True)
         boxes.append(body)
         if body.goes:
             is_over = bool(self.states) and all(
@@ -128,8 +129,13 @@ class _Layout(Sheet):
             case Race():
                 named = [(in_words(each.name), each.kid) for each in region.branches]
                 return self._framed(region, "race", self._arms(named, region))
-            case Group(body=body) | Scope(body=body) | Lock(body=body):
-                return self._framed(region, region.kind, self._seq(body))
+            case Lock(body=body, label=label):
+                title = f"{label}, one at a time"
+                inside = self._seq(body, at_end=self._at_end)
+                return self._framed(region, "lock", inside, title=title)
+            case Group(body=body) | Scope(body=body):
+                inside = self._seq(body, at_end=self._at_end)
+                return self._framed(region, region.kind, inside)
             case Call(kid=kid) | Section(kid=kid):
                 return self._helper(region, kid)
             case Member(kid=kid):
@@ -141,11 +147,17 @@ class _Layout(Sheet):
             case _:
                 return None
 
-    def _seq(self, seq: Seq) -> Box:
+    def _seq(self, seq: Seq, *, at_end: bool = False) -> Box:
+        """Regions one after another; at_end: whether the function ends behind them."""
         found: list[Box] = []
-        for index, kid in enumerate(seq.kids):
-            if isinstance(kid, Return) and index == len(seq.kids) - 1 and self._is_silent(kid):
+        kids = [each for each in seq.kids if not isinstance(each, Pure)]
+        for index, kid in enumerate(kids):
+            if isinstance(kid, Return) and at_end and self._is_silent(kid):
                 break  # it ends where it would end anyway
+            rest = kids[index + 1 :]
+            self._at_end = at_end and (
+                not rest or (isinstance(rest[0], Return) and self._is_silent(rest[0]))
+            )
             box = self._box(kid)
             if box is not None:
                 found.append(box)
@@ -174,6 +186,7 @@ class _Layout(Sheet):
     # --- side by side ---------------------------------------------------------------------------
 
     def _choice(self, choice: Choice) -> Box:
+        at_end = self._at_end
         known = self.states.get(choice.id)
         chosen = None if known is None else known.arm
         off = [arm for index, arm in enumerate(choice.arms) if chosen not in {None, index}]
@@ -188,7 +201,7 @@ class _Layout(Sheet):
         if chosen is not None:
             shown = self.entered(choice.arms[chosen].kid) or shown
         answered = "done" if chosen is not None and shown == "done" else ""
-        below = self._arms(named, choice, folded=folded, answered=answered)
+        below = self._arms(named, choice, folded=folded, answered=answered, at_end=at_end)
         text = cut(choice.label, 13, 320)
         wide = max(120.0, width(text, 13) + 44)
 
@@ -214,8 +227,9 @@ class _Layout(Sheet):
         *,
         folded: str = "",
         answered: str = "",
+        at_end: bool = False,
     ) -> Box:
-        boxes = [(label, self._seq(kid), kid) for label, kid in named]
+        boxes = [(label, self._seq(kid, at_end=at_end), kid) for label, kid in named]
         return self.columns(boxes, region, folded=folded, answered=answered)
 
     def _par(self, region: Par, branches: Sequence[Seq]) -> Box:
@@ -290,7 +304,7 @@ class _Layout(Sheet):
 
     def _helper(self, region: Call | Section, kid: Seq) -> Box | None:
         self._calls += isinstance(region, Call)
-        inside = self._seq(kid)
+        inside = self._seq(kid, at_end=isinstance(region, Call) or self._at_end)
         seen = [each for each in walk(kid) if isinstance(each, Act | Race | Lock | Again | Rest)]
         self._calls -= isinstance(region, Call)
         if not inside.height:
@@ -302,16 +316,19 @@ class _Layout(Sheet):
     # --- failures -------------------------------------------------------------------------------
 
     def _guarded(self, region: Guarded) -> Box:
-        body = self.stacked(
-            [each for each in (self._seq(region.body), self._seq(region.orelse)) if each.height]
-        )
+        at_end = self._at_end and not region.final.kids
+        parts = [
+            self._seq(region.body, at_end=at_end and not region.orelse.kids),
+            self._seq(region.orelse, at_end=at_end),
+        ]
+        body = self.stacked([each for each in parts if each.height])
         lanes = [
-            (handler.label, self.arm(handler.label, self._seq(handler.kid), handler.kid))
+            self.arm(handler.label, self._seq(handler.kid, at_end=at_end), handler.kid)
             for handler in region.handlers
         ]
         left = [self.left_by(region.body, region.orelse),
                 *(self.left_by(handler.kid) for handler in region.handlers)]  # fmt: skip
-        found = self._beside(body, [lane for _, lane in lanes], left) if lanes else body
+        found = self._beside(body, lanes, left) if lanes else body
         final = self._seq(region.final)
         if not final.height:
             return found
@@ -355,7 +372,7 @@ class _Layout(Sheet):
         return Box(at - ACROSS, tall + tail, body.axis, place, goes, body.word)
 
     def _compensation(self, region: Compensation) -> Box:
-        body = self._seq(region.body)
+        body = self._seq(region.body, at_end=self._at_end)
         promises = list(reversed(region.promises))
         if not promises:
             return body

@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-__all__ = ["cut", "legible", "width"]
+__all__ = ["cut", "legible", "width", "wrapped"]
 
 _NARROW: Final = frozenset("iljtfrI.,:;!|'()[]{}-/ ")
 _WIDE: Final = frozenset("mwMW@%&")
@@ -42,6 +42,18 @@ def cut(text: str, size: float, most: float) -> str:
         while kept and unicodedata.combining(text[len(kept)]):
             kept = kept[:-1]
     return kept.rstrip() + "…"
+
+
+def wrapped(text: str, size: float, most: float) -> tuple[str, ...]:
+    """A text on one line, or on two where it does not fit; what fits on neither is cut."""
+    if width(text, size) <= most:
+        return (text,)
+    words = text.split(" ")
+    first = 1
+    while first < len(words) and width(" ".join(words[: first + 1]), size) <= most:
+        first += 1
+    lines = (" ".join(words[:first]), " ".join(words[first:]))
+    return tuple(cut(each, size, most) for each in lines if each)
 
 
 def legible(text: str) -> str:

@@ -29,14 +29,17 @@ LineLook = Literal["flow", "loop", "fail", "undo"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """An act. look: its kind (`step`, `person`, `moment`, `message`, `child`, `mark`, `undo`)."""
+    """An act. title: its lines, at most two.
+
+    look: its kind (`step`, `person`, `moment`, `message`, `child`, `mark`, `undo`).
+    """
 
     id: str
     x: float
     y: float
     width: float
     height: float
-    title: str
+    title: tuple[str, ...]
     second: str
     look: str
     word: str

@@ -10,6 +10,7 @@ from newel.drawing.boxes import (
     BUS,
     CARD,
     DOWN,
+    LINE,
     PADDING,
     PILL,
     Box,
@@ -20,7 +21,7 @@ from newel.drawing.boxes import (
     plain,
 )
 from newel.drawing.labels import capital
-from newel.drawing.lettering import cut, width
+from newel.drawing.lettering import cut, width, wrapped
 from newel.drawing.overlay import AHEAD, Shown
 from newel.drawing.picture import Card, Dot, DotLook, Line, LineLook, Picture, Pill, Point
 from newel.drawing.regions import Region, Seq, walk
@@ -143,16 +144,19 @@ class Sheet:
     def grid(self, boxes: Sequence[Box]) -> Box:
         """Many single acts that run at once, in rows."""
         across = 3 if len(boxes) <= 9 else 4
-        wide, high = CARD
-        rows = -(-len(boxes) // across)
+        wide = CARD[0]
+        rows = [boxes[at : at + across] for at in range(0, len(boxes), across)]
+        highs = [max(each.height for each in row) for row in rows]
         total = across * wide + (across - 1) * ACROSS
 
         def place(x: float, y: float) -> None:
-            for index, box in enumerate(boxes):
-                row, column = divmod(index, across)
-                box.place(x + column * (wide + ACROSS), y + row * (high + PADDING))
+            at = y
+            for row, high in zip(rows, highs, strict=True):
+                for column, box in enumerate(row):
+                    box.place(x + column * (wide + ACROSS), at)
+                at += high + PADDING
 
-        return Box(total, rows * high + (rows - 1) * PADDING, total / 2, place)
+        return Box(total, sum(highs) + (len(rows) - 1) * PADDING, total / 2, place)
 
     def headed(self, head: Box, below: Box) -> Box:
         """A gate or a fork over its arms, which lead to it themselves."""
@@ -170,6 +174,8 @@ class Sheet:
     ) -> Box:
         """A card; under its title stands what is shown of it, else the second line."""
         wide, high = CARD
+        lines = wrapped(plain(title), 14, wide - 62)
+        high += LINE * (len(lines) - 1)
         shown = self.states.get(region.id)
         word = "" if shown is None else shown.word
         below = second
@@ -184,7 +190,7 @@ class Sheet:
                 y=placed(y),
                 width=wide,
                 height=high,
-                title=cut(plain(title), 14, wide - 60),
+                title=lines,
                 second=cut(plain(below), 12, wide - 58),
                 look=look,
                 word=word,

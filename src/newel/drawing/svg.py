@@ -14,6 +14,7 @@ from html import escape
 from importlib import resources
 from typing import Final
 
+from newel.drawing.boxes import LINE
 from newel.drawing.lettering import legible
 from newel.drawing.overlay import WORDS
 from newel.drawing.picture import Card, Dot, Frame, Gate, Line, Picture, Pill, Point
@@ -23,7 +24,7 @@ __all__ = ["stylesheet", "svg"]
 _STYLESHEET: Final = "flow.css"
 _CORNER: Final = 9.0
 _ICONS: Final = {
-    "step": "M12 8a4 4 0 1 0-3.6 4L11 14.6V17h2.4v-2.4H16v-2.4l-2-2",
+    "step": "M9 18.4a3.4 3.4 0 1 0 0-6.8 3.4 3.4 0 0 0 0 6.8ZM11.5 12.6 18 6M15 9l2.6 2.6",
     "person": "M12 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6ZM6 18c0-3.2 2.7-5 6-5s6 1.8 6 5",
     "moment": "M12 5a7 7 0 1 0 0 14 7 7 0 0 0 0-14ZM12 8.5V12l2.5 1.5",
     "message": "M5 7h14v10H5ZM5 7.5l7 5.5 7-5.5",
@@ -112,11 +113,12 @@ def _card(card: Card, href: str) -> Iterator[str]:
     yield f'<rect class="tile" {at} width="26" height="26" rx="7"/>'
     at = f'transform="translate({_number(card.x + 10.9)} {_number(card.y + 13.9)}) scale(.84)"'
     yield f'<path class="icon" {at} d="{_ICONS[card.look]}"/>'
-    low = card.y + (21 if card.second else 28.5)
-    at = f'x="{_number(card.x + 43)}" y="{_number(low)}"'
-    yield f'<text class="title" {at}>{_said(card.title)}</text>'
+    left, low = _number(card.x + 43), card.y + (21 if card.second else 28.5)
+    for line in card.title:
+        yield f'<text class="title" x="{left}" y="{_number(low)}">{_said(line)}</text>'
+        low += LINE
     if card.second:
-        second = f'x="{_number(card.x + 43)}" y="{_number(card.y + 36)}"'
+        second = f'x="{left}" y="{_number(low - 1)}"'
         yield f'<text class="second" {second}>{_said(card.second)}</text>'
     if card.word in _BADGES:
         at = f'transform="translate({_number(card.x + card.width - 11)} {_number(card.y - 1)})"'

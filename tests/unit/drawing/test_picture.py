@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from newel import Process
+from newel import Process, approval, process, step, team
 from newel.drawing.drawing import drawing_of
 from newel.drawing.layout import picture_of
-from newel.drawing.picture import Card, Frame, Gate, Picture
+from newel.drawing.picture import Card, Dot, Frame, Gate, Picture
 from newel.drawing.regions import Act, walk
 from newel.drawing.svg import svg
 from tests.unit.drawing.shipped import name_of, shipped
@@ -94,3 +94,37 @@ def test_the_picture_holds_every_act_once_in_the_order_of_the_source(
     ids = re.findall(r' id="(n-[0-9a-f]{10})"', text)
     assert len(ids) == len(set(ids)) == len(links)
     assert len(text) <= 2_500 + 1_500 * len(picture_of(drawing).nodes)
+
+
+@step(in_doubt="repeat")
+async def told(what: str) -> str:
+    """Tell the teams and everybody else that somebody is not in any more."""
+    return what
+
+
+@process(subject=None, owner="it")
+async def leaving(name: str, *, is_known: bool) -> str:
+    """Say who leaves, unless it is known."""
+    await approval("hr-confirms", by=team("hr"))
+    if is_known:
+        return "nothing to say"
+    if name:
+        await told["first"](name)
+        return name
+    await told["second"](name)
+    return "done"
+
+
+def test_a_title_is_wrapped_and_an_end_in_the_middle_ends_there() -> None:
+    """Two lines where one is too short, in a card that is as much higher; HR is HR.
+
+    An arm that returns before the end of its process comes to an end of its own.
+    """
+    picture = picture_of(drawing_of(leaving))
+    cards = {each.id: each for each in picture.nodes if isinstance(each, Card)}
+    asked, told_ = cards["hr-confirms"], cards["told[first]"]
+    assert (asked.title, asked.second) == (("HR confirms",), "by HR")
+    assert told_.title == ("Tell the teams", "and everybody else…")
+    assert told_.height == asked.height + 16
+    ends = [each.text for each in picture.nodes if isinstance(each, Dot) and each.look == "end"]
+    assert ends == ["Nothing to say", "Done", "Done"]
