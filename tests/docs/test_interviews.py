@@ -14,7 +14,7 @@ def test_the_table_is_what_is_understood():
     """Each word has its row, with all that belongs to it."""
     rows = {
         found[1]: set(re.findall(r"`(\w[\w ]*?)[`:]", found[2]))
-        for found in re.finditer(r"^\| `([\w ]+)` \| ([^|]*) \| [^|]+ \|$", PAGE, re.MULTILINE)
+        for found in re.finditer(r"^\| `([\w ]+)` \|([^|]*)\| [^|]+ \|$", PAGE, re.MULTILINE)
     }
     assert rows == {word: set(more) for word, more in WORDS.items()}
 
