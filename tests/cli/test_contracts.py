@@ -184,6 +184,18 @@ def test_what_cannot_be_compared_is_refused(capsys, tmp_path, text, said):
     assert answered(["contracts", "check", "--against", str(tmp_path / "none")]) == 1
 
 
+def test_in_a_directory_what_describes_nothing_is_named_and_left_out(capsys, tmp_path):
+    """The others are compared; a directory with nothing to compare is refused."""
+    (tmp_path / "other.json").write_text('{"kind": "discovery"}', encoding="utf-8")
+    assert answered(["contracts", "check", "--against", str(tmp_path)]) == 1
+    assert "no OpenAPI 3 document" in capsys.readouterr().err
+    edited("jira", tmp_path, deprecated)
+    assert answered(["contracts", "check", "--against", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "now deprecated" in told
+    assert "other.json is no OpenAPI 3 document." in told
+
+
 def test_every_route_of_a_connector_is_in_its_contract(capsys):
     """Contracts have all that connectors call and nothing else, and the list counts them."""
     called: dict[str, set[str]] = {}

@@ -24,7 +24,7 @@ async def started(*arguments: str) -> tuple[asyncio.subprocess.Process, str]:
         *COMMAND, *arguments, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    lines = []
+    lines: list[bytes] = []
     while not (lines and lines[-1] in {b"# Ctrl-C ends them.\n", b"}\n", b""}):
         lines.append(await process.stdout.readline())
     return process, b"".join(lines).decode()
@@ -71,6 +71,29 @@ async def test_the_environment_that_is_printed_leads_to_them(tmp_path):
         state = (await client.get(f"{found['addresses']['github']}/_sim/state")).text
         assert "jane" in state
     assert found["environment"]["GITHUB_TOKEN"] == key
+    assert await ended(process) == 0
+
+
+async def test_a_system_is_asked_whether_it_answers_as_agreed(tmp_path, monkeypatch, capsys):
+    """Yes; then a field that is read is gone: drift, with the field's name, and status 1."""
+    process, told = await started("--only", "github", "--token", "t", "--json")
+    found = json.loads(told)
+    assert answered(["init", str(tmp_path / "project")]) == 0
+    monkeypatch.chdir(tmp_path / "project")
+    for name, value in found["environment"].items():
+        monkeypatch.setenv(name, value)
+    probe = ["contracts", "probe", "--system", "github"]
+    assert await asyncio.to_thread(answered, probe) == 0
+    assert re.search(r"^github +yes", capsys.readouterr().out, re.MULTILINE)
+    rule = {"effect": {"kind": "drop_field", "path": "login"}}
+    url = found["addresses"]["github"]
+    async with httpx2.AsyncClient(headers={"X-Sim-Token": "t"}) as client:
+        assert (await client.put(f"{url}/_sim/faults/gone", json=rule)).is_success
+        assert await asyncio.to_thread(answered, probe) == 1
+        assert re.search(r"^github +contract-drift .*login", capsys.readouterr().out, re.MULTILINE)
+        calls = (await client.get(f"{url}/_sim/calls", params={"mutating": "true"})).json()
+        assert calls == {"calls": []}
+    assert await asyncio.to_thread(answered, ["contracts", "probe", "--system", "fax"]) == 1
     assert await ended(process) == 0
 
 

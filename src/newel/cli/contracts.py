@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from newel.base.errors import InvalidInput
+from newel.base.errors import InvalidInput, StepError
 from newel.cli.output import columns, say, say_json
 from newel.cli.parameters import AsJson
 
 if TYPE_CHECKING:
+    from newel.connectors.base import Connector
     from newel.connectors.contracts.comparing import Difference
     from newel.connectors.contracts.documents import Document
 
@@ -61,7 +63,7 @@ def check(
     """Compare what newel sends and reads with new documents of the vendors; asks nobody.
 
     The status is 1 if something breaks, else 0. A document that describes no system of newel's
-    is refused.
+    is refused; in a directory it is named and left out.
     """
     from newel.connectors.contracts.comparing import successors
     from newel.connectors.contracts.documents import opened
@@ -69,20 +71,82 @@ def check(
     before = {each.name: each for each in map(opened, _files(old))} if old is not None else {}
     found: list[Difference] = []
     new: list[str] = []
+    left_out: list[str] = []
     for file in _files(against):
-        document = opened(file)
         only = next(iter(before.values())) if len(before) == 1 else None
-        earlier = before.get(document.name) or only
-        differences = _differences(document, earlier)
+        try:
+            document = opened(file)
+            earlier = before.get(document.name) or only
+            differences = _differences(document, earlier)
+        except InvalidInput as refused:
+            if not against.is_dir():
+                raise
+            left_out += refused.fields.values()
+            continue
         found += differences
         new += successors(differences, earlier, document) if earlier is not None else []
+    if against.is_dir() and len(left_out) == len(_files(against)):
+        raise InvalidInput({"against": "; ".join(left_out)})
     status = BREAKS if any(each.level == "BREAKING" for each in found) else UNCHANGED
     if as_json:
         differing = [asdict(each) for each in found]
-        say_json({"status": status, "differences": differing, "new": new})
+        say_json({"status": status, "differences": differing, "new": new, "left_out": left_out})
         return status
     say(_told(found, new))
+    for each in left_out:
+        say(f"Left out: {each}.")
     return status
+
+
+@contracts.command
+def probe(
+    *, system: Annotated[str, Parameter(help="This one alone.")] = "", as_json: AsJson = False
+) -> int:
+    """Ask the systems of the project whether they still answer as agreed; reads only.
+
+    What newel asks by itself every night, without opening an incident. The status is 1 if one does
+    not answer as agreed, else 0.
+    """
+    from newel.base.settings import load_settings
+    from newel.cli.project import load_project
+    from newel.connectors.base import Connector
+
+    asked = [
+        each
+        for each in load_project(load_settings()).connectors
+        if isinstance(each, Connector) and system in ("", each.name)
+    ]
+    if not asked:
+        what = f"there is no `{system}`" if system else "the project has no systems"
+        raise InvalidInput({"system": what})
+    answers = asyncio.run(_asked(sorted(asked, key=lambda each: each.name)))
+    status = UNCHANGED if all(each["as_agreed"] for each in answers) else BREAKS
+    if as_json:
+        say_json({"status": status, "systems": answers})
+        return status
+    rows = [
+        (each["system"], "yes" if each["as_agreed"] else each["failure"], each["told"] or "-")
+        for each in answers
+    ]
+    say(columns(("SYSTEM", "AS AGREED", "WHAT"), rows))
+    return status
+
+
+async def _asked(connectors: Sequence[Connector]) -> list[dict[str, Any]]:
+    """Ask one system after the other; what it says of itself, or how it failed."""
+    answers: list[dict[str, Any]] = []
+    for each in connectors:
+        told: dict[str, Any] = {"system": each.name, "as_agreed": True, "failure": ""}
+        try:
+            found = await each.examine()
+        except StepError as failure:
+            told |= {"as_agreed": False, "failure": failure.failure_class, "told": str(failure)}
+        else:
+            told["told"] = " ".join([found.identity, *found.notes]).strip()
+        finally:
+            await each.aclose()
+        answers.append(told)
+    return answers
 
 
 def _differences(document: Document, old: Document | None) -> list[Difference]:
