@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,15 +11,19 @@ from newel import (
     Account,
     Invalid,
     Person,
+    approval,
     compensation,
     days,
     parallel,
     process,
     spawn,
     step,
+    team,
     timer,
 )
+from newel.base.errors import DefinitionError
 from newel.testing import every_crash, running
+from newel.testing.running import OPERATOR
 
 LEO = Person(name="Leo Leaver", email="leo.leaver@acme.example", hr_key="E77")
 WIKI = "wiki:account"
@@ -240,3 +245,84 @@ async def test_a_run_ends_what_another_has_made():
         (made,) = [leaf["data"] for leaf in run.audit() if leaf["type"] == "access.granted"]
         (ended,) = [leaf["data"] for leaf in other.audit() if leaf["type"] == "access.revoked"]
         assert made["grant"] == ended["grant"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaver(Person):
+    """Somebody who leaves at a moment."""
+
+    leaves_at: datetime
+
+
+@process(owner="it", access_ends=lambda leaver: leaver.leaves_at)
+async def departing(leaver: Leaver) -> None:
+    """Give access, wait for the last day, and take it away once somebody has agreed."""
+    async with compensation() as undo:
+        undo(expel, leaver, "core")
+        await admit(leaver, "core")
+        await give(leaver)
+        await timer("access-ends", at=leaver.leaves_at)
+    await approval("agreed", by=team("hr"))
+    await suspend(leaver)
+
+
+LAST_DAY = datetime(2026, 1, 9, 17, tzinfo=UTC)
+LEA = Leaver(name="Lea Leaver", email="lea@acme.example", leaves_at=LAST_DAY)
+
+
+def ends(run):
+    """When each access that was ended was due to end, and by how much that was late."""
+    return {
+        leaf["step"]["key"]: (
+            leaf["data"]["due_at"],
+            timedelta(microseconds=leaf["data"]["late_us"]),
+        )
+        for leaf in run.audit()
+        if leaf["type"] == "access.revoked"
+    }
+
+
+async def test_a_removal_is_late_from_the_moment_that_the_input_says():
+    """Also where the run came to the step only later; the start tells the moment, too."""
+    async with running(departing.request(LEA), at="2026-01-02") as run:
+        started = next(leaf for leaf in run.audit() if leaf["type"] == "run.started")
+        assert started["data"]["effective_at"] == "2026-01-09T17:00:00.000000Z"
+        run.clock.move_to(LAST_DAY + timedelta(days=2))
+        await run.decide("agreed", approved=True)
+        assert run.state == "completed"
+        due, late = ends(run)["suspend"]
+        assert due == "2026-01-09T17:00:00.000000Z"
+        assert late >= timedelta(days=2)
+
+
+async def test_it_follows_an_amendment_and_never_a_promise():
+    """The moment is that of the input as it stands; what is called off is due when it is undone."""
+    async with running(departing.request(LEA), at="2026-01-02") as run:
+        later = {"name": LEA.name, "email": LEA.email, "leaves_at": "2026-01-12T17:00:00Z"}
+        await run.do(run.engine.amend(run.id, later, actor=OPERATOR, reason="a week more"))
+        run.clock.move_to(datetime(2026, 1, 12, 17, tzinfo=UTC))
+        await run.decide("agreed", approved=True)
+        due, late = ends(run)["suspend"]
+        assert due == "2026-01-12T17:00:00.000000Z"
+        assert late < timedelta(minutes=1)
+    async with running(departing.request(LEA), at="2026-01-02") as run:
+        await run.cancel()
+        due, late = ends(run)["undo/expel"]
+        assert due.startswith("2026-01-02T")
+        assert late < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda leaver: leaver.nothing, lambda leaver: leaver.leaves_at.replace(tzinfo=None)]
+)
+async def test_what_gives_no_moment_is_refused_at_the_start(wrong):
+    """Before anything is written, and not when access is taken away."""
+
+    @process(owner="it", access_ends=wrong)
+    async def ending(leaver: Leaver) -> None:
+        """Take access away."""
+        await suspend(leaver)
+
+    with pytest.raises(DefinitionError, match=r"F711.*`access_ends` of `ending` gives no moment"):
+        async with running(ending.request(LEA)):
+            pass

@@ -25,7 +25,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class Outcome:
     """The outcome that turns a grant, and all that the ledger and the log must know of it.
 
-    seq: its place in the run's stream. due_at: when the run came to its act. intended_at: of the
+    seq: its place in the run's stream. due_at: when access was to end. intended_at: of the
     attempt that gave it. level: that it gave, None where the entitlement has none.
     """
 

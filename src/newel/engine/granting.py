@@ -7,11 +7,15 @@ runs that turn the same grant at once one is refused, reads it anew and decides 
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import ProcessVersion
+from newel.base.errors import NewelError
 from newel.domain.acts import OpenAct
 from newel.domain.grants import ENDED, Held
 from newel.domain.values import Access, Account, Call, Effect
@@ -138,6 +142,7 @@ def record(
     named = _entitlement(act, effect)
     if named is None or run.loaded.subject is None:
         return
+    is_undone = act.is_promise or run.loaded.cancelling
     outcome = Outcome(
         run=run.id,
         process=run.version,
@@ -145,13 +150,13 @@ def record(
         key=opened.key,
         seq=seq,
         at=run.moment,
-        due_at=opened.opened_at,
+        due_at=_due(run, opened, is_undone=is_undone),
         intended_at=opened.intended_at,
         system=named[0],
         entitlement=named[1],
         level=effect.level or act.step.options.level,
         effect=effect,
-        cause=_cause(run.process.name, is_undone=act.is_promise or run.loaded.cancelling),
+        cause=_cause(run.process.name, is_undone=is_undone),
         authority=_authority(allowed_by(run, act) or run.history.approval, run.version),
         http=http_facts(calls[-1]) if calls else None,
     )
@@ -159,19 +164,30 @@ def record(
     write(outcome, before, run.change, tell)
 
 
+def _due(run: Runner, opened: OpenAct, *, is_undone: bool) -> datetime:
+    """When access was due to end: as the input says; else, and of promises, when the run came."""
+    moment = None
+    if not is_undone and run.process.access_ends is not None:
+        with suppress(NewelError):  # it was told when the run started, or its input was amended
+            moment = run.process.access_ends_of(run.process.loaded(run.history.arguments))
+    return moment or opened.opened_at
+
+
 async def by_hand(
     made: Command,
     opened: OpenAct,
     act: StepAct[Any],  # Any: as above
     value: object,
-    approval: Approval | None,
+    replayed: Runner,
     *,
     seq: int,
 ) -> None:
     """Turn the grant that a step is about which a person has done in its place."""
     effect = _declared(act.step, value, path="by_hand")
-    outcome = _of_command(made, opened, act, effect, approval, seq=seq)
+    outcome = _of_command(made, opened, act, effect, replayed.history.approval, seq=seq)
     if outcome is not None:
+        due_at = _due(replayed, opened, is_undone=outcome.cause == "cancel")
+        outcome = replace(outcome, due_at=due_at)
         before = await ledger.held(made.connection, outcome.person, outcome.entitlement)
         write(outcome, before, made.change, made.record)
 

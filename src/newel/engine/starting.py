@@ -125,6 +125,7 @@ def born(start: Start, new_event_id: Callable[[], str]) -> tuple[Change, Head, b
             requested_by=start.actor.on_behalf_of or start.actor.id,
             input_digest=start.sealer.digest(payload),
             confidential=False,
+            effective_at=start.process.access_ends_of(start.arguments),
             kind=_kind_of(start.process.name),
             idempotency_key=start.idempotency_key if start.source == "schedule" else None,
             parent=parent,

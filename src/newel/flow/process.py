@@ -7,7 +7,7 @@ import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -75,6 +75,7 @@ class Process(Generic[P, R]):
         second_person: bool = False,
         first_day: Callable[P, date] | None = None,
         starters: tuple[str, ...] = (),
+        access_ends: Callable[P, datetime] | None = None,
     ) -> None:
         self.function = cast("Callable[P, Coroutine[Any, Any, R]]", function)
         self.name = name if name is not None else checked_name(function.__name__)
@@ -92,6 +93,7 @@ class Process(Generic[P, R]):
         self.starters = starters
         self._subject = subject
         self._first_day = first_day
+        self.access_ends = access_ends
         self.__doc__ = function.__doc__
         self.signature = inspect.signature(function)
 
@@ -170,6 +172,26 @@ class Process(Generic[P, R]):
         if self._first_day is None:
             return None
         return cast("Callable[..., date]", self._first_day)(*arguments.values())
+
+    def access_ends_of(self, arguments: Mapping[str, object]) -> datetime | None:
+        """The moment at which the subject's access is due to end; None where none is said.
+
+        Raises DefinitionError for what gives no moment with a time zone.
+        """
+        if self.access_ends is None:
+            return None
+        try:
+            moment = cast("Callable[..., datetime]", self.access_ends)(*arguments.values())
+            if moment.tzinfo is not None:
+                return moment
+            wrong = "a moment without a time zone"
+        except Exception as error:  # noqa: BLE001 - a company's own code
+            wrong = type(error).__name__
+        raise DefinitionError(
+            f"`access_ends` of `{self.name}` gives no moment, but {wrong}.",
+            fix="`@process(access_ends=lambda leaver: leaver.leaves_at)`, aware.",
+            code="F711",
+        )
 
     def dumped(self, arguments: Mapping[str, object]) -> bytes:
         """Arguments by name as JSON."""
@@ -283,6 +305,7 @@ def process(
     second_person: bool = False,
     first_day: Callable[..., date] | None = None,
     starters: str | tuple[str, ...] = (),
+    access_ends: Callable[..., datetime] | None = None,
 ) -> _Decorator: ...
 def process(
     function: Callable[..., Awaitable[Any]] | None = None,  # Any: the overloads say what
@@ -304,6 +327,7 @@ def process(
     second_person: bool = False,
     first_day: Callable[..., date] | None = None,
     starters: str | tuple[str, ...] = (),
+    access_ends: Callable[..., datetime] | None = None,
 ) -> Process[..., Any] | _Decorator:
     """Declare a process; options as in the authoring document, §3.
 
@@ -318,6 +342,7 @@ def process(
     second_person: whether a second person confirms what operators skip, complete, cancel late or
     amend late. first_day: from the arguments, the day after which a cancel is late; without one
     every cancel is. starters: teams of whose members one may start a run; without any everybody.
+    access_ends: from the arguments, the moment from which on each removal of access is late.
     """
     decorator = _Decorator(
         name=name,
@@ -332,5 +357,6 @@ def process(
         second_person=second_person,
         first_day=first_day,
         starters=(starters,) if isinstance(starters, str) else tuple(starters),
+        access_ends=access_ends,
     )
     return decorator if function is None else decorator(function)

@@ -126,8 +126,8 @@ class AccessPending(AuditEvent):
 class AccessRevoked(AuditEvent):
     """The provider confirmed that the access has ended.
 
-    due_at: when the run came to the step that ends it. since_unknown: newel had not given it, so
-    nobody can say here since when it was held.
+    due_at: when it was to end, as the run's input says; else when the run came to the step.
+    since_unknown: newel had not given it, so nobody can say here since when it was held.
     """
 
     grant: str

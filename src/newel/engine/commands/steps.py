@@ -180,7 +180,7 @@ async def completed(
     seq = _complete(made, act, order, text)
     if call is not None:
         given = call.step.result.load(text, key=key)
-        await granting.by_hand(made, act, call, given, replayed.history.approval, seq=seq)
+        await granting.by_hand(made, act, call, given, replayed, seq=seq)
     return None
 
 
