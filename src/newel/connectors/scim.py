@@ -1,66 +1,49 @@
 """Any directory that speaks SCIM 2.0: accounts and groups.
 
-Our mark is `externalId`. Servers differ; what one says of itself is read once, and what it does
-not say is a quirk that is set when the connector is made.
+Our mark is `externalId`. How servers differ stands in `scim_base`, their groups in `scim_groups`.
 Source: connectors document, §18; RFC 7644.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import ClassVar, Final, Unpack
+from typing import Final
 
 from newel.base.errors import (
     Bug,
     ContractDrift,
-    Forbidden,
-    Invalid,
     NotReady,
     OwnershipConflict,
-    StepError,
     Transient,
 )
-from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
-from newel.connectors.auth import BearerCredential
-from newel.connectors.base import Check, Connector, Holding, Outside, marker_of, names_of
+from newel.connectors.base import Holding, marker_of, names_of
 from newel.connectors.ensure import Adoption, Exists, ensured, removed
-from newel.connectors.gate import Bucket
 from newel.connectors.http import MOST_PAGES
 from newel.connectors.operation import operation
+from newel.connectors.scim_base import LARGEST_PAGE
 from newel.connectors.scim_contract import (
     API,
     CONFIG,
-    CONFIGURATION,
     CORE_USER,
     CREATE_USER,
     DELETE_USER,
-    GROUPS,
     ONE_USER,
-    PAGE_OF_GROUPS,
     PAGE_OF_USERS,
-    PATCH_GROUP,
     PATCH_USER,
-    READ_GROUPS,
     READ_USERS,
-    REPLACE_GROUP,
     REPLACE_USER,
     USER,
     USERS,
-    WRITE_GROUPS,
     WRITE_USERS,
-    Config,
-    Group,
     Quirks,
     User,
     equal,
-    judged,
-    member_step,
     replacing,
 )
+from newel.connectors.scim_groups import ScimGroups
 from newel.domain.people import Person
 from newel.domain.values import Access, Account
 
@@ -68,7 +51,6 @@ __all__ = ["Quirks", "Scim"]
 
 _SETTLE: Final = (0, 2, 5)
 _STALE: Final = HTTPStatus.PRECONDITION_FAILED
-_LARGEST_PAGE: Final = 100
 
 
 _on_account: Final = partial(
@@ -82,76 +64,8 @@ _on_account: Final = partial(
 )
 
 
-class Scim(Connector):
+class Scim(ScimGroups):
     """One directory behind SCIM: accounts and groups."""
-
-    title = "SCIM"
-    buckets: ClassVar = (Bucket(name=API, rate=5, capacity=10),)
-
-    def __init__(
-        self,
-        *,
-        base_url: str,
-        token: SecretRef,
-        name: str,
-        quirks: Quirks | None = None,
-        title: str = "SCIM",
-        of: str = "",
-        **outside: Unpack[Outside],
-    ) -> None:
-        """Make it for the address of the SCIM endpoints and a bearer token.
-
-        title: the system's own name, for people. quirks: how its server differs. of: name of the
-        connector whose access this is, where people come by SCIM and all else goes another way.
-        """
-        self.title = title
-        self._quirks = quirks or Quirks()
-        self._config: Config | None = None
-        super().__init__(
-            name=name,
-            secret=token,
-            credential=BearerCredential(token),
-            addresses={"": base_url},
-            headers={"Accept": "application/scim+json, application/json"},
-            request_id=("x-request-id", "x-okta-request-id"),
-            **outside,
-        )
-        self.access_system = of or name
-
-    @property
-    def base_entitlement(self) -> str:
-        """The entitlement of having an account in the system that this makes accounts of."""
-        return f"{self.access_system}:account"
-
-    async def probe(self) -> None:
-        """Ask for one user."""
-        await self.http.call(USERS, query={"count": "1"})
-
-    async def check(self) -> Check:
-        """Prove token and reading, and learn what the server can do; writing shows when used."""
-        config = await self._read_config()
-        have, missing = [], []
-        for route, permission in ((USERS, READ_USERS), (GROUPS, READ_GROUPS)):
-            try:
-                await self.http.call(route, query={"count": "1"})
-                have.append(permission)
-            except Forbidden:
-                missing.append(permission)
-        notes = ["Whether the token may write shows only when something is written."]
-        if not config.filter.supported:
-            notes.insert(0, "The server does not filter: nobody's account can be looked up.")
-        able = ("patch", "filter", "etag", "bulk")
-        return Check(
-            ok=not missing and config.filter.supported,
-            identity=self.name,
-            have=tuple(have),
-            missing=tuple(missing),
-            capabilities=tuple(
-                f"{self.name}.{each}" for each in able if getattr(config, each).supported
-            ),
-            quota=f"pages of at most {config.filter.most}",
-            notes=tuple(notes),
-        )
 
     # Accounts ----------------------------------------------------------------------------------
 
@@ -233,48 +147,10 @@ class Scim(Connector):
         gone = self.absent(person, reached.value.id if reached.value else "")
         return self.reported(reached, gone, access="revoked", path="scim")
 
-    # Groups ------------------------------------------------------------------------------------
-
-    @operation(
-        natural_key="group/{group}/{account.id}",
-        idempotency="put",
-        path="scim",
-        grants="{system}:group/{group}",
-        undo="leave_group",
-        reversible="yes",
-        bucket=API,
-        needs=(READ_GROUPS, WRITE_GROUPS),
-        spec=(PATCH_GROUP.operation, REPLACE_GROUP.operation),
-        reads=(CONFIG.operation, GROUPS.operation),
-        settle=_SETTLE,
-        title="Add to the group",
-    )
-    async def join_group(self, account: Account, group: str) -> Account:
-        """Make an account a member of a group, by the group's name."""
-        return await self._membership(account, group, is_member=True)
-
-    @operation(
-        natural_key="group/{group}/{account.id}",
-        idempotency="put",
-        path="scim",
-        revokes="{system}:group/{group}",
-        undo="join_group",
-        reversible="yes",
-        bucket=API,
-        needs=(READ_GROUPS, WRITE_GROUPS),
-        spec=(PATCH_GROUP.operation, REPLACE_GROUP.operation),
-        reads=(CONFIG.operation, GROUPS.operation),
-        settle=_SETTLE,
-        title="Remove from the group",
-    )
-    async def leave_group(self, account: Account, group: str) -> Account:
-        """Take an account out of a group."""
-        return await self._membership(account, group, is_member=False)
-
     async def accounts(self) -> AsyncIterator[Holding]:
         """Give all accounts of the directory with their groups, page by page; changes nothing."""
-        config = await self._dialect()
-        size = config.page_size or _LARGEST_PAGE
+        config = await self.dialect()
+        size = config.page_size or LARGEST_PAGE
         start, seen = 1, 0
         for _ in range(MOST_PAGES):
             query = {"startIndex": str(start), "count": str(size)}
@@ -304,28 +180,6 @@ class Scim(Connector):
         )
 
     # Requests ----------------------------------------------------------------------------------
-
-    async def _read_config(self) -> Config:
-        self._config = CONFIGURATION.read(await self.http.call(CONFIG))
-        return self._config
-
-    async def _dialect(self) -> Quirks:
-        """Give the quirks, what was left open filled in by what the server says of itself."""
-        quirks = self._quirks
-        if None not in (quirks.patch_style, quirks.etag, quirks.page_size):
-            return quirks
-        said = self._config or await self._read_config()
-        return replace(
-            quirks,
-            patch_style=quirks.patch_style or ("path" if said.patch.supported else "put"),
-            etag=said.etag.supported if quirks.etag is None else quirks.etag,
-            page_size=quirks.page_size or min(said.filter.most or _LARGEST_PAGE, _LARGEST_PAGE),
-        )
-
-    def _headers(self, version: str | None = None) -> dict[str, str]:
-        """Give the headers of a request with a body; version: only if it is still this one."""
-        sent = {"Content-Type": self._quirks.content_type}
-        return sent | ({"If-Match": version} if version else {})
 
     async def _user(self, person: Person) -> User | None:
         lookup = self._quirks.lookup
@@ -381,7 +235,7 @@ class Scim(Connector):
             "active": True,
         }
         answer = await self.http.call(
-            CREATE_USER, body=body, headers=self._headers(), expect=(HTTPStatus.CONFLICT,)
+            CREATE_USER, body=body, headers=self.headers(), expect=(HTTPStatus.CONFLICT,)
         )
         if answer.status == HTTPStatus.CONFLICT:
             raise Exists
@@ -389,14 +243,14 @@ class Scim(Connector):
 
     async def _change(self, user: User, fields: Mapping[str, object]) -> User:
         """Set attributes of a user, and see that they are set."""
-        quirks = await self._dialect()
+        quirks = await self.dialect()
         path: dict[str, object] = {"id": user.id}
         if quirks.patch_style == "put":
             answer = await self._replaced(path, fields)
         else:
             (name, value), *_ = fields.items()
             body = replacing(name, value, quirks)
-            answer = await self.http.call(PATCH_USER, path, body=body, headers=self._headers())
+            answer = await self.http.call(PATCH_USER, path, body=body, headers=self.headers())
         if answer.status == HTTPStatus.NO_CONTENT:
             answer = await self.http.call(USER, path)
         changed = ONE_USER.read(answer)
@@ -417,7 +271,7 @@ class Scim(Connector):
                 REPLACE_USER,
                 path,
                 body={**body, **fields},
-                headers=self._headers(version),
+                headers=self.headers(version),
                 expect=(_STALE,),
             )
             if answer.status != _STALE:
@@ -427,80 +281,6 @@ class Scim(Connector):
     async def _delete(self, user: User) -> None:
         await self.http.call(DELETE_USER, {"id": user.id}, expect=(HTTPStatus.NOT_FOUND,))
 
-    async def _group(self, name: str) -> Group:
-        answer = await self.http.call(GROUPS, query={"filter": equal("displayName", name)})
-        found = PAGE_OF_GROUPS.read(answer).resources
-        match found:
-            case ():
-                raise Invalid("There is no such group.", fields={"group": "is not known"})
-            case (group,):
-                return group
-            case _:
-                raise Invalid("Groups share this name.", fields={"group": "is ambiguous"})
-
-    async def _membership(self, account: Account, group: str, *, is_member: bool) -> Account:
-        async def change(found: Group, _: Mapping[str, object]) -> Group:
-            await self._send_member(found, account.id, is_member=is_member)
-            changed = await self._group(group)
-            if changed.has(account.id) is not is_member:
-                raise NotReady("The group was changed and still shows its former members.")
-            return changed
-
-        reached = await ensured(
-            look=lambda: self._group(group),
-            ours=lambda _: "account id",
-            create=None,
-            differs=lambda found: {} if found.has(account.id) is is_member else {"members": ""},
-            change=change,
-            settling=self.settling(0),
-            what="group",
-        )
-        access: Access = "active" if is_member else "revoked"
-        return self.reported(reached, account, access=access, path="scim")
-
-    async def _send_member(self, group: Group, identity: str, *, is_member: bool) -> None:
-        quirks = await self._dialect()
-        path: dict[str, object] = {"id": group.id}
-        if quirks.member_patch == "filter" and quirks.patch_style != "put":
-            body = member_step(identity, is_member=is_member)
-            await self.http.call(PATCH_GROUP, path, body=body, headers=self._headers())
-            return
-        if not quirks.etag or group.meta.version is None:
-            raise Forbidden(
-                "The server takes whole lists of members only, and has no entity tags: sending "
-                "one could undo what somebody else has changed.",
-                reason="blocked",
-            )
-        await self._send_members(group, identity, is_member=is_member, quirks=quirks)
-
-    async def _send_members(
-        self, group: Group, identity: str, *, is_member: bool, quirks: Quirks
-    ) -> None:
-        """Send the whole list, if the group is still the one that was read; else read it again."""
-        for _ in range(2):
-            kept = [m.value for m in group.members if m.value != identity]
-            members = [{"value": each} for each in (*kept, *((identity,) if is_member else ()))]
-            headers = self._headers(group.meta.version)
-            path: dict[str, object] = {"id": group.id}
-            if quirks.patch_style == "put":
-                whole = {
-                    "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
-                    "displayName": group.name,
-                    "members": members,
-                }
-                answer = await self.http.call(
-                    REPLACE_GROUP, path, body=whole, headers=headers, expect=(_STALE,)
-                )
-            else:
-                body = replacing("members", members, quirks)
-                answer = await self.http.call(
-                    PATCH_GROUP, path, body=body, headers=headers, expect=(_STALE,)
-                )
-            if answer.status != _STALE:
-                return
-            group = await self._group(group.name)
-        raise Transient("Somebody else keeps changing the group.")
-
     def _account(self, person: Person, user: User) -> Account:
         return Account(
             system=self.access_system,
@@ -509,8 +289,3 @@ class Scim(Connector):
             email=person.email,
             state="active" if user.active else "suspended",
         )
-
-    @staticmethod
-    def judged(answer: Answer) -> StepError | None:
-        """Class an answer of the server."""
-        return judged(answer)
