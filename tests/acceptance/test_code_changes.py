@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ import pytest
 from newel.base.errors import Refused
 from newel.engine.doctor import examined
 from newel.engine.worker import WorkerSettings
+from newel.store import drawn
 from tests.changes.versions import World, version
 from tests.engine.house import OPERATOR, House, opened
 from tests.engine.test_crashes import assert_unbroken
@@ -438,3 +440,23 @@ async def test_what_the_journal_cannot_keep_is_told_on_day_one(deploy):
     async with new.worker():
         await new.engine.retry(run, "read", actor=OPERATOR)
         await _all(new, [run], states={"waiting"})
+
+
+async def test_each_version_is_drawn_as_it_was_read(deploy, database):
+    """Two versions over one database: both drawings are kept, and the log has their digests."""
+    await deploy(ONE)
+    await deploy(TWO)
+    kept = [await drawn.drawing(database, "joining", number) for number in (1, 2, None, 3)]
+    patterns = [None if each is None else json.loads(each)["patterns"] for each in kept]
+    before = ["confirmed", "create_account", "welcome"]
+    after = sorted([*before, "add_to_chat", "arrived"])
+    assert patterns == [before, after, after, None]
+    rows = await database.fetch(
+        "select convert_from(entry, 'UTF8') as leaf from newel.event "
+        "where type = 'process.registered'"
+    )
+    leaves = [json.loads(row["leaf"]) for row in rows]
+    told = {
+        each["data"]["drawing_sha256"] for each in leaves if each["process"]["name"] == "joining"
+    }
+    assert told == {hashlib.sha256(each.encode()).hexdigest() for each in kept[:2]}

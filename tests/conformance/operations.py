@@ -58,7 +58,7 @@ class Operations:
     async def settle_in(self) -> None:
         """Register processes, people, systems, streams and workers."""
         for process in ("alpha", "beta"):
-            await self.ask("registry.add_definition", process, "0" * 64, "", process, "it")
+            await self.ask("registry.add_definition", process, "0" * 64, "", process, "it", "{}")
         for number in range(3):
             person = self.uuid()
             self.people.append(person)

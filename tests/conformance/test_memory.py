@@ -21,7 +21,7 @@ from tests.conformance.operations import Operations
 from tests.conformance.pairs import Pair, in_transaction
 
 PAGES = {
-    "access", "audit_log", "doctor", "endpoints", "erasure", "export", "hr", "invariants",
+    "access", "audit_log", "doctor", "drawn", "endpoints", "erasure", "export", "hr", "invariants",
     "log_events", "measured", "open_acts", "overview", "people", "roles",
     "run_list", "snapshot", "systems", "tables", "unfinished", "webhooks",
 }  # fmt: skip

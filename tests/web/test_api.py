@@ -8,6 +8,7 @@ import json
 import pytest
 
 from newel.base.ids import parse_reference, reference
+from newel.drawing.drawing import drawing_of
 from tests.acceptance.company_house import MANAGER, hire
 
 START = "/api/v1/processes/onboarding/runs"
@@ -361,3 +362,24 @@ async def test_what_nobody_foresaw_gets_a_reference(client, house, monkeypatch):
     assert answer.status_code == 500
     assert "secret detail" not in answer.text
     assert answer.json()["reference"] in answer.json()["detail"]
+
+
+async def test_each_version_keeps_its_drawing(client, house):
+    """The newest as the code has it, byte by byte; an older one as it was read then."""
+    now = drawing_of(house.engine.processes["onboarding"])
+    [version] = (await client.get("/api/v1/processes/onboarding/versions")).json()
+    newest = await client.get("/api/v1/processes/onboarding/drawing")
+    assert (newest.headers["content-type"], newest.content) == ("application/json", now.as_json())
+    assert (version["version"], version["open_runs"]) == (1, 0)
+    await started(client)
+    await house.database.execute(
+        "insert into newel.definition (process, sha256, version, source, title, drawing) "
+        "values ('onboarding', 'f0', 2, '', 't', '{\"schema\":\"newer\"}')"
+    )
+    newer, older = (await client.get("/api/v1/processes/onboarding/versions")).json()
+    assert [each["open_runs"] for each in (newer, older)] == [0, 1]
+    assert (await client.get(newer["drawing"])).json() == {"schema": "newer"}
+    assert (await client.get(older["drawing"])).content == now.as_json()
+    for wrong in ("?version=3", "?version=0"):
+        missing = await client.get(f"/api/v1/processes/onboarding/drawing{wrong}")
+        assert missing.status_code in (404, 422)

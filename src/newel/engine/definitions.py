@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
 from newel.domain.change import Beside, Change
+from newel.drawing.drawing import drawing_of
 from newel.engine.named import by_name
 from newel.engine.operating import Operating, write_aside
 from newel.flow.process import Process
@@ -35,11 +37,18 @@ async def version_of(operating: Operating, process: Process[..., Any]) -> int:  
             source=process.source,
             title=process.title,
             owner=process.owner,
+            drawing=lambda: _drawn(process),
         )
         change = await _told(connection, operating, process, version) if is_new else None
     if change is not None:
         operating.tell(change)
     return version
+
+
+def _drawn(process: Process[..., Any]) -> str | None:  # Any: as above
+    """The drawing of a process as it is kept; None for one that cannot be drawn."""
+    drawing = drawing_of(process)
+    return None if drawing.errors else drawing.as_json().decode()
 
 
 async def _told(
@@ -48,8 +57,12 @@ async def _told(
     process: Process[..., Any],  # Any: as above
     version: int,
 ) -> Change:
+    drawing = _drawn(process)
     fact = facts.ProcessRegistered(
-        source_sha256=process.definition_sha256, author="code", previous=version - 1 or None
+        source_sha256=process.definition_sha256,
+        author="code",
+        previous=version - 1 or None,
+        drawing_sha256=None if drawing is None else hashlib.sha256(drawing.encode()).hexdigest(),
     )
     told = Beside(
         "admin",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
@@ -116,14 +117,15 @@ async def register_definition(
     source: str,
     title: str,
     owner: str | None,
+    drawing: Callable[[], str | None],
 ) -> tuple[int, bool]:
-    """Give a source its version number; True if it is new."""
+    """Give a source its version number; True if it is new, which alone asks for the drawing."""
     while True:
         version = await connection.fetchval(_SQL.definition, process, sha256)
         if version is not None:
             return version, False
         version = await connection.fetchval(
-            _SQL.add_definition, process, sha256, source, title, owner
+            _SQL.add_definition, process, sha256, source, title, owner, drawing()
         )
         if version is not None:
             return version, True

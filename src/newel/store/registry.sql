@@ -78,10 +78,11 @@ order by n desc limit 1 for share
 select version from newel.definition where process = $1 and sha256 = $2
 
 -- name: add_definition
--- params: process, sha256, source, title, owner
+-- params: process, sha256, source, title, owner, drawing
 -- Registers a source as the next version; does nothing if another program was first.
-insert into newel.definition (process, sha256, version, source, title, owner)
-select $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5 from newel.definition where process = $1
+insert into newel.definition (process, sha256, version, source, title, owner, drawing)
+select $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5, $6 from newel.definition
+where process = $1
 on conflict do nothing returning version
 
 -- name: add_system

@@ -53,7 +53,8 @@ create table newel.worker (
     definitions  jsonb not null default '{}'
 ) with (fillfactor = 50);
 
--- Versions of processes that ever ran.
+-- Versions of processes that ever ran. drawing: as it was read then, canonical JSON; an old run is
+-- drawn by its own version, however the code reads now. Null for what could not be drawn.
 create table newel.definition (
     process        text not null,
     sha256         text not null,
@@ -62,6 +63,7 @@ create table newel.definition (
     title          text not null,
     owner          text,
     registered_at  timestamptz not null default clock_timestamp(),
+    drawing        text,
     primary key (process, sha256),
     unique (process, version)
 );

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
+from newel.base.errors import NotFound
 from newel.base.ids import reference
 from newel.domain.limits import Priority
+from newel.store import drawn
 from newel.web.auth import KnownCaller, acting
 from newel.web.console.views.model import View
 from newel.web.console.views.processes import (
@@ -44,6 +47,16 @@ class StartedView(View):
     status: str | None
 
 
+class VersionView(View):
+    """A version of a process. open_runs: how many go by it now."""
+
+    version: int
+    source_sha256: str
+    registered_at: datetime
+    open_runs: int
+    drawing: str
+
+
 @router.get("/processes")
 async def list_processes(request: Request, caller: KnownCaller) -> ProcessesView:
     """List the processes that can be started, with the schema of their input."""
@@ -56,6 +69,40 @@ async def read_process(request: Request, name: str, caller: KnownCaller) -> Proc
     """Describe one process."""
     del caller
     return process_view(startable(await reader_of(request), name))
+
+
+@router.get("/processes/{name}/versions")
+async def list_versions(request: Request, name: str, caller: KnownCaller) -> list[VersionView]:
+    """List the versions of a process, the newest first, with the runs that go by each."""
+    del caller
+    startable(await reader_of(request), name)
+    rows = await drawn.versions(site_of(request).engine.database, name)
+    return [
+        VersionView(
+            version=row["version"],
+            source_sha256=row["sha256"],
+            registered_at=row["registered_at"],
+            open_runs=row["open_runs"],
+            drawing=f"/api/v1/processes/{name}/drawing?version={row['version']}",
+        )
+        for row in rows
+    ]
+
+
+@router.get("/processes/{name}/drawing", response_class=Response)
+async def read_drawing(
+    request: Request,
+    name: str,
+    caller: KnownCaller,
+    version: Annotated[int | None, Query(ge=1, description="Else the newest.")] = None,
+) -> Response:
+    """Give the drawing of a version as it was read when it was registered: JSON."""
+    del caller
+    startable(await reader_of(request), name)
+    found = await drawn.drawing(site_of(request).engine.database, name, version)
+    if found is None:
+        raise NotFound(kind="drawing of a version of the process", reference=name)
+    return Response(found, media_type="application/json")
 
 
 @router.post(

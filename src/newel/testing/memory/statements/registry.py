@@ -164,7 +164,13 @@ def definition(at: Transaction, process: str, sha256: str) -> list[Row]:
 
 @statement("registry.add_definition")
 def add_definition(
-    at: Transaction, process: str, sha256: str, source: str, title: str, owner: str | None
+    at: Transaction,
+    process: str,
+    sha256: str,
+    source: str,
+    title: str,
+    owner: str | None,
+    drawing: str | None,
 ) -> list[Row]:
     """Registers a source as the next version; does nothing if another program was first."""
     versions = [row["version"] for row in at.rows("definition") if row["process"] == process]
@@ -177,6 +183,7 @@ def add_definition(
             "source": source,
             "title": title,
             "owner": owner,
+            "drawing": drawing,
         },
     )
     return [] if row is None else [{"version": row["version"]}]
