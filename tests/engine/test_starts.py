@@ -19,6 +19,7 @@ from newel.flow.step import step
 from newel.flow.waits import approval, timer
 from newel.store import changes
 from tests.engine.house import OPERATOR, House, named
+from tests.engine.test_waits import result
 
 MARY = {"name": "Mary Quantock-Riseholme", "email": "mary.quantock@example.com"}
 JANE = {
@@ -483,3 +484,42 @@ class TestRegistration:
                 pass
         assert [each.code for each in refused.value.findings] == ["F702", "F702"]
         assert ["names" in str(each) for each in refused.value.findings] == [True, False]
+
+
+@process(owner="hr", subject=None)
+async def about_much(title: str, often: int = 2, *, person: Person) -> str:
+    """A run with several arguments, of which one has a default."""
+    return title * often
+
+
+async def test_a_request_starts_what_it_was_made_of(build):
+    """With one argument or several, as the same document does; and once for its key."""
+    mary = Person(name="Mary Quantock-Riseholme", email="mary.quantock@example.com")
+    jane = Person(
+        name="Jane Zyxwvuts-Doe",
+        email="jane.zyxwvuts@example.com",
+        hr_key="E-77123",
+        manager=mary,
+    )
+    hire = Hire(person=jane, first_day=date(2026, 1, 5), buddies=(mary,))
+    async with build([waiting, about_nobody, about_much]) as house, house.worker():
+        start = house.engine.start
+        first = await start(waiting.request(hire), actor=OPERATOR, idempotency_key="hr-1")
+        given = {"person": JANE, "first_day": "2026-01-05", "buddies": [MARY]}
+        with pytest.raises(AlreadyStarted) as there:
+            await start("waiting", given, actor=OPERATOR)
+        assert there.value.run == named(first.run)
+        again = await start(waiting.request(hire), actor=OPERATOR, idempotency_key="hr-1")
+        assert (again.run, again.is_new) == (first.run, False)
+        for request, expected in [
+            (about_nobody.request("it's ✓"), "it's ✓"),
+            (about_much.request("x", person=mary), "xx"),
+            (about_much.request("x", often=3, person=mary), "xxx"),
+        ]:
+            started = await start(request, actor=OPERATOR)
+            house.poke()
+            assert await house.ended(started.run) == "completed"
+            assert await result(house, started.run) == expected
+        other = process(name="unknown", owner="hr", subject=None)(about_nobody.function)
+        with pytest.raises(NotFound):
+            await start(other.request("x"), actor=OPERATOR)

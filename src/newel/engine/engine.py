@@ -63,7 +63,7 @@ from newel.engine.worker import Worker, WorkerSettings
 from newel.flow import reading, refusals
 from newel.flow.endpoints import Endpoint
 from newel.flow.hooks import Hook
-from newel.flow.process import Process, written
+from newel.flow.process import Process, Request, written
 from newel.flow.reading import events as awaited_events
 from newel.flow.schedules import Schedule
 from newel.flow.waits import Event
@@ -295,8 +295,8 @@ class Engine:
 
     async def start(
         self,
-        process: str,
-        document: object,
+        process: str | Request[Any],  # Any: of each process its own
+        document: object = None,
         *,
         actor: Actor,
         idempotency_key: str | None = None,
@@ -305,11 +305,14 @@ class Engine:
     ) -> Started:
         """Start a run from what a caller sent; validated before anything is written.
 
-        document: JSON data of the input. The same key with the same document gives the same
+        process: a request, `onboarding.request(jane)`; or a name, with the input as JSON data. The
+        same key with the same document gives the same
         run, also in parallel and after a crash. Raises NotFound, InvalidInput by field,
         AlreadyStarted (the key was used for something else, or the subject has an open run),
         NotAllowed (in the name of somebody who may not start it).
         """
+        if isinstance(process, Request):
+            document, process = process.document, process.process.name
         definition = self.processes.get(process)
         if definition is None or process.startswith(PREFIX):
             raise NotFound(kind="process", reference=process)

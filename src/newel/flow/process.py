@@ -51,6 +51,12 @@ class Request(Generic[R]):
         return self.process.dumped(bound.arguments)
 
     @property
+    def document(self) -> object:
+        """The input as JSON data, in the form that a start takes; raises NotJournalable."""
+        given: dict[str, object] = orjson.loads(self.text)
+        return next(iter(given.values()), None) if len(self.process.parameters) == 1 else given
+
+    @property
     def arguments(self) -> dict[str, object]:
         """The arguments as a run is given them: written and read once; raises NotJournalable."""
         return self.process.loaded(self.text)
