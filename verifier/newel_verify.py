@@ -35,10 +35,10 @@ import urllib.request
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import IO, Any, Callable, NamedTuple, NoReturn
 
 VERSION = "1"
 
@@ -995,6 +995,15 @@ def _told(finding: dict[str, Any]) -> str:
 # ---------------------------------------------------------------------- where bytes come from
 
 
+def _digest_of(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while True:
+        part = file.read(1 << 20)
+        if not part:
+            return digest.hexdigest()
+        digest.update(part)
+
+
 class Folder:
     """Files below a folder."""
 
@@ -1008,6 +1017,11 @@ class Folder:
             return (self.root / path).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
+
+    def digest(self, path: str) -> str:
+        """Give the SHA-256 of a file that is there, in hex."""
+        with (self.root / path).open("rb") as file:
+            return _digest_of(file)
 
     def names(self) -> list[str]:
         """Give all files, as paths below the folder."""
@@ -1028,6 +1042,14 @@ class Zip:
             return self.archive.read(path)
         except KeyError:
             return None
+        except (zipfile.BadZipFile, zipfile.zlib.error, EOFError) as why:  # type: ignore[attr-defined]
+            raise Malformed("%s cannot be read: %s" % (path, why)) from None
+
+    def digest(self, path: str) -> str:
+        """Give the SHA-256 of a file that is there, in hex; errors: Malformed, if it is damaged."""
+        try:
+            with self.archive.open(path) as file:
+                return _digest_of(file)
         except (zipfile.BadZipFile, zipfile.zlib.error, EOFError) as why:  # type: ignore[attr-defined]
             raise Malformed("%s cannot be read: %s" % (path, why)) from None
 
@@ -1886,6 +1908,49 @@ def _whose(leaf: dict[str, Any]) -> str:
     return str(actor.get("on_behalf_of") or actor["id"])
 
 
+class Row:
+    """A row of a table: as a dict with the table's columns, and a fifth of its size."""
+
+    __slots__ = ("places", "values")
+
+    def __init__(self, places: dict[str, int]) -> None:
+        """Begin with nothing in any column."""
+        self.places = places
+        self.values: list[Any] = [None] * len(places)
+
+    def __getitem__(self, name: str) -> Any:
+        """Give what stands in a column; errors: KeyError."""
+        return self.values[self.places[name]]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Write into a column; errors: KeyError."""
+        self.values[self.places[name]] = value
+
+    def get(self, name: str) -> Any:
+        """Give what stands in a column, or nothing where the table has no such one."""
+        place = self.places.get(name)
+        return None if place is None else self.values[place]
+
+    def update(self, values: dict[str, Any]) -> None:
+        """Write into columns; what the table has no column for is left out."""
+        for name, value in values.items():
+            place = self.places.get(name)
+            if place is not None:
+                self.values[place] = value
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give all columns with what stands in them."""
+        return dict(zip(self.places, self.values))
+
+
+_NOTHING = Row({})
+
+
+_PLACES = {
+    table: {name: place for place, name in enumerate(columns)} for table, columns in _TABLES.items()
+}
+
+
 class Derived:
     """Rows made of entries, for the period and the parameters that a manifest names."""
 
@@ -1897,7 +1962,7 @@ class Derived:
             raise TypeError
         self.is_whole = True
         self.at = (0, "")
-        self.tables: dict[str, list[dict[str, Any]]] = {name: [] for name in _TABLES}
+        self.tables: dict[str, list[Row]] = {name: [] for name in _TABLES}
         self.journal = hashlib.sha256()
         self.decided: dict[str, dict[str, Any]] = {}
         self.sources: list[dict[str, Any]] = []
@@ -1910,13 +1975,13 @@ class Derived:
         self.starts = self.inside = self.gaps = 0
         self.quiet: tuple[int, str, str, str, str] | None = None
         self.latest = ("", "")
-        self.runs: dict[str, dict[str, Any]] = {}
+        self.runs: dict[str, Row] = {}
         self.tasks: dict[str, tuple[str, Any]] = {}
-        self.of_grant: dict[str, list[dict[str, Any]]] = {}
-        self.incidents: dict[str, dict[str, Any]] = {}
+        self.of_grant: dict[str, list[Row]] = {}
+        self.incidents: dict[str, Row] = {}
         self.held_up: dict[tuple[str, str], str] = {}
         self.rounds: dict[str, int] = {}
-        self.keys: dict[str, dict[str, Any]] = {}
+        self.keys: dict[str, Row] = {}
 
     def take(self, leaf: dict[str, Any], index: int, hash_: bytes, entry: bytes) -> None:
         """Make and complete rows by one entry."""
@@ -1944,7 +2009,7 @@ class Derived:
         if complete is not None:
             complete(self, leaf)
         for table, values in self._begun(leaf):
-            row = dict.fromkeys(_TABLES[table])
+            row = Row(_PLACES[table])
             row.update(values)
             row["row_id"] = "%s/%d" % (stream, leaf["seq"])
             row["leaf_index"], row["leaf_hash"] = index, hash_.hex()
@@ -1960,7 +2025,7 @@ class Derived:
         """Complete what only the whole tells."""
         for row in self.tables["access_grants"]:
             incident = self.held_up.get((row["run_id"], row["step_key"]), "")
-            row["ticket_ref"] = self.incidents.get(incident, {}).get("ticket_ref")
+            row["ticket_ref"] = self.incidents.get(incident, _NOTHING).get("ticket_ref")
         for row in self.tables["escalations"]:
             row["rounds"] = self.rounds.get(row["incident"], 0)
         for row in self.tables["population/runs"]:
@@ -2055,7 +2120,7 @@ class Derived:
         }
 
     def _access(self, leaf: dict[str, Any]) -> dict[str, Any]:
-        data, run = leaf["data"], self.runs.get(leaf["stream"], {})
+        data, run = leaf["data"], self.runs.get(leaf["stream"], _NOTHING)
         authority, http = data.get("authority") or {}, data.get("http") or {}
         approver = authority.get("approver")
         is_timed = leaf["type"] == "access.revoked" and run.get("kind") == "leaver"
@@ -2093,7 +2158,7 @@ class Derived:
         return row
 
     def _approval(self, leaf: dict[str, Any]) -> dict[str, Any]:
-        data, by, run = leaf["data"], _whose(leaf), self.runs.get(leaf["stream"], {})
+        data, by, run = leaf["data"], _whose(leaf), self.runs.get(leaf["stream"], _NOTHING)
         opened_at, due_at = self.tasks.pop(data["task"], (None, None))
         return {
             "task": data["task"],
@@ -2114,7 +2179,7 @@ class Derived:
             "four_eyes_ok": _differ(by, leaf, run),
         }
 
-    def _keep(self, table: str, row: dict[str, Any]) -> None:
+    def _keep(self, table: str, row: Row) -> None:
         if table == "population/runs":
             self.runs["run/" + row["run_id"]] = row
         elif table == "escalations":
@@ -2127,7 +2192,7 @@ class Derived:
             if run is not None:
                 self._count_access(run, row)
 
-    def _count_access(self, run: dict[str, Any], row: dict[str, Any]) -> None:
+    def _count_access(self, run: Row, row: Row) -> None:
         if row["system"] is not None and row["system"] not in run["systems_done"]:
             run["systems_done"].append(row["system"])
         if row["action"] != "revoke":
@@ -2152,8 +2217,8 @@ def _process(leaf: dict[str, Any]) -> dict[str, Any]:
     return {"process": its.get("name"), "process_version": its.get("version")}
 
 
-def _differ(by: str, leaf: dict[str, Any], run: dict[str, Any]) -> bool:
-    return by != run.get("requested_by") and by != leaf["subject"]
+def _differ(by: str, leaf: dict[str, Any], run: Row) -> bool:
+    return by not in (run.get("requested_by"), leaf["subject"])
 
 
 def _said(leaf: dict[str, Any]) -> dict[str, Any]:
@@ -2462,11 +2527,11 @@ def _unwritten(_: Derived) -> Iterator[Verdict]:
     return iter(())
 
 
-def _rows(seen: Derived, *actions: str) -> list[dict[str, Any]]:
+def _rows(seen: Derived, *actions: str) -> list[Row]:
     return [row for row in seen.tables["access_grants"] if row["action"] in actions]
 
 
-def _giving(seen: Derived) -> list[dict[str, Any]]:
+def _giving(seen: Derived) -> list[Row]:
     return _rows(seen, "grant", "modify", "adopt")
 
 
@@ -2596,25 +2661,37 @@ def _spelt(value: Any) -> str:
     return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
     """Write rows as RFC 4180 says, so that no cell is a formula."""
     file = io.StringIO()
     to = csv.writer(file, lineterminator="\r\n")
     to.writerow(columns)
-    to.writerows([_spelt(value) for value in row] for row in rows)
-    return file.getvalue().encode()
+    for row in rows:
+        to.writerow([_spelt(value) for value in row])
+        if file.tell() > 1 << 16:
+            yield file.getvalue().encode()
+            file.seek(0)
+            file.truncate()
+    yield file.getvalue().encode()
 
 
-def _as_list(rows: Iterable[dict[str, Any]]) -> bytes:
-    lines = [_encode(row) for row in rows]
-    return ("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[\n]\n").encode()
+def _as_list(rows: Iterable[Row]) -> Iterator[bytes]:
+    before = "[\n"
+    for row in rows:
+        yield (before + _encode(row.as_dict())).encode()
+        before = ",\n"
+    yield b"[\n]\n" if before == "[\n" else b"\n]\n"
 
 
-def _as_document(value: Any) -> bytes:
-    return (_encode(value) + "\n").encode()
+def _as_table(columns: Sequence[str], rows: Sequence[Row]) -> Iterator[bytes]:
+    return as_csv(columns, (row.values for row in rows))
 
 
-def as_page(about: dict[str, Any]) -> bytes:
+def _as_document(value: Any) -> list[bytes]:
+    return [(_encode(value) + "\n").encode()]
+
+
+def as_page(about: dict[str, Any]) -> list[bytes]:
     """Write what is said about one person as a page."""
     escaped = html.escape(about["subject_ref"])
     lines = [
@@ -2638,7 +2715,7 @@ def as_page(about: dict[str, Any]) -> bytes:
             cells = ["<td>%s</td>" % html.escape(_spelt(row[name])) for name in used]
             lines.append("<tr>%s</tr>" % "".join(cells))
         lines.append("</table>")
-    return ("\n".join([*lines, "</body>", "</html>"]) + "\n").encode()
+    return [("\n".join([*lines, "</body>", "</html>"]) + "\n").encode()]
 
 
 _STYLE = (
@@ -2650,40 +2727,45 @@ _STYLE = (
 
 def derived_files(
     seen: Derived, sampling: dict[str, Any] | None, said: dict[str, Any], size: int
-) -> Iterator[tuple[str, bytes]]:
-    """Give every file that is made of entries, with its bytes; errors: KeyError, TypeError."""
+) -> Iterator[tuple[str, Parts]]:
+    """Give every file that is made of entries, with its parts; errors: KeyError, TypeError."""
     for table, columns in _TABLES.items():
         rows = seen.tables[table]
-        yield table + ".csv", as_csv(columns, ([row[name] for name in columns] for row in rows))
-        yield table + ".json", _as_list(rows)
-    results, figures = control_tests(seen), completeness(seen, said, size)
-    yield "control_tests.json", _as_document(results)
-    yield "completeness.json", _as_document(figures)
+        yield table + ".csv", partial(_as_table, columns, rows)
+        yield table + ".json", partial(_as_list, rows)
+    yield "control_tests.json", partial(_as_document, control_tests(seen))
+    yield "completeness.json", partial(_as_document, completeness(seen, said, size))
     drawn: set[str] = set()
     for table in _SAMPLES if sampling else []:
         ids = [row["row_id"] for row in seen.tables[table]]
         chosen = _drawn(ids, sampling["seed"], sampling["n"]) if sampling else []
         drawn.update(id_ for id_, _ in chosen)
-        yield "samples/%s.csv" % table.split("/")[-1], as_csv(("row_id", "place"), chosen)
-    people = {
-        row["subject_ref"]
-        for table in _OF_A_PERSON
-        for row in seen.tables[table]
-        if row["subject_ref"] and (not sampling or row["row_id"] in drawn)
-    }
-    for subject in sorted(people):
-        tables = {
-            table: [row for row in seen.tables[table] if row["subject_ref"] == subject]
-            for table in _OF_A_PERSON
-        }
-        period = {"from": seen.since, "to": seen.until}
-        about = {"subject_ref": subject, "period": period, "tables": tables}
-        yield "people/%s.json" % subject, _as_document(about)
-        yield "people/%s.html" % subject, as_page(about)
+        name = "samples/%s.csv" % table.split("/")[-1]
+        yield name, partial(as_csv, ("row_id", "place"), chosen)
+    for about in _people(seen, drawn if sampling else None):
+        yield "people/%s.json" % about["subject_ref"], partial(_as_document, about)
+        yield "people/%s.html" % about["subject_ref"], partial(as_page, about)
     for each in seen.sources:
         folder = "process_definitions/%s@%d/" % (each["process"], each["version"])
         told = {name: value for name, value in each.items() if name}
-        yield folder + "change.json", _as_document(told)
+        yield folder + "change.json", partial(_as_document, told)
+
+
+def _people(seen: Derived, drawn: set[str] | None) -> Iterator[dict[str, Any]]:
+    """Give what is said about each person: those of drawn rows, or all."""
+    found: dict[str, dict[str, list[Row]]] = {}
+    for table in _OF_A_PERSON:
+        for row in seen.tables[table]:
+            if row["subject_ref"] and (drawn is None or row["row_id"] in drawn):
+                found.setdefault(row["subject_ref"], {each: [] for each in _OF_A_PERSON})
+    for table in _OF_A_PERSON:
+        for row in seen.tables[table]:
+            if row["subject_ref"] in found:
+                found[row["subject_ref"]][table].append(row)
+    for subject, tables in sorted(found.items()):
+        rows = {table: [row.as_dict() for row in tables[table]] for table in _OF_A_PERSON}
+        period = {"from": seen.since, "to": seen.until}
+        yield {"subject_ref": subject, "period": period, "tables": rows}
 
 
 def _drawn(ids: list[str], seed: str, n: int) -> list[tuple[str, int]]:
@@ -2840,8 +2922,9 @@ def verify_package(
     for name in sorted((names - unbound) ^ set(sums)):
         what = "%s is %s" % (name, "missing" if name in sums else "not listed in SHA256SUMS")
         report.found("V01", "fail", what)
-    for name in sorted(names & set(sums)):
-        if hashlib.sha256(source.read(name) or b"").hexdigest() != sums[name]:
+    digests = {name: source.digest(name) for name in sorted(names & set(sums))}
+    for name, digest in digests.items():
+        if digest != sums[name]:
             report.found("V01", "fail", "%s is not what SHA256SUMS says" % name)
     manifest, listed = _manifest(source, sums, report)
     for name in sorted(names):
@@ -2860,7 +2943,7 @@ def verify_package(
     _judge_plain(source, logs[0], trust, report)
     if derived is not None:
         try:
-            _judge_derived(source, manifest, made, logs[0], derived, report)
+            _judge_derived(Packed(source, manifest, digests), made, logs[0], derived, report)
         except _UNFIT:
             report.found("V16", "fail", "the package does not have the form of one")
     return facts
@@ -2915,26 +2998,29 @@ def as_pem(key: Key) -> bytes:
     return b"-----BEGIN PUBLIC KEY-----\n" + encoded + b"\n-----END PUBLIC KEY-----\n"
 
 
+class Packed(NamedTuple):
+    """A package that is being judged: its files, its manifest, and what its files hash to."""
+
+    source: Source
+    manifest: dict[str, Any]
+    digests: dict[str, str]
+
+
 def _judge_derived(
-    source: Source,
-    manifest: dict[str, Any],
-    made: list[str],
-    log: Log,
-    seen: Derived,
-    report: Report,
+    package: Packed, made: list[str], log: Log, seen: Derived, report: Report
 ) -> None:
     """Make every derived file again and compare the bytes (V16 to V18)."""
     seen.finish()
+    source, manifest = package.source, package.manifest
     sampling, left = manifest["sampling"], set(made) - {"events.jsonl"}
     said = json.loads(source.read("completeness.json") or b"null")
     if not isinstance(said, dict):
         report.found("V18", "fail", "completeness.json is missing")
         said = {"runs": {"table": None}, "grants": {"table": None}}
-    for name, expected in derived_files(seen, sampling, said, log.size):
+    for name, parts in derived_files(seen, sampling, said, log.size):
         left.discard(name)
-        _compare_file(name, source.read(name), expected, report)
-    events = source.read("events.jsonl")
-    if events is None or hashlib.sha256(events).digest() != seen.journal.digest():
+        _compare_file(name, package, parts, report)
+    if package.digests.get("events.jsonl") != seen.journal.hexdigest():
         report.found("V16", "fail", "events.jsonl is not the entries of the period")
     left -= _judge_sources(source, seen, report)
     left -= _judge_proofs(source, left, log, seen, sampling, report)
@@ -2959,16 +3045,23 @@ def _judge_derived(
         report.found("V16", "undecided", "%s is of no kind that can be made again here" % name)
 
 
-def _compare_file(name: str, found: bytes | None, expected: bytes, report: Report) -> None:
-    if found == expected:
+Parts = Callable[[], Iterable[bytes]]  # what a file is made of; called again to name a difference
+
+
+def _compare_file(name: str, package: Packed, parts: Parts, report: Report) -> None:
+    expected = hashlib.sha256()
+    for part in parts():
+        expected.update(part)
+    if package.digests.get(name) == expected.hexdigest():
         return
     check = "V17" if name.startswith("samples/") or name == "control_tests.json" else "V16"
     check = "V18" if name == "completeness.json" else check
+    found = package.source.read(name)
     if found is None:
         report.found(check, "fail", "%s is missing" % name)
         return
-    lines = zip_longest(found.split(b"\n"), expected.split(b"\n"))
-    number = next(number for number, (a, b) in enumerate(lines, 1) if a != b)
+    lines = zip_longest(found.split(b"\n"), b"".join(parts()).split(b"\n"))
+    number = next((number for number, (a, b) in enumerate(lines, 1) if a != b), 0)
     report.found(check, "fail", "%s: line %d is not what the entries say" % (name, number))
 
 

@@ -6,6 +6,7 @@ Plain HTML without script, style sheet or picture from anywhere. Pure; the same 
 from __future__ import annotations
 
 import html
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from newel.audit.evidence import COLUMNS, Evidence, cell
@@ -33,20 +34,19 @@ def subjects(seen: Evidence, sampled: set[str] | None) -> list[str]:
     return sorted(found)
 
 
-def about(seen: Evidence, subject: str) -> Json:
-    """Give all rows of the period about one person, by table."""
-    return {
-        "subject_ref": subject,
-        "period": {"from": seen.window.since, "to": seen.window.until},
-        "tables": {
-            table: [
-                {name: row.get(name) for name in COLUMNS[table]}
-                for row in seen.rows[table]
-                if row["subject_ref"] == subject
-            ]
-            for table in _TABLES
-        },
+def about(seen: Evidence, wanted: Collection[str]) -> Iterator[Json]:
+    """Give all rows of the period about each of these people, by table, in their order."""
+    found: dict[str, dict[str, list[Json]]] = {
+        subject: {table: [] for table in _TABLES} for subject in wanted
     }
+    for table in _TABLES:
+        for row in seen.rows[table]:
+            tables = found.get(row["subject_ref"])
+            if tables is not None:
+                tables[table].append({name: row.get(name) for name in COLUMNS[table]})
+    period = {"from": seen.window.since, "to": seen.window.until}
+    for subject, tables in found.items():
+        yield {"subject_ref": subject, "period": period, "tables": tables}
 
 
 def page(document: Json) -> str:

@@ -76,10 +76,10 @@ async def write_rows(
     if sampling is not None:
         drawn = set(_samples(folder, seen, *sampling))
         await _proofs(log, seen, folder, drawn)
-    for subject in pages.subjects(seen, drawn):
-        about = pages.about(seen, subject)
-        put(folder / "people" / f"{subject}.json", document(about))
-        put(folder / "people" / f"{subject}.html", pages.page(about).encode())
+    for about in pages.about(seen, pages.subjects(seen, drawn)):
+        there = folder / "people" / about["subject_ref"]
+        put(there.with_suffix(".json"), document(about))
+        put(there.with_suffix(".html"), pages.page(about).encode())
     return {table: len(rows) for table, rows in seen.rows.items()}
 
 
