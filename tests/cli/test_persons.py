@@ -31,3 +31,14 @@ def test_two_people_erase_a_third(deployed, newel, work):
         assert (told.status, "There is no person" in told.err) == (1, True)
     assert newel("status", run).status == 0
     assert newel("runs").status == 0
+
+
+def test_the_key_that_peoples_keys_lie_under_changes(deployed, newel, work):
+    """A reason, a new key, and the old one not destroyed before others know the new one."""
+    start(newel)
+    work()
+    assert newel("person", "rotate-key", "--actor", ALICE).status == 1
+    said = newel("person", "rotate-key", "--reason", "Monthly.", "--actor", ALICE, "--json")
+    assert said.document["keys"] > 0
+    early = newel("person", "rotate-key", "--retire")
+    assert (early.status, "seconds more" in early.err) == (1, True)

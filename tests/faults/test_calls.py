@@ -69,7 +69,7 @@ async def test_a_call_is_announced_before_and_never_cut(server, tmp_path):
         await going.begin("journey", RUNS)
         await going.effects(RUNS)
         database = await Database.open(server.dsn)
-        engine = Engine(database, Vault(b"k" * 32, "env"), [journey])
+        engine = Engine(database, Vault(b"k" * 32), [journey])
         await engine.register()
         rows = await connection.fetch("select id from newel.run order by id limit 2")
         paused, cancelled = [row["id"] for row in rows]

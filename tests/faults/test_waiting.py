@@ -63,7 +63,7 @@ async def test_waiting_runs_cost_a_worker_nothing_over_restarts(server, tmp_path
         connection = await asyncpg.connect(server.dsn)
         await ships.worker("w0")
         empty = await _settled_memory(ships, connection, "w0")
-        engine = Engine(database, Vault(b"k" * 32, "env"), [sleeping])
+        engine = Engine(database, Vault(b"k" * 32), [sleeping])
         await engine.register()
         for number in range(RUNS):
             await engine.start("sleeping", f"n{number}", actor=CALLER)

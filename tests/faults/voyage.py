@@ -37,7 +37,7 @@ class Voyage:
         """Start runs of a process."""
         database = await Database.open(self.dsn)
         known = (journey, clocked, sleeping, remembering)
-        engine = Engine(database, Vault(b"k" * 32, "env"), list[Any](known))
+        engine = Engine(database, Vault(b"k" * 32), list[Any](known))
         await engine.register()
         for _ in range(how_many):
             self.names.append(f"n{len(self.names)}")

@@ -134,6 +134,10 @@ class Settings(BaseSettings):
         default=None,
         description="Wraps the keys of persons: 32 bytes in base64, never in the database.",
     )
+    key_encryption_key_before: Reference | None = Field(
+        default=None,
+        description="The key before `key_encryption_key`, while one takes the other's place.",
+    )
     log_key: Reference | None = Field(
         default=None,
         description="Signs the audit log: 32 bytes in base64; default: a file beside the data.",

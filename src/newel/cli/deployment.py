@@ -17,12 +17,15 @@ import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
 
 from newel.base.errors import InvalidInput, StoreError
+from newel.base.secrets import SecretRef
 from newel.base.settings import Settings, load_settings
 from newel.base.zones import local_zone, zone_named
 from newel.cli.project import example_settings, load_project
@@ -230,16 +233,33 @@ async def database_server(settings: Settings, *, new: bool = True) -> AsyncItera
 
 def vault_of(settings: Settings) -> Vault:
     """Give what keys are wrapped under in a deployment; raises InvalidInput for no key."""
-    if settings.key_encryption_key is None:
-        return Vault.at(settings.data_directory / "keys" / "kek")
-    text = settings.key_encryption_key.resolve().reveal()
-    try:
-        key = base64.b64decode(text, validate=True)
-    except binascii.Error:
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise InvalidInput({"key_encryption_key": f"is not {_KEY_BYTES} bytes in base64"})
-    return Vault(key, settings.key_encryption_key.scheme)
+    if (place := kek_place(settings)) is not None:
+        return Vault.at(place)
+    kek, *before = _referred_keks(settings)
+    return Vault(kek, *before, again=partial(_referred_keks, settings))
+
+
+def kek_place(settings: Settings) -> Path | None:
+    """Name the file of the key-encryption key; None where a setting refers to it."""
+    if settings.key_encryption_key is not None:
+        return None
+    return settings.data_directory / "keys" / "kek"
+
+
+def _referred_keks(settings: Settings) -> list[bytes]:
+    """Read the key-encryption keys that settings refer to, the one in force first."""
+    keks: list[bytes] = []
+    for name in ("key_encryption_key", "key_encryption_key_before"):
+        refers: SecretRef | None = getattr(settings, name)
+        if refers is not None:
+            try:
+                kek = base64.b64decode(refers.resolve(fresh=True).reveal(), validate=True)
+            except binascii.Error:
+                kek = b""
+            if len(kek) != _KEY_BYTES:
+                raise InvalidInput({name: f"is not {_KEY_BYTES} bytes in base64"})
+            keks.append(kek)
+    return keks
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["person"]
 
-person: Final = App(name="person", help="Erase people, for good.")
+person: Final = App(name="person", help="Erase people for good, and change what keys lie under.")
 
 _BEYOND: Final = (
     "What newel cannot reach: backups made before today, for as long as the key-encryption key of "
@@ -61,6 +61,42 @@ def erase(
         f"Somebody else has to confirm until {until}: "
         f"`newel person erase {order.person} --confirm --actor …`. It cannot be undone."
     )
+
+
+@person.command(name="rotate-key")
+def rotate_key(
+    *,
+    retire: Annotated[
+        bool, Parameter(negative=(), help="Destroy the key before; ten minutes later, or more.")
+    ] = False,
+    reason: Reason = "",
+    actor: NamedActor = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let another key-encryption key take the place of the one that people's keys lie under.
+
+    From the destruction of the old one on, nobody reads in older backups who was erased since.
+    """
+    from newel.base.settings import load_settings
+    from newel.cli.deployment import carried_out, found_engine, kek_place
+    from newel.engine.rewrapping import Rewrapped
+
+    async def rotated() -> Rewrapped | None:
+        async with found_engine(new=False) as engine:
+            keys = engine.rewrapping(kek_place(load_settings()))
+            if retire:
+                await keys.retire()
+                return None
+            acting = await engine.actor(actor or None, via="cli")
+            return await keys.rotate(actor=acting, reason=reason)
+
+    done = carried_out(rotated())
+    if done is None:
+        return say_json({"retired": True}) if as_json else say("The key before was destroyed.")
+    if as_json:
+        return say_json({"keys": done.keys, "rows": done.rows})
+    say(f"{done.keys} keys and {done.rows} rows are under the new key.")
+    return say("In ten minutes: `newel person rotate-key --retire`.")
 
 
 def _ordered(who: UUID, actor: str, reason: str) -> Ordered:

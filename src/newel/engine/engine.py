@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
@@ -50,6 +51,7 @@ from newel.engine.places import Places, registered
 from newel.engine.probing import Probing
 from newel.engine.reserving import Book
 from newel.engine.retention import Retention
+from newel.engine.rewrapping import Rewrapping, load_marks
 from newel.engine.safe import Safe
 from newel.engine.schedules import Schedules
 from newel.engine.sequencer import Sequencer
@@ -227,9 +229,10 @@ class Engine:
         _ = self.events
         await migrate.check(self.database.fetch)
         async with self.database.transaction() as connection:
-            known = await registry.any_key(connection, self.vault.kek_id)
-        if known is not None:
-            self.vault.check(known["person"], known["n"], known["wrapped"])
+            foreign = await registry.foreign_key(connection, self.vault.kek_ids)
+            if foreign is not None:
+                self.vault.check(foreign["person"], foreign["n"], foreign["wrapped"])
+            await load_marks(connection, self.vault)
         for process in self.processes.values():
             self.versions[process.name] = await version_of(self._operating, process)
         async with self.database.transaction() as connection:
@@ -364,6 +367,10 @@ class Engine:
         return await begin(connection, self.vault, self.versions, self._ids.event_id, wanted)
 
     # --- verbs on what is there -------------------------------------------------------------
+
+    def rewrapping(self, place: Path | None) -> Rewrapping:
+        """Give what changes the key-encryption key, in this file, or where a setting refers."""
+        return Rewrapping(self._operating, place)
 
     @property
     def erasing(self) -> Erasing:

@@ -2,17 +2,19 @@
 
 A person's key lies in the database wrapped under a key-encryption key that never does. Whoever
 destroys the wrapped key erases the person: payloads and sealed fields stay where they are, and
-nobody can read them.
+nobody can read them. The key-encryption key itself changes from time to time (`rewrapping`): while
+another takes its place, both are here, and what does not open with one is tried with the other.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -22,8 +24,10 @@ from newel.audit import personal
 from newel.base.clock import Clock, SystemClock
 from newel.base.errors import LogInconsistent, StoreError
 from newel.base.ids import Ids, reference
+from newel.engine.whole_files import write_once
 
 Entropy = Callable[[int], bytes]
+_Opened = TypeVar("_Opened")
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -87,36 +91,64 @@ class Vault:
     """The key-encryption key, people's keys unwrapped with it, and where chance comes from."""
 
     def __init__(
-        self, kek: bytes, kek_id: str, *, entropy: Entropy = os.urandom, clock: Clock | None = None
+        self,
+        kek: bytes,
+        *before: bytes,
+        again: Callable[[], Sequence[bytes]] | None = None,
+        entropy: Entropy = os.urandom,
+        clock: Clock | None = None,
     ) -> None:
-        """Take the key-encryption key: 32 bytes, and the name it goes by.
+        """Take the key-encryption key, 32 bytes, and those whose place it takes, newest first.
 
-        entropy, clock: chance, and the time in ids; tests give their own.
+        again: how to read them anew; another process may give them another. entropy, clock: chance,
+        and the time in ids; tests give their own.
         """
         self.entropy = entropy
         self._clock = clock
-        self._kek = AESGCM(kek)
-        self._marks = hmac.digest(kek, b"newel given address", "sha256")
-        self.kek_id = kek_id
-        self._keys: dict[str, personal.PersonKey] = {}
+        self._again = again
         self._monotonic = (clock or SystemClock()).monotonic
+        self._keys: dict[str, personal.PersonKey] = {}
         self._since = self._monotonic()
+        self._take([kek, *before])
+        self._marks = _marks(before[-1] if before else kek)
 
     @classmethod
     def at(cls, path: Path) -> Vault:
-        """Read the key-encryption key from a file, made with mode 0600 if there is none."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(handle, "wb") as file:
-                file.write(os.urandom(_KEY_BYTES))
-        kek = path.read_bytes()
-        if len(kek) != _KEY_BYTES:
-            raise StoreError(f"{path} is no key-encryption key: it must hold {_KEY_BYTES} bytes.")
-        return cls(kek, "file")
+        """Read the key-encryption key from a file, made with mode 0600 if there is none.
+
+        The one before it lies beside it, `….old`, until it is destroyed.
+        """
+        if not path.exists():
+            write_once(path, os.urandom(_KEY_BYTES))
+        kek, *before = _files(path)
+        return cls(kek, *before, again=partial(_files, path))
+
+    @property
+    def kek_ids(self) -> tuple[str, ...]:
+        """The names of the key-encryption keys that are here, the one in force first."""
+        return tuple(self._keks)
+
+    @property
+    def kek_id(self) -> str:
+        """The name of the key-encryption key in force: a digest that tells nothing of it."""
+        return self.kek_ids[0]
+
+    def marks(self) -> bytes:
+        """Give the secret of `mark_of`, to be kept where another key-encryption key takes over."""
+        return self._marks
+
+    def keep_marks(self, secret: bytes) -> None:
+        """Take the secret of `mark_of` that was kept."""
+        self._marks = secret
+
+    def renew(self) -> None:
+        """Read the key-encryption keys anew; what is unwrapped is forgotten."""
+        self.forget()
+        if self._again is not None:
+            self._take(self._again())
+
+    def _take(self, keks: Sequence[bytes]) -> None:
+        self._keks = {_kek_id(each): AESGCM(each) for each in keks}
 
     def ids(self) -> Ids:
         """Give a maker of ids, for one owner."""
@@ -126,7 +158,12 @@ class Vault:
         """Make a first key for a person; answers with it wrapped, and ready for use."""
         kid = f"{reference('per', person)}/1"
         key = personal.PersonKey(kid, personal.new_key(self.entropy))
-        return personal.wrap(self._kek, key, self.entropy), key
+        return self.wrapped(key), key
+
+    def wrapped(self, key: personal.PersonKey) -> bytes:
+        """Wrap a person's key under the key-encryption key in force."""
+        self._fresh()
+        return personal.wrap(self._keks[self.kek_id], key, self.entropy)
 
     def sealer(
         self, run: UUID, person: UUID | None, n: int | None, wrapped: bytes | None
@@ -144,8 +181,21 @@ class Vault:
             return known
         if len(self._keys) > 10_000:
             self.forget()
-        key = self._keys[kid] = personal.unwrap(self._kek, kid, wrapped)
+        key = self._keys[kid] = self._tried(lambda kek: personal.unwrap(kek, kid, wrapped))
         return key
+
+    def _tried(self, opens: Callable[[AESGCM], _Opened]) -> _Opened:
+        """Open with whichever key-encryption key does; they may have changed since they were read.
+
+        Raises LogInconsistent if none does.
+        """
+        try:
+            return _opened_by(self._keks.values(), opens)
+        except LogInconsistent:
+            if self._again is None:
+                raise
+        self.renew()
+        return _opened_by(self._keks.values(), opens)
 
     def forget(self) -> None:
         """Forget the keys that were unwrapped: of people who were erased, too."""
@@ -153,9 +203,13 @@ class Vault:
         self._since = self._monotonic()
 
     def _known(self, kid: str) -> personal.PersonKey | None:
-        if self._monotonic() - self._since > _KEPT_S:
-            self.forget()
+        self._fresh()
         return self._keys.get(kid)
+
+    def _fresh(self) -> None:
+        """See to it that what is known was read a few minutes ago at most."""
+        if self._monotonic() - self._since > _KEPT_S:
+            self.renew()
 
     def mark_of(self, address: str) -> bytes:
         """Digest a work address under the key: whoever has only the digest cannot guess it."""
@@ -163,15 +217,21 @@ class Vault:
 
     def sealed(self, text: bytes, owner: UUID) -> bytes:
         """Seal what is about nobody in particular, for the row that it belongs to."""
+        self._fresh()
         nonce = self.entropy(_NONCE_BYTES)
-        return nonce + self._kek.encrypt(nonce, text, owner.bytes)
+        return nonce + self._keks[self.kek_id].encrypt(nonce, text, owner.bytes)
 
     def opened(self, sealed: bytes, owner: UUID) -> bytes:
         """Open what was sealed for a row; raises LogInconsistent if it is another's."""
+        return self._tried(lambda kek: _opened(kek, sealed, owner))
+
+    def is_current(self, sealed: bytes, owner: UUID) -> bool:
+        """Say whether what was sealed for a row opens with the key-encryption key in force."""
         try:
-            return self._kek.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], owner.bytes)
-        except (InvalidTag, ValueError) as cause:
-            raise LogInconsistent(at=str(owner), what="it cannot be opened") from cause
+            _opened(self._keks[self.kek_id], sealed, owner)
+        except LogInconsistent:
+            return False
+        return True
 
     def check(self, person: UUID, n: int, wrapped: bytes) -> None:
         """Raise StoreError unless a key that should be wrapped under this one opens with it."""
@@ -182,3 +242,41 @@ class Vault:
                 f"The key-encryption key `{self.kek_id}` is not the one that people's keys of this "
                 "database are wrapped with. Nothing was started: bring back the right key."
             ) from error
+
+
+def _opened_by(keks: Iterable[AESGCM], opens: Callable[[AESGCM], _Opened]) -> _Opened:
+    """Open with the first key-encryption key that does; raises LogInconsistent if none does."""
+    *first, last = keks
+    for kek in first:
+        with contextlib.suppress(LogInconsistent):
+            return opens(kek)
+    return opens(last)
+
+
+def _opened(kek: AESGCM, sealed: bytes, owner: UUID) -> bytes:
+    try:
+        return kek.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], owner.bytes)
+    except (InvalidTag, ValueError) as cause:
+        raise LogInconsistent(at=str(owner), what="it cannot be opened") from cause
+
+
+def _files(path: Path) -> list[bytes]:
+    """Read the key-encryption keys that lie at a place, the one in force first."""
+    found = [each for each in (path, old_key(path)) if each.exists()]
+    keks = [each.read_bytes() for each in found]
+    if not keks or any(len(each) != _KEY_BYTES for each in keks):
+        raise StoreError(f"{path} is no key-encryption key: it must hold {_KEY_BYTES} bytes.")
+    return keks
+
+
+def old_key(path: Path) -> Path:
+    """Name the file of the key-encryption key before the one in a file."""
+    return path.with_name(f"{path.name}.old")
+
+
+def _kek_id(kek: bytes) -> str:
+    return hmac.digest(kek, b"newel key-encryption key", "sha256")[:6].hex()
+
+
+def _marks(kek: bytes) -> bytes:
+    return hmac.digest(kek, b"newel given address", "sha256")

@@ -9,7 +9,16 @@ from uuid import UUID
 from newel.store.database import Connection, Database, Row
 from newel.store.queries import queries
 
-__all__ = ["expire", "found", "has_missed", "keep", "sent", "take"]
+__all__ = [
+    "expire",
+    "found",
+    "has_missed",
+    "keep",
+    "reseal",
+    "sealed_after",
+    "sent",
+    "take",
+]
 
 _SQL: Final = queries("received_secrets")
 
@@ -60,3 +69,14 @@ async def take(connection: Connection, token_sha256: bytes) -> Row | None:
 async def expire(database: Database) -> None:
     """Forget what nobody has fetched in time."""
     await database.execute(_SQL.expire)
+
+
+async def sealed_after(connection: Connection, id_: UUID, how_many: int) -> list[Row]:
+    """What is sealed under a key-encryption key, after an id, locked: id, sealed."""
+    rows: list[Row] = await connection.fetch(_SQL.sealed_after, id_, how_many)
+    return rows
+
+
+async def reseal(connection: Connection, id_: UUID, sealed: bytes) -> None:
+    """Keep it as it is sealed under another key-encryption key."""
+    await connection.execute(_SQL.reseal, id_, sealed)

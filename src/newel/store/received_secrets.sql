@@ -56,3 +56,14 @@ returning s.id, s.person, s.system, w.sealed, s.ended_at
 -- Forgets what nobody has fetched in time.
 update newel.received_secret set state = 'expired', sealed = null, ended_at = newel.now()
 where state = 'waiting' and expires_at <= newel.now()
+
+-- name: sealed_after
+-- params: id, how_many
+-- Secrets that wait, after an id, locked.
+select id, sealed from newel.received_secret
+where id > $1 and sealed is not null order by id limit $2 for update
+
+-- name: reseal
+-- params: id, sealed
+-- Keeps a secret as it is sealed under another key-encryption key.
+update newel.received_secret set sealed = $2 where id = $1

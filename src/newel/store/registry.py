@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
@@ -104,9 +104,25 @@ async def key_of(connection: Connection, person: UUID) -> tuple[int, bytes] | No
     return None if row is None else (row["n"], row["wrapped"])
 
 
-async def any_key(connection: Connection, kek_id: str) -> Row | None:
-    """The key of some person that is wrapped under a key-encryption key: person, n, wrapped."""
-    return await connection.fetchrow(_SQL.any_key, kek_id)
+async def foreign_key(connection: Connection, kek_ids: Sequence[str]) -> Row | None:
+    """A key that is wrapped under none of these key-encryption keys: person, n, wrapped."""
+    return await connection.fetchrow(_SQL.foreign_key, list(kek_ids))
+
+
+async def keep_key(connection: Connection, person: UUID, n: int, wrapped: bytes, kek: str) -> None:
+    """Keep a key, wrapped under a key-encryption key, unless there is one of this number."""
+    await connection.execute(_SQL.keep_key, person, n, wrapped, kek)
+
+
+async def stale_keys(connection: Connection, kek_id: str, how_many: int) -> list[Row]:
+    """Keys that are not wrapped under a key-encryption key, locked: person, n, wrapped."""
+    rows: list[Row] = await connection.fetch(_SQL.stale_keys, kek_id, how_many)
+    return rows
+
+
+async def rewrap(connection: Connection, person: UUID, n: int, wrapped: bytes, kek: str) -> None:
+    """Keep a key as it is wrapped under another key-encryption key."""
+    await connection.execute(_SQL.rewrap, person, n, wrapped, kek)
 
 
 async def register_definition(

@@ -118,8 +118,26 @@ select digest, run_id from newel.start_request where scope = $1 and key = $2
 -- The database's time.
 select newel.now()
 
--- name: any_key
--- params: kek_id
--- The key of some person that is wrapped under a key-encryption key.
+-- name: foreign_key
+-- params: kek_ids
+-- The key of some person that is wrapped under none of these key-encryption keys.
 select person, n, wrapped from newel.person_key
-where wrapped is not null and kek_id = $1 limit 1
+where wrapped is not null and kek_id <> all($1::text[]) limit 1
+
+-- name: keep_key
+-- params: person, n, wrapped, kek_id
+-- Keeps a key, wrapped, unless there is one of this number.
+insert into newel.person_key (person, n, wrapped, kek_id) values ($1, $2, $3, $4)
+on conflict do nothing
+
+-- name: stale_keys
+-- params: kek_id, how_many
+-- Keys that are not wrapped under a key-encryption key, locked.
+select person, n, wrapped from newel.person_key
+where wrapped is not null and kek_id <> $1
+order by person, n limit $2 for update
+
+-- name: rewrap
+-- params: person, n, wrapped, kek_id
+-- Wraps a key anew.
+update newel.person_key set wrapped = $3, kek_id = $4 where person = $1 and n = $2

@@ -92,3 +92,14 @@ async def last_heard(database: Database, source: str, names: Sequence[str]) -> d
         await connection.execute(_SQL.meet_source, source)
         moment: datetime = await connection.fetchval(_SQL.last_heard, source, list(names))
     return moment
+
+
+async def sealed_after(connection: Connection, id_: UUID, how_many: int) -> list[Row]:
+    """What is sealed under a key-encryption key, after an id, locked: id, sealed."""
+    rows: list[Row] = await connection.fetch(_SQL.sealed_after, id_, how_many)
+    return rows
+
+
+async def reseal(connection: Connection, id_: UUID, sealed: bytes) -> None:
+    """Keep it as it is sealed under another key-encryption key."""
+    await connection.execute(_SQL.reseal, id_, sealed)

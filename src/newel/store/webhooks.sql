@@ -79,3 +79,14 @@ on conflict do nothing
 -- When something came last from a source, under any of its names; else since when it is watched.
 select coalesce((select max(received_at) from newel.webhook_received where source = any($2)),
                 (select watched_since from newel.webhook_source where name = $1))
+
+-- name: sealed_after
+-- params: id, how_many
+-- Bodies that are kept, after an id, locked.
+select id, body as sealed from newel.webhook_received
+where id > $1 and body is not null order by id limit $2 for update
+
+-- name: reseal
+-- params: id, sealed
+-- Keeps a body as it is sealed under another key-encryption key.
+update newel.webhook_received set body = $2 where id = $1

@@ -84,7 +84,7 @@ class HouseScene(Scene):
     """One deployment on PostgreSQL; what is asked of it is done by its own loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, url: str, settings: WorkerSettings) -> None:
-        self.vault = Vault(os.urandom(32), "test")
+        self.vault = Vault(os.urandom(32))
         self.workers: list[tuple[Worker, asyncio.Task[None]]] = []
         self._loop, self._url, self._settings = loop, url, settings
         self._offset = timedelta(0)

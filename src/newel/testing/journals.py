@@ -340,7 +340,7 @@ def _loaded(document: Json, process: Process[..., Any]) -> Loaded:  # Any: as ab
         [_record(each, run, sealer.seal) for each in document["events"]],
         {each["key"]: _act(each) for each in document["open"]},
         process,
-        Vault(bytes(32), "replay"),
+        Vault(bytes(32)),
         current=current,
     )
 

@@ -109,9 +109,8 @@ class Stage(Scene):
         self._sleeps = False
         self._slept = asyncio.Event()
         self._asleep = 0
-        self.vault = Vault(
-            self.random.randbytes(32), "test", entropy=self.random.randbytes, clock=self.clock
-        )
+        kek = self.random.randbytes(32)
+        self.vault = Vault(kek, entropy=self.random.randbytes, clock=self.clock)
         self.engine = self._engine(processes)
 
     def _engine(self, processes: Sequence[Process[..., Any]]) -> Engine:  # Any: as above

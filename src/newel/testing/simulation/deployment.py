@@ -56,7 +56,7 @@ def deployed(seed: Simulation) -> tuple[Engine, MemoryDatabase]:
     known = _registered()
     seed.server.put_back(known.rows)
     database = MemoryDatabase(seed.server, seed.network)
-    vault = Vault(_KEK, "test", entropy=seed.chance.randbytes, clock=seed.clock)
+    vault = Vault(_KEK, entropy=seed.chance.randbytes, clock=seed.clock)
     engine = _engine(database, vault, [seed.tracker])
     engine.versions.update(known.versions)
     engine.tickets.version = known.versions[ticketing.NAME]
@@ -75,7 +75,7 @@ class _Registered:
 def _registered() -> _Registered:
     chance = Random(0)  # noqa: S311 - nothing here is secret
     server = Server(clock=lambda: _BEFORE, entropy=chance.randbytes)
-    vault = Vault(_KEK, "test", entropy=chance.randbytes, clock=FakeClock(_BEFORE))
+    vault = Vault(_KEK, entropy=chance.randbytes, clock=FakeClock(_BEFORE))
     engine = _engine(MemoryDatabase(server, PlainCarrier()), vault, [TicketDesk("tracker")])
     asyncio.run(engine.register())
     return _Registered(server.kept(), dict(engine.versions))

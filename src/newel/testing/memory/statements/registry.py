@@ -144,13 +144,13 @@ def key_of(at: Transaction, person: UUID) -> list[Row]:
     return [{"n": row["n"], "wrapped": row["wrapped"]} for row in keys[-1:]]
 
 
-@statement("registry.any_key")
-def any_key(at: Transaction, kek_id: str) -> list[Row]:
-    """The key of some person that is wrapped under a key-encryption key."""
+@statement("registry.foreign_key")
+def foreign_key(at: Transaction, kek_ids: list[str]) -> list[Row]:
+    """The key of some person that is wrapped under none of these key-encryption keys."""
     keys = [
         row
         for row in at.rows("person_key")
-        if row["wrapped"] is not None and row["kek_id"] == kek_id
+        if row["wrapped"] is not None and row["kek_id"] not in kek_ids
     ]
     return [{name: row[name] for name in ("person", "n", "wrapped")} for row in keys[:1]]
 
