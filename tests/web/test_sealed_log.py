@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
 import httpx2
 import pytest
 
 from newel.audit.canonical import leaf_hash
+from newel.audit.checkpoint import Proof
+from newel.audit.checkpoint import opened as opened_checkpoint
+from newel.audit.merkle import Frontier, check_consistency
+from newel.audit.note import Note
 from newel.audit.tiles import entries_of
+from newel.audit.trust import Policy
 from newel.base.secrets import SecretRef
 from newel.base.settings import Settings
 from newel.engine.key_holder import KeyHolder
@@ -64,3 +70,77 @@ async def test_it_is_read_and_verified_over_http(sealed, tmp_path, monkeypatch):
             assert (await client.get(missing)).status_code == 404, missing
         other = await client.get(str(client.base_url).rstrip("/")[:-1] + "2/checkpoint")
         assert other.status_code == 404
+
+
+async def test_one_event_is_proved_and_the_growth_of_the_log(sealed, tmp_path, monkeypatch):
+    """The verifier accepts the proof alone; what is not sealed, or not there, is told apart."""
+    monkeypatch.setenv("THE_KEY", KEY)
+    app = create_app(sealed.engine, settings=Settings(api_key=SecretRef("env:THE_KEY")))
+    its = verifier()
+    (head,) = await sealed.database.fetch("select origin, size from newel.audit_head")
+    rows = await sealed.database.fetch(
+        "select l.leaf_index, s.name, e.seq, e.entry from newel.audit_leaf l "
+        "join newel.event e using (stream_id, seq) join newel.audit_stream s on s.id = e.stream_id "
+        "order by l.leaf_index"
+    )
+    transport = httpx2.ASGITransport(app)
+    base = "http://127.0.0.1/api/v1/audit"
+    async with httpx2.AsyncClient(transport=transport, base_url=base) as client:
+        first = {"stream": rows[0]["name"], "seq": rows[0]["seq"]}
+        assert (await client.get("/proof", params=first)).status_code == 401
+        assert (await client.get("/consistency?old=1")).status_code == 401
+        client.headers["Authorization"] = f"Bearer {KEY}"
+        for row in (rows[0], rows[255], rows[256], rows[-1]):
+            params = {"stream": row["name"], "seq": row["seq"]}
+            answer = await client.get("/proof", params=params)
+            file = tmp_path / "event.tlog-proof"
+            file.write_bytes(answer.content)
+            options = its._parser().parse_args(
+                ["--policy", str(tmp_path / "log/policy"), str(file)]
+            )
+            report = its.verify(options)
+            assert report.code() == 0, report.as_text()
+            proof = Proof.parsed(answer.text)
+            assert (proof.index, proof.extra) == (row["leaf_index"], row["entry"])
+            file.write_text(answer.text.replace(f"index {proof.index}", f"index {proof.index ^ 1}"))
+            assert its.verify(options).code() == 1
+        for old in (0, 1, 255, 256, 257, head["size"]):
+            grown = (await client.get("/consistency", params={"old": old})).json()
+            frontier = Frontier()
+            for row in rows[:old]:
+                frontier.append(leaf_hash(row["entry"]))
+            note = opened_note(Note.parsed(grown["checkpoint"].encode()), tmp_path)
+            hashes = [base64.b64decode(each) for each in grown["hashes"]]
+            assert (grown["size"], note.size) == (head["size"], head["size"])
+            if old:
+                check_consistency(
+                    old=old,
+                    new=note.size,
+                    old_root=frontier.root(),
+                    new_root=note.root,
+                    proof=hashes,
+                )
+        last = await sealed.database.fetchrow(
+            "select s.name, e.seq from newel.event e join newel.audit_stream s on "
+            "s.id = e.stream_id where not exists (select from newel.audit_leaf l where "
+            "l.stream_id = e.stream_id and l.seq = e.seq)"
+        )
+        asked = [
+            ({"stream": last["name"], "seq": last["seq"]}, 409),
+            ({"stream": last["name"], "seq": 10**9}, 404),
+            ({"stream": "run/run_nothing", "seq": 1}, 404),
+            ({"stream": "run/run_01j9zk7q3m8t5v2x4y6a8b0c1d", "seq": 1}, 404),
+            ({"stream": "O'Hara 🦊", "seq": 1}, 404),
+            ({"stream": "admin", "seq": 0}, 422),
+        ]
+        for params, status in asked:
+            answer = await client.get("/proof", params=params)
+            assert answer.status_code == status, (params, answer.text)
+        for old, status in ((head["size"] + 1, 404), (-1, 422)):
+            answer = await client.get("/consistency", params={"old": old})
+            assert answer.status_code == status
+
+
+def opened_note(note, folder):
+    """The checkpoint of a note that the policy believes."""
+    return opened_checkpoint(note, Policy.parsed((folder / "log/policy").read_bytes()).logs)

@@ -42,6 +42,7 @@ __all__ = [
     "notes",
     "overlooked",
     "people_of",
+    "place_of",
     "receipts",
     "rekey",
     "sealed_twice",
@@ -266,6 +267,14 @@ async def cosigned(connection: Connection, log_epoch: int) -> list[Row]:
     """What witnesses have signed under heads: size, receipt (lines of signatures)."""
     rows: list[Row] = await connection.fetch(_SQL.cosigned, log_epoch)
     return rows
+
+
+async def place_of(connection: Connection, stream: str, run: UUID | None, seq: int) -> Row | None:
+    """Where an event is in the log: log_epoch, leaf_index, both None before it is sealed.
+
+    run: the id of a run's stream, else the stream has this name. None for an event there is not.
+    """
+    return await connection.fetchrow(_SQL.place_of, stream, run, seq)
 
 
 async def stamped(connection: Connection) -> list[Row]:

@@ -298,3 +298,15 @@ where s.name = 'admin' and l.leaf_index < coalesce($1::bigint, (
 -- params: hr_keys
 -- Whom employee numbers stand for.
 select hr_key, ref from newel.person where hr_key = any($1::text[]) and key_state = 'live'
+
+-- name: place_of
+-- params: stream, run, seq
+-- Whether an event is in the journal, and where its newest place in the log is; a run has an id
+-- for a stream, other streams have a name.
+select e.stream_id, l.log_epoch, l.leaf_index
+from newel.event e
+left join lateral (select p.log_epoch, p.leaf_index from newel.audit_leaf p
+                   where p.stream_id = e.stream_id and p.seq = e.seq
+                   order by p.log_epoch desc limit 1) l on true
+where e.stream_id = coalesce($2::uuid, (select id from newel.audit_stream where name = $1::text))
+  and e.seq = $3

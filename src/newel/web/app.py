@@ -13,6 +13,7 @@ from newel.engine.engine import Engine
 from newel.web import hooks, reveal, sealed_log
 from newel.web.api import (
     access,
+    audit,
     bulk,
     course,
     events,
@@ -82,7 +83,8 @@ def create_app(engine: Engine, *, settings: Settings, zone: tzinfo = UTC) -> Fas
 def _api() -> APIRouter:
     router = APIRouter(prefix="/api/v1")
     for module in (
-        processes, runs, course, bulk, people, access, tasks, systems, events, webhooks, health
+        processes, runs, course, bulk, people, access, tasks, systems, events, webhooks, audit,
+        health,
     ):  # fmt: skip
         router.include_router(module.router)
     return router
