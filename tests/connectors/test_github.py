@@ -488,13 +488,17 @@ async def test_an_open_invitation_to_a_repository_goes_too(
 
 
 async def test_all_accounts_are_listed_page_by_page(github: GitHub, sim: GitHubSimulator):
-    """Members and open invitations are all seen, though a page holds three."""
+    """Members, owners among them, and open invitations, though a page holds three."""
     for number in range(5):
         sim.create_by_hand(f"member-{number}")
     await github.ensure_invited(JANE)
-    found = [(each.handle, each.state) async for each in github.accounts()]
+    found = [each async for each in github.accounts()]
     assert len(found) == 7
-    assert found[-1] == (JANE.email, "invited")
+    last = found[-1].account
+    assert (last.handle, last.state) == (JANE.email, "invited")
+    owners = [each.account.handle for each in found if "github:org" in each.entitlements]
+    assert owners == ["acme-owner"]
+    assert {each.entitlements[0] for each in found} == {"github:account"}
 
 
 @pytest.fixture

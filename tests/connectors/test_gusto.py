@@ -421,3 +421,14 @@ def test_answers_have_their_class(
     verdict = Gusto.judged(answer)
     assert (type(verdict) if verdict else None) is kind
     assert {name: getattr(verdict, name) for name in facts} == facts
+
+
+async def test_all_employees_are_told_page_by_page(gusto: Gusto, sim: GustoSimulator):
+    """Whatever they are called; who has no work address is told by the id; reads only."""
+    for number in range(4):
+        sim.create_by_hand("Jane", f"O'Doe {number} 🌻", f"jane{number}@acme.example")
+    unknown = sim.create_by_hand("Max", "Roe")
+    found = {each.account.handle: each async for each in gusto.accounts()}
+    assert set(found) >= {f"jane{number}@acme.example" for number in range(4)} | {unknown}
+    assert {each.entitlements for each in found.values()} == {("gusto:account",)}
+    assert sim.mutations() == []

@@ -469,7 +469,7 @@ async def test_all_people_are_listed(jira: Jira, sim: JiraSimulator, time: Time)
     for number in range(5):
         sim.create_by_hand(f"user-{number}@acme.example")
     sim.deactivate_user("user-3@acme.example")
-    found = {each.email: each.state async for each in jira.accounts()}
+    found = {each.account.email: each.account.state async for each in jira.accounts()}
     assert len(found) == 6
     assert found["user-3@acme.example"] == "suspended"
     sim.fail("*", RemoveScope("USER_PICKER"))

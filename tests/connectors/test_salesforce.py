@@ -395,3 +395,23 @@ def test_answers_have_their_class(
     verdict = Salesforce.judged(answer)
     assert (type(verdict) if verdict else None) is kind
     assert {name: getattr(verdict, name) for name in facts} == facts
+
+
+async def test_all_users_are_told_with_mark_and_permission_sets(
+    salesforce: Salesforce, sim: SalesforceSimulator
+):
+    """Over pages of three: ours with the mark, others without; reads only."""
+    account = await salesforce.ensure_account(JANE)
+    await salesforce.assign_permission_set(account, "Sales_Console")
+    for number in range(4):
+        sim.create_by_hand(f"hand{number}@acme.example")
+    before = len(sim.mutations())
+    found = {each.account.id: each async for each in salesforce.accounts()}
+    assert len(found) == len(sim.accounts()) > 4
+    assert found[account.id].marker == JANE.hr_key
+    assert found[account.id].entitlements == (
+        "salesforce:account",
+        "salesforce:permission_set/Sales_Console",
+    )
+    assert sum(not each.marker for each in found.values()) >= 4
+    assert len(sim.mutations()) == before

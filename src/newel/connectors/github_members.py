@@ -25,7 +25,7 @@ from newel.base.errors import (
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer, Route
 from newel.connectors.auth import BearerCredential
-from newel.connectors.base import Check, Connector, Outside, all_of
+from newel.connectors.base import Check, Connector, Holding, Outside, all_of
 from newel.connectors.contract import Shape
 from newel.connectors.ensure import Ensured, ensured, removed
 from newel.connectors.gate import Bucket, LimitHeaders
@@ -204,18 +204,21 @@ class GitHubMembers(Connector):
             return ()
         return ("members:read",)
 
-    async def accounts(self) -> AsyncIterator[Account]:
-        """List everybody in the organization: members, and users with an open invitation."""
-        path = {"org": self.org}
+    async def accounts(self) -> AsyncIterator[Holding]:
+        """Give everybody in the organization: members, owners among them, and who is invited."""
+        path, base = {"org": self.org}, (self.base_entitlement,)
+        owners = {user.id async for user in self.listed(MEMBERS, USERS, path, role="admin")}
         async for user in self.listed(MEMBERS, USERS, path):
-            yield Account(
+            account = Account(
                 system=self.name,
                 id=str(user.id),
                 handle=user.login,
                 url=f"https://github.com/{user.login}",
             )
+            more = (f"{self.name}:org",) if user.id in owners else ()
+            yield Holding(account=account, entitlements=(*base, *more))
         async for invitation in self.listed(INVITATIONS, INVITATION_LISTS, path):
-            yield self._invited(invitation)
+            yield Holding(account=self._invited(invitation), entitlements=base)
 
     async def listed(
         self, route: Route, shape: Shape[tuple[T, ...]], path: Mapping[str, object], **query: str

@@ -62,15 +62,16 @@ _LARGEST_PAGE: Final = 1000
 class Jira(JiraSite):
     """One Jira Cloud site: accounts, groups, issues."""
 
-    async def accounts(self) -> AsyncIterator[Account]:
-        """List all people's accounts, also locked ones; programs and customers are left out.
+    async def accounts(self) -> AsyncIterator[Holding]:
+        """Give all people's accounts, also locked ones; programs and customers are left out.
 
-        Raises Forbidden if the credential cannot see users.
+        Groups are not told: Jira lists them for one account at a time. Raises Forbidden if the
+        credential cannot see users.
         """
         await self.prove(BROWSE_USERS)
         async for user in self._users(ALL_USERS, {}):
             if user.kind == "atlassian":
-                yield self._shown(user)
+                yield Holding(account=self._shown(user), entitlements=(self.base_entitlement,))
 
     # Accounts ----------------------------------------------------------------------------------
 

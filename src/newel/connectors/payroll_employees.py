@@ -5,7 +5,7 @@ Source: connectors document, §16; Gusto's API 2025-06-15.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import ClassVar, Final, Unpack
 
@@ -116,6 +116,19 @@ class GustoEmployees(Connector):
         """Look for the employee with the person's work address."""
         found = await self._employee(person)
         return None if found is None else self._account(person, found)
+
+    async def accounts(self) -> AsyncIterator[Holding]:
+        """Give all employees, also those who have left; Gusto holds no marks."""
+        async for employee in self._employees():
+            address = employee.work_email or ""
+            account = Account(
+                system=self.name,
+                id=employee.uuid,
+                handle=address or employee.uuid,
+                email=address,
+                state="suspended" if employee.terminated else "active",
+            )
+            yield Holding(account=account, entitlements=(self.base_entitlement,))
 
     async def at_address(self, person: Person) -> Holding | None:
         """Look through all employees for a work address, whatever they are called.
@@ -267,21 +280,23 @@ class GustoEmployees(Connector):
 
     async def _of_address(self, email: str, **search: str) -> Employee | None:
         """Page through employees, all of them without a search, for the one of an address."""
-        found: list[Employee] = []
-        for number in range(1, MOST_PAGES + 1):
-            query = {**search, "page": str(number), "per": str(_PAGE)}
-            answer = await self.http.call(EMPLOYEES, {"company": self.company}, query=query)
-            page = PAGES.read(answer)
-            found += [employee for employee in page if employee.is_at(email)]
-            if not page or number >= last_page(answer):
-                break
-        else:
-            raise Bug("The list of employees has no end.")
+        found = [each async for each in self._employees(**search) if each.is_at(email)]
         if len(found) > 1:
             raise OwnershipConflict(
                 "More than one employee has this address.", evidence=f"{len(found)} hits"
             )
         return found[0] if found else None
+
+    async def _employees(self, **search: str) -> AsyncIterator[Employee]:
+        for number in range(1, MOST_PAGES + 1):
+            query = {**search, "page": str(number), "per": str(_PAGE)}
+            answer = await self.http.call(EMPLOYEES, {"company": self.company}, query=query)
+            page = PAGES.read(answer)
+            for employee in page:
+                yield employee
+            if not page or number >= last_page(answer):
+                return
+        raise Bug("The list of employees has no end.")
 
     async def known(self, person: Person) -> Employee:
         """Find the employee, who must be there."""

@@ -8,52 +8,36 @@ Source: connectors document, §15.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, Literal, Unpack
+from typing import Any, Final
 
 from newel.base.errors import (
-    ContractDrift,
-    DefinitionError,
     Forbidden,
     Invalid,
     NotReady,
     OwnershipConflict,
-    StepError,
 )
-from newel.base.secrets import SecretRef
-from newel.connectors.answers import Answer
-from newel.connectors.auth import Assertion, FetchedCredential, Token, exchanged, revealed
-from newel.connectors.base import Check, Connector, Holding, Outside, marker_of, names_of
+from newel.connectors.base import Holding, marker_of, names_of
 from newel.connectors.ensure import Adoption, Ensured, Exists, ensured, removed
-from newel.connectors.gate import Bucket
-from newel.connectors.http import Http
 from newel.connectors.operation import operation
-from newel.connectors.room import Room
+from newel.connectors.salesforce_base import SalesforceBase, text_of
 from newel.connectors.salesforce_contract import (
-    ALL_LIMITS,
     API,
     ASSIGN,
     BLOCKED,
     CREATE_USER,
     FREEZE,
-    LICENCES,
-    LIMITS,
     MADE,
-    PERMISSIONS,
     QUERY,
-    ROWS,
     TAKEN,
-    TOKEN,
     UNASSIGN,
     UPDATE_USER,
     UPSERT_USER,
     User,
-    judged,
-    selected,
 )
 from newel.domain.people import Person
 from newel.domain.values import Account
@@ -61,22 +45,8 @@ from newel.domain.values import Account
 __all__ = ["Salesforce"]
 
 _SETTLE: Final = (0, 2, 5, 15, 30)
-_ASSERTION_LASTS: Final = timedelta(minutes=3)
-_TOKEN_LASTS: Final = timedelta(minutes=30)
 _USERS: Final = ("Manage Users",)
 _SETS: Final = ("Assign Permission Sets",)
-_ADVICE: Final = {
-    "approved this consumer": "Pre-authorize the user: 'Admin approved users'.",
-    "audience is invalid": "The login address must be that of the organization.",
-    "expired authorization": "The assertion came too late: compare the clocks.",
-    "invalid_client": "The consumer key is not known.",
-}
-_LOCALE: Final = {
-    "TimeZoneSidKey": "Europe/Berlin",
-    "LocaleSidKey": "en_US",
-    "EmailEncodingKey": "UTF-8",
-    "LanguageLocaleKey": "en_US",
-}
 
 
 _on_user: Final = partial(
@@ -89,89 +59,34 @@ _on_user: Final = partial(
 )
 
 
-class Salesforce(Connector):
+class Salesforce(SalesforceBase):
     """One Salesforce organization: users and permission sets."""
 
-    title = "Salesforce"
-    buckets: ClassVar = (Bucket(name=API, rate=10, capacity=25),)
-
-    def __init__(
-        self,
-        *,
-        client_id: str,
-        username: str,
-        key: SecretRef,
-        profile_id: str,
-        marker_field: str = "FederationIdentifier",
-        username_suffix: str = "",
-        locale: Mapping[str, str] = _LOCALE,
-        name: str = "salesforce",
-        base_url: str = "https://login.salesforce.com",
-        api_version: str = "v62.0",
-        **outside: Unpack[Outside],
-    ) -> None:
-        """Make it for a connected app's consumer key and the private key of its certificate.
-
-        base_url: where tokens come from; requests go to the address the token names.
-        marker_field: a custom External-ID field (`…__c`) is used for upserts.
-        username_suffix: put behind the address where user names are taken elsewhere.
-        """
-        super().__init__(
-            name=name,
-            secret=key,
-            credential=FetchedCredential(self._fetched),
-            addresses={"": base_url, "login": base_url},
-            request_id=("x-request-id",),
-            **outside,
-        )
-        if not marker_field.isidentifier():
-            raise DefinitionError(
-                f"{marker_field!r} is no field of Salesforce's users.",
-                fix="the API name of the field, for instance Newel_Id__c.",
-            )
-        self._client_id = client_id
-        self._username = username
-        self._key = key
-        self._profile_id = profile_id
-        self._marker_field = marker_field
-        self._suffix = username_suffix
-        self._locale = dict(locale)
-        self._audience = base_url.rstrip("/")
-        self._version = api_version
-        self._assertion = Assertion()
-
-    async def probe(self) -> None:
-        """Ask for the limits."""
-        await self.http.call(LIMITS, self._path())
-
-    async def check(self) -> Check:
-        """Prove the key and the permissions of the user it acts for."""
-        limits = ALL_LIMITS.read(await self.http.call(LIMITS, self._path()))
-        (own, *_) = await self._rows(", ".join(PERMISSIONS), "UserPermissionAccess", {})
-        have = tuple(name for field, name in PERMISSIONS.items() if own.get(field) is True)
-        missing = tuple(name for name in PERMISSIONS.values() if name not in have)
-        free = [f"{each.left} licences free" for each in await self.capacity()]
-        left = f"{limits.daily.remaining} of {limits.daily.most} requests left today"
-        return Check(
-            ok=not missing,
-            identity=self._username,
-            have=have,
-            missing=missing,
-            quota=", ".join((left, *free)),
-        )
-
-    async def capacity(self) -> tuple[Room, ...]:
-        """Read the licences that full users take."""
-        fields = "Name, TotalLicenses, UsedLicenses"
-        rows = await self._rows(fields, "UserLicense", {"Name": "Salesforce"})
-        return tuple(
-            Room(
-                what=LICENCES, most=_number(row, "TotalLicenses"), used=_number(row, "UsedLicenses")
-            )
-            for row in rows
-        )
-
     # Accounts ----------------------------------------------------------------------------------
+
+    async def accounts(self) -> AsyncIterator[Holding]:
+        """Give every user with our mark and their permission sets, but those of their profile."""
+        held: defaultdict[str, list[str]] = defaultdict(list)
+        fields = "AssigneeId, PermissionSet.Name, PermissionSet.IsOwnedByProfile"
+        for row in await self._rows(fields, "PermissionSetAssignment", {}):
+            given = row.get("PermissionSet") or {}
+            if given.get("IsOwnedByProfile") is not True:
+                key = f"{self.name}:permission_set/{text_of(given, 'Name')}"
+                held[text_of(row, "AssigneeId")].append(key)
+        fields = f"Id, IsActive, Username, Email, {self._marker_field}"
+        for row in await self._rows(fields, "User", {}):
+            account = Account(
+                system=self.name,
+                id=text_of(row, "Id"),
+                handle=text_of(row, "Username"),
+                email=text_of(row, "Email"),
+                state="active" if row.get("IsActive") is True else "suspended",
+            )
+            yield Holding(
+                account=account,
+                entitlements=(self.base_entitlement, *sorted(held[account.id])),
+                marker=self._mark(row),
+            )
 
     @operation(
         idempotency="read",
@@ -343,20 +258,6 @@ class Salesforce(Connector):
 
     # Requests ----------------------------------------------------------------------------------
 
-    def _path(self, **more: str) -> dict[str, object]:
-        return {"version": self._version, **more}
-
-    async def _rows(
-        self,
-        fields: str,
-        kind: str,
-        conditions: Mapping[str, str],
-        joint: Literal["AND", "OR"] = "AND",
-    ) -> tuple[dict[str, Any], ...]:  # Any: see Rows
-        query = {"q": selected(fields, kind, conditions, joint)}
-        answer = await self.http.call(QUERY, self._path(), query=query)
-        return ROWS.read(answer).records
-
     def _login_name(self, person: Person) -> str:
         return f"{person.email}{self._suffix}"
 
@@ -375,14 +276,11 @@ class Salesforce(Connector):
             return None
         (row, *_) = marked or rows
         return User(
-            id=_text(row, "Id"),
+            id=text_of(row, "Id"),
             is_active=row.get("IsActive") is True,
             mark=self._mark(row),
-            name=_text(row, "Username"),
+            name=text_of(row, "Username"),
         )
-
-    def _mark(self, row: dict[str, Any]) -> str:  # Any: see Rows
-        return str(row.get(self._marker_field) or "")
 
     async def _create(self, person: Person, marker: str) -> User:
         given, family = names_of(person)
@@ -456,7 +354,7 @@ class Salesforce(Connector):
     async def _freeze(self, user: User, *, is_frozen: bool) -> None:
         login = await self._login(user)
         if login is not None and login.get("IsFrozen") is not is_frozen:
-            path = self._path(id=_text(login, "Id"))
+            path = self._path(id=text_of(login, "Id"))
             await self.http.call(FREEZE, path, body={"IsFrozen": is_frozen})
 
     async def _frozen(self, person: Person, *, is_frozen: bool) -> Account:
@@ -467,7 +365,7 @@ class Salesforce(Connector):
         evidence = user.evidence(marker_of(person))
 
         async def change(login: dict[str, Any], wanted: Mapping[str, object]) -> dict[str, Any]:
-            await self.http.call(FREEZE, self._path(id=_text(login, "Id")), body=dict(wanted))
+            await self.http.call(FREEZE, self._path(id=text_of(login, "Id")), body=dict(wanted))
             changed = await self._login(user)
             if changed is None or changed.get("IsFrozen") is not is_frozen:
                 raise NotReady("The login was changed and still shows its former state.")
@@ -491,7 +389,7 @@ class Salesforce(Connector):
     async def _assignment(self, account: Account, permission_set: str) -> str | None:
         conditions = {"AssigneeId": account.id, "PermissionSet.Name": permission_set}
         rows = await self._rows("Id", "PermissionSetAssignment", conditions)
-        return _text(rows[0], "Id") if rows else None
+        return text_of(rows[0], "Id") if rows else None
 
     async def _assign(self, account: Account, permission_set: str) -> str:
         rows = await self._rows("Id", "PermissionSet", {"Name": permission_set})
@@ -499,7 +397,7 @@ class Salesforce(Connector):
             raise Invalid(
                 "There is no such permission set.", fields={"permission_set": "is not known"}
             )
-        body = {"AssigneeId": account.id, "PermissionSetId": _text(rows[0], "Id")}
+        body = {"AssigneeId": account.id, "PermissionSetId": text_of(rows[0], "Id")}
         answer = await self.http.call(ASSIGN, self._path(), body=body, expect=TAKEN)
         if answer.status == HTTPStatus.BAD_REQUEST:
             raise Exists
@@ -518,28 +416,6 @@ class Salesforce(Connector):
             state="active" if user.is_active else "suspended",
         )
 
-    # Credential --------------------------------------------------------------------------------
-
-    async def _fetched(self, http: Http) -> Token:
-        """Fetch a token with an assertion; requests then go to the address it names."""
-        now = http.now()
-        claims = {
-            "iss": self._client_id,
-            "sub": self._username,
-            "aud": self._audience,
-            "exp": int((now + _ASSERTION_LASTS).timestamp()),
-        }
-        assertion = self._assertion.signed(claims, await revealed(self._key))
-        granted = await exchanged(http, TOKEN, assertion, _ADVICE)
-        http.move("", granted.instance_url or self._audience, trusted=_is_theirs)
-        lasts = timedelta(seconds=granted.expires_in or 0)
-        return Token(granted.access_token, now + (lasts or _TOKEN_LASTS))
-
-    @staticmethod
-    def judged(answer: Answer) -> StepError | None:
-        """Class an answer of Salesforce."""
-        return judged(answer)
-
 
 def _seen_from_outside(user: User) -> tuple[str, ...]:
     """Say what helps to decide whose an account is."""
@@ -547,24 +423,3 @@ def _seen_from_outside(user: User) -> tuple[str, ...]:
         "Look for its id in Salesforce's setup: Users.",
         "It is active." if user.is_active else "It is deactivated.",
     )
-
-
-def _is_theirs(host: str) -> bool:
-    return host.endswith((".salesforce.com", ".force.com"))
-
-
-def _number(row: dict[str, Any], name: str) -> int:  # Any: see Rows
-    value = row.get(name)
-    return value if isinstance(value, int) else 0
-
-
-def _text(row: dict[str, Any], name: str) -> str:  # Any: see Rows
-    value = row.get(name)
-    if not isinstance(value, str):
-        raise ContractDrift(
-            f"A row of Salesforce lacks its `{name}`.",
-            expected=f"{name}: str",
-            seen=f"{name}: {type(value).__name__}",
-            operation=QUERY.operation,
-        )
-    return value

@@ -30,6 +30,7 @@ _OBJECTS: Final = f"{_DATA}/sobjects"
 TOKEN: Final = Route("token", "POST", "/services/oauth2/token", host="login", reads=True)
 LIMITS: Final = Route("limits", "GET", f"{_DATA}/limits", API)
 QUERY: Final = Route("query", "GET", f"{_DATA}/query", API)
+QUERY_MORE: Final = Route("queryMore", "GET", f"{_DATA}/query/{{cursor}}", API)
 CREATE_USER: Final = Route("createUser", "POST", f"{_OBJECTS}/User", API)
 UPSERT_USER: Final = Route("upsertUser", "PATCH", f"{_OBJECTS}/User/{{field}}/{{value}}", API)
 UPDATE_USER: Final = Route("updateUser", "PATCH", f"{_OBJECTS}/User/{{id}}", API, repeatable=True)
@@ -77,9 +78,13 @@ class Made:
 
 @dataclass(frozen=True)
 class Rows:
-    """One page of a query; the fields of a row are those that were asked for."""
+    """One page of a query; the fields of a row are those that were asked for.
+
+    more: where the next page is; empty behind the last one.
+    """
 
     records: tuple[dict[str, Any], ...]  # Any: read field by field, see `field_of`
+    more: Annotated[str, named("nextRecordsUrl")] = ""
 
 
 @dataclass(frozen=True)
