@@ -1327,6 +1327,7 @@ def _definition(rows: Rows, leaf: dict[str, Any]) -> None:
     process = leaf["process"]
     row = _of(rows, "definition", "%s@%d" % (process["name"], process["version"]), leaf)
     row.update(sha256=process["definition_sha256"], source_sha256=leaf["data"]["source_sha256"])
+    row["drawing_sha256"] = leaf["data"].get("drawing_sha256")
 
 
 def _schedule(rows: Rows, leaf: dict[str, Any]) -> None:
@@ -2332,6 +2333,7 @@ def _note_definition(seen: Derived, leaf: dict[str, Any]) -> None:
             "process": leaf["process"]["name"],
             "version": leaf["process"]["version"],
             "source_sha256": leaf["data"]["source_sha256"],
+            "drawing_sha256": leaf["data"].get("drawing_sha256"),
             "previous": leaf["data"].get("previous"),
             "author": leaf["data"]["author"],
             "registered_at": leaf["occurred_at"],
@@ -3066,16 +3068,23 @@ def _compare_file(name: str, package: Packed, parts: Parts, report: Report) -> N
 
 
 def _judge_sources(source: Source, seen: Derived, report: Report) -> set[str]:
-    """Judge the sources of definitions by the digests that were registered; gives their names."""
+    """Judge sources and drawings by the digests that were registered; gives their names."""
     names = set()
     for each in seen.sources:
-        name = "process_definitions/%s@%d/source.py" % (each["process"], each["version"])
-        names.add(name)
-        raw = source.read(name)
-        if raw is None:
-            report.found("V16", "undecided", "%s is missing" % name)
-        elif hashlib.sha256(raw).hexdigest() != each["source_sha256"]:
-            report.found("V16", "fail", "%s is not the source that was registered" % name)
+        folder = "process_definitions/%s@%d/" % (each["process"], each["version"])
+        for file, digest in (
+            ("source.py", each["source_sha256"]),
+            ("drawing.json", each["drawing_sha256"]),
+        ):
+            if digest is None:
+                continue  # it could not be drawn
+            raw = source.read(folder + file)
+            names.add(folder + file)
+            if raw is None:
+                report.found("V16", "undecided", "%s is missing" % (folder + file))
+            elif hashlib.sha256(raw).hexdigest() != digest:
+                what = "%s is not the one that was registered" % (folder + file)
+                report.found("V16", "fail", what)
     return names
 
 

@@ -232,3 +232,8 @@ where type = 'step.started';
 -- found: V14
 -- says: that its entry does not seal
 update newel.event set payload = 'x' where type = 'task.opened';
+
+-- attack: T12 the drawing of what ran
+-- found: V14
+-- says: drawing_sha256 is
+update newel.definition set drawing = drawing || ' ';

@@ -188,7 +188,12 @@ CHANGES = {
     "a source": (
         said("process_definitions/employment@1/source.py", b"employment", b"employmemt"),
         "V16",
-        "is not the source that was registered",
+        "source.py is not the one that was registered",
+    ),
+    "a drawing": (
+        said("process_definitions/employment@1/drawing.json", b"employment", b"employmemt"),
+        "V16",
+        "drawing.json is not the one that was registered",
     ),
     "a proof": (without("proofs/"), "V16", "the proofs are not those"),
     "a warning": (said("README.md", b"- CT05", b"- CT06"), "V16", "keeps something back"),

@@ -296,6 +296,7 @@ class Evidence:
                     "process": its["name"],
                     "version": its["version"],
                     "source_sha256": facts["source_sha256"],
+                    "drawing_sha256": facts.get("drawing_sha256"),
                     "previous": facts.get("previous"),
                     "author": facts["author"],
                     "registered_at": at,

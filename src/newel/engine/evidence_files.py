@@ -123,14 +123,15 @@ async def _proofs(log: SealedLog, seen: Evidence, folder: Path, drawn: set[str])
 
 
 async def write_definitions(connection: Connection, seen: Evidence, folder: Path) -> None:
-    """Write the source of every definition that was registered until the end of the period."""
+    """Write source and drawing of every definition registered until the end of the period."""
     sources = await audit_log.sources(connection)
     for definition in seen.definitions:
         there = folder / "process_definitions" / f"{definition['process']}@{definition['version']}"
         put(there / "change.json", document(definition))
-        source = sources.get((definition["process"], definition["version"]))
-        if source is not None:
-            put(there / "source.py", source.encode())
+        known = sources.get((definition["process"], definition["version"]), (None, None))
+        for name, text in zip(("source.py", "drawing.json"), known, strict=True):
+            if text is not None:
+                put(there / name, text.encode())
 
 
 def write_plain(folder: Path, note: Note, key: SigningKey) -> None:

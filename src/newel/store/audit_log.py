@@ -294,10 +294,10 @@ async def tile(connection: Connection, log_epoch: int, wanted: Tile) -> bytes:
     return bytes(found or b"")
 
 
-async def sources(connection: Connection) -> dict[tuple[str, int], str]:
-    """Give the source of each definition, by process and version."""
+async def sources(connection: Connection) -> dict[tuple[str, int], tuple[str, str | None]]:
+    """Give source and drawing, if there is one, of each definition by process and version."""
     rows = await connection.fetch(_SQL.sources)
-    return {(row["process"], row["version"]): row["source"] for row in rows}
+    return {(row["process"], row["version"]): (row["source"], row["drawing"]) for row in rows}
 
 
 async def begun_within(connection: Connection, log_epoch: int, size: int) -> tuple[int, int]:

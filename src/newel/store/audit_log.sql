@@ -193,7 +193,8 @@ from newel.api_key a
 union all
 select 'definition', null, null, null, d.process || '@' || d.version,
        jsonb_build_object('sha256', d.sha256,
-           'source_sha256', encode(sha256(convert_to(d.source, 'UTF8')), 'hex'))
+           'source_sha256', encode(sha256(convert_to(d.source, 'UTF8')), 'hex'),
+           'drawing_sha256', encode(sha256(convert_to(d.drawing, 'UTF8')), 'hex'))
 from newel.definition d
 union all
 select 'schedule', null, null, null, s.name,
@@ -265,8 +266,8 @@ where a.target like 'rfc3161:%' order by a.log_epoch, a.size, a.target
 
 -- name: sources
 -- params: none
--- The source of every definition that was ever registered.
-select process, version, source from newel.definition
+-- Source and drawing of every definition that was ever registered.
+select process, version, source, drawing from newel.definition
 
 -- name: begun_within
 -- params: log_epoch, size
