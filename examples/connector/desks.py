@@ -190,8 +190,7 @@ class Desks(HttpApi):
     async def suspend(self, person: Person) -> Account:
         """Let them in no more; one who has no account is out already."""
         if await self._seat(person) is None:
-            gone = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(gone, self.absent(person), access="revoked")
+            return self.gone(self.absent(person))
         reached = await self._switched(person, "suspended")
         account = self._account(reached.value)
         return self.reported(reached, account, access="suspended")

@@ -292,6 +292,11 @@ class Connector(Capable):
             system=self.name, id=id_, handle=person.email, email=person.email, state="absent"
         )
 
+    def gone(self, account: Account) -> Account:
+        """Report that access is not there and nothing was done: it was looked for. Gives it."""
+        looked: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
+        return self.reported(looked, account, access="revoked")
+
     def reported(
         self,
         ensured: Ensured[Any],  # Any: whatever the system shows of the object

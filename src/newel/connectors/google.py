@@ -136,8 +136,7 @@ class Google(GoogleAddress, GoogleGroups, GoogleSecurity, GoogleHandover):
     async def suspend(self, person: Person) -> Account:
         """Lock the account; everything in it stays. One that is gone lets nobody in."""
         if await self._user(person) is None:
-            absent: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(absent, self.absent(person), access="revoked")
+            return self.gone(self.absent(person))
         return self._told(await self._switched(person, suspended=True))
 
     @_on_user(

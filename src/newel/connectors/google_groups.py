@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Final
 
 from newel.base.errors import Invalid
-from newel.connectors.ensure import Ensured, Exists, ensured, removed
+from newel.connectors.ensure import Exists, ensured, removed
 from newel.connectors.google_base import GoogleBase
 from newel.connectors.google_contract import (
     DELETE_MEMBER,
@@ -114,8 +114,7 @@ class GoogleGroups(GoogleBase):
         """Take them out of a group; an account that is gone is in none."""
         user, evidence = await self._own(person)
         if user is None:
-            gone: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(gone, self.absent(person), access="revoked")
+            return self.gone(self.absent(person))
         reached = await removed(
             look=lambda: self._member(group, user),
             ours=lambda _: evidence,

@@ -193,8 +193,7 @@ class GoogleHandover(GoogleBase):
         """Take a licence back; an account that is gone has none."""
         user, evidence = await self._own(person)
         if user is None:
-            gone: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(gone, self.absent(person), access="revoked")
+            return self.gone(self.absent(person))
         if self.way == BY_HAND:
             believe(DELETE_LICENCE.operation)
             told = Ensured(user, changed=False, evidence=evidence)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -47,6 +48,15 @@ __all__ = ["GoogleSecurity", "Issued"]
 
 _NEEDS: Final = (USER_SCOPE, SECURITY_SCOPE)
 _GONE: Final = "none: they sign in again, and set up what they need"
+
+_signing_out: Final = partial(
+    operation,
+    idempotency="put",
+    undo=_GONE,
+    reversible="with_loss",
+    bucket=DIRECTORY,
+    needs=_NEEDS,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,13 +141,8 @@ class GoogleSecurity(GoogleBase):
             person, lambda user: self._update(user, {"password": self._password()})
         )
 
-    @operation(
+    @_signing_out(
         natural_key="user/{person.email}/sessions",
-        idempotency="put",
-        undo=_GONE,
-        reversible="with_loss",
-        bucket=DIRECTORY,
-        needs=_NEEDS,
         spec=(SIGN_OUT.operation,),
         reads=(GET_USER.operation,),
         title="Sign out of Google everywhere",
@@ -146,13 +151,8 @@ class GoogleSecurity(GoogleBase):
         """End all sessions, on every device."""
         return await self._ended(person, lambda user: self.http.call(SIGN_OUT, {"key": user.id}))
 
-    @operation(
+    @_signing_out(
         natural_key="user/{person.email}/tokens",
-        idempotency="put",
-        undo=_GONE,
-        reversible="with_loss",
-        bucket=DIRECTORY,
-        needs=_NEEDS,
         spec=(DELETE_TOKEN.operation,),
         reads=(GET_USER.operation, LIST_TOKENS.operation),
         title="End the access of apps to the Google account",
@@ -161,13 +161,8 @@ class GoogleSecurity(GoogleBase):
         """End the access of every app, and see that none has it any more."""
         return await self._emptied(person, LIST_TOKENS, APP_TOKENS, DELETE_TOKEN)
 
-    @operation(
+    @_signing_out(
         natural_key="user/{person.email}/app-passwords",
-        idempotency="put",
-        undo=_GONE,
-        reversible="with_loss",
-        bucket=DIRECTORY,
-        needs=_NEEDS,
         spec=(DELETE_PASSWORD.operation,),
         reads=(GET_USER.operation, LIST_PASSWORDS.operation),
         title="Delete the app passwords of the Google account",
@@ -176,13 +171,8 @@ class GoogleSecurity(GoogleBase):
         """Delete every password that was made for an app, and see that none is left."""
         return await self._emptied(person, LIST_PASSWORDS, APP_PASSWORDS, DELETE_PASSWORD)
 
-    @operation(
+    @_signing_out(
         natural_key="user/{person.email}/codes",
-        idempotency="put",
-        undo=_GONE,
-        reversible="with_loss",
-        bucket=DIRECTORY,
-        needs=_NEEDS,
         spec=(INVALIDATE_CODES.operation,),
         reads=(GET_USER.operation,),
         title="Invalidate the backup codes of the Google account",
@@ -213,8 +203,7 @@ class GoogleSecurity(GoogleBase):
         """End something that cannot be looked at; with the account gone it is gone too."""
         user, evidence = await self._own(person)
         if user is None:
-            gone: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(gone, self.absent(person), access="revoked")
+            return self.gone(self.absent(person))
         await end(user)
         return self.reported(Ensured(user, changed=True, evidence=evidence), self._account(user))
 
@@ -228,8 +217,7 @@ class GoogleSecurity(GoogleBase):
         """Delete every entry of a list, and read the list again."""
         user, evidence = await self._own(person)
         if user is None:
-            gone: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(gone, self.absent(person), access="revoked")
+            return self.gone(self.absent(person))
         path = {"key": user.id}
         items = shape.read(await self.http.call(listing, path)).items
         for item in items:

@@ -8,6 +8,7 @@ Source: connectors document, §18; RFC 7644, §3.5.2.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -38,41 +39,29 @@ _SETTLE: Final = (0, 2, 5)
 _STALE: Final = HTTPStatus.PRECONDITION_FAILED
 
 
+_on_group: Final = partial(
+    operation,
+    natural_key="group/{group}/{account.id}",
+    idempotency="put",
+    path="scim",
+    reversible="yes",
+    bucket=API,
+    needs=(READ_GROUPS, WRITE_GROUPS),
+    spec=(PATCH_GROUP.operation, REPLACE_GROUP.operation),
+    reads=(CONFIG.operation, GROUPS.operation),
+    settle=_SETTLE,
+)
+
+
 class ScimGroups(ScimBase):
     """Joining and leaving groups."""
 
-    @operation(
-        natural_key="group/{group}/{account.id}",
-        idempotency="put",
-        path="scim",
-        grants="{system}:group/{group}",
-        undo="leave_group",
-        reversible="yes",
-        bucket=API,
-        needs=(READ_GROUPS, WRITE_GROUPS),
-        spec=(PATCH_GROUP.operation, REPLACE_GROUP.operation),
-        reads=(CONFIG.operation, GROUPS.operation),
-        settle=_SETTLE,
-        title="Add to the group",
-    )
+    @_on_group(grants="{system}:group/{group}", undo="leave_group", title="Add to the group")
     async def join_group(self, account: Account, group: str) -> Account:
         """Make an account a member of a group, by the group's name."""
         return await self._membership(account, group, is_member=True)
 
-    @operation(
-        natural_key="group/{group}/{account.id}",
-        idempotency="put",
-        path="scim",
-        revokes="{system}:group/{group}",
-        undo="join_group",
-        reversible="yes",
-        bucket=API,
-        needs=(READ_GROUPS, WRITE_GROUPS),
-        spec=(PATCH_GROUP.operation, REPLACE_GROUP.operation),
-        reads=(CONFIG.operation, GROUPS.operation),
-        settle=_SETTLE,
-        title="Remove from the group",
-    )
+    @_on_group(revokes="{system}:group/{group}", undo="join_group", title="Remove from the group")
     async def leave_group(self, account: Account, group: str) -> Account:
         """Take an account out of a group."""
         return await self._membership(account, group, is_member=False)

@@ -88,8 +88,7 @@ class SlackChannels(SlackBase):
         """Take them out of a channel; out of the one that everybody is in, nobody."""
         who = await self._own(person)
         if who is None:
-            gone: Ensured[None] = Ensured(None, changed=False, evidence="verified absent")
-            return self.reported(gone, self.absent(person), access="revoked")
+            return self.gone(self.absent(person))
         identity = await self._channel_id(channel)
         try:
             reached = await removed(
