@@ -109,13 +109,8 @@ def probe(
     """
     from newel.base.settings import load_settings
     from newel.cli.project import load_project
-    from newel.connectors.base import Connector
 
-    asked = [
-        each
-        for each in load_project(load_settings()).connectors
-        if isinstance(each, Connector) and system in ("", each.name)
-    ]
+    asked = [each for each in load_project(load_settings()).connectors if system in ("", each.name)]
     if not asked:
         what = f"there is no `{system}`" if system else "the project has no systems"
         raise InvalidInput({"system": what})
