@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, cast
 
 from newel.base.codec import json_schema
 from newel.base.errors import DefinitionError
 from newel.domain.remedies import REMEDIES
+from newel.drawing.data import Given, class_of, given
 from newel.drawing.drawing import Drawing
 from newel.drawing.fields import Field, fields_of, of_input
 from newel.drawing.labels import capital, in_words
@@ -103,7 +104,8 @@ class System:
 class Dossier:
     """All of it. sla: how long a run is meant to take. starters: teams that may start one.
 
-    shape: digest of what is drawn. allowed: warnings that were silenced, why.
+    data: what of the input each system is given. shape: digest of what is drawn.
+    allowed: warnings that were silenced, why.
     """
 
     process: str
@@ -116,6 +118,7 @@ class Dossier:
     rows: tuple[Row, ...]
     forms: tuple[Form, ...]
     input: tuple[Field, ...]
+    data: tuple[Given, ...]
     shape: str
     allowed: tuple[str, ...]
 
@@ -140,6 +143,7 @@ def dossier_of(drawing: Drawing) -> Dossier:
         rows=tuple(_row(act, when, process) for act, when in acts),
         forms=tuple(_form(act) for act, _ in acts if isinstance(act, Act) and act.act == "form"),
         input=of_input(process),
+        data=given(drawing.tree, process),
         shape=drawing.shape_sha256,
         allowed=tuple(f"{each.code}: {each.reason}" for each in drawing.allowed),
     )
@@ -310,6 +314,10 @@ def _fields(source: str, where: Where) -> tuple[Field, ...]:
     if found is None:
         return ()
     try:
-        return tuple(fields_of(json_schema(found)))
+        kinds = {"form": found}
+        return tuple(
+            replace(each, kind=class_of(kinds, f"form.{each.name}"))
+            for each in fields_of(json_schema(found))
+        )
     except DefinitionError:
         return ()

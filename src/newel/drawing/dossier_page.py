@@ -57,6 +57,7 @@ def process_page(dossier: Dossier, drawing: Drawing, page_of_systems: str) -> st
         ("What is put back", _undone(dossier)),
         ("Input", _fields(dossier.input)),
         ("Forms", _forms(dossier)),
+        ("Data", _data(dossier)),
         ("When a step is parked", _guide()),
         ("Try it out", _trying(dossier)),
         ("Warnings that were allowed", _listed(map(_text, dossier.allowed))),
@@ -191,9 +192,16 @@ def _forms(dossier: Dossier) -> str:
 
 def _fields(fields: Sequence[Field]) -> str:
     rows = (
-        (_code(each.name), _text(each.type), "yes" if each.is_required else "no") for each in fields
+        (_code(each.name), _text(each.type), "yes" if each.is_required else "no", _text(each.kind))
+        for each in fields
     )
-    return _table(("Field", "Type", "Required"), rows) if fields else _NOTHING
+    return _table(("Field", "Type", "Required", "Data"), rows) if fields else _NOTHING
+
+
+def _data(dossier: Dossier) -> str:
+    """What of the input each system is given, as far as the source tells."""
+    rows = ((_code(each.system), _code(each.data), _text(each.kind)) for each in dossier.data)
+    return _table(("System", "Is given", "Data"), rows) if dossier.data else _NOTHING
 
 
 def _guide() -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from newel.drawing.data import class_of, kinds_of
 from newel.flow.process import Process
 
 __all__ = ["Field", "fields_of", "of_input"]
@@ -29,21 +30,23 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field. type: in words. is_required: whether it must be given."""
+    """One field. type: in words. is_required: whether it must be given. kind: its class of data."""
 
     name: str
     type: str
     is_required: bool
+    kind: str = ""
 
 
 def of_input(process: Process[..., Any]) -> tuple[Field, ...]:  # Any: it has its own result
     """The fields of all parameters of a process, as `parameter.field`, in order."""
     found: list[Field] = []
+    kinds = kinds_of(process)
     for name, codec in process.parameters.items():
         schema = codec.json_schema()
         inside = list(fields_of(schema, f"{name}."))
         found += inside or [Field(name=name, type=_type(schema), is_required=True)]
-    return tuple(found)
+    return tuple(replace(each, kind=class_of(kinds, each.name)) for each in found)
 
 
 def fields_of(schema: Schema, prefix: str = "") -> Iterator[Field]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from newel import Overdue, approval, compensation, days, form, process, step, team
+from pydantic import BaseModel, Field
+
+from newel import Overdue, Person, approval, compensation, days, form, process, step, team
 from newel.drawing.dossier import dossier_of, systems_of
 from newel.drawing.dossier_page import process_page, systems_page
 from newel.drawing.drawing import drawing_of
@@ -110,3 +112,69 @@ def test_text_of_the_code_is_only_text():
 def test_the_least_permissions_meet_every_need():
     """An alternative is left out where one of its permissions is needed anyway."""
     assert least(["read|write", "write", "admin", "a|b", "write"]) == ("admin", "a|b", "write")
+
+
+@dataclass(frozen=True)
+class Pay:
+    """What somebody is paid; the level is nobody's business, the place is."""
+
+    salary: int
+    level: str = field(metadata={"classification": "confidential"})
+    place: str = ""
+
+
+class Visit(BaseModel):
+    """A visit, as pydantic has it."""
+
+    badge: str = Field(json_schema_extra={"classification": "secret"})
+    room: str = ""
+    doors: tuple[str, ...] = ()
+
+
+class Office:
+    """A system; its name leads its keys."""
+
+    name = "office"
+
+    @step(in_doubt="repeat")
+    async def let_in(self, who: str, badge: str, *, note: str = "") -> str:
+        """Let somebody in."""
+        return who
+
+
+office = Office()
+
+
+@process(owner="it", subject=lambda person, pay, visit: person)
+async def visited(person: Person, pay: Pay, visit: Visit) -> None:
+    """Somebody comes, and a helper lets them in."""
+    await welcomed(person, pay)
+    place = visit.room
+    known = await office.let_in("x", visit.badge, note=f"in {place}")
+    for door in visit.doors:
+        await office.let_in[door](door, "x")
+    await office.let_in["again"](known, "y")
+
+
+async def welcomed(guest: Person, paid: Pay) -> None:
+    """A helper has names of its own."""
+    await office.let_in["first"](guest.email, paid.level, note=paid.place)
+
+
+def test_what_each_system_is_given_is_told_with_its_class():
+    """Through helpers and texts; declared, personal by what it is, else internal."""
+    drawing = drawing_of(visited)
+    dossier = dossier_of(drawing)
+    assert [(each.system, each.data, each.kind) for each in dossier.data] == [
+        ("office", "pay.level", "confidential"),
+        ("office", "pay.place", "internal"),
+        ("office", "person.email", "personal"),
+        ("office", "visit.badge", "secret"),
+        ("office", "visit.doors", "internal"),
+        ("office", "visit.room", "internal"),
+    ]
+    fields = {each.name: each.kind for each in dossier.input}
+    assert {fields["person.name"], fields["pay.salary"]} == {"personal"}
+    assert fields["pay.level"] == "confidential"
+    page = process_page(dossier, drawing, "../systems.md")
+    assert "| `office` | `visit.badge` | secret |" in page
