@@ -95,7 +95,7 @@ async def pages_of(house, scene) -> list[str]:
         "/runs",
         "/runs?state=ended",
         *runs,
-        f"{runs[0]}?view=drawing",
+        f"{runs[0]}?view=plan",
         *(f"/people/{reference('per', row['ref'])}" for row in rows),
         "/people",
         "/tasks",
@@ -144,11 +144,17 @@ NAMELESS = """() => [...document.querySelectorAll(
 
 
 async def test_targets_are_large_enough_for_a_finger(house, scene, browse):
-    """On a phone buttons are at least 40 high, and every link in the menu is."""
+    """On a phone buttons are at least 40 high, and every link in the menu is.
+
+    The inspector is hidden there until a link leads to it.
+    """
     async with house.worker():
         run = await scene.parked()
         watched = await browse(NARROW, has_touch=True)
         page = await watched.go(f"/runs/{reference('run', run)}")
+        await expect(page.locator("#inspector")).to_be_hidden()
+        page = await watched.go(f"/runs/{reference('run', run)}#inspector")
+        await expect(page.locator("#inspector")).to_be_visible()
         heights = await page.evaluate(
             "[...document.querySelectorAll('.button')].map((b) => b.getBoundingClientRect().height)"
         )

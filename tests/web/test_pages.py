@@ -308,7 +308,7 @@ async def test_pages_need_few_statements_however_many_rows(client, house, monkey
     await client.post("/api/v1/processes/onboarding/runs", json=hire())
     person = (await client.get("/api/v1/people")).json()["people"][0]["person"]["href"]
     run = (await client.get("/api/v1/runs")).json()["runs"][0]["href"]
-    drawing = run + "?view=drawing"
+    drawing = run + "?view=plan"
     monkeypatch.setattr(Database, "_run", counting)
     for more in range(2):
         for path in ("/runs", "/people", "/tasks", "/people?q=jane", person, run, drawing):

@@ -28,7 +28,7 @@ from newel.drawing.boxes import (
 from newel.drawing.drawing import Drawing
 from newel.drawing.labels import in_words
 from newel.drawing.lettering import cut, width
-from newel.drawing.overlay import Shown
+from newel.drawing.overlay import DONE, Shown
 from newel.drawing.picture import (
     Frame,
     Gate,
@@ -77,16 +77,29 @@ _LOOKS: Final = {
 _MANY: Final = 5
 
 
-def picture_of(drawing: Drawing, states: Mapping[str, Shown] | None = None) -> Picture:
-    """Lay out a process; states: what is shown of its parts in one run."""
-    return _Layout(states or {}).whole(drawing.tree)
+def picture_of(
+    drawing: Drawing,
+    states: Mapping[str, Shown] | None = None,
+    *,
+    folded: frozenset[str] = frozenset(),
+    has_all_paths: bool = False,
+) -> Picture:
+    """Lay out a process; states: what is shown of its parts in one run.
+
+    folded: blocks that are one card each. has_all_paths: arms that are not taken are shown, too.
+    """
+    return _Layout(states or {}, folded, has_all_paths=has_all_paths).whole(drawing.tree)
 
 
 class _Layout(Sheet):
     """Measures and places."""
 
-    def __init__(self, states: Mapping[str, Shown]) -> None:
+    def __init__(
+        self, states: Mapping[str, Shown], folded: frozenset[str], *, has_all_paths: bool
+    ) -> None:
         super().__init__(states)
+        self._folded = folded
+        self._has_all_paths = has_all_paths
         self._calls = 0
         self._at_end = True
 
@@ -111,6 +124,8 @@ class _Layout(Sheet):
 
     def _box(self, region: Region) -> Box | None:
         """A region as a box; None where there is nothing to be seen of it."""
+        if region.id in self._folded:
+            return self._fold(region)
         match region:
             case Act():
                 return self._act(region)
@@ -170,6 +185,14 @@ class _Layout(Sheet):
         second = second_line(act)
         return self.card(act, act.label, second, _LOOKS.get(act.act, "step"), is_many=is_many)
 
+    def _fold(self, region: Region) -> Box:
+        """A block as one card, which says how much it holds."""
+        acts = [each for each in walk(region) if isinstance(each, Act)]
+        done = sum(self.word_of(each) in DONE for each in acts)
+        steps = f"{done} of {len(acts)} steps" if self.states else f"{len(acts)} steps"
+        title = region.label or "Steps that belong together"
+        return self.card(region, title, steps, "fold", is_many=True)
+
     def _leaving(self, region: Return | Raise | Jump) -> Box:
         match region:
             case Raise(label=label):
@@ -193,7 +216,7 @@ class _Layout(Sheet):
         taken = [arm for arm in choice.arms if arm not in off]
         named = [(arm.label, arm.kid) for arm in taken]
         folded = ""
-        if off and taken:
+        if off and taken and not self._has_all_paths:
             folded = f"{len(off)} other path{'s' if len(off) > 1 else ''}"
         else:
             named = [(arm.label, arm.kid) for arm in choice.arms]

@@ -14,7 +14,7 @@ from newel.domain.keys import base_of
 from newel.drawing.plan import Plan, Planned
 from newel.drawing.regions import Region, Seq, kids_of
 
-__all__ = ["AHEAD", "WORDS", "Shown", "shown"]
+__all__ = ["AHEAD", "DONE", "WORDS", "Shown", "shown"]
 
 _WORST: Final = (
     "parked", "failed", "task", "in-doubt", "retrying", "running", "waiting", "will-run",

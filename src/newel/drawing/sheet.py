@@ -29,6 +29,8 @@ from newel.drawing.regions import Region, Seq, walk
 __all__ = ["Sheet"]
 
 _PASSED = frozenset({"done", "by-hand", "skipped"})
+_SURE = frozenset({"will-run", "expected"})
+"""What comes, unless something else ends it: who and where say more than why."""
 _OUT = frozenset({"cancelled", "not-needed"})
 
 
@@ -180,7 +182,8 @@ class Sheet:
         word = "" if shown is None else shown.word
         below = second
         if shown is not None:
-            below = shown.counter or shown.reason or second
+            said_of_it = "" if word in _SURE else shown.reason
+            below = shown.counter or said_of_it or second
         said = "" if shown is None else shown.said
 
         def place(x: float, y: float) -> None:

@@ -8,18 +8,19 @@ document, §11.3.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from html import escape
 from importlib import resources
 from typing import Final
+from urllib.parse import quote, urlencode
 
 from newel.drawing.boxes import LINE
 from newel.drawing.lettering import legible
 from newel.drawing.overlay import WORDS
 from newel.drawing.picture import Card, Dot, Frame, Gate, Line, Picture, Pill, Point
 
-__all__ = ["stylesheet", "svg"]
+__all__ = ["by_key", "by_opening", "mark", "stylesheet", "svg"]
 
 _STYLESHEET: Final = "flow.css"
 _CORNER: Final = 9.0
@@ -30,6 +31,7 @@ _ICONS: Final = {
     "message": "M5 7h14v10H5ZM5 7.5l7 5.5 7-5.5",
     "child": "M6 6h8v8H6ZM10 14v4h8v-8h-4",
     "mark": "M7 19V5h9l-2 3.5L16 12H7",
+    "fold": "M6 8h12M6 12h12M6 16h7",
     "undo": "M9 7 5.5 10.5 9 14M5.5 10.5H14a4 4 0 0 1 0 8h-3",
 }
 _BADGES: Final = {
@@ -55,10 +57,34 @@ def stylesheet() -> str:
     return resources.files("newel.drawing").joinpath(_STYLESHEET).read_text("utf-8")
 
 
-def svg(picture: Picture, title: str, *, is_alone: bool = True, href: str = "?key=") -> str:
+def by_key(id_: str) -> str:
+    """The address of a card, from the page that it stands on."""
+    return f"?key={quote(id_, safe='')}"
+
+
+def by_opening(*ids: str) -> str:
+    """The address at which folded blocks are open; it leads to the last of them."""
+    return "?" + urlencode([("open", each) for each in ids], quote_via=quote, safe="") + "#drawing"
+
+
+def mark(id_: str) -> str:
+    """The id of a card in its document: short, stable, and never data."""
+    return f"n-{hashlib.sha256(id_.encode()).hexdigest()[:10]}"
+
+
+def svg(
+    picture: Picture,
+    title: str,
+    *,
+    is_alone: bool = True,
+    href: Callable[[str], str] = by_key,
+    unfold: Callable[[str], str] = by_opening,
+    chosen: str = "",
+) -> str:
     """Write a picture; is_alone: as a file of its own, with its stylesheet inside.
 
-    href: what a card links to, in front of its id.
+    href: what a card links to, from its id; unfold: what a folded block does. chosen: the id of
+    the card that is looked at.
     """
     wide, high = _number(picture.width), _number(picture.height)
     size = f'viewBox="0 0 {wide} {high}" width="{wide}" height="{high}"'
@@ -74,7 +100,8 @@ def svg(picture: Picture, title: str, *, is_alone: bool = True, href: str = "?ke
     for node in picture.nodes:
         match node:
             case Card():
-                lines += _card(node, href)
+                link = unfold if node.look == "fold" else href
+                lines += _card(node, link(node.id), is_chosen=node.id == chosen)
             case Gate():
                 lines += _gate(node)
             case Dot():
@@ -95,12 +122,16 @@ _ARROWS: Final = (
 )
 
 
-def _card(card: Card, href: str) -> Iterator[str]:
-    digest = hashlib.sha256(card.id.encode()).hexdigest()[:10]
+def _card(card: Card, href: str, *, is_chosen: bool) -> Iterator[str]:
     classes = f"node k-{card.look} s-{card.word or 'plain'}"
     x, y = _number(card.x), _number(card.y)
-    yield f'<a id="n-{digest}" class="{classes}" href="{_said(href + card.id)}">'
+    current = ' aria-current="true"' if is_chosen else ""
+    yield f'<a id="{mark(card.id)}" class="{classes}" href="{_said(href)}"{current}>'
     yield f"<title>{_said(card.said)}</title>"
+    if is_chosen:
+        at = f'x="{_number(card.x - 4)}" y="{_number(card.y - 4)}"'
+        size = f'width="{_number(card.width + 8)}" height="{_number(card.height + 8)}"'
+        yield f'<rect class="halo" {at} {size} rx="13"/>'
     size = f'width="{_number(card.width)}" height="{_number(card.height)}" rx="10"'
     if card.is_many:
         yield f'<rect class="stack" x="{_number(card.x + 5)}" y="{_number(card.y + 5)}" {size}/>'

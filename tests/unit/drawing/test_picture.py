@@ -14,7 +14,7 @@ from newel.drawing.drawing import drawing_of
 from newel.drawing.layout import picture_of
 from newel.drawing.picture import Card, Dot, Frame, Gate, Picture
 from newel.drawing.regions import Act, walk
-from newel.drawing.svg import svg
+from newel.drawing.svg import by_key, svg
 from tests.unit.drawing.shipped import name_of, shipped
 
 SHIPPED = pytest.mark.parametrize("process", shipped(), ids=name_of)
@@ -89,7 +89,7 @@ def test_the_picture_holds_every_act_once_in_the_order_of_the_source(
     root = ET.fromstring(text)
     assert not [each for each in root.iter() if "style" in each.attrib]
     links = [each.attrib["href"] for each in root.iter() if each.tag.endswith("}a")]
-    acts = [f"?key={each.id}" for each in walk(drawing.tree) if isinstance(each, Act)]
+    acts = [by_key(each.id) for each in walk(drawing.tree) if isinstance(each, Act)]
     assert [each for each in links if each in acts] == acts
     ids = re.findall(r' id="(n-[0-9a-f]{10})"', text)
     assert len(ids) == len(set(ids)) == len(links)
@@ -124,7 +124,7 @@ def test_a_title_is_wrapped_and_an_end_in_the_middle_ends_there() -> None:
     cards = {each.id: each for each in picture.nodes if isinstance(each, Card)}
     asked, told_ = cards["hr-confirms"], cards["told[first]"]
     assert (asked.title, asked.second) == (("HR confirms",), "by HR")
-    assert told_.title == ("Tell the teams", "and everybody else…")
+    assert told_.title == ("Tell the teams and", "everybody else th…")
     assert told_.height == asked.height + 16
     ends = [each.text for each in picture.nodes if isinstance(each, Dot) and each.look == "end"]
     assert ends == ["Nothing to say", "Done", "Done"]

@@ -10,7 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from newel.base.ids import reference
 from newel.web.auth import KnownCaller, acting
-from newel.web.console.views.plan import ANCHOR, PlanView, drawn_run
+from newel.web.console.views.inspector import inspected_at
+from newel.web.console.views.plan import PlanView, drawn_run
 from newel.web.console.views.run import RunView, run_view
 from newel.web.console.views.runs import RunsView, runs_view
 from newel.web.documents import described, optional_text, read_members, text_of
@@ -78,8 +79,10 @@ async def read_drawing(
         return Response(drawn.text(), media_type="text/plain; charset=utf-8")
     if format == "mermaid":
         return Response(drawn.flowchart(), media_type="text/vnd.mermaid; charset=utf-8")
-    href = f"/runs/{reference('run', named('run', run))}?view=drawing#{ANCHOR}"
-    picture = drawn.picture(drawn.drawing.process.title, is_alone=True, href=href)
+    page = f"/runs/{reference('run', named('run', run))}"
+    picture = drawn.picture(
+        drawn.drawing.process.title, is_alone=True, href=lambda id_: f"{page}{inspected_at(id_)}"
+    )
     return Response(picture, media_type="image/svg+xml", headers=_PICTURE)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
 from newel.base.errors import NotFound
 from newel.web.console.pages import page
+from newel.web.console.views.inspector import inspected, inspected_at
 from newel.web.console.views.plan import ANCHOR, Drawn, drawn_run
 from newel.web.console.views.run import run_view
 from newel.web.console.views.runs import runs_view
@@ -45,18 +48,43 @@ async def list_runs(
 
 @router.get("/runs/{run}")
 async def one_run(
-    request: Request, run: str, view: Literal["steps", "drawing"] = "steps"
+    request: Request,
+    run: str,
+    view: Literal["drawing", "plan"] = "drawing",
+    key: str | None = None,
+    opened: Annotated[tuple[str, ...], Query(alias="open")] = (),
+    paths: Literal["taken", "all"] = "taken",
 ) -> Response:
-    """Show one run: what needs a person; its steps and history, or its drawing and plan."""
+    """Show one run: what needs a person; its drawing, steps and history, or its plan as a list.
+
+    key: the part of the drawing to look at, by its id or by a key of it. open: blocks of a large
+    drawing that are not to be folded. paths: whether what is not taken is drawn, too.
+    """
     read = await reader_of(request)
     found = await run_view(read, named("run", run))
     twin = f"/api/v1/runs/{found.run}"
-    if view == "steps":
-        return await page(request, "run", read=read, section="runs", twin=twin, view=found)
     drawn = await _drawn(read, named("run", run))
+    title = f"Drawing of {found.title}"
+    if view == "drawing":
+        inspector = None if drawn is None else inspected(drawn, found.keys, key)
+        chosen = "" if inspector is None else inspector.node
+        return await page(
+            request,
+            "run",
+            read=read,
+            section="runs",
+            twin=twin,
+            view=found,
+            plan=None if drawn is None else drawn.view(),
+            inspector=inspector,
+            picture=None
+            if drawn is None
+            else _picture(drawn, title, inspected_at, chosen, opened, has_all_paths=paths == "all"),
+            has_all_paths=paths == "all",
+        )
     return await page(
         request,
-        "drawing",
+        "plan",
         read=read,
         section="runs",
         twin=f"{twin}/plan",
@@ -64,12 +92,32 @@ async def one_run(
         plan=None if drawn is None else drawn.view(),
         outline=() if drawn is None else drawn.outline(),
         longest="" if drawn is None else drawn.longest(),
-        picture=None if drawn is None else _picture(drawn, f"Drawing of {found.title}"),
+        picture=None if drawn is None else _picture(drawn, title, _anchored),
     )
 
 
-def _picture(drawn: Drawn, title: str) -> Markup:
-    text = drawn.picture(title, is_alone=False, href=f"#{ANCHOR}")
+def _anchored(node: str) -> str:
+    """Where the list of a plan has a part."""
+    return f"#{quote(ANCHOR + node, safe=':')}"
+
+
+def _picture(
+    drawn: Drawn,
+    title: str,
+    href: Callable[[str], str],
+    chosen: str = "",
+    opened: Sequence[str] | None = None,
+    *,
+    has_all_paths: bool = False,
+) -> Markup:
+    text = drawn.picture(
+        title,
+        is_alone=False,
+        href=href,
+        chosen=chosen,
+        opened=opened,
+        has_all_paths=has_all_paths,
+    )
     return Markup(text)  # noqa: S704 - our own drawing, which escapes what it is given
 
 

@@ -7,7 +7,7 @@ Source: drawing document, §8, §9, §13.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -16,13 +16,14 @@ from newel.base.errors import NotFound
 from newel.base.ids import reference
 from newel.drawing.boxes import second_line
 from newel.drawing.drawing import Drawing, drawing_of
+from newel.drawing.folding import folded
 from newel.drawing.layout import picture_of
 from newel.drawing.mermaid import flowchart
-from newel.drawing.overlay import WORDS, shown
+from newel.drawing.overlay import WORDS, Shown, shown
 from newel.drawing.plan import Plan, Planned
 from newel.drawing.progress import progress_of
 from newel.drawing.regions import Act, acts_of
-from newel.drawing.svg import svg
+from newel.drawing.svg import by_opening, svg
 from newel.drawing.text import Line, lines, outline
 from newel.store import runs
 from newel.web.console.views.model import Chip, View, chip
@@ -98,9 +99,46 @@ class Drawn:
         self._shown = shown(drawing.tree, plan)
         self._acts = {each.id: each for each in acts_of(drawing.tree) if isinstance(each, Act)}
 
-    def picture(self, title: str, *, is_alone: bool, href: str) -> str:
-        """The picture as SVG; title: its accessible name; href: in front of the id of a card."""
-        return svg(picture_of(self.drawing, self._shown), title, is_alone=is_alone, href=href)
+    def picture(
+        self,
+        title: str,
+        *,
+        is_alone: bool,
+        href: Callable[[str], str],
+        chosen: str = "",
+        opened: Sequence[str] | None = None,
+        has_all_paths: bool = False,
+    ) -> str:
+        """The picture as SVG; title: its accessible name; href: what a card leads to, by its id.
+
+        opened: blocks that a person has opened, of a picture that is folded where it is large.
+        """
+        hidden: frozenset[str] = frozenset()
+        if opened is not None:
+            hidden = folded(self.drawing.tree, self._shown, kept={chosen, *opened})
+        picture = picture_of(self.drawing, self._shown, folded=hidden, has_all_paths=has_all_paths)
+        return svg(
+            picture,
+            title,
+            is_alone=is_alone,
+            href=href,
+            unfold=lambda id_: by_opening(*(opened or ()), id_),
+            chosen=chosen,
+        )
+
+    def node_of(self, key: str) -> str:
+        """The part of the drawing that a key belongs to; empty for one that it does not have."""
+        pattern = self.drawing.patterns.of(key)
+        return "" if pattern is None else str(pattern)
+
+    def act(self, node: str) -> Act | None:
+        """The act with this id; None for what is undone, and for what there is not."""
+        return self._acts.get(node)
+
+    def shown(self, node: str) -> tuple[Chip, Shown] | None:
+        """What is shown of a part; None for one that there is not."""
+        how = self._shown.get(node)
+        return None if how is None else (_chip(how.word), how)
 
     def flowchart(self) -> str:
         """The graph for Mermaid."""
