@@ -697,6 +697,8 @@ step.skipped run S second?:s grants?:l evidence_digest?:h outcome_digest?:h inpu
 step.started run S idempotency_key:s input_fp:s direction:s route?:s
 step.succeeded run S outcome_digest:h duration_us:i changed?:b adopted?:b late?:b would?:s
   calls_digest?:h
+person.hold_released admin - hold:s
+person.hold_set admin -
 subject.erased admin - keys:i rows:o order:s second:s
 subject.erasure_ordered admin - expires_at:t
 task.claimed run - task:s to:s from?:s until?:t

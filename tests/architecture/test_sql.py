@@ -31,6 +31,7 @@ OWNERS = {
     "deployment": {"deployment"},
     "entitlement": {"registry"},
     "erasure": {"erasure"},
+    "legal_hold": {"erasure"},
     "event": {"journal"},
     "event_batch": {
         "journal",

@@ -42,3 +42,15 @@ def test_the_key_that_peoples_keys_lie_under_changes(deployed, newel, work):
     assert said.document["keys"] > 0
     early = newel("person", "rotate-key", "--retire")
     assert (early.status, "seconds more" in early.err) == (1, True)
+
+
+def test_a_person_is_held_and_released(deployed, newel, work):
+    """Each with a reason; a name is not enough to say who."""
+    start(newel)
+    work()
+    who = reference("per", rows("select ref from newel.person limit 1")[0]["ref"])
+    said = ("--reason", "Case 12.", "--actor", ALICE)
+    assert newel("person", "hold", who, *said).status == 0
+    assert newel("person", "hold", who, *said).status == 1
+    assert "no longer" in newel("person", "hold", who, "--release", *said).out
+    assert newel("person", "hold", "Alice", *said).status == 1

@@ -83,6 +83,7 @@ SMALL = {
     "audit_stream",
     "person",
     "person_key",
+    "legal_hold",
     "room",
     "system",
     "task",

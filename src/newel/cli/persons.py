@@ -63,6 +63,30 @@ def erase(
     )
 
 
+@person.command
+def hold(
+    named: Annotated[str, Parameter(name="PERSON", help="Reference of the person: per_….")],
+    /,
+    *,
+    release: Annotated[bool, Parameter(negative=(), help="End the hold instead.")] = False,
+    reason: Reason = "",
+    actor: NamedActor = "",
+) -> None:
+    """Keep all that is about a person, whatever its time: neither emptied nor erased."""
+    from newel.cli.deployment import carried_out, found_engine
+
+    who = _person(named)
+
+    async def held() -> None:
+        async with found_engine(new=False) as engine:
+            acting = await engine.actor(actor or None, via="cli")
+            change = engine.legal_hold.release if release else engine.legal_hold.set
+            await change(who, actor=acting, reason=reason)
+
+    carried_out(held())
+    say(f"{named} is {'no longer' if release else 'now'} under legal hold.")
+
+
 @person.command(name="rotate-key")
 def rotate_key(
     *,

@@ -44,6 +44,7 @@ from newel.engine.hr_feeds import hr_feeds
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.key_holder import KeyHolder
 from newel.engine.knowing import Knowing
+from newel.engine.legal_hold import LegalHold
 from newel.engine.loading import with_former
 from newel.engine.messages import SIGNED, Message, Messages, Sent
 from newel.engine.operating import Operating, SecondPerson
@@ -371,6 +372,11 @@ class Engine:
     def rewrapping(self, place: Path | None) -> Rewrapping:
         """Give what changes the key-encryption key, in this file, or where a setting refers."""
         return Rewrapping(self._operating, place)
+
+    @property
+    def legal_hold(self) -> LegalHold:
+        """Give what keeps all that is about a person."""
+        return LegalHold(self._operating)
 
     @property
     def erasing(self) -> Erasing:

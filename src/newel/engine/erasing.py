@@ -186,6 +186,8 @@ def _named(person: UUID) -> str:
 
 def _told(kind: str, id_: UUID, name: str) -> str:
     """Name what is open: `the run run_… (onboarding)`; of a password its system says enough."""
+    if kind == "hold":
+        return "a legal hold, which somebody has to release"
     if kind == "password":
         return f"a first password for {name} that waits to be read"
     return f"the {kind} {reference(_PREFIXES[kind], id_)} ({name})"

@@ -76,6 +76,7 @@ NOT_REPLAYED: Final = {
     "deployment": "what kind of database it is, and its clock",
     "entitlement": "titles as the code declares them",
     "erasure": "what is being erased; its order and its end are events",
+    "legal_hold": "who is under hold; its beginning and its end are events",
     "event": _OF_THE_LOG,
     "event_batch": _OF_THE_LOG,
     "event_default": _OF_THE_LOG,

@@ -10,7 +10,16 @@ from uuid import UUID
 from newel.store.database import Connection, Row
 from newel.store.queries import queries
 
-__all__ = ["emptied", "in_the_way", "locked", "ordered", "pending", "runs_of"]
+__all__ = [
+    "emptied",
+    "in_the_way",
+    "locked",
+    "ordered",
+    "pending",
+    "release_hold",
+    "runs_of",
+    "set_hold",
+]
 
 _SQL: Final = queries("erasure")
 
@@ -74,3 +83,14 @@ async def emptied(connection: Connection, person: UUID, runs: Sequence[UUID]) ->
     await connection.execute(_SQL.person, person)
     await connection.execute(_SQL.carried_out, person)
     return counts
+
+
+async def set_hold(connection: Connection, person: UUID, event_id: UUID) -> bool:
+    """Put a person under legal hold; False where they are under one already."""
+    return await connection.fetchval(_SQL.set_hold, person, event_id) is not None
+
+
+async def release_hold(connection: Connection, person: UUID) -> UUID | None:
+    """End a legal hold; answers with the event that set it, None where there is none."""
+    found: UUID | None = await connection.fetchval(_SQL.release_hold, person)
+    return found

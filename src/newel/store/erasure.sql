@@ -46,6 +46,9 @@ select 'task', t.id, t.key from newel.task t where t.assignee = $1 and t.state =
 union all
 select 'password', s.id, s.system from newel.received_secret s
 where s.person = $1 and s.state = 'waiting'
+union all
+select 'hold', h.person, 'legal hold' from newel.legal_hold h
+where h.person = $1 and h.released_at is null
 order by 1, 3, 2
 
 -- name: runs
@@ -112,3 +115,18 @@ where onboarding = any($1) or offboarding = any($1) or employee = $2 returning f
 -- params: person
 -- The employee number of a person.
 select hr_key from newel.person where ref = $1
+
+-- name: set_hold
+-- params: person, event_id
+-- Puts a person under legal hold; without a row where they are.
+insert into newel.legal_hold (person, event_id, set_at) values ($1, $2, newel.now())
+on conflict (person) do update
+set event_id = excluded.event_id, set_at = excluded.set_at, released_at = null
+where newel.legal_hold.released_at is not null
+returning event_id
+
+-- name: release_hold
+-- params: person
+-- Ends a legal hold; without a row where there is none.
+update newel.legal_hold set released_at = newel.now()
+where person = $1 and released_at is null returning event_id

@@ -121,6 +121,12 @@ select row_to_json(r)::text as line from newel.entitlement r order by r.key
 declare exported no scroll cursor for
 select row_to_json(r)::text as line from newel.erasure r order by r.person
 
+-- name: table_legal_hold
+-- params: none
+-- Who is or was under legal hold.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.legal_hold r order by r.person
+
 -- name: table_event
 -- params: none
 -- The journal and audit log: the leaf exactly as it is hashed, the payload as it is stored.

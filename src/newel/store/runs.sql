@@ -275,10 +275,17 @@ where id = $1 and worker_id = $2 and finished_at is null
 
 -- name: expiring
 -- params: before, how_many
--- Runs that ended before a moment and still have their payloads, the oldest first; locked.
-select id, seq, head, last_at, state, subject from newel.run
-where finished_at < $1 and payload_expired_at is null
-order by finished_at limit $2 for update skip locked
+-- Runs that ended before a moment and still have their payloads, the oldest first; locked. Those
+-- about somebody under legal hold keep them, and so do those that these started about nobody.
+with recursive held as (
+    select r.id from newel.run r
+    join newel.legal_hold h on h.person = r.subject and h.released_at is null
+    union
+    select c.id from newel.run c join held on c.parent_run = held.id where c.subject is null)
+select r.id, r.seq, r.head, r.last_at, r.state, r.subject from newel.run r
+where r.finished_at < $1 and r.payload_expired_at is null
+  and not exists (select from held where held.id = r.id)
+order by r.finished_at limit $2 for update of r skip locked
 
 -- name: mark_expired
 -- params: runs

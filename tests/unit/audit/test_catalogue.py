@@ -88,6 +88,8 @@ data.exported admin | kind rows filter_digest sha256?
 data.journals_read admin | definitions runs runs_now blocked
 data.revealed admin | fields purpose
 data.sample_drawn admin | seed n since until
+person.hold_set admin |
+person.hold_released admin | hold
 subject.erased admin | keys rows order second
 subject.erasure_ordered admin | expires_at
 event.received | source message_id body_digest signature wait?

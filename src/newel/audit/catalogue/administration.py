@@ -23,6 +23,8 @@ __all__ = [
     "DataSampleDrawn",
     "ErasedRows",
     "PersonAmended",
+    "PersonHoldReleased",
+    "PersonHoldSet",
     "PersonKeyCreated",
     "PersonRegistered",
     "ProcessRegistered",
@@ -125,6 +127,18 @@ class SubjectErasureOrdered(AuditEvent):
     """Somebody wants the envelope's subject erased; somebody else has to confirm it in time."""
 
     expires_at: datetime
+
+
+@audit_event("person.hold_set", stream="admin")
+class PersonHoldSet(AuditEvent):
+    """Nothing of the subject is emptied any more, by time or by erasure, until it is released."""
+
+
+@audit_event("person.hold_released", stream="admin")
+class PersonHoldReleased(AuditEvent):
+    """What a hold has kept may be emptied again; hold: the event that set it."""
+
+    hold: str
 
 
 @audit_event("subject.erased", stream="admin")

@@ -20,3 +20,12 @@ alter table newel.person add constraint erased_means_gone
     check (key_state = 'live'
            or (display_name = 'Erased person' and work_email is null and hr_key is null
                and manager is null and search_grams = '{}'));
+
+-- Legal hold: while a person is under one, nothing of theirs is emptied, by time or by erasure.
+-- Why, and who said so, stands in the log, under the event that is named here.
+create table newel.legal_hold (
+    person       uuid primary key references newel.person (ref),
+    event_id     uuid not null,
+    set_at       timestamptz not null,
+    released_at  timestamptz
+);

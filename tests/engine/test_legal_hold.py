@@ -1,0 +1,81 @@
+"""Legal hold: nothing of a person is emptied, until somebody releases it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from newel.base.errors import NotAllowed, NotFound, NotWaiting, ReasonMissing
+from newel.engine.retention import Retention
+from tests.engine.test_erasing import past
+
+__all__ = ["past"]
+
+
+async def emptied(past):
+    """Empty what has had its time, a year later; the runs that are empty then."""
+    await past.house.move(timedelta(days=366))
+    retention = Retention(past.house.engine._operating, timedelta(days=90))
+    while await retention.expire():
+        pass
+    rows = await past.house.database.fetch(
+        "select subject, count(*) as many from newel.run where payload_expired_at is not null "
+        "group by 1"
+    )
+    return {row["subject"]: row["many"] for row in rows}
+
+
+async def test_what_is_held_outlives_its_time_and_cannot_be_erased(past):
+    """Bob's payloads go, Jane's and those of her child about nobody stay; then hers go, too."""
+    ann, hold = await past.actor("ann"), past.house.engine.legal_hold
+    await hold.set(past.jane, actor=ann, reason="reason-canary")
+    with pytest.raises(NotWaiting, match="a legal hold, which somebody has to release"):
+        await past.erase()
+    # Bob's run, and the child about nobody that it started.
+    assert await emptied(past) == {past.bob: 1, None: 1}
+    await hold.release(past.jane, actor=ann, reason="It is over.")
+    assert await emptied(past) == {past.bob: 1, past.jane: 1, None: 2}
+    rows = await past.house.database.fetch(
+        "select type, entry from newel.event where type like 'person.hold%' order by occurred_at"
+    )
+    leaves = [json.loads(row["entry"]) for row in rows]
+    assert [row["type"] for row in rows] == ["person.hold_set", "person.hold_released"]
+    assert leaves[1]["data"] == {"hold": leaves[0]["id"]}
+    assert not any(b"reason-canary" in row["entry"] for row in rows)
+    await past.erase()
+    assert (await past.verdict()).code() == 0
+
+
+async def test_a_hold_ordered_before_the_second_person_confirms_stops_the_erasure(past):
+    """What was ordered is not carried out; once released, it can be."""
+    ann, ben = await past.actor("ann"), await past.actor("ben")
+    await past.erasing.order(past.jane, actor=ann, reason="She has asked for it.")
+    await past.house.engine.legal_hold.set(past.jane, actor=ben, reason="Case 12.")
+    with pytest.raises(NotWaiting, match="legal hold"):
+        await past.erasing.confirm(past.jane, actor=ben)
+    await past.house.engine.legal_hold.release(past.jane, actor=ben, reason="Over.")
+    assert (await past.erasing.confirm(past.jane, actor=ben)).keys == 1
+
+
+async def test_a_hold_that_cannot_be_is_refused(past):
+    """Twice, without a reason, by nobody, of nobody, of none, of somebody erased."""
+    ann, hold = await past.actor("ann"), past.house.engine.legal_hold
+    nobody = await past.house.engine.actor(None, via="cli")
+    with pytest.raises(NotWaiting, match="under no hold"):
+        await hold.release(past.jane, actor=ann, reason="Case 12.")
+    for given, actor, reason, refusal in (
+        (past.jane, ann, " ", ReasonMissing),
+        (past.jane, nobody, "Case 12.", NotAllowed),
+        (UUID(int=5), ann, "Case 12.", NotFound),
+    ):
+        with pytest.raises(refusal):
+            await hold.set(given, actor=actor, reason=reason)
+    await hold.set(past.bob, actor=ann, reason="Case 12.")
+    with pytest.raises(NotWaiting, match="under hold already"):
+        await hold.set(past.bob, actor=ann, reason="Case 12.")
+    await past.erase()
+    with pytest.raises(NotWaiting, match="erased already"):
+        await hold.set(past.jane, actor=ann, reason="Case 12.")
