@@ -132,7 +132,9 @@ async def test_each_role_does_its_own_and_no_more(logins, database, database_url
         "insert into newel.event_batch (streams, seqs, leaf_hashes) values ('{}', '{}', '')",
         "select 1 from newel.person",
         "select 1 from newel.person_key",
-        "select 1 from newel.api_key",
-        "select 1 from newel.task",
+        "select sha256 from newel.api_key",
+        "select title from newel.task",
+        "select instructions from newel.task",
+        "select 1 from newel.received_secret",
     )
     await compared(database, database_url)

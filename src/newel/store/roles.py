@@ -37,6 +37,8 @@ _TABLE: Final = re.compile(r"create table (?:if not exists )?newel\.(\w+) \(")
 _TREE: Final = ("audit_anchor", "audit_checkpoint", "audit_leaf", "audit_tile")
 _DELETED_FROM: Final = ("capability", "open_act", "removal", "webhook_delivery")
 _EVIDENCE: Final = ("access_grant", "audit_stream", "deployment", "migration", "run")
+_DEFINED: Final = ("definition", "schedule")
+"""Code and rules of the company: nothing of people."""
 
 
 def _state() -> Iterator[str]:
@@ -64,9 +66,23 @@ _GRANTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         **dict.fromkeys(_TREE, _APPEND),
         **dict.fromkeys(("access_grant", "deployment", "migration", "room", "run"), _READ),
     },
-    READER: {**dict.fromkeys((*_EVIDENCE, *_TREE, "audit_head", "event", "event_batch"), _READ)},
+    READER: {
+        **dict.fromkeys(
+            (*_EVIDENCE, *_DEFINED, *_TREE, "audit_head", "event", "event_batch"), _READ
+        )
+    },
 }
-_COLUMNS: Final = ((APP, "event", "payload", "update"),)
+_COMPARED: Final = {
+    "api_key": ("id", "expires_at", "revoked_at"),
+    "incident": ("id", "class", "state"),
+    "task": ("id", "decided_by", "decision", "key", "run_id", "state"),
+    "ticket": ("channel", "external_key", "incident_id"),
+}
+"""What verifying compares with the log, in tables of which the rest is not for whoever reads it."""
+_COLUMNS: Final = (
+    (APP, "event", "payload", "update"),
+    *((READER, table, column, "select") for table, of in _COMPARED.items() for column in of),
+)
 _SETTINGS: Final = {
     "statement_timeout": "30s",
     "lock_timeout": "5s",
