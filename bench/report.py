@@ -56,6 +56,8 @@ ROWS = (
     ),
     Row("`import newel`", "import_newel_s", 0.2, at_most=True, unit=" s"),
     Row("`newel --help`", "newel_help_s", 0.4, at_most=True, unit=" s"),
+    Row("reading a process of 24 acts", "drawing_read_ms", 5, at_most=True, unit=" ms"),
+    Row("its picture, laid out and written", "drawing_svg_ms", 5, at_most=True, unit=" ms"),
 )
 _ABSOLUTE = (
     ("steps a second", ("steps_per_s", "steps_per_s_dbos", "steps_per_s_absurd", "pgbench_c1_tps")),

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.contenders import Absent, Side
 from bench.ground import DISKS, Ground, absurd_schema
 
-from bench import contenders, report, startup
+from bench import contenders, drawings, report, startup
 from newel.embedded import running_server
 from newel.store.migrate import migrate
 
@@ -279,7 +279,7 @@ async def measured(size: Size, *, peers: Path | None) -> Figures:
                 _progress("onboarding against slow systems")
                 dsn = await ground.database("rehearsal", "fast")
                 found |= await _rehearsed(dsn, place, size.hires)
-    found |= startup.times(size.rounds)
+    found |= startup.times(size.rounds) | drawings.times(size.rounds)
     found["absent"] = disks[0].absent
     found["rounds"] = size.rounds
     found["machine"] = {

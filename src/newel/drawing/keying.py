@@ -36,12 +36,23 @@ def of_keys(placed: Sequence[Placed]) -> Iterator[Finding]:
 
 def _twice(placed: Sequence[Placed]) -> Iterator[Finding]:
     by_shape: dict[tuple[int, str, bool], list[Placed]] = defaultdict(list)
+    open_: dict[tuple[int, str, bool], list[Placed]] = defaultdict(list)
+    seen: dict[Pattern, Placed] = {}
     for each in placed:
-        for other in by_shape[each.region.pattern.shape]:
-            if other.region.pattern.overlaps(each.region.pattern):
+        pattern = each.region.pattern
+        shape = pattern.shape
+        others = by_shape[shape]
+        is_open = ANY in str(pattern)
+        if not is_open:  # it can only meet itself, or one of which a part is not known
+            others = [*open_[shape], *([seen[pattern]] if pattern in seen else [])]
+        for other in others:
+            if other.region.pattern.overlaps(pattern):
                 yield _shared(other, each)
                 break
-        by_shape[each.region.pattern.shape].append(each)
+        by_shape[shape].append(each)
+        if is_open:
+            open_[shape].append(each)
+        seen.setdefault(pattern, each)
 
 
 def _shared(one: Placed, other: Placed) -> Finding:
