@@ -116,16 +116,21 @@ async def test_who_was_there_before_newel_is_left_alone(office: Office):
 
 
 async def test_what_newel_cannot_do_is_a_question_to_hr(office: Office):
-    """A record without a work address is asked about; when it is complete, the run starts."""
-    sam = office.sim.hire("Sam", "Poe", "", "2026-02-02")
+    """A record with somebody else's work address is asked about; when it is right, it starts."""
+    hired(office.sim)
     await office.tell()
-    assert await office.runs() == []
+    office.sim.hire("Sam", "Poe", "", "2026-02-02")  # who has none is told by the number
+    await office.tell()
+    assert await office.runs() == [("onboarding", "waiting")] * 2
+    pat = office.sim.hire("Pat", "Poe", "jane.doe@acme.example", "2026-02-02")
+    await office.tell()
+    assert await office.runs() == [("onboarding", "waiting")] * 2
     (question,) = await office.questions()
     assert "could not start onboarding" in question
     assert "Poe" not in question
-    office.sim.change(sam, "workEmail", "sam.poe@acme.example")
+    office.sim.change(pat, "workEmail", "pat.poe@acme.example")
     await office.tell()
-    assert await office.runs() == [("onboarding", "waiting")]
+    assert await office.runs() == [("onboarding", "waiting")] * 3
 
 
 async def test_nothing_of_a_person_stands_in_the_clear(office: Office):
