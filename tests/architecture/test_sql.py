@@ -48,6 +48,7 @@ OWNERS = {
     "hr_feed": {"hr"},
     "hr_record": {"hr", "erasure"},  # erasing a person is one act across them
     "incident": {"incidents"},
+    "kept_token": {"kept_tokens"},
     "migration": {"migrate"},
     "occurrence": {"schedules"},
     "open_act": {"waits", "open_acts"},  # one or the other name for the same module

@@ -32,6 +32,7 @@ ONLY_REAL = {
     "deployment.mark_demo", "deployment.mark_test", "journal.empty_payloads",
     "journal.payload_digests",
     "ledger.ended_between", "ledger.had_between", "ledger.of_person",
+    "kept_tokens.reseal", "kept_tokens.sealed_after",
     "received_secrets.reseal", "received_secrets.sealed_after",
     "registry.keep_key", "registry.rewrap", "registry.stale_keys",
     "runs.expiring", "runs.mark_expired", "riding.begin", "riding.check", "riding.settle",

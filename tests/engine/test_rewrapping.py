@@ -23,7 +23,7 @@ from newel.engine.rewrapping import NOBODY, Rewrapped, load_marks
 from newel.engine.sequencer import Sequencer
 from newel.engine.vault import Vault, old_key
 from newel.engine.verifying import Trusted, verified
-from newel.store import received_secrets, registry, webhooks
+from newel.store import kept_tokens, received_secrets, registry, webhooks
 from newel.store.export import snapshot
 from tests.engine.test_erasing import BOB, IBAN, JANE, employment, lived, told
 
@@ -59,11 +59,11 @@ class Deployment:
                 assert vault.key(f"{reference('per', row['person'])}/{row['n']}", row["wrapped"])
             sealed = [
                 row
-                for table in (webhooks, received_secrets)
+                for table in (webhooks, received_secrets, kept_tokens)
                 for row in await table.sealed_after(connection, NOBODY, 10)
             ]
         texts = {vault.opened(row["sealed"], row["id"]) for row in sealed}
-        assert texts == {b"a body", b"a secret"}
+        assert texts == {b"a body", b"a secret", b"a token"}
         assert vault.mark_of(JANE["email"]) == self.address
         return sum(row["person"] != NOBODY for row in keys)
 
@@ -103,6 +103,8 @@ async def deployment(build, tmp_path):
                 sealed=vault.sealed(b"a secret", BODY),
                 lasts=timedelta(days=1),
             )
+            await kept_tokens.await_turn(connection, BODY, "gusto:1")
+            await kept_tokens.keep(connection, BODY, vault.sealed(b"a token", BODY))
         yield Deployment(house, tmp_path / "kek", runs)
 
 
@@ -112,7 +114,7 @@ async def test_everything_is_under_the_new_key_and_the_old_one_goes(deployment, 
     backup = await deployment.house.database.fetch(
         "select person, n, wrapped from newel.person_key"
     )
-    assert await deployment.rotate() == Rewrapped(PEOPLE, rows=2)
+    assert await deployment.rotate() == Rewrapped(PEOPLE, rows=3)
     after = deployment.place.read_bytes()
     assert (old_key(deployment.place).read_bytes(), after != before) == (before, True)
     assert (old_key(deployment.place).stat().st_mode & 0o777) == 0o600
@@ -133,7 +135,7 @@ async def test_everything_is_under_the_new_key_and_the_old_one_goes(deployment, 
     for row in backup:
         with pytest.raises(LogInconsistent):
             Vault.at(deployment.place).key(f"{reference('per', row['person'])}/1", row["wrapped"])
-    assert await deployment.rotate() == Rewrapped(PEOPLE, rows=2)
+    assert await deployment.rotate() == Rewrapped(PEOPLE, rows=3)
     assert await deployment.readable(Vault.at(deployment.place)) == PEOPLE
     assert len(await deployment.events()) == 2
     await _is_clean(deployment, tmp_path)
@@ -176,7 +178,7 @@ async def test_wherever_it_dies_everything_opens_and_it_goes_on(deployment, monk
 
     for module, name in (
         *((registry, each) for each in ("keep_key", "rewrap")),
-        *((table, "reseal") for table in (webhooks, received_secrets)),
+        *((table, "reseal") for table in (webhooks, received_secrets, kept_tokens)),
         (rewrapping, "write_once"),
         (Path, "replace"),
     ):
@@ -198,7 +200,7 @@ async def test_wherever_it_dies_everything_opens_and_it_goes_on(deployment, monk
         assert await deployment.readable(Vault(deployment.place.read_bytes())) == PEOPLE
         assert len(await deployment.events()) == events + 1
         await other.rewrapping(deployment.place).retire(settled=timedelta(0))
-    assert deaths == 11  # marks, two files written, one moved, five keys, a body, a secret
+    assert deaths == 12  # marks, two files written, one moved, five keys, a body, a secret, a token
 
 
 async def test_who_has_the_old_key_in_memory_reads_the_new_one(deployment):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import orjson
 from cryptography.hazmat.primitives import hashes, serialization
@@ -40,10 +40,12 @@ __all__ = [
     "PlainCredential",
     "Token",
     "exchanged",
+    "granted",
     "revealed",
 ]
 
-_EARLY: Final = timedelta(seconds=60)
+T = TypeVar("T")
+EARLY: Final = timedelta(seconds=60)
 
 
 async def revealed(reference: SecretRef, *, fresh: bool = False) -> Secret:
@@ -138,7 +140,7 @@ class FetchedCredential:
     async def headers(self, http: Http) -> Mapping[str, str]:
         """Give the header, fetching a token if there is none that lasts another minute."""
         token = self._token
-        if token is None or token.expires_at - _EARLY <= http.now():
+        if token is None or token.expires_at - EARLY <= http.now():
             token = self._token = await self._fetch(http)
         return {"Authorization": f"Bearer {token.secret.reveal()}"}
 
@@ -201,7 +203,7 @@ class _Refusal:
 
 _GRANTED: Final = Shape(Granted)
 _REFUSALS: Final = Shape(_Refusal)
-_REFUSED: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+REFUSED: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _MOST_SKEW: Final = timedelta(seconds=30)
 
@@ -214,20 +216,28 @@ async def exchanged(http: Http, route: Route, assertion: str, advice: Mapping[st
     Source: RFC 7523, section 2.1.
     """
     form = {"grant_type": _GRANT, "assertion": assertion}
-    answer = await http.call(route, form=form, expect=_REFUSED, is_signed=False)
-    if answer.status not in _REFUSED:
-        return _GRANTED.read(answer)
+    answer = await http.call(route, form=form, expect=REFUSED, is_signed=False)
+    return granted(answer, _GRANTED, http.now(), advice)
+
+
+def granted(answer: Answer, shape: Shape[T], now: datetime, advice: Mapping[str, str]) -> T:
+    """Read what a token endpoint answered. Raises AuthFailed, as `exchanged` does.
+
+    Source: RFC 6749, sections 5.1 and 5.2.
+    """
+    if answer.status not in REFUSED:
+        return shape.read(answer)
     refusal = _REFUSALS.read(answer)
     told = f"{refusal.error} {refusal.error_description}".lower()
     hints = [hint for part, hint in advice.items() if part in told]
-    skew = _skew(answer, http.now())
+    skew = _skew(answer, now)
     if abs(skew) > _MOST_SKEW:
         hints.insert(0, f"This machine's clock is {skew.total_seconds():+.0f} s from theirs.")
     raise AuthFailed(
         " ".join(["The system gives no token:", refusal.error or "no reason stated.", *hints]),
         status=answer.status,
         code=refusal.error or None,
-        operation=route.operation,
+        operation=answer.route.operation,
     )
 
 

@@ -202,12 +202,20 @@ class Http:
             verdict = self.service.judged(answer)
             if isinstance(verdict, AuthFailed) and is_signed and not is_repeated:
                 is_repeated = True
-                if self._credential.renew():
+                if await self._has_another(sent):
                     continue
             if verdict is not None and not (is_signed and isinstance(verdict, AuthFailed)):
                 verdict = self._unexpected(verdict, expect)
             await self._ended(bucket, answer, verdict)
             return answer
+
+    async def _has_another(self, sent: Mapping[str, str]) -> bool:
+        """Whether there is, or can be, another credential than the one that was refused."""
+        async with self._token_lock:
+            current = await self._credential.headers(self)
+            if any(sent.get(name) != value for name, value in current.items()):
+                return True  # another request has renewed it meanwhile
+            return self._credential.renew()
 
     async def aclose(self) -> None:
         """Close the client of this event loop."""

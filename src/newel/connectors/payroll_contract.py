@@ -23,11 +23,13 @@ from newel.connectors.answers import (
 from newel.connectors.contract import Shape
 from newel.connectors.gate import LimitHeaders
 from newel.connectors.http import MOST_PAGES
+from newel.connectors.rotating import Renewed
 
 API: Final = "gusto.api"
 _EMPLOYEES: Final = "/v1/companies/{company}/employees"
 _EMPLOYEE: Final = "/v1/employees/{employee}"
 
+TOKEN: Final = Route("oauth-access-token", "POST", "/oauth/token", reads=True)
 TOKEN_INFO: Final = Route("get-v1-token-info", "GET", "/v1/token_info", API)
 EMPLOYEES: Final = Route("get-v1-companies-company_id-employees", "GET", _EMPLOYEES, API)
 EMPLOYEE: Final = Route("get-v1-employees", "GET", _EMPLOYEE, API)
@@ -176,6 +178,7 @@ class TokenInfo:
 
 ONE: Final = Shape(Employee)
 PAGES: Final = Shape(tuple[Employee, ...])
+RENEWED: Final = Shape(Renewed)
 INFO: Final = Shape(TokenInfo)
 STATE: Final = Shape(Onboarding)
 POSITION: Final = Shape(Position)

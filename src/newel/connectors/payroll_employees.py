@@ -17,13 +17,13 @@ from newel.base.errors import (
     StepError,
     Transient,
 )
-from newel.base.secrets import SecretRef
+from newel.base.secrets import Secret, SecretRef
 from newel.connectors.answers import Answer
-from newel.connectors.auth import BearerCredential
+from newel.connectors.auth import REFUSED, BearerCredential, granted, revealed
 from newel.connectors.base import Check, Connector, Holding, Outside, all_of, names_of
 from newel.connectors.ensure import ensured, removed
 from newel.connectors.gate import Bucket, LimitHeaders
-from newel.connectors.http import MOST_PAGES
+from newel.connectors.http import MOST_PAGES, Credential, Http
 from newel.connectors.operation import operation
 from newel.connectors.payroll_contract import (
     API,
@@ -37,8 +37,10 @@ from newel.connectors.payroll_contract import (
     ONBOARDING,
     ONE,
     PAGES,
+    RENEWED,
     STALE,
     STATE,
+    TOKEN,
     TOKEN_INFO,
     UPDATE_EMPLOYEE,
     Employee,
@@ -46,6 +48,7 @@ from newel.connectors.payroll_contract import (
     last_page,
     limits,
 )
+from newel.connectors.rotating import Keeper, Renewal, Renewed, RotatingCredential
 from newel.domain.people import Person
 from newel.domain.values import Account
 
@@ -64,6 +67,28 @@ _PAGE: Final = 100
 STALE_VERSION: Final = (HTTPStatus.CONFLICT, STALE)
 
 
+_ADVICE: Final = {
+    "invalid_grant": (
+        "The refresh token was used before, or was withdrawn: authorise newel in Gusto anew, and "
+        "put the new refresh token where the old one stands."
+    ),
+    "invalid_client": "See whether the application's id and secret are those that Gusto shows.",
+}
+
+
+async def _exchanged(http: Http, renewal: Renewal, refresh: Secret) -> Renewed:
+    """Spend a refresh token for a token and the next one."""
+    secret = await revealed(renewal.client_secret)
+    body = {
+        "client_id": renewal.client_id,
+        "client_secret": secret.reveal(),
+        "grant_type": "refresh_token",
+        "refresh_token": refresh.reveal(),
+    }
+    answer = await http.call(TOKEN, body=body, expect=REFUSED, is_signed=False)
+    return granted(answer, RENEWED, http.now(), _ADVICE)
+
+
 class GustoEmployees(Connector):
     """One company at Gusto, as far as its employees themselves go."""
 
@@ -74,23 +99,35 @@ class GustoEmployees(Connector):
         self,
         *,
         company: str,
-        token: SecretRef,
+        token: SecretRef | Renewal,
         name: str = "gusto",
         base_url: str = "https://api.gusto.com",
         api_version: str = "2025-06-15",
         **outside: Unpack[Outside],
     ) -> None:
-        """Make it for a company's id and a token of it."""
+        """Make it for a company's id and a token of it, or what tokens are renewed with."""
+        self._renewing: RotatingCredential | None = None
+        credential: Credential
+        if isinstance(token, Renewal):
+            credential = self._renewing = RotatingCredential(token, _exchanged)
+            secret = token.refresh_token
+        else:
+            credential, secret = BearerCredential(token), token
         super().__init__(
             name=name,
-            secret=token,
-            credential=BearerCredential(token),
+            secret=secret,
+            credential=credential,
             addresses={"": base_url},
             headers={"X-Gusto-API-Version": api_version},
             request_id=("x-request-id",),
             **outside,
         )
         self.company = company
+
+    def keep_tokens_in(self, keeper: Keeper) -> None:
+        """Let a deployment keep the tokens, where they are renewed."""
+        if self._renewing is not None:
+            self._renewing.keep_in(keeper, self.credential)
 
     async def probe(self) -> None:
         """Ask what the token may do."""

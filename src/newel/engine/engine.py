@@ -60,6 +60,7 @@ from newel.engine.silence import Silence
 from newel.engine.spawning import Offspring
 from newel.engine.starting import Source, Wanted
 from newel.engine.taking_back import TakingBack
+from newel.engine.token_keeping import Renews, TokenKeeping
 from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
@@ -197,6 +198,8 @@ class Engine:
         for each in self.connectors:
             if isinstance(each, Limited):
                 each.share(self._gate)
+            if isinstance(each, Renews):
+                each.keep_tokens_in(TokenKeeping(self.database, self.vault))
         return Knowing(self.database, self.connectors)
 
     def _gate(self, connector: Limited, pause: Pause) -> SharedGate:

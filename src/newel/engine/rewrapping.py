@@ -37,7 +37,7 @@ from newel.domain.change import Beside
 from newel.engine.operating import Operating, check_reason, said_reason, write_aside
 from newel.engine.vault import Vault, old_key
 from newel.engine.whole_files import write_once
-from newel.store import received_secrets, registry, webhooks
+from newel.store import kept_tokens, received_secrets, registry, webhooks
 from newel.store.database import Connection, Row
 
 __all__ = ["NOBODY", "Rewrapped", "Rewrapping", "load_marks"]
@@ -99,7 +99,7 @@ class Rewrapping:
         await self._tell(actor, reason)
         keys = await self._batches(self._some_keys)
         rows = 0
-        for table in (webhooks, received_secrets):
+        for table in (webhooks, received_secrets, kept_tokens):
             rows += await self._resealed(table)
         return Rewrapped(keys, rows)
 
@@ -119,7 +119,7 @@ class Rewrapping:
             raise NotWaiting(verb="destroy", what="the old key", state=state)
         async with self._operating.database.transaction() as connection:
             stale: object = await registry.stale_keys(connection, self._vault.kek_id, 1)
-            for table in (webhooks, received_secrets):
+            for table in (webhooks, received_secrets, kept_tokens):
                 stale = stale or await self._is_stale(connection, table)
             if stale:
                 state = "needed: call rotate-key again"

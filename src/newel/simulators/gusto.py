@@ -14,7 +14,11 @@ from hashlib import sha256
 
 from .faults import Throttle
 from .gusto_world import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    SCOPES,
     SETTABLE,
+    TOKEN_LASTS_S,
     GustoWorld,
     names_of,
 )
@@ -109,6 +113,35 @@ class GustoSimulator(GustoWorld):
         del asked
         identity = sha256(f"{self.seed}/{sequence}".encode()).hexdigest()[:32]
         return answer.with_headers({"X-Request-Id": identity, "X-Gusto-API-Version": VERSION})
+
+    # Tokens ------------------------------------------------------------------------------------
+
+    @route("POST", "/oauth/token", operation="oauth-access-token", mutating=False, open=True)
+    def renew(self, asked: Asked) -> Answer:
+        """Renew a token; the refresh token serves once, and the next one comes with the answer."""
+        body = asked.json()
+        if body.get("grant_type") != "refresh_token":
+            return _refused(400, "unsupported_grant_type", "Refresh tokens are exchanged here.")
+        if (body.get("client_id"), body.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
+            return _refused(401, "invalid_client", "Client authentication failed.")
+        given = str(body.get("refresh_token"))
+        kept = self.store.find("refresh_tokens", given)
+        if kept is None or kept["is_spent"] or self.is_revoked("newel"):
+            return _refused(400, "invalid_grant", "The refresh token is invalid or was used.")
+        following = self.store.opaque("refresh", 43)
+        self.store.put("refresh_tokens", given, {"is_spent": True})
+        self.store.put("refresh_tokens", following, {"is_spent": False})
+        secret = self.store.opaque("token", 43)
+        self.grant("newel", secret, SCOPES, subject=self.company, for_s=TOKEN_LASTS_S)
+        answer = {
+            "access_token": secret,
+            "refresh_token": following,
+            "scope": " ".join(SCOPES),
+            "token_type": "Bearer",
+            "created_at": int(self.clock.now().timestamp()),
+            "expires_in": TOKEN_LASTS_S,
+        }
+        return Answer(200, answer)
 
     # Who am I ----------------------------------------------------------------------------------
 
@@ -557,3 +590,8 @@ class GustoSimulator(GustoWorld):
         if wanted["version"] != row["version"]:
             text = "The version is out of date; read the resource again."
             raise Refused(self.problem(stale, "base", "invalid_resource_version", text))
+
+
+def _refused(status: int, error: str, text: str) -> Answer:
+    """Refuse as token endpoints do. Source: RFC 6749, section 5.2."""
+    return Answer(status, {"error": error, "error_description": text})

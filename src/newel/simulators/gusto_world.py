@@ -21,6 +21,9 @@ SCOPES = (
     "compensations:read",
     "compensations:write",
 )
+CLIENT_ID = "newel-application"
+CLIENT_SECRET = "secret-of-the-newel-application"
+TOKEN_LASTS_S = 7200
 PAY_FIELDS = ("rate", "payment_unit", "current_compensation_uuid", "compensations")
 SETTABLE = {
     "first_name",
@@ -52,6 +55,7 @@ class GustoWorld(Simulator):
             {"uuid": company, "name": "Acme", "admin": self.store.uuid("admin")},
         )
         self.grant("newel", self.store.opaque("token", 43), SCOPES, subject=company)
+        self.store.put("refresh_tokens", self.store.opaque("refresh", 43), {"is_spent": False})
         place = {
             "uuid": self.store.uuid("location"),
             "company_uuid": company,
@@ -79,6 +83,9 @@ class GustoWorld(Simulator):
         token = next(iter(self.store.rows("credentials", lambda row: row["label"] == "newel")))
         return {
             "GUSTO_TOKEN": token,
+            "GUSTO_CLIENT_ID": CLIENT_ID,
+            "GUSTO_CLIENT_SECRET": CLIENT_SECRET,
+            "GUSTO_REFRESH_TOKEN": next(iter(self.store.rows("refresh_tokens"))),
             "GUSTO_COMPANY": self.company,
             "GUSTO_URL": address or "https://api.gusto.com",
         }

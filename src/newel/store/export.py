@@ -29,6 +29,7 @@ TABLES: Final = tuple(
 
 LEFT_OUT: Final = {
     "event_default": "a part of `event`",
+    "kept_token": "tokens of systems, and what renews them",
     "person_key": "whoever has it can read what erasing a person made unreadable",
     "received_secret": "first passwords on their way to a person, for nobody else to have",
     "removal": "a count of the last hour, worth nothing to another deployment",

@@ -536,6 +536,15 @@ create table newel.gate (
     primary key (credential, bucket)
 ) with (fillfactor = 50);
 
+-- What a system gave for a refresh token that serves once: sealed, null before the first time.
+-- Whoever renews holds the row.
+create table newel.kept_token (
+    id          uuid primary key,
+    credential  text not null,
+    sealed      bytea,
+    kept_at     timestamptz
+);
+
 -- From whom access was taken with a credential within the last hour: each person once, from the
 -- first removal on. Beyond so many of them nothing more is sent until somebody lets it go.
 create table newel.removal (
