@@ -12,6 +12,7 @@ from typing import Final
 
 from newel.drawing.drawing import Drawing
 from newel.drawing.graph import Graph
+from newel.drawing.regions import Race
 from tests.unit.drawing.happenings import Happened
 
 _ENDS: Final = frozenset({"ok", "failed", "cancelled", "record"})
@@ -83,10 +84,25 @@ class Paths:
         if missing:
             return f"{key} begins before {sorted(missing)}"
         for join in self.before[node] & self._joins.keys():
-            busy = [each for each, at in open_.items() if at in self._joins[join]]
+            busy = [
+                each
+                for each, at in open_.items()
+                if at in self._joins[join] and not self._may_finish(at)
+            ]
             if busy:
                 return f"{key} begins while {busy} are in branches before it"
         return ""
+
+    def _may_finish(self, node: str) -> bool:
+        """Whether an act is in a race whose losers finish: nothing waits for them."""
+        nodes = self._drawing.graph.nodes
+        parent = nodes[node].parent
+        while parent:
+            race = nodes[parent].region
+            if isinstance(race, Race) and race.losers == "finish":
+                return True
+            parent = nodes[parent].parent
+        return False
 
     def damaged(self, trace: Sequence[Happened]) -> list[Happened] | None:
         """The same with one act beginning before one that must have ended; None without such."""
