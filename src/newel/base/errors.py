@@ -39,6 +39,7 @@
             ReasonMissing
             NotSkippable
             NotEnded
+            PastNotKept
         StoreError
             SchemaOutdated
             OutcomeUnreadable
@@ -110,6 +111,7 @@ __all__ = [
     "Overdue",
     "OwnershipConflict",
     "PackIncomplete",
+    "PastNotKept",
     "PoolerUnsuitable",
     "ProcessError",
     "ReasonMissing",
@@ -497,6 +499,17 @@ class NotEnded(RequestError):
     def __init__(self, *, run: str, state: str) -> None:
         self.run, self.state = run, state
         super().__init__(f"The run {run} has not ended: it is {state}.")
+
+
+class PastNotKept(RequestError):
+    """A run's past is asked for, and what it took and gave is not kept any more."""
+
+    def __init__(self, *, run: str) -> None:
+        self.run = run
+        super().__init__(
+            f"What {run} took and gave is not kept any more: its time was over, or a person was "
+            "erased. Its log is still there."
+        )
 
 
 class StoreError(NewelError):

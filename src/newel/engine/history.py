@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from newel.audit.leaf import leaf_hash
+from newel.base.errors import PastNotKept
 
 OPENING: Final = frozenset({"run.started", "run.amended"})
 BY_PEOPLE: Final = frozenset({"api", "console", "cli"})
@@ -128,7 +129,10 @@ class History:
 
     @classmethod
     def of(cls, rows: Iterable[Any], opened: Callable[[bytes], bytes]) -> History:
-        """Read a run's rows in order; `opened` gives a payload's plain bytes."""
+        """Read a run's rows in order; `opened` gives a payload's plain bytes.
+
+        Raises PastNotKept where they are emptied.
+        """
         history = cls()
         for row in rows:
             history._take(row, opened)
@@ -137,6 +141,8 @@ class History:
     def _take(self, row: Any, opened: Callable[[bytes], bytes]) -> None:  # Any: a record
         kind: str = row["type"]
         if kind in OPENING:
+            if row["payload"] is None:
+                raise PastNotKept(run=orjson.loads(row["entry"])["stream"])
             shape = orjson.loads(opened(row["payload"]))
             self.arguments = orjson.dumps(shape["arguments"])
             if kind == "run.started":

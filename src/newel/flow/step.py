@@ -360,6 +360,7 @@ class _Common(TypedDict, total=False):
     on_heal: Literal["resume", "ask"]
     system: str | None
     grants: str | None
+    level: str | None
     revokes: str | None
     runbook: str | None
     reversible: bool | None
@@ -403,8 +404,9 @@ def step(
     exhausted: after the last round, `"park"` or `"fail"`. on_amend: a finished step whose input
     was amended, `"ask"`, `"redo"` or `"keep"`. on_heal: after an outage, `"resume"` or `"ask"`.
     pool: a plain function's place, `"thread"` or `"process"`. transactional: its SQL rides in the
-    outcome's transaction. system, grants, revokes: what it works on. runbook, reversible,
-    sends_email: facts for people and checks. formerly: names it had. Raises Refused (F701 to F708).
+    outcome's transaction. system, grants, level, revokes: what it works on, and what may be done
+    with what it gives. runbook, reversible, sends_email: facts for people and checks. formerly:
+    names it had. Raises Refused (F701 to F708).
     """
     name, answers = more.pop("name", None), more.pop("raises", ())
     facts: Any = more  # Any: the remaining options, which StepOptions has by the same names

@@ -246,6 +246,13 @@ class _Decision:
             "The run run_1 has not ended: it is parked.",
         ),
         (
+            errors.PastNotKept(run="run_1"),
+            (
+                "What run_1 took and gave is not kept any more: its time was over, or a person was "
+                "erased. Its log is still there."
+            ),
+        ),
+        (
             errors.SchemaOutdated(found="", needed="0003"),
             (
                 "The database is at no migration, this version of newel needs 0003. "

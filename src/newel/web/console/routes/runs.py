@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from newel.base.errors import NotFound
+from newel.base.errors import NotFound, PastNotKept
 from newel.web.console.pages import page
 from newel.web.console.views.inspector import inspected, inspected_at
 from newel.web.console.views.plan import ANCHOR, Drawn, drawn_run
@@ -122,8 +122,8 @@ def _picture(
 
 
 async def _drawn(read: Reader, run: UUID) -> Drawn | None:
-    """The run on its drawing; None where the current code has no such process."""
+    """The run on its drawing; None where the code has no such process, or its past is gone."""
     try:
         return await drawn_run(read, run)
-    except NotFound:
+    except (NotFound, PastNotKept):
         return None
