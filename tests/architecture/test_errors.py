@@ -12,7 +12,8 @@ from tests.architecture.reading import SOURCE, modules, tree
 
 # The company's own code may raise anything, and a worker or the web must outlive what it meets.
 MAY_CATCH_EXCEPTION = re.compile(
-    r"engine/(attempts|enduring|hooks|pools|schedules|worker)\.py|flow/(compensation|elsewhere)\.py"
+    r"engine/(attempts|enduring|hooks|pools|schedules|worker)\.py"
+    r"|flow/(compensation|elsewhere|process)\.py"
     r"|web/.*(problems|errors|app)\.py"
 )
 # A ride undoes the transaction of a step's own code, whatever that raises, and raises on.

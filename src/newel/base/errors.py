@@ -47,7 +47,6 @@
         AuditError
             LogInconsistent
             CheckpointInvalid
-            PackIncomplete
     Unwind
         Suspended
         Cancelled
@@ -110,7 +109,6 @@ __all__ = [
     "OutsideRun",
     "Overdue",
     "OwnershipConflict",
-    "PackIncomplete",
     "PastNotKept",
     "PoolerUnsuitable",
     "ProcessError",
@@ -506,10 +504,8 @@ class PastNotKept(RequestError):
 
     def __init__(self, *, run: str) -> None:
         self.run = run
-        super().__init__(
-            f"What {run} took and gave is not kept any more: its time was over, or a person was "
-            "erased. Its log is still there."
-        )
+        why = "its time is over, or a person was erased. Its log is still there."
+        super().__init__(f"What {run} took and gave is not kept any more: {why}")
 
 
 class StoreError(NewelError):
@@ -562,14 +558,6 @@ class CheckpointInvalid(AuditError):
     def __init__(self, *, origin: str, what: str) -> None:
         self.origin, self.what = origin, what
         super().__init__(f"The checkpoint of {origin} does not verify: {what}")
-
-
-class PackIncomplete(AuditError):
-    """An evidence package lacks what it has to hold."""
-
-    def __init__(self, *, missing: Sequence[str]) -> None:
-        self.missing = tuple(missing)
-        super().__init__(f"The evidence package lacks {', '.join(self.missing)}.")
 
 
 class Unwind(BaseException):

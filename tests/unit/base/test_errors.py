@@ -248,8 +248,8 @@ class _Decision:
         (
             errors.PastNotKept(run="run_1"),
             (
-                "What run_1 took and gave is not kept any more: its time was over, or a person was "
-                "erased. Its log is still there."
+                "What run_1 took and gave is not kept any more: its time is over, or a person "
+                "was erased. Its log is still there."
             ),
         ),
         (
@@ -277,7 +277,6 @@ class _Decision:
             errors.CheckpointInvalid(origin="a/audit/1", what="no signature"),
             "The checkpoint of a/audit/1 does not verify: no signature",
         ),
-        (errors.PackIncomplete(missing=["a", "b"]), "The evidence package lacks a, b."),
         (errors.Cancelled(by="race"), "Cancelled by the race."),
         (errors.Cancelled(reason="withdrawn"), "Cancelled by the run. withdrawn"),
         (errors.LeaseLost(worker="w_3", epoch=4), "The worker w_3 of epoch 4 has lost its lease."),
