@@ -132,3 +132,11 @@ async def test_the_next_cancelled_run_of_a_person_waits_for_the_first(engine):
         for key in keys(first, run).values():
             await first.fill(key, {"access": "taken away", "note": "done by hand"})
         assert first.state == "completed"
+
+
+async def test_people_without_a_work_address_are_asked_about_too():
+    """HR has hired them, their start is cancelled before an address was reserved."""
+    nobody_yet = Person(name="Leo O'Leaver 🌻", hr_key="E77")
+    async with running(version("core").request(nobody_yet), processes=[expelling]) as run:
+        asking = await cancelled(run)
+        assert set(keys(asking, run)) == {"core", "lobby"}

@@ -24,7 +24,7 @@ from newel.domain.people import Person, Team
 from newel.domain.values import Effect
 from newel.engine.beginning import Begin, in_turn
 from newel.engine.builtin import derived
-from newel.engine.enduring import now_and_then
+from newel.engine.enduring import Patience, now_and_then
 from newel.engine.granting import TAKE_BACK
 from newel.engine.incidents import Probed
 from newel.engine.messages import Message, Messages
@@ -97,7 +97,7 @@ class TakingBack:
     async def watch(self, worker: Any) -> None:  # Any: whoever it works beside
         """Look from time to time, until cancelled."""
         del worker
-        await now_and_then(self.look, _LOOK_S)
+        await now_and_then(self.look, _LOOK_S, Patience("look at what cancelled runs left"))
 
     async def look(self) -> None:
         """Ask about what was left since, and no more about what has ended."""
@@ -139,7 +139,7 @@ class TakingBack:
         first = grants[0]
         person = Person(
             name=first["display_name"],
-            email=first["work_email"],
+            email=first["work_email"] or "",
             ref=reference("per", first["person"]),
         )
         given = tuple(self._given(each) for each in grants)
