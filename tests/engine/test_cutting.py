@@ -9,6 +9,7 @@ from newel import Absent, Found, Transient, process, step, urgent
 from newel.flow.step import Step
 from newel.store.tasks import listed
 from newel.testing import running
+from newel.testing.desk import TicketDesk
 from tests.engine.outages import GitHub
 
 THERE: set[str] = set()
@@ -59,4 +60,24 @@ async def test_work_by_hand_is_asked_for_again_until_the_access_is_gone():
         await run.do(run.engine.fill(again["id"], actor=operator, note="Deleted it once more."))
         assert run.state == "completed"
         run.clock.advance(timedelta(hours=2))
+        assert await asked(run) == []
+
+
+async def test_a_channel_that_is_down_takes_nothing_back():
+    """The reminder after 15 minutes reaches nobody: the task stays, and the next one is sent."""
+    THERE.add("leo")
+    chat = TicketDesk("chat")
+    chat.is_tracker = False
+    async with running(leaving.request("leo"), desk=chat) as run:
+        run.clock.advance(timedelta(minutes=8))
+        [task] = await asked(run)
+        chat.is_down = True
+        run.clock.advance(timedelta(minutes=30))
+        assert [each["id"] for each in await asked(run)] == [task["id"]]
+        chat.is_down = False
+        run.clock.advance(timedelta(hours=1))
+        assert chat.opened[-1].endswith("(an hour later)")
+        THERE.clear()
+        run.clock.advance(timedelta(minutes=10))
+        assert run.state == "completed"
         assert await asked(run) == []

@@ -47,6 +47,7 @@ LONGEST_WAIT: Final = timedelta(hours=24)
 _LONGEST_S: Final = int(LONGEST_WAIT.total_seconds())
 _DIGITS: Final = 9
 _LONGEST_MESSAGE: Final = 200
+_LAST_WORD: Final = re.compile(r"\S{1,60}$")
 _PERSONAL: Final = (
     (re.compile(r"[\w.+'-]+@[\w-]+(\.[\w-]+)+"), "<address>"),
     (re.compile(r"[A-Za-z0-9_\-.=/+]{32,}"), "<long text>"),
@@ -131,7 +132,10 @@ def sanitised(text: object) -> str:
         return ""
     for pattern, instead in _PERSONAL:
         text = pattern.sub(instead, text)
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    # Cut between words: half a name would be known to nobody who takes names out.
+    return f"{_LAST_WORD.sub('', text[:_LONGEST_MESSAGE])}…"
 
 
 class Known(TypedDict):

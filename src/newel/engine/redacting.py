@@ -21,7 +21,11 @@ __all__ = ["personal_words", "redacted"]
 
 INSTEAD: Final = "<personal>"
 _SHORTEST: Final = 3
-_NAMES: Final = ("email", "mail", "username", "login", "handle", "phone", "address", "hr_key")
+_NAMES: Final = (
+    "email", "mail", "username", "login", "handle", "phone", "address", "hr_key", "first_name",
+    "last_name", "given_name", "family_name", "full_name", "display_name", "preferred_name",
+    "nickname",
+)  # fmt: skip
 """What a parameter or field is called, or ends with, that says who somebody is."""
 
 

@@ -222,6 +222,18 @@ async def test_what_is_done_soon_is_told_of_once(pro: Saas) -> None:
         assert len(chat.opened) == 1
 
 
+async def test_a_channel_that_is_down_at_first_is_told_later(pro: Saas) -> None:
+    """The first notice of urgent work reaches nobody; the next one does."""
+    pro.slack.accept_in_slack(JANE.email)
+    chat = Chat()
+    chat.is_down = True
+    async with running(dismissed.request(JANE), desk=chat) as run:
+        run.clock.advance(minutes(10))
+        chat.is_down = False
+        run.clock.advance(minutes(20))
+        assert [each.rpartition(" (")[2] for each in chat.opened] == ["15 minutes later)"]
+
+
 @pytest.mark.parametrize("verb", ["cancel", "skip", "complete"])
 async def test_whatever_ends_the_step_takes_the_task_back(pro: Saas, verb: str) -> None:
     """An operator who ends the step by other means leaves nobody with something to do."""
