@@ -18,13 +18,14 @@ Source: product document, §5.5.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from newel.audit.leaf import Actor
-from newel.base.errors import InvalidInput, NotFound, NotWaiting, Transient
+from newel.base.errors import InvalidInput, NotFound, NotWaiting, StepFailed, Transient
 from newel.base.ids import parse_reference, reference
 from newel.domain.people import Team
 from newel.domain.retry import Retry
@@ -258,14 +259,19 @@ def _by_hand(operating: Operating, tell: _Tell | None) -> Process[[Uncut], str]:
     return by_hand
 
 
+async def _said(tell: _Tell | None, key: str, uncut: Uncut, when: str) -> None:
+    """Tell, if there is a channel: one that is down must not take back what is asked."""
+    if tell is not None:
+        with suppress(StepFailed):
+            await tell[key](uncut, when)
+
+
 def _reminding(tell: _Tell | None) -> Callable[[Uncut], Coroutine[Any, Any, str]]:
     async def reminded(uncut: Uncut) -> str:
         await timer("told-again", after=_SOON)
-        if tell is not None:
-            await tell["again"](uncut, "15 minutes later")
+        await _said(tell, "again", uncut, "15 minutes later")
         await timer("told-once-more", after=_LATER)
-        if tell is not None:
-            await tell["once-more"](uncut, "an hour later")
+        await _said(tell, "once-more", uncut, "an hour later")
         return await OVER["reminded"].wait(match=uncut.name)
 
     return reminded
@@ -280,8 +286,7 @@ def _asked(tell: _Tell | None) -> Process[[Uncut], str]:
     @process(name=ASKED, title="Urgent work by hand", owner="it", subject=None)
     async def asked(uncut: Uncut) -> str:
         """Tell the urgent channel that only a person can cut access, until it is cut."""
-        if tell is not None:
-            await tell["first"](uncut, "asked")
+        await _said(tell, "first", uncut, "asked")
         won = await first_of("cut", over=ended(uncut), reminded=reminded(uncut))
         return won.value
 
