@@ -14,6 +14,7 @@ from newel.base.clock import DEPLOYMENT, FakeClock, SystemClock
 from newel.base.errors import Throttled
 from newel.connectors.gate import Bucket, LimitHeaders
 from newel.engine.gates import SharedGate
+from newel.engine.guarding import Guard
 from newel.store import gates
 from newel.store.database import Database
 
@@ -147,6 +148,20 @@ async def test_a_database_that_is_away_refuses_without_a_failure(database):
     await database.close()
     with pytest.raises(Throttled):
         await gate.admit(SHARED.name)
+
+
+async def test_a_removal_that_nobody_can_count_is_put_off(database):
+    """Nothing was sent: it is no lost answer, of which somebody would be asked."""
+    someone = gates.Removal(
+        credential="directory:1",
+        whose=bytes(16),
+        run=uuid.uuid4(),
+        is_alone=False,
+        is_released=False,
+    )
+    await database.close()
+    with pytest.raises(Throttled):
+        await Guard(database, 10).ask(someone)
 
 
 async def _nothing(_: float) -> None:

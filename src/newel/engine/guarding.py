@@ -15,9 +15,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
-from newel.base.errors import Forbidden
+from newel.base.errors import Forbidden, Throttled
 from newel.domain.acts import OpenAct
 from newel.domain.people import Person
 from newel.domain.values import Account
@@ -25,11 +26,12 @@ from newel.engine.joining import policy_of
 from newel.engine.runner import Runner
 from newel.flow.act import StepAct
 from newel.store import gates
-from newel.store.database import Database
+from newel.store.database import LOST, Database
 
 __all__ = ["Guard", "effect_of", "is_released"]
 
 _WINDOW: Final = timedelta(hours=1)
+_AWAY: Final = timedelta(seconds=5)
 
 
 class Guard:
@@ -57,19 +59,28 @@ class Guard:
             is_alone=_is_immediate(run, act),
             is_released=is_released(opened),
         )
+        return partial(self.ask, removal)
 
-        async def ask() -> None:
+    async def ask(self, removal: gates.Removal) -> None:
+        """Count whoever loses access.
+
+        Raises Forbidden beyond the limit, Throttled while nobody can count: nothing was sent.
+        """
+        try:
             admitted = await gates.admit_removal(
                 self._database, removal, most=self.most, window=_WINDOW
             )
-            if not admitted:
-                raise Forbidden(
-                    f"More than {self.most} people would have lost access here within an hour. "
-                    "Nothing was sent; somebody is asked whether this is meant.",
-                    reason="held",
-                )
-
-        return ask
+        except LOST as error:
+            raise Throttled(
+                "Who loses access cannot be counted: the database does not answer.",
+                retry_after=_AWAY,
+            ) from error
+        if not admitted:
+            raise Forbidden(
+                f"More than {self.most} people would have lost access here within an hour. "
+                "Nothing was sent; somebody is asked whether this is meant.",
+                reason="held",
+            )
 
 
 def effect_of(opened: OpenAct) -> str:
