@@ -98,6 +98,6 @@ async def test_a_system_is_asked_whether_it_answers_as_agreed(tmp_path, monkeypa
 
 
 def test_an_unknown_system_is_named_with_those_there_are(capsys):
-    """Nothing starts."""
+    """Where a name is of no system, nothing starts, and the sentence tells what there is."""
     assert answered(["simulators", "--only", "github,fax"]) == 1
     assert "does not know fax; known: google, slack" in capsys.readouterr().err

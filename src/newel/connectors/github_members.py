@@ -459,6 +459,7 @@ def by_name(_: object) -> str:
 
 
 def over(route: str) -> Forbidden:
+    """Make the refusal of a membership that ended before it began; `route`: what was asked."""
     return Forbidden(
         "There is no membership and no open invitation any more: it has expired or was "
         "declined. Invite them again, then retry.",
