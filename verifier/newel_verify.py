@@ -2922,7 +2922,7 @@ def verify_package(
     report.ran("V01", "V02")
     names = set(source.names())
     sums = _listed(source, report)
-    unbound = {"SHA256SUMS", "receipt.json", "receipt.note", "names.csv", _RECEIPTS}
+    unbound = {"SHA256SUMS", "receipt.json", "receipt.note", _RECEIPTS}
     for name in sorted((names - unbound) ^ set(sums)):
         what = "%s is %s" % (name, "missing" if name in sums else "not listed in SHA256SUMS")
         report.found("V01", "fail", what)
@@ -2968,16 +2968,18 @@ def _derived(manifest: dict[str, Any], report: Report) -> Derived | None:
 
 
 def _judge_receipts(source: Source, report: Report) -> None:
-    """Judge what places outside said: the signed receipt binds it (V01)."""
-    raw, receipt = source.read(_RECEIPTS), source.read("receipt.json")
-    if raw is None or receipt is None:
-        return
-    try:
-        bound = json.loads(receipt)["anchors_sha256"]
-    except _UNFIT:
-        bound = None
-    if bound != hashlib.sha256(raw).hexdigest():
-        report.found("V01", "fail", "%s is not what the receipt says" % _RECEIPTS)
+    """Judge what the signed receipt binds: this manifest, and what places outside said (V01)."""
+    receipt = source.read("receipt.json")
+    if receipt is None:
+        return  # V02 says so
+    for name, member in (("manifest.json", "manifest_sha256"), (_RECEIPTS, "anchors_sha256")):
+        raw = source.read(name)
+        try:
+            bound = json.loads(receipt).get(member)
+        except _UNFIT:
+            bound = None
+        if bound != (None if raw is None else hashlib.sha256(raw).hexdigest()):
+            report.found("V01", "fail", "%s is not what the receipt says" % name)
 
 
 def _judge_plain(source: Source, log: Log, trust: Trust, report: Report) -> None:
@@ -3037,6 +3039,10 @@ def _judge_derived(
     counts = {table: len(rows) for table, rows in seen.tables.items()}
     if manifest["rows"] != {**counts, "events": seen.inside}:
         report.found("V16", "fail", "manifest.json counts other rows")
+    root = base64.b64encode(log.roots.get(log.size, b"")).decode()
+    epochs = [{"origin": log.origin, "size": log.size, "root": root}]
+    if (manifest["log_epochs"], manifest["parameters"]["as_of"]) != (epochs, log.size):
+        report.found("V16", "fail", "manifest.json tells of another log")
     lines = first_page(control_tests(seen), figures, seen)
     pages = {name: (source.read(name) or b"").decode() for name in ("README.md", "README.html")}
     left -= set(pages)
@@ -3381,11 +3387,17 @@ def verify(options: argparse.Namespace) -> Report:
 def _verify_zip(
     path: Path, policy: Policy | None, anchors: list[Checkpoint], report: Report
 ) -> Facts:
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        if len(set(names)) != len(names):
-            report.found("V01", "fail", "a name stands twice in the archive")
-        return verify_package(Zip(archive), policy, anchors, report)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if len(set(names)) != len(names):
+                report.found("V01", "fail", "a name stands twice in the archive")
+            return verify_package(Zip(archive), policy, anchors, report)
+    except (Malformed, zipfile.BadZipFile, RuntimeError, EOFError) as why:
+        report.found("V01", "fail", "the archive is damaged: %s" % why)
+    facts = Facts()
+    facts.is_excerpt = True
+    return facts
 
 
 def _epochs(path: Path) -> list[tuple[str, Source]]:

@@ -22,6 +22,7 @@ from newel.engine.event_export import Period
 from newel.engine.evidence import Package, Sampling
 from newel.engine.exporting import Exports
 from newel.engine.key_holder import KeyHolder
+from newel.engine.sequencer import Sequencer
 from newel.engine.verifying import verifier
 from tests.engine.test_event_export import ALWAYS, OPERATOR, sealed
 
@@ -121,10 +122,17 @@ def remade(tmp_path, files, change):
         manifest, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     )
     origin, _, root = files["manifest.note"].decode().split("\n")[:3]
-    digest = hashlib.sha256(files["manifest.json"]).hexdigest()
-    text = f"{origin}\n{digest}\n{root}\n"
-    (key,) = KeyHolder(tmp_path / "log").signing_keys(origin.removesuffix("/evidence"))
-    files["manifest.note"] = str(Note(text, (key.signed(text),))).encode()
+    log = origin.removesuffix("/evidence")
+    (key,) = KeyHolder(tmp_path / "log").signing_keys(log)
+    receipt = json.loads(files["receipt.json"])
+    receipt["manifest_sha256"] = hashlib.sha256(files["manifest.json"]).hexdigest()
+    files["receipt.json"] = orjson.dumps(
+        receipt, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    )
+    for name, suffix in (("manifest", "evidence"), ("receipt", "receipt")):
+        digest = hashlib.sha256(files[f"{name}.json"]).hexdigest()
+        text = f"{log}/{suffix}\n{digest}\n{root}\n"
+        files[f"{name}.note"] = str(Note(text, (key.signed(text),))).encode()
     bound = sorted(
         set(files) - (own - {"manifest.json", "manifest.note"}) - {"anchors/receipts.json"}
     )
@@ -212,7 +220,12 @@ CHANGES = {
         "V01",
         "is not what the receipt says",
     ),
+    "no receipt from outside": (without("anchors/"), "V01", "is not what the receipt says"),
+    "names of people": (lambda files: files | {"names.csv": b"per_1,Eve"}, "V16", "of no kind"),
+    "another size": (said("manifest.json", b'"as_of":', b'"as_of":1'), "V16", "another log"),
+    "another root": (said("manifest.json", b'"root":"', b'"root":"A'), "V16", "another log"),
 }
+UNDECIDED = {"a file that nobody knows", "names of people"}
 
 
 async def test_whoever_has_the_key_cannot_change_what_entries_say(sealed, tmp_path):
@@ -223,10 +236,57 @@ async def test_whoever_has_the_key_cannot_change_what_entries_say(sealed, tmp_pa
     for name, (change, check, what) in CHANGES.items():
         report = remade(tmp_path, files, change)
         told = [each["what"] for each in report.findings if each["check"] == check]
-        code = 2 if name == "a file that nobody knows" else 1
+        code = 2 if name in UNDECIDED else 1
         if report.code() != code or not any(what in each for each in told):
             wrong.append(f"{name}: {report.as_text()}")
     assert wrong == [], "\n\n".join(wrong)
+
+
+def packed(path, files):
+    """Write a package of files, with nothing signed anew."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+
+
+async def test_without_the_key_nothing_is_added_left_out_or_taken_from_elsewhere(sealed, tmp_path):
+    """A list of names, no word from outside, the receipt of a package that was made before."""
+    receipt = ("receipt.json", "receipt.note", "anchors/receipts.json")
+    _, older = await package(sealed, tmp_path, "a.zip")
+    await sealed.engine.actor("eve@acme.example", via="api")
+    await Sequencer(sealed.database, KeyHolder(tmp_path / "log")).seal()
+    _, files = await package(sealed, tmp_path, "b.zip")
+    for changed, what in (
+        (files | {"names.csv": b"per_1,Eve"}, "names.csv is not listed in SHA256SUMS"),
+        (without("anchors/")(files), "anchors/receipts.json is not what the receipt says"),
+        (files | {name: older[name] for name in receipt}, "manifest.json is not what the receipt"),
+    ):
+        packed(tmp_path / "c.zip", changed)
+        report = verdict(tmp_path, "c.zip")
+        assert report.code() == 1, what
+        assert [each["what"] for each in report.findings if what in each["what"]] != []
+
+
+async def test_an_archive_that_is_damaged_has_a_verdict(sealed, tmp_path):
+    """A byte of a file, of its entry in the list, of the list's end: told, and never a traceback.
+
+    A state of the database is then compared with nothing.
+    """
+    _, files = await package(sealed, tmp_path, "evidence.zip")
+    whole = (tmp_path / "evidence.zip").read_bytes()
+    listed = whole.rindex(b"PK\x01\x02")
+    state = tmp_path / "state.jsonl"
+    state.write_text(json.dumps({"run": "run_1", "state": "failed", "seq": 1, "head": ""}))
+    its = verifier()
+    for at in (whole.index(files["README.md"][:40]), listed, listed + 8, listed + 10):
+        changed = bytearray(whole)
+        changed[at] ^= 1
+        (tmp_path / "evidence.zip").write_bytes(changed)
+        given = [str(tmp_path / "evidence.zip"), "--untrusted", "--state", str(state)]
+        report = its.verify(its._parser().parse_args(given))
+        told = [each["what"] for each in report.findings if each["check"] == "V01"]
+        assert any("the archive is damaged: " in each for each in told), at
+        assert (report.code(), report.results["V14"]) == (1, "undecided")
 
 
 async def test_a_sample_that_is_drawn_again_is_told(sealed, tmp_path):

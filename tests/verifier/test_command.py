@@ -201,7 +201,8 @@ def _package(**changed):
     ]
     manifest: dict[str, Any] = {"schema": 1, "files": listed}
     files["manifest.json"] = rfc8785.dumps(manifest) + b"\n"
-    files["receipt.json"] = rfc8785.dumps({"purpose": "audit"}) + b"\n"
+    digest = hashlib.sha256(files["manifest.json"]).hexdigest()
+    files["receipt.json"] = rfc8785.dumps({"manifest_sha256": digest}) + b"\n"
     for name, suffix in (("manifest", "evidence"), ("receipt", "receipt")):
         digest = hashlib.sha256(files[f"{name}.json"]).hexdigest()
         files[f"{name}.note"] = note(f"{ORIGIN}/{suffix}\n{digest}\n{root}\n", signer())
