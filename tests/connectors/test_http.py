@@ -358,6 +358,8 @@ def test_each_event_loop_has_a_client_of_its_own():
         ("group 'Jane Doe' exists", "group <text> exists"),
         (None, ""),
         ("x " * 200, "x " * 100 + "…"),
+        ("x " * 98 + "Zyxelinda is taken", "x " * 98 + "…"),
+        ("x" * 31 + " " + "é" * 200, "x" * 31 + " " + "é" * 108 + "…"),
     ],
 )
 def test_vendors_sentences_are_redacted(text: object, redacted: str):

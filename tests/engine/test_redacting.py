@@ -39,12 +39,15 @@ JANE = Hire(
         ("the team platform is not there", "the team platform is not there"),
         ("Janet cannot, Majorca can", "Janet cannot, Majorca can"),
         ("octo-jane is no member", "<personal> is no member"),
+        ("Janey is no name", "<personal> is no name"),
         ("the repository api", "the repository api"),
     ],
 )
 def test_what_the_arguments_say_of_a_person_is_taken_out(said, kept):
     """Names, parts of them, addresses, numbers and handles go; teams and other words stay."""
-    arguments = {"person": JANE, "username": "octo-jane", "repository": "api"}
+    arguments = {
+        "person": JANE, "username": "octo-jane", "preferred_name": "Janey", "repository": "api",
+    }  # fmt: skip
     assert redacted(said, personal_words(arguments)) == kept
 
 

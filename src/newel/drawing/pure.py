@@ -185,6 +185,8 @@ def _of_change(call: ast.Call, names: Names, *, is_branch: bool) -> Iterator[Imp
     function = call.func
     if not isinstance(function, ast.Attribute) or function.attr not in _CHANGES:
         return
+    if isinstance(names.value(function), Step):  # an operation of a system that is called so
+        return
     root = _root(function.value)
     if not isinstance(root, ast.Name):
         return
