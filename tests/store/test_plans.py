@@ -144,6 +144,20 @@ async def test_what_a_cancelled_run_left_is_found_from_the_run(filled):
     assert await scans(filled, "ledger", "ended_of_awaited", "take-back-over") == set()
 
 
+_BY_HAND = """
+update newel.open_act set kind = 'step', state = 'retrying', event = null, match = null,
+    next_at = now() + interval '1 hour', reason = 'again'
+where event = 'pause'
+"""
+
+
+async def test_what_waits_for_another_attempt_costs_those_asked_by_hand_nothing(filled):
+    """Hundreds of steps are tried again in an outage, and nobody is asked for urgent work."""
+    await filled.execute(_BY_HAND)
+    await filled.execute("vacuum analyze newel.open_act")
+    assert await _most_read(filled, "incidents", "urgent_by_hand") == 0
+
+
 _CROWD = """
 insert into newel.person (ref, display_name, work_email, hr_key, search_grams)
 select gen_random_uuid(), 'P' || n, 'p' || n || '@acme.example', 'E' || n,
@@ -281,6 +295,18 @@ async def test_looking_for_what_is_due_reads_one_row_however_many_wait(filled):
     )
     read = [node["Actual Rows"] * node["Actual Loops"] for node in nodes(_plan(found))]
     assert max(read) <= 3
+
+
+async def _most_read(
+    connection: asyncpg.Connection[asyncpg.Record], module: str, name: str, *values: object
+) -> int:
+    """How many rows the busiest node of a block's plan reads."""
+    statement = getattr(queries(module), name)
+    found = await connection.fetchval(f"explain (analyze, format json) {statement}", *values)
+    return max(
+        int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
+        for node in nodes(_plan(found))
+    )
 
 
 def _plan(found: str) -> dict[str, Any]:

@@ -256,6 +256,8 @@ create index open_act_parked on newel.open_act (run_id) where state = 'parked';
 create index open_act_retrying on newel.open_act (run_id) where state = 'retrying';
 create index open_act_held_up on newel.open_act (credential)
     where state = 'parked' and reason = 'held';
+create index open_act_by_hand on newel.open_act (run_id)
+    where state = 'retrying' and reason = 'by-hand';
 create index open_act_queued on newel.open_act (system, opened_at)
     where state = 'retrying' and reason = 'place';
 create index open_act_event on newel.open_act (event, match) where kind = 'event';
