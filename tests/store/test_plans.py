@@ -144,11 +144,28 @@ async def test_what_a_cancelled_run_left_is_found_from_the_run(filled):
     assert await scans(filled, "ledger", "ended_of_awaited", "take-back-over") == set()
 
 
+_HELD = """
+insert into newel.open_act (run_id, key, kind, state, opened_at, due_at, reason, owner,
+                            credential, system)
+select r.id, 'give-up[' || c || ',' || n || ']', 'step', 'parked', now(), null, 'held',
+       'admin', 'wiki:' || c, 'wiki'
+from (select id from newel.run where finished_at is null limit 50) r,
+     generate_series(1, 3) c, generate_series(1, 20) n
+"""
 _BY_HAND = """
 update newel.open_act set kind = 'step', state = 'retrying', event = null, match = null,
     next_at = now() + interval '1 hour', reason = 'again'
 where event = 'pause'
 """
+
+
+async def test_what_is_held_costs_no_look_more_than_a_row_of_each_credential(filled):
+    """Three thousand steps are held: each worker asks twice a second whether there are any."""
+    await filled.execute(_HELD)
+    await filled.execute("vacuum analyze newel.open_act")
+    assert await _most_read(filled, "gates", "holding") <= 4
+    found = await filled.fetch(queries("gates").holding)
+    assert [row["credential"] for row in found] == ["wiki:1", "wiki:2", "wiki:3"]
 
 
 async def test_what_waits_for_another_attempt_costs_those_asked_by_hand_nothing(filled):

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Final, Literal
 
 from newel.audit import catalogue as facts
@@ -127,19 +126,20 @@ class Holding:
 
     async def look(self) -> None:
         """Ask about what is held and not asked about yet; take back what nobody waits for."""
-        rows = await gates.held_up(self._operating.database)
-        if not (rows or self._is_asking or monotonic() - self._looked_at >= _SELDOM_S):
+        database = self._operating.database
+        holding = await gates.holding(database)
+        if not (holding or self._is_asking or monotonic() - self._looked_at >= _SELDOM_S):
             return
         self._looked_at = monotonic()
-        asked = await gates.asked_about(self._operating.database, _OVER.name)
-        waiting: set[str] = set()
-        for credential, found in groupby(rows, key=lambda row: str(row["credential"])):
-            waiting.add(credential)
-            if credential not in asked:
-                await self._ask(credential, list(found)[:_MOST])
-        for credential in sorted(asked - waiting):
-            await self._withdraw(credential)
-        self._is_asking = bool(rows or asked)
+        asked = await gates.asked_about(database, _OVER.name)
+        for credential in sorted(holding.difference(asked)):
+            rows = await gates.held_up(database, credential, _MOST)
+            if rows:
+                await self._ask(credential, rows)
+        for credential, is_open in asked.items():
+            if is_open and credential not in holding:
+                await self._withdraw(credential)
+        self._is_asking = bool(holding or asked)
 
     async def _ask(self, credential: str, rows: Sequence[Row]) -> None:
         since = [_since(row) for row in rows]

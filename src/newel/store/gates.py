@@ -94,11 +94,17 @@ async def admit_removal(
     return admitted
 
 
-async def held_up(database: Database) -> list[Row]:
-    """Steps that were held, and of which nobody has decided, by credential, oldest first."""
-    return await database.fetch(_SQL.held_up)
+async def holding(database: Database) -> set[str]:
+    """The credentials with which steps are held of which nobody has decided."""
+    return {row["credential"] for row in await database.fetch(_SQL.holding)}
 
 
-async def asked_about(database: Database, event: str) -> set[str]:
-    """What open waits for an event are correlated by."""
-    return {row["match"] for row in await database.fetch(_SQL.asked_about, event)}
+async def held_up(database: Database, credential: str, how_many: int) -> list[Row]:
+    """Steps that were held with a credential, and of which nobody has decided, oldest first."""
+    return await database.fetch(_SQL.held_up, credential, how_many)
+
+
+async def asked_about(database: Database, event: str) -> dict[str, bool]:
+    """What open waits for an event are correlated by, and whether somebody is still asked there."""
+    rows = await database.fetch(_SQL.asked_about, event)
+    return {row["match"]: row["is_open"] for row in rows}

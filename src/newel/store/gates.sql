@@ -28,19 +28,40 @@ on conflict (credential, bucket) do update set
 select newel.admit_removal($1, $2::bytea, $3::uuid, $4::integer, $5::interval, $6::boolean,
                            $7::boolean) as admitted
 
--- name: held_up
+-- name: holding
 -- params: none
--- Steps that would have taken access from one person too many, and of which nobody has decided.
+-- The credentials with which steps are held of which nobody has decided: one row is read of each,
+-- however many they are.
+with recursive held as (
+    (select credential from newel.open_act
+     where state = 'parked' and reason = 'held' and detail ->> 'refused' is null
+     order by credential limit 1)
+    union all
+    select (select a.credential from newel.open_act a
+            where a.state = 'parked' and a.reason = 'held' and a.detail ->> 'refused' is null
+              and a.credential > held.credential
+            order by a.credential limit 1)
+    from held where held.credential is not null)
+select credential from held where credential is not null
+
+-- name: held_up
+-- params: credential, how_many
+-- Steps that would have taken access from one person too many, and of which nobody has decided,
+-- the oldest first.
 select a.run_id, a.key, a.credential, a.system, a.fingerprint, a.detail, r.process, r.subject,
        coalesce(y.title, a.system) as title, newel.now() as as_of
 from newel.open_act a
 join newel.run r on r.id = a.run_id
 left join newel.system y on y.key = a.system
 where a.state = 'parked' and a.reason = 'held' and a.detail ->> 'refused' is null
-order by a.credential, a.opened_at, a.run_id, a.key
+  and a.credential = $1
+order by a.opened_at, a.run_id, a.key limit $2
 
 -- name: asked_about
 -- params: event
--- The credentials of which somebody is asked already.
-select match from newel.open_act where kind = 'event' and event = $1 and match is not null
-order by match
+-- The credentials of which somebody is asked already, and whether they still are: what they have
+-- decided may not be carried out yet.
+select e.match, exists (select from newel.open_act t
+                        where t.run_id = e.run_id and t.task_id is not null) as is_open
+from newel.open_act e where e.kind = 'event' and e.event = $1 and e.match is not null
+order by e.match

@@ -106,18 +106,28 @@ def admit_removal(
     return [{"admitted": True}]
 
 
-@statement("gates.held_up")
-def held_up(at: Transaction) -> list[Row]:
-    """Steps that would have taken access from one person too many."""
-    found = [
+def _held(at: Transaction) -> list[Row]:
+    return [
         act
         for act in at.rows("open_act")
         if (act["state"], act["reason"]) == ("parked", "held")
         and "refused" not in (act["detail"] or {})
     ]
-    found.sort(key=lambda act: (act["credential"], act["opened_at"], act["run_id"], act["key"]))
+
+
+@statement("gates.holding")
+def holding(at: Transaction) -> list[Row]:
+    """The credentials with which steps are held of which nobody has decided."""
+    return [{"credential": each} for each in sorted({act["credential"] for act in _held(at)})]
+
+
+@statement("gates.held_up")
+def held_up(at: Transaction, credential: str, how_many: int) -> list[Row]:
+    """Steps that would have taken access from one person too many."""
+    found = [act for act in _held(at) if act["credential"] == credential]
+    found.sort(key=lambda act: (act["opened_at"], act["run_id"], act["key"]))
     names = ("run_id", "key", "credential", "system", "fingerprint", "detail")
-    return [{name: act[name] for name in names} | _of_run(at, act) for act in found]
+    return [{name: act[name] for name in names} | _of_run(at, act) for act in found[:how_many]]
 
 
 def _of_run(at: Transaction, act: Row) -> Row:
@@ -130,10 +140,12 @@ def _of_run(at: Transaction, act: Row) -> Row:
 
 @statement("gates.asked_about")
 def asked_about(at: Transaction, event: str) -> list[Row]:
-    """The credentials of which somebody is asked already."""
-    found = {
-        act["match"]
-        for act in at.rows("open_act")
+    """The credentials of which somebody is asked already, and whether they still are."""
+    acts = list(at.rows("open_act"))
+    asking = {act["run_id"] for act in acts if act["task_id"] is not None}
+    found = [
+        {"match": act["match"], "is_open": act["run_id"] in asking}
+        for act in acts
         if (act["kind"], act["event"]) == ("event", event) and act["match"] is not None
-    }
-    return [{"match": match} for match in sorted(found)]
+    ]
+    return sorted(found, key=lambda row: row["match"])
