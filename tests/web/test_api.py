@@ -380,6 +380,6 @@ async def test_each_version_keeps_its_drawing(client, house):
     assert [each["open_runs"] for each in (newer, older)] == [0, 1]
     assert (await client.get(newer["drawing"])).json() == {"schema": "newer"}
     assert (await client.get(older["drawing"])).content == now.as_json()
-    for wrong in ("?version=3", "?version=0"):
+    for wrong in ("?version=3", "?version=0", "?version=99999999999"):
         missing = await client.get(f"/api/v1/processes/onboarding/drawing{wrong}")
         assert missing.status_code in (404, 422)

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -122,7 +123,8 @@ async def test_deliveries_are_narrowed_and_turned_page_by_page(house, client, re
     accepted = (await client.get("/webhooks/siem?state=accepted")).text
     assert len(re.findall(r'<tr id="[0-9a-f-]{36}"', accepted)) == 8
     assert "No delivery is in this state" in (await client.get("/webhooks/siem?state=dead")).text
-    assert (await client.get("/webhooks/siem?after=nowhere")).status_code == 422
+    for nowhere in ("nowhere", f"0001-01-01T00:00:00%2B14:00/{UUID(int=0)}"):
+        assert (await client.get(f"/webhooks/siem?after={nowhere}")).status_code == 422
     assert (await client.get("/webhooks/nobody")).status_code == 404
 
 
@@ -131,6 +133,8 @@ async def test_an_operator_disables_enables_and_sends_again(house, client, recei
     answer = await client.post("/webhooks/siem/disable", data={"actor": "", "reason": ""})
     assert answer.status_code == 422
     assert "Your work e-mail" in answer.text
+    nobody = {"actor": "o\0ps@acme.example", "reason": "Who?"}
+    assert (await client.post("/webhooks/siem/disable", data=nobody)).status_code == 404
     reason = {"reason": "They move house 🏠"}
     answer = await client.post("/webhooks/siem/disable", data={**OPERATOR, **reason})
     assert answer.status_code == 303

@@ -63,6 +63,8 @@ async def check_starter(
 
 
 async def _named(operating: Operating, named: str, caller: Actor) -> UUID:
+    if "\0" in named:  # no text of the database holds one
+        raise NotFound(kind="person", reference=named.replace("\0", "?"))
     async with operating.database.transaction() as connection:
         ref = None
         if named.startswith("per_"):

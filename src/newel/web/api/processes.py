@@ -28,6 +28,8 @@ __all__ = ["StartedView", "router"]
 
 router = APIRouter(tags=["processes"])
 
+_MOST: Final = 2**31 - 1
+"""The greatest number that the database has for a version."""
 _ANY_JSON: Final[dict[str, Any]] = {  # Any: OpenAPI
     "requestBody": {
         "required": True,
@@ -94,7 +96,7 @@ async def read_drawing(
     request: Request,
     name: str,
     caller: KnownCaller,
-    version: Annotated[int | None, Query(ge=1, description="Else the newest.")] = None,
+    version: Annotated[int | None, Query(ge=1, le=_MOST, description="Else the newest.")] = None,
 ) -> Response:
     """Give the drawing of a version as it was read when it was registered: JSON."""
     del caller

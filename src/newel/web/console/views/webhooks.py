@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -227,8 +227,8 @@ def _place(after: str) -> tuple[datetime, UUID] | None:
         return None
     moment, _, event = after.partition("/")
     try:
-        return datetime.fromisoformat(moment), UUID(event)
-    except ValueError:
+        return datetime.fromisoformat(moment).astimezone(UTC), UUID(event)
+    except (ValueError, OverflowError):
         raise InvalidInput({"after": "must be the `after` of an answer"}) from None
 
 
