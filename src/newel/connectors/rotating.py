@@ -104,6 +104,7 @@ class RotatingCredential:
         self._current: Kept | None = None
         self._refused: Secret | None = None
         self._unkept: tuple[Secret, Kept] | None = None
+        self._under_way: set[asyncio.Task[Kept]] = set()
         self._keeper: Keeper | None = None
         self._name = ""
 
@@ -125,7 +126,11 @@ class RotatingCredential:
         """
         found = self._current
         if found is None or found.expires_at - EARLY <= http.now() or self._unkept is not None:
-            found = self._current = await self._renewed(http)
+            # An attempt may be cut off meanwhile; what is given then is kept all the same.
+            renewing = asyncio.create_task(self._renewed(http))
+            self._under_way.add(renewing)
+            renewing.add_done_callback(self._under_way.discard)
+            found = await asyncio.shield(renewing)
         return {"Authorization": f"Bearer {found.access.reveal()}"}
 
     async def _renewed(self, http: Http) -> Kept:
@@ -149,7 +154,7 @@ class RotatingCredential:
                 latest = await self._spent(http, spent, origin)
                 self._unkept = spent, latest
                 await turn.keep(latest)
-        self._unkept = None
+        self._unkept, self._current = None, latest
         return latest
 
     def _serves(self, kept: Kept, now: datetime) -> bool:

@@ -118,25 +118,20 @@ async def test_a_worker_that_dies_after_spending_is_told_of_and_authorising_help
 ) -> None:
     """The next worker asks once with what is kept, says what to do, and goes on when it is done."""
     dying = worker()
-    spent = asyncio.Event()
     credential = dying._renewing
     assert credential is not None
     exchange = credential._exchange
 
+    class Killed(Exception):
+        """What ends it between spending and keeping."""
+
     async def dies(*args: Any) -> Any:  # Any: whatever is exchanged
-        given = await exchange(*args)
-        spent.set()
-        await asyncio.Event().wait()
-        return given
+        await exchange(*args)
+        raise Killed
 
     credential._exchange = dies
-    task = asyncio.create_task(dying.check())
-    waits = asyncio.create_task(spent.wait())
-    await asyncio.wait([task, waits], return_when=asyncio.FIRST_COMPLETED)
-    task.cancel()
-    waits.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    with pytest.raises(Killed):
+        await dying.check()
     following = worker()
     with pytest.raises(AuthFailed, match="authorise newel in Gusto anew"):
         await following.check()
@@ -147,6 +142,34 @@ async def test_a_worker_that_dies_after_spending_is_told_of_and_authorising_help
     authorise(monkeypatch, following_token)
     assert (await following.check()).ok
     assert renewals(sim) == [200, 400, 200]
+
+
+async def test_an_attempt_that_is_cut_off_while_renewing_loses_nothing(
+    sim: GustoSimulator, worker: Worker
+) -> None:
+    """Its time is over after spending: the next refresh token is kept, and others go on with it."""
+    one = worker()
+    spent, answered = asyncio.Event(), asyncio.Event()
+    credential = one._renewing
+    assert credential is not None
+    exchange = credential._exchange
+
+    async def slowly(*args: Any) -> Any:  # Any: whatever is exchanged
+        given = await exchange(*args)
+        spent.set()
+        await answered.wait()
+        return given
+
+    credential._exchange = slowly
+    attempt = asyncio.create_task(one.check())
+    await spent.wait()
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+    answered.set()
+    assert (await worker().check()).ok
+    assert (await one.check()).ok
+    assert renewals(sim) == [200]
 
 
 async def test_what_the_database_could_not_keep_is_kept_later(
