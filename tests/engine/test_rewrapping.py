@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from newel.base.errors import LogInconsistent, NotWaiting, ReasonMissing, StoreE
 from newel.base.ids import reference
 from newel.base.settings import load_settings
 from newel.cli.deployment import vault_of
-from newel.engine import rewrapping
+from newel.engine import rewrapping, whole_files
 from newel.engine.engine import Engine
 from newel.engine.key_holder import KeyHolder
 from newel.engine.rewrapping import NOBODY, Rewrapped, load_marks
@@ -203,6 +204,35 @@ async def test_wherever_it_dies_everything_opens_and_it_goes_on(deployment, monk
     assert deaths == 12  # marks, two files written, one moved, five keys, a body, a secret, a token
 
 
+async def test_a_change_that_is_ended_an_hour_later_waits_from_then_on(deployment):
+    """It died with both files written and none moved: others use the old key until it is ended."""
+    place = deployment.place
+    for name, key in (("kek.next", os.urandom(32)), ("kek.old", place.read_bytes())):
+        path = place.with_name(name)
+        path.write_bytes(key)
+        os.utime(path, (0, 0))
+    assert await deployment.rotate() == Rewrapped(PEOPLE, rows=3)
+    with pytest.raises(NotWaiting, match="seconds more"):
+        await deployment.house.engine.rewrapping(place).retire()
+
+
+async def test_of_two_at_once_the_second_waits_while_files_are_moved(deployment, monkeypatch):
+    """None makes a key in the place of one that the other has begun to wrap under."""
+    made = []
+
+    def write_once(path, data):
+        handle = os.open(path.parent, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(handle)
+        made.append(path.name)
+        whole_files.write_once(path, data)
+
+    monkeypatch.setattr(rewrapping, "write_once", write_once)
+    await deployment.rotate()
+    assert made == ["kek.next", "kek.old"]
+
+
 async def test_who_has_the_old_key_in_memory_reads_the_new_one(deployment):
     """At once where something does not open; after five minutes for what is new."""
     clock = FakeClock(datetime(2026, 3, 1, tzinfo=UTC))
@@ -239,15 +269,17 @@ async def test_a_key_that_a_setting_refers_to_changes_with_the_settings(
 
     with pytest.raises(StoreError, match="bring back the right key"):
         await engine(**{"": "env:NEW"}).register()
-    with pytest.raises(NotWaiting, match="have to refer to two"):
-        await rotate(engine(**{"": "env:OLD"}))
     both = engine(**{"": "env:NEW", "_before": "env:OLD"})
-    assert (await rotate(both)).keys == PEOPLE
+    assert (await rotate(both)).keys == PEOPLE - 1  # Ann comes under the new one
+    assert (await rotate(both)).keys == 0
+    assert len(await deployment.events()) == 1
     with pytest.raises(StoreError, match="out of the settings"):
         await both.rewrapping(None).retire()
     alone = engine(**{"": "env:NEW"})
     await alone.register()
     assert await deployment.readable(alone.vault) == PEOPLE
+    with pytest.raises(NotWaiting, match="have to refer to two"):
+        await rotate(alone)
     actor = await alone.actor("ann@acme.example", via="cli")
     with pytest.raises(ReasonMissing):
         await alone.rewrapping(None).rotate(actor=actor, reason=" ")

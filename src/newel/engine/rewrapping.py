@@ -19,9 +19,11 @@ Source: our own audit document §15.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -128,11 +130,12 @@ class Rewrapping:
         self._vault.renew()
 
     async def _keep_marks(self) -> None:
-        """Keep the secret of given addresses under the key in force, before another is."""
-        key = PersonKey(_MARKS, self._vault.marks())
+        """Keep the secret of given addresses under the key before, so that it is wrapped anew."""
+        self._vault.renew()
+        key, before = PersonKey(_MARKS, self._vault.marks()), self._vault.kek_ids[-1]
         async with self._operating.database.transaction() as connection:
-            kept = self._vault.wrapped(key)
-            await registry.keep_key(connection, NOBODY, 1, kept, self._vault.kek_id)
+            kept = self._vault.wrapped(key, before)
+            await registry.keep_key(connection, NOBODY, 1, kept, before)
             await load_marks(connection, self._vault)
 
     async def _tell(self, actor: Actor, reason: str) -> None:
@@ -205,10 +208,23 @@ class Rewrapping:
 def _promoted(place: Path) -> None:
     """Put a new key in the place of the one there, which is kept; a second call ends the first."""
     old, new = old_key(place), place.with_name(f"{place.name}.next")
-    if not new.exists():
-        if old.exists():
-            return
-        write_once(new, os.urandom(_KEY_BYTES))
-    if not old.exists():
-        write_once(old, place.read_bytes())  # with the moment at which it came to be the old one
-    new.replace(place)
+    with _alone(place.parent):  # of two at once, the second finds what the first has done
+        if not new.exists():
+            if old.exists():
+                return
+            write_once(new, os.urandom(_KEY_BYTES))
+        if not old.exists():
+            write_once(old, place.read_bytes())
+        os.utime(old)  # the moment at which it comes to be the old one
+        new.replace(place)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process changes keys in a folder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -160,10 +160,10 @@ class Vault:
         key = personal.PersonKey(kid, personal.new_key(self.entropy))
         return self.wrapped(key), key
 
-    def wrapped(self, key: personal.PersonKey) -> bytes:
-        """Wrap a person's key under the key-encryption key in force."""
+    def wrapped(self, key: personal.PersonKey, kek_id: str | None = None) -> bytes:
+        """Wrap a person's key under the key-encryption key in force, or the one that is named."""
         self._fresh()
-        return personal.wrap(self._keks[self.kek_id], key, self.entropy)
+        return personal.wrap(self._keks[kek_id or self.kek_id], key, self.entropy)
 
     def sealer(
         self, run: UUID, person: UUID | None, n: int | None, wrapped: bytes | None
@@ -212,7 +212,7 @@ class Vault:
             self.renew()
 
     def mark_of(self, address: str) -> bytes:
-        """Digest a work address under the key: whoever has only the digest cannot guess it."""
+        """Digest a work address under a secret: whoever has only the digest cannot guess it."""
         return hmac.digest(self._marks, address.strip().lower().encode(), "sha256")
 
     def sealed(self, text: bytes, owner: UUID) -> bytes:
