@@ -106,6 +106,23 @@ async def test_what_a_collector_does_not_take_is_not_taken(tmp_path):
         await asyncio.to_thread(otlp.send, [line(0)])
 
 
+async def test_a_line_that_a_server_will_never_take_holds_up_nobody(tmp_path, monkeypatch):
+    """What is refused as bad is counted as lost, and not sent for ever; 204 is a yes, too."""
+    monkeypatch.setattr(log_targets, "_AT_ONCE", 1)
+    monkeypatch.setattr(log_targets, "_PAUSES_S", (0.01,))
+    async with collector() as server:
+        server.answers = [Response(status_code=400)]
+        lines = lines_to([f"otlp:{server.url}"], tmp_path, "h")
+        lines.write(line(0) + line(1))
+        await asyncio.to_thread(lines.close)
+        told = [json.loads(each.body.string_value) for each in server.records()]
+        assert [each.get("n", each.get("lines")) for each in told] == [1, 1]
+        assert told[0]["event"] == "log lines lost"
+        server.answers = [Response(status_code=204)]
+        with closing(Otlp(server.url, "h")) as otlp:
+            await asyncio.to_thread(otlp.send, [line(2)])
+
+
 async def test_a_server_that_is_away_holds_up_nobody(tmp_path, monkeypatch):
     """Lines wait, the oldest are dropped and counted, the rest come in order; the file has all."""
     monkeypatch.setattr(log_targets, "_WAITING", 30)

@@ -21,7 +21,7 @@ import orjson
 
 from newel.base.errors import InvalidInput, StoreError
 
-__all__ = ["Collector", "Otlp", "Syslog"]
+__all__ = ["Collector", "Otlp", "Refused", "Syslog"]
 
 _TIMEOUT_S: Final = 10.0
 _DATAGRAM: Final = 60_000
@@ -35,7 +35,24 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _STRANGE: Final = re.compile(r"[^!-~]")
 _PORTS: Final = {"tcp": 601, "tls": 6514, "udp": 514}
 
+_REFUSALS: Final = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+
 Line = Mapping[str, Any]  # Any: JSON
+
+
+class Refused(StoreError):
+    """A server has read lines and will not take them, however often they come.
+
+    many: how many of them; None for all.
+    """
+
+    many: int | None = None
 
 
 class Collector(Protocol):
@@ -129,11 +146,14 @@ class Otlp:
             )
         except httpx2.HTTPError as fault:
             raise StoreError(f"The collector does not answer ({type(fault).__name__}).") from fault
-        if answer.status_code != HTTPStatus.OK:
-            raise StoreError(f"The collector answers {answer.status_code}.")
-        rejected = _read(answer.content or b"{}").get("partialSuccess", {})
-        if int(rejected.get("rejectedLogRecords", 0)):
-            raise StoreError("The collector has rejected some lines.")
+        if not answer.is_success:
+            kind = Refused if answer.status_code in _REFUSALS else StoreError
+            raise kind(f"The collector answers {answer.status_code}.")
+        rejected = _read(answer.content or b"{}").get("partialSuccess") or {}
+        if many := int(rejected.get("rejectedLogRecords", 0)):
+            refused = Refused("The collector has rejected some lines.")
+            refused.many = many
+            raise refused
 
     def close(self) -> None:
         """End the connections."""

@@ -8,7 +8,8 @@
 
 A server that does not answer holds up nobody: its lines wait in memory, up to a bound, for a
 thread of their own; beyond it the oldest are dropped and counted. A line lost so is a copy lost,
-nothing else: `newel audit ship` sends those of events again, from the log.
+nothing else: `newel audit ship` sends those of events again, from the log. So is one that a server
+has read and refused: it would be refused for ever, and everything would wait behind it.
 Source: our own audit document §16; RFC 5424, RFC 5425, RFC 6587 §3.4.1; OTLP specification 1.7.
 """
 
@@ -26,7 +27,7 @@ from typing import Final, Protocol
 import orjson
 
 from newel.base.errors import InvalidInput, StoreError
-from newel.engine.collectors import Collector, Otlp, Syslog
+from newel.engine.collectors import Collector, Otlp, Refused, Syslog
 
 __all__ = ["Lines", "collector_of", "lines_to"]
 
@@ -163,6 +164,11 @@ class _Waiting:
             try:
                 self._collector.send([*told, *batch])
                 missed = 0
+            except Refused as refused:  # they would hold up all that comes after them
+                with self._changed:
+                    many = refused.many
+                    self._lost += len(batch) if many is None else many - lost
+                continue
             except (OSError, StoreError):
                 if self._is_closed:
                     break
