@@ -22,6 +22,7 @@ from newel.engine.event_export import Period
 from newel.engine.evidence import Package, Sampling
 from newel.engine.exporting import Exports
 from newel.engine.key_holder import KeyHolder
+from newel.engine.log_keeping import LogKeeping
 from newel.engine.sequencer import Sequencer
 from newel.engine.verifying import verifier
 from tests.engine.test_event_export import ALWAYS, OPERATOR, sealed
@@ -331,6 +332,26 @@ async def test_the_guide_to_a_package_can_be_carried_out(sealed, tmp_path):
     order = sorted(ids, key=lambda each: hashlib.sha256(f"dice\n{each}".encode()).hexdigest())
     drawn = (folder / "samples" / "access_grants.csv").read_text("utf-8").splitlines()[1:]
     assert [each.split(",")[0] for each in drawn] == order[:2]
+
+
+async def test_a_package_is_signed_by_a_key_that_signed_its_log(sealed, tmp_path):
+    """While a key takes another's place and after it: who believed the first believes each."""
+    holder = KeyHolder(tmp_path / "log")
+    first, _ = await package(sealed, tmp_path, "a.zip")
+    keeping = LogKeeping(sealed.database, sealed.engine.vault, holder)
+    await keeping.rotate(actor=OPERATOR, reason="The yearly change.")
+    await package(sealed, tmp_path, "b.zip", as_of=first.size)
+    await Sequencer(sealed.database, holder).seal()
+    await package(sealed, tmp_path, "c.zip")
+    holder.destroy_old()
+    await sealed.engine.actor("eve@acme.example", via="api")
+    await Sequencer(sealed.database, holder).seal()
+    await package(sealed, tmp_path, "d.zip")
+    for name in ("b.zip", "c.zip", "d.zip"):
+        report = verdict(tmp_path, name)
+        assert (report.code(), report.findings) == (0, []), report.as_text()
+    with pytest.raises(NotFound, match="key of the log"):
+        await package(sealed, tmp_path, "e.zip", as_of=first.size)
 
 
 async def test_a_package_by_another_key_is_refused(sealed, tmp_path):

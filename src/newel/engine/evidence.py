@@ -150,11 +150,9 @@ async def written_package(
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".evidence") as folder:
         there = Path(folder)
         log = await _log_of(connection, wanted.as_of)
-        key = holder.signing_key(log.origin)
-        if key is None:
-            raise NotFound(kind="key of the log", reference=log.origin)
         await _write_log(log, there / "log")
         head = notes.Note.parsed((there / "log" / "checkpoint").read_bytes())
+        key = _key_of(holder, log.origin, head)
         write_plain(there / "log" / "plain", head, key)
         since, until = (instant(each) for each in wanted.period)
         window = Window(since, until, wanted.sla_hours)
@@ -195,6 +193,18 @@ async def _log_of(connection: Connection, as_of: int | None) -> SealedLog:
     if log is None:
         raise NotFound(kind="checkpoint of size", reference=str(as_of or 0))
     return log
+
+
+def _key_of(holder: KeyHolder, origin: str, head: notes.Note) -> notes.SigningKey:
+    """Give the key that signed a head, so that who believes the head believes the package.
+
+    One that came later may have signed nothing at this size, and not even be told of in the log.
+    """
+    for key in holder.signing_keys(origin):
+        its = key.verifier()
+        if any(its.is_valid(each, head.text) for each in head.signatures):
+            return key
+    raise NotFound(kind="key of the log", reference=origin)
 
 
 async def _write_log(log: SealedLog, folder: Path) -> None:
