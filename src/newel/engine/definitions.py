@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
 from newel.domain.change import Beside, Change
@@ -46,9 +48,12 @@ async def version_of(operating: Operating, process: Process[..., Any]) -> int:  
 
 
 def _drawn(process: Process[..., Any]) -> str | None:  # Any: as above
-    """The drawing of a process as it is kept; None for one that cannot be drawn."""
+    """The drawing of a process as it is kept; None for one that cannot be drawn or written."""
     drawing = drawing_of(process)
-    return None if drawing.errors else drawing.as_json().decode()
+    try:
+        return None if drawing.errors else drawing.as_json().decode()
+    except orjson.JSONEncodeError:  # half a character in a title: its runs say so, where it is used
+        return None
 
 
 async def _told(

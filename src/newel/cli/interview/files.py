@@ -89,7 +89,7 @@ def _process(found: Skeleton, package: str) -> Iterator[str]:
         "Begun from an interview; this code is what counts.",
     ]
     yield from ['"""', "", "from __future__ import annotations", ""]
-    text = "\n".join([*found.body, *(line for each in found.helpers for line in each)])
+    text = "\n".join([*found.body, *(line for each in found.parts for line in each)])
     if "datetime." in text:
         yield from ["from datetime import UTC, datetime, time", ""]
     yield from _import("newel", {"process", *found.words})
@@ -110,8 +110,8 @@ def _process(found: Skeleton, package: str) -> Iterator[str]:
     yield from ["", "", *wrapped(f"@process({options})", 0)]
     yield f"async def {name}(facts: Facts) -> None:"
     yield from [f'    """{prose(interview.title)}"""', *found.body]
-    for helper in found.helpers:
-        yield from ["", "", *helper]
+    for part in found.parts:
+        yield from ["", "", *part]
 
 
 def _name_of(lines: list[str]) -> str:

@@ -35,7 +35,7 @@ class Skeleton:
 
     interview: Interview
     body: list[str] = field(default_factory=list[str])
-    helpers: list[list[str]] = field(default_factory=list[list[str]])
+    parts: list[list[str]] = field(default_factory=list[list[str]])
     forms: list[list[str]] = field(default_factory=list[list[str]])
     steps: dict[str, list[list[str]]] = field(default_factory=dict[str, list[list[str]]])
     events: dict[str, str] = field(default_factory=dict[str, str])
@@ -275,12 +275,12 @@ class _Writer:
         kind = kind_of(step)
         told = step.named[kind]
         said = told.text if isinstance(told.value, str) else kind
-        name = f"part_{len(self.found.helpers) + 1}_{word(said)}"[:60].rstrip("_")
+        name = f"part_{len(self.found.parts) + 1}_{word(said)}"[:60].rstrip("_")
         outer, self._out = self._out, []
         indent, self._indent = self._indent, 1
         lines = [f"async def {name}(facts: Facts) -> None:", f'    """{prose(said)}"""']
         place: list[str] = []
-        self.found.helpers.append(place)
+        self.found.parts.append(place)
         self._step(step)
         place += [*lines, *self._out]
         self._out, self._indent = outer, indent
