@@ -198,3 +198,5 @@ async def test_no_two_workers_count_past_each_other(database):
     assert not await ask(held[2])  # twelve were counted, one of them is an hour ago
     await database.execute("update newel.removal set removed_at = removed_at - interval '1 hour'")
     assert await ask(held[2])
+    await gates.forget_removals(database, window=timedelta(hours=1))
+    assert await database.fetchval("select count(*) from newel.removal") == 1

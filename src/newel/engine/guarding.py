@@ -42,6 +42,10 @@ class Guard:
         self._database = database
         self.most = most
 
+    async def forget(self) -> None:
+        """Forget whom nobody counts any more: who left is nobody's business an hour later."""
+        await gates.forget_removals(self._database, window=_WINDOW)
+
     def of(
         self,
         run: Runner,

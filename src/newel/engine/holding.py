@@ -123,14 +123,18 @@ class Holding:
         self._builtin = builtin
         self._messages = messages
         self._looked_at, self._is_asking = 0.0, True
+        self._forgot_at: float | None = None
 
     async def look(self) -> None:
         """Ask about what is held and not asked about yet; take back what nobody waits for."""
-        database = self._operating.database
+        database, now = self._operating.database, monotonic()
+        if self._forgot_at is None or now - self._forgot_at >= _SELDOM_S:
+            self._forgot_at = now
+            await self.guard.forget()
         holding = await gates.holding(database)
-        if not (holding or self._is_asking or monotonic() - self._looked_at >= _SELDOM_S):
+        if not (holding or self._is_asking or now - self._looked_at >= _SELDOM_S):
             return
-        self._looked_at = monotonic()
+        self._looked_at = now
         asked = await gates.asked_about(database, _OVER.name)
         for credential in sorted(holding.difference(asked)):
             rows = await gates.held_up(database, credential, _MOST)

@@ -94,6 +94,11 @@ async def admit_removal(
     return admitted
 
 
+async def forget_removals(database: Database, *, window: timedelta) -> None:
+    """Forget from whom something was taken longer ago than it counts."""
+    await database.execute(_SQL.forget_removals, window)
+
+
 async def holding(database: Database) -> set[str]:
     """The credentials with which steps are held of which nobody has decided."""
     return {row["credential"] for row in await database.fetch(_SQL.holding)}

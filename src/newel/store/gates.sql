@@ -28,6 +28,14 @@ on conflict (credential, bucket) do update set
 select newel.admit_removal($1, $2::bytea, $3::uuid, $4::integer, $5::interval, $6::boolean,
                            $7::boolean) as admitted
 
+-- name: forget_removals
+-- params: window
+-- Forgets who lost access longer ago than it counts.
+delete from newel.removal r
+using (select credential, whose from newel.removal
+       where removed_at <= newel.now() - $1::interval for update skip locked) o
+where (r.credential, r.whose) = (o.credential, o.whose)
+
 -- name: holding
 -- params: none
 -- The credentials with which steps are held of which nobody has decided: one row is read of each,

@@ -186,6 +186,7 @@ async def test_a_person_counts_once_however_much_they_lose() -> None:
     """Groups of one person are one removal; an hour later the count begins anew."""
     async with _playing(wrong_export.request(_people(1, 9))) as run:
         assert await run.result() == 9
+        assert len(run._scene.rows("removal")) == 9
         (tenth, *_, last) = _people(10, 20)
         gone = await run.start(leaving_now.request(tenth))
         assert await gone.result() == "suspended"
@@ -195,6 +196,9 @@ async def test_a_person_counts_once_however_much_they_lose() -> None:
         run.clock.advance(hours(1))
         await held.retry("directory.deactivate")
         assert await held.result() == "suspended"
+        run.clock.advance(minutes(61))
+        run.deploy(leaving_now)  # a worker that begins looks at once
+        assert run._scene.rows("removal") == []  # nor is it known who has left
     assert DIRECTORY.mutations() and len(_shut()) == 11
 
 

@@ -106,6 +106,15 @@ def admit_removal(
     return [{"admitted": True}]
 
 
+@statement("gates.forget_removals")
+def forget_removals(at: Transaction, window: timedelta) -> int:
+    """Forgets who lost access longer ago than it counts."""
+    over = [row for row in at.rows("removal") if row["removed_at"] <= at.now() - window]
+    for row in over:
+        at.delete("removal", (row["credential"], row["whose"]))
+    return len(over)
+
+
 def _held(at: Transaction) -> list[Row]:
     return [
         act
