@@ -106,6 +106,21 @@ async def test_what_a_collector_does_not_take_is_not_taken(tmp_path):
         await asyncio.to_thread(otlp.send, [line(0)])
 
 
+async def test_what_is_strange_about_a_collector_ends_no_thread(tmp_path, monkeypatch):
+    """An answer in another form is a yes; an address that is none is one that does not answer."""
+    async with collector() as server:
+        strange = ('{"partialSuccess":[1]}', '{"partialSuccess":{"rejectedLogRecords":[]}}')
+        server.answers = [Response(each) for each in strange]
+        monkeypatch.setattr(log_targets, "_AT_ONCE", 1)
+        lines = lines_to([f"otlp:{server.url}"], tmp_path, "h")
+        lines.write(line(0) + line(1) + line(2))
+        await asyncio.to_thread(lines.close)
+        told = [json.loads(each.body.string_value) for each in server.records()]
+        assert [each["n"] for each in told] == [2]
+    with closing(Otlp("https://collector.example:port/", "h")) as otlp, pytest.raises(StoreError):
+        await asyncio.to_thread(otlp.send, [line(0)])
+
+
 async def test_a_line_that_a_server_will_never_take_holds_up_nobody(tmp_path, monkeypatch):
     """What is refused as bad is counted as lost, and not sent for ever; 204 is a yes, too."""
     monkeypatch.setattr(log_targets, "_AT_ONCE", 1)

@@ -144,13 +144,12 @@ class Otlp:
             answer = client.post(
                 self._url, content=body, headers={"Content-Type": "application/json"}
             )
-        except httpx2.HTTPError as fault:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as fault:
             raise StoreError(f"The collector does not answer ({type(fault).__name__}).") from fault
         if not answer.is_success:
             kind = Refused if answer.status_code in _REFUSALS else StoreError
             raise kind(f"The collector answers {answer.status_code}.")
-        rejected = _read(answer.content or b"{}").get("partialSuccess") or {}
-        if many := int(rejected.get("rejectedLogRecords", 0)):
+        if many := _rejected(answer.content):
             refused = Refused("The collector has rejected some lines.")
             refused.many = many
             raise refused
@@ -185,6 +184,14 @@ class Otlp:
             }
             for (name, version), records in programs.items()
         ]
+
+
+def _rejected(answer: bytes) -> int:
+    """Say how many lines a collector rejects; none where its answer is in no form that says so."""
+    try:
+        return int((_read(answer).get("partialSuccess") or {}).get("rejectedLogRecords") or 0)
+    except (AttributeError, TypeError, ValueError):
+        return 0
 
 
 def _record(line: bytes, said: Line) -> dict[str, Any]:
