@@ -65,6 +65,14 @@ def test_a_place_on_the_machine_of_the_database_is_known(tmp_path, place, server
     assert is_beside(place, tmp_path, server) is expected
 
 
+@pytest.mark.parametrize("kind", ["rfc3161", "witness"])
+def test_the_name_of_a_place_holds_no_password(tmp_path, kind):
+    """It stands in the log for ever: a name and a password of the address do not."""
+    root = " root=ca.pem" if kind == "rfc3161" else ""
+    place = anchor_of(f"{kind}:https://acme:hush@there.example:8443/stamp{root}", tmp_path)
+    assert place.name == f"{kind}:there.example:8443/stamp"
+
+
 async def test_what_is_not_sealed_or_not_copied_is_told(database, database_url, tmp_path):
     """A fresh log is well but for its place; an hour later, what lags behind is named."""
     opened = await Database.open(database_url)

@@ -161,6 +161,9 @@ def test_requests_are_signed_as_the_vendor_signs_them():
         "s3:https://s3.example/bucket secret=hush",
         "s3:https://s3.example/bucket colour=red",
         "s3:bucket",
+        "s3:https://:hush@s3.example/bucket",
+        "s3:https://[s3.example/bucket",
+        's3:https://s3.example/bucket id="hush',
     ],
 )
 def test_a_bucket_that_cannot_be_is_refused(text, tmp_path):

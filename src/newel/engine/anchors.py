@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Final
 
 from newel.base.errors import InvalidInput, StoreError
-from newel.engine.copies import RECEIPT_BYTES, Anchor, Head, answered
+from newel.engine.copies import RECEIPT_BYTES, Anchor, Head, answered, shown
 from newel.engine.object_lock import bucket_of
 from newel.engine.sealed_log import CHECKPOINT, SealedLog
 from newel.engine.time_stamps import authority_of
@@ -147,7 +147,7 @@ class _Witness:
 
     @property
     def name(self) -> str:
-        return f"witness:{self.url.partition('://')[2]}"
+        return f"witness:{shown(self.url)}"
 
     async def keep(self, head: Head) -> bytes:
         async with head.opened() as log:

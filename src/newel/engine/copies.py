@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -17,7 +18,7 @@ from newel.base.errors import InvalidInput, StoreError
 from newel.connectors.trust import public_authorities
 from newel.engine.sealed_log import SealedLog
 
-__all__ = ["RECEIPT_BYTES", "Anchor", "Answer", "Head", "answered", "described"]
+__all__ = ["RECEIPT_BYTES", "Anchor", "Answer", "Head", "answered", "described", "shown"]
 
 RECEIPT_BYTES: Final = 64 * 1024
 _TIMEOUT: Final = httpx2.Timeout(60.0, connect=5.0)
@@ -97,12 +98,22 @@ async def answered(
         raise StoreError(f"A place for copies of checkpoints does not answer ({why}).") from fault
 
 
+def shown(url: str) -> str:
+    """Name an address as the log may have it: a name and a password before the host stay out."""
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+
+
 def described(kind: str, text: str, options: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """Read an address and what is said of it, `https://there name=value …`; options: defaults.
 
     Raises InvalidInput.
     """
-    url, *words = shlex.split(text)
+    try:
+        url, *words = shlex.split(text)
+        urlsplit(url)
+    except ValueError:
+        raise InvalidInput({"anchors": f"{kind}: it cannot be read"}) from None
     given = dict(options)
     for word in words:
         name, is_said, value = word.partition("=")

@@ -57,7 +57,7 @@ def bucket_of(text: str, clock: Clock | None = None) -> Bucket:
     parts = urlsplit(url.rstrip("/"))
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise InvalidInput({"anchors": "s3: https is needed, but for this machine"})
-    if not _PLACE.fullmatch(parts.path) or parts.query or parts.username:
+    if not _PLACE.fullmatch(parts.path) or parts.query or "@" in parts.netloc:
         raise InvalidInput({"anchors": "s3: it has to be https://HOST/BUCKET/FOLDER"})
     if not said["days"].isdecimal() or not int(said["days"]):
         raise InvalidInput({"anchors": "s3: days is a whole number"})
@@ -140,7 +140,10 @@ class Bucket:
             answer = await self._asked("GET", "", query=told, at_most=_LISTING_BYTES)
             if answer.status != HTTPStatus.OK:
                 raise _refused("list", answer)
-            page = ET.fromstring(answer.body)  # noqa: S314 - expat bounds what entities become
+            try:
+                page = ET.fromstring(answer.body)  # noqa: S314 - expat bounds what entities become
+            except ET.ParseError as fault:
+                raise StoreError("The bucket does not list copies: it answers no XML.") from fault
             for each in page.iterfind("{*}Version"):
                 name = each.findtext("{*}Key", "").removeprefix(self.folder)
                 if _COPY.fullmatch(name):

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from cryptography import x509
 
 from newel.base.errors import InvalidInput, StoreError
-from newel.engine.copies import Head, answered, described
+from newel.engine.copies import Head, answered, described, shown
 
 __all__ = ["Authority", "authority_of"]
 
@@ -52,8 +51,7 @@ class Authority:
     @property
     def name(self) -> str:
         """Name it by its address."""
-        parts = urlsplit(self.url)
-        return f"rfc3161:{parts.netloc}{parts.path}".rstrip("/")
+        return f"rfc3161:{shown(self.url)}"
 
     async def keep(self, head: Head) -> bytes:
         """Have a head stamped; answers with the whole response, in DER."""
