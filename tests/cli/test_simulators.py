@@ -74,12 +74,11 @@ async def test_the_environment_that_is_printed_leads_to_them(tmp_path):
     assert await ended(process) == 0
 
 
-async def test_a_system_is_asked_whether_it_answers_as_agreed(tmp_path, monkeypatch, capsys):
+@pytest.mark.usefixtures("project")
+async def test_a_system_is_asked_whether_it_answers_as_agreed(monkeypatch, capsys):
     """Yes; then a field that is read is gone: drift, with the field's name, and status 1."""
     process, told = await started("--only", "github", "--token", "t", "--json")
     found = json.loads(told)
-    assert answered(["init", str(tmp_path / "project")]) == 0
-    monkeypatch.chdir(tmp_path / "project")
     for name, value in found["environment"].items():
         monkeypatch.setenv(name, value)
     probe = ["contracts", "probe", "--system", "github"]
