@@ -32,6 +32,10 @@ _FIRST_S: Final = 2.0
 _LATER_S: Final = 10.0
 """So long the later ones of an attempt wait: what it has done so far would be done again."""
 
+_URGENT_S: Final = 15.0
+"""So long whoever cannot wait stands in line: longer than all that the line may hold, a turn of
+`_LATER_S`, so that nobody of them is sent behind those who rest, which may be hundreds."""
+
 _OUTSIDE_S: Final = 5.0
 _SHARED_RATE: Final = 5.0
 _MOST_AT_ONCE: Final = 10
@@ -115,6 +119,8 @@ class SharedGate:
         if attempting is not None:
             patience = _LATER_S if attempting.observed.calls else _FIRST_S
             is_known = attempting.info.number > 1 or bool(attempting.observed.calls)
+        if lane == "urgent":
+            patience = _URGENT_S
         rate = 0.0 if budget is None else budget.rate
         many = 1 if budget is not None and rate < _SHARED_RATE else min(rate, _MOST_AT_ONCE)
         asked = gates.Asked(
