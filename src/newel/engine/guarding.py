@@ -32,6 +32,8 @@ __all__ = ["Guard", "effect_of", "is_released"]
 
 _WINDOW: Final = timedelta(hours=1)
 _AWAY: Final = timedelta(seconds=5)
+_USER: Final = "username"
+"""What a parameter is called that says whose an effect is, where a system knows no addresses."""
 
 
 class Guard:
@@ -107,14 +109,17 @@ def _is_immediate(run: Runner, act: StepAct[Any]) -> bool:  # Any: as above
 
 
 def _whose(run: Runner, opened: OpenAct, act: StepAct[Any]) -> bytes:  # Any: as above
-    """Who loses something, as a digest: the person of the natural key, else the effect itself."""
+    """Who loses something, as a digest: the person or user of the natural key, else the effect."""
     bound = act.step.signature.bind(*act.args, **act.kwargs).arguments
+    natural = act.step.options.natural_key or ""
     name, first = next(iter(bound.items()), ("", None))
-    if f"{{{name}." in (act.step.options.natural_key or ""):
+    if f"{{{name}." in natural:
         if isinstance(first, Person):
             return _digest(first.email or first.ref)
         if isinstance(first, Account):
             return _digest(first.email or first.id)
+    if f"{{{_USER}}}" in natural and bound.get(_USER):
+        return _digest(str(bound[_USER]))
     return act.step.effect_key(act.args, act.kwargs) or _digest(f"{run.id}/{opened.key}")
 
 

@@ -11,9 +11,11 @@ import pytest
 
 from newel import SecretRef, hours, minutes, parallel, process, urgent
 from newel.base.errors import InvalidInput, SelfApproval
+from newel.connectors.github import GitHub
 from newel.connectors.scim import Scim
 from newel.domain.people import Person
 from newel.flow.process import Request
+from newel.simulators.github import GitHubSimulator
 from newel.simulators.scim import ScimSimulator
 from newel.simulators.scim_schema import USER
 from newel.testing import Crash, every_crash, running
@@ -200,6 +202,36 @@ async def test_a_person_counts_once_however_much_they_lose() -> None:
         run.deploy(leaving_now)  # a worker that begins looks at once
         assert run._scene.rows("removal") == []  # nor is it known who has left
     assert DIRECTORY.mutations() and len(_shut()) == 11
+
+
+async def test_a_user_of_many_teams_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GitHub goes by user names: a dozen teams of one user are one removal."""
+    world = GitHubSimulator(seed=29)
+    monkeypatch.setenv("GITHUB_C29_TOKEN", world.credentials()["GITHUB_TOKEN"])
+    SecretRef("env:GITHUB_C29_TOKEN").resolve(fresh=True)
+    github = GitHub(
+        org="acme-example",
+        token=SecretRef("env:GITHUB_C29_TOKEN"),
+        transport=SimulatorTransport(world),
+    )
+    teams = [f"c29-{number}" for number in range(12)]
+    for team in teams:
+        world.add_team(team)
+    world.create_by_hand("pat-o-hara")
+
+    @process(owner="it")
+    async def in_and_out(person: Person) -> int:
+        for team in teams:
+            await github.join_team[team](person, "pat-o-hara", team)
+        gone = [await github.leave_team[team](person, "pat-o-hara", team) for team in teams]
+        return len(gone)
+
+    (someone,) = _people(1, 1)
+    async with running(in_and_out.request(someone), connectors=[github]) as run:
+        run.clock.advance(minutes(5))
+        assert run.parked() == {}
+        assert await run.result() == 12
+        assert len(run._scene.rows("removal")) == 1
 
 
 async def test_nothing_to_take_counts_for_nothing() -> None:
