@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from newel.base.errors import NotAllowed, NotFound, NotWaiting, ReasonMissing
+from newel.base.ids import reference
 from newel.engine.retention import Retention
 from tests.engine.test_erasing import past
 
@@ -74,6 +75,10 @@ async def test_a_hold_that_cannot_be_is_refused(past):
         with pytest.raises(refusal):
             await hold.set(given, actor=actor, reason=reason)
     await hold.set(past.bob, actor=ann, reason="Case 12.")
+    bob = await past.actor("bob.stays")
+    assert bob.person == reference("per", past.bob)
+    with pytest.raises(NotAllowed, match="somebody else"):
+        await hold.release(past.bob, actor=bob, reason="It is over.")
     with pytest.raises(NotWaiting, match="under hold already"):
         await hold.set(past.bob, actor=ann, reason="Case 12.")
     await past.erase()

@@ -48,7 +48,10 @@ class LegalHold:
         self._operating.tell(change)
 
     async def release(self, person: UUID, *, actor: Actor, reason: str) -> None:
-        """End a hold; errors as `set`, and NotWaiting where there is none."""
+        """End a hold, which nobody does for themselves; errors as `set`, NotWaiting for none."""
+        if actor.person == _named(person):
+            needed = "somebody else than the person"
+            raise NotAllowed(actor=actor.person, verb=_RELEASE, needed=needed)
         event_id = self._operating.new_event_id()
         async with self._operating.database.transaction() as connection:
             await self._known(connection, person, _RELEASE, actor, reason)
