@@ -307,6 +307,16 @@ async def test_a_sample_that_is_drawn_again_is_told(sealed, tmp_path):
     assert draws == 2
 
 
+async def test_a_sample_at_an_earlier_size_is_one_that_was_drawn_then(sealed, tmp_path):
+    """The same one again is clean; of another the log could not say that it was drawn."""
+    first, _ = await package(sealed, tmp_path, "a.zip", sampling=Sampling(1, "dice"))
+    await package(sealed, tmp_path, "b.zip", sampling=Sampling(1, "dice"), as_of=first.size)
+    assert verdict(tmp_path, "b.zip").code() == 0
+    with pytest.raises(InvalidInput, match="no such sample at this size"):
+        await package(sealed, tmp_path, "c.zip", sampling=Sampling(1, "nicer"), as_of=first.size)
+    assert not list(tmp_path.glob("c.zip*"))
+
+
 async def test_the_guide_to_a_package_can_be_carried_out(sealed, tmp_path):
     """What the guide says to type is typed: sums, verifier, OpenSSL, one proof, one sample."""
     await package(sealed, tmp_path, "evidence-2026-q1.zip", sampling=Sampling(2, "dice"))

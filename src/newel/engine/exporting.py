@@ -218,7 +218,10 @@ class Exports:
         actor: Actor,
         reason: str,
     ) -> None:
-        """Let the log say that a sample is drawn, and seal that; an equal draw is drawn again."""
+        """Let the log say that a sample is drawn, and seal that; an equal draw is drawn again.
+
+        Raises InvalidInput for another one at an earlier size: there the log cannot say it.
+        """
         said = {"seed": drawn.seed, "n": drawn.n, "since": drawn.since, "until": drawn.until}
 
         async def is_sealed(size: int | None) -> bool:
@@ -228,6 +231,8 @@ class Exports:
 
         if await is_sealed(as_of):
             return
+        if as_of is not None:
+            raise InvalidInput({"as_of": "the log knew of no such sample at this size"})
         await self._say(drawn, actor=actor, reason=reason)
         sequencer = Sequencer(self._database, holder)
         for _ in range(_LOOKS):  # a worker may be sealing at this moment
