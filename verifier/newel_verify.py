@@ -1066,11 +1066,13 @@ class Served:
     def __init__(self, address: str, key: str | None) -> None:
         """Read below this prefix."""
         self.address = address.rstrip("/")
-        self.headers = {"Authorization": "Bearer " + key} if key else {}
+        self.key = key
 
     def read(self, path: str) -> bytes | None:
         """Fetch a resource, or nothing where there is none; errors: Unusable."""
-        request = urllib.request.Request(self.address + "/" + path, headers=self.headers)
+        request = urllib.request.Request(self.address + "/" + path)
+        if self.key:  # for this server alone, not for where it may send us
+            request.add_unredirected_header("Authorization", "Bearer " + self.key)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return bytes(answer.read())

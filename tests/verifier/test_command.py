@@ -184,6 +184,34 @@ def test_a_served_log_verifies(served, tmp_path, capsys, suffix):
     assert verifier.main([served, *PINNED]) == 3
 
 
+class _Away(http.server.BaseHTTPRequestHandler):
+    there: str
+
+    def do_GET(self):
+        """Send whoever asks elsewhere."""
+        self.send_response(302)
+        self.send_header("Location", self.there + self.path)
+        self.end_headers()
+
+    def log_message(self, format, *args):  # noqa: A002  # the name in the standard library
+        """Say nothing."""
+
+
+def test_the_key_goes_to_no_other_server(served, tmp_path):
+    """A server that sends elsewhere does not hand the API key on."""
+    (tmp_path / "key").write_text("sesame\n")
+    _Away.there = served
+    with http.server.HTTPServer(("127.0.0.1", 0), _Away) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{server.server_port}"
+            assert verifier.main([address, *PINNED, "--key-file", str(tmp_path / "key")]) == 3
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 # --------------------------------------------------------------------------- packages
 
 
