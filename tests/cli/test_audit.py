@@ -217,7 +217,12 @@ def test_copies_are_fetched_from_where_they_lie(sealed, newel, tmp_path, monkeyp
 
 
 def test_lines_are_shipped_to_a_server_that_is_there(sealed, newel, tmp_path):
-    """One that does not answer is a sentence, and one that cannot be is, too."""
-    for place in ("syslog:tcp://127.0.0.1:1", "otlp:http://127.0.0.1:1/v1/logs", "syslog:nowhere"):
+    """One that does not answer is a sentence, without a password; one that cannot be is, too."""
+    for place in (
+        "syslog:tcp://acme:hush@127.0.0.1:1",
+        "otlp:http://acme:hush@127.0.0.1:1/v1/logs",
+        "syslog:nowhere",
+    ):
         said = newel("audit", "ship", place)
         assert (said.status, said.out, bool(said.err)) == (1, "", True), place
+        assert "hush" not in said.err

@@ -35,21 +35,23 @@ def ship(
 
     collector, path = collector_of(place, socket.gethostname()), Path(place).absolute()
     whose = service("newel", "ship")
+    # A name and a password before the host are told to nobody, and are in no name of a file.
+    server = re.sub("//[^/]*@", "//", place)
 
     async def written() -> int:
         async with found_here() as deployment:
             if collector is None:
                 return await shipped(deployment.database, path, whose)
-            name = re.sub(r"[^\w.-]+", "-", place)
+            name = re.sub(r"[^\w.-]+", "-", server)
             cursor = deployment.settings.log_directory / f"shipped.{name}"
             try:
                 return await shipped_to(deployment.database, collector, cursor, whose)
             except OSError as fault:
                 why = type(fault).__name__
-                raise StoreError(f"{place} does not take lines ({why}).") from fault
+                raise StoreError(f"{server} does not take lines ({why}).") from fault
 
     many = carried_out(written())
-    there = place if collector is not None else str(path)
+    there = server if collector is not None else str(path)
     if as_json:
         return say_json({"file": there, "lines": many})
     return say(f"{many} lines were brought to {there}.")
