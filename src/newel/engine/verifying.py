@@ -81,6 +81,7 @@ NOT_REPLAYED: Final = {
     "event_batch": _OF_THE_LOG,
     "event_default": _OF_THE_LOG,
     "gate": _OF_WORKERS,
+    "kept_token": "tokens of systems and what renews them, sealed; they are in no leaf",
     "given_address": _DIRECTORY,
     "hr_feed": _OUTSIDE,
     "hr_record": _OUTSIDE,
