@@ -48,7 +48,8 @@ def test_a_person_is_held_and_released(deployed, newel, work):
     """Each with a reason; a name is not enough to say who."""
     start(newel)
     work()
-    who = reference("per", rows("select ref from newel.person limit 1")[0]["ref"])
+    (row,) = rows("select subject from newel.run where process = 'onboarding'")
+    who = reference("per", row["subject"])
     said = ("--reason", "Case 12.", "--actor", ALICE)
     assert newel("person", "hold", who, *said).status == 0
     assert newel("person", "hold", who, *said).status == 1
