@@ -55,13 +55,15 @@ def lines():
 async def test_each_line_is_written_once_however_often_the_body_is_replayed(build, lines):
     """Three workers after one another, a decision between each; every line names run and key."""
     async with build([talking]) as house:
-        async with house.worker():
+        async with house.worker() as worker:
             run = await house.start("talking")
             assert await house.rested(run) == "waiting"
-        async with house.worker():
+            await worker.stop()  # what is durable is said a moment later
+        async with house.worker() as worker:
             await _decide(house, run, "two")
             assert await house.rested(run) == "waiting"
-        async with house.worker():
+            await worker.stop()
+        async with house.worker() as worker:
             assert await house.rested(run) == "waiting"
             await house.database.execute(
                 "update newel.run set wake_at = newel.now() where id = $1", run
@@ -70,6 +72,7 @@ async def test_each_line_is_written_once_however_often_the_body_is_replayed(buil
             await house.rested(run)
             await _decide(house, run, "one")
             assert await house.ended(run) == "completed"
+            await worker.stop()
     said = [(line["event"], line.get("key"), line["facts"]) for line in lines if "facts" in line]
     assert said == [
         ("begun", None, {}),
