@@ -49,7 +49,7 @@ class LegalHold:
 
     async def release(self, person: UUID, *, actor: Actor, reason: str) -> None:
         """End a hold, which nobody does for themselves; errors as `set`, NotWaiting for none."""
-        if actor.person == _named(person):
+        if actor.person is not None and actor.person == _named(person):
             needed = "somebody else than the person"
             raise NotAllowed(actor=actor.person, verb=_RELEASE, needed=needed)
         event_id = self._operating.new_event_id()

@@ -62,6 +62,9 @@ class _Sealed(Protocol):
     async def reseal(self, connection: Connection, id_: UUID, sealed: bytes) -> None: ...
 
 
+_SEALED: Final[tuple[_Sealed, ...]] = (webhooks, received_secrets, kept_tokens)
+
+
 @dataclass(frozen=True, slots=True)
 class Rewrapped:
     """What was wrapped anew: keys of people, and rows that are about nobody in particular."""
@@ -101,7 +104,7 @@ class Rewrapping:
         await self._tell(actor, reason)
         keys = await self._batches(self._some_keys)
         rows = 0
-        for table in (webhooks, received_secrets, kept_tokens):
+        for table in _SEALED:
             rows += await self._resealed(table)
         return Rewrapped(keys, rows)
 
@@ -121,7 +124,7 @@ class Rewrapping:
             raise NotWaiting(verb="destroy", what="the old key", state=state)
         async with self._operating.database.transaction() as connection:
             stale: object = await registry.stale_keys(connection, self._vault.kek_id, 1)
-            for table in (webhooks, received_secrets, kept_tokens):
+            for table in _SEALED:
                 stale = stale or await self._is_stale(connection, table)
             if stale:
                 state = "needed: call rotate-key again"

@@ -258,6 +258,7 @@ def judged_from(
 def _documents(file: Path) -> list[Json]:
     """One journal, or one on each line."""
     text = file.read_bytes()
+    found: list[Any]  # Any: JSON, judged below
     try:
         found = [orjson.loads(text)]
     except orjson.JSONDecodeError:
