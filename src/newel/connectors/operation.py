@@ -23,6 +23,7 @@ from newel.domain.people import Person
 from newel.domain.values import Absent, Found, InDoubt
 from newel.flow.context import ATTEMPT
 from newel.flow.step import DEFAULT_TIMEOUT, Step, StepOptions, Verdict
+from newel.flow.waits import LONGEST_TITLE
 
 __all__ = ["Declared", "declared", "operation"]
 
@@ -34,7 +35,6 @@ Mail = Literal["none", "person", "admins"]
 
 _REVERSIBLE: Final = ("yes", "with_loss", "no")
 _LONGEST: Final = timedelta(seconds=60)
-LONGEST_TITLE: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,11 +17,11 @@ from uuid import UUID
 from newel.audit.leaf import Actor
 from newel.domain.people import Team
 from newel.engine.builtin import BuiltIn, dated
-from newel.engine.messages import Message, Messages
+from newel.engine.messages import Messages, over
 from newel.flow.forms import form
 from newel.flow.process import Process, process
 from newel.flow.races import first_of
-from newel.flow.waits import Event
+from newel.flow.waits import LONGEST_TITLE, Event
 from newel.store import open_acts
 
 __all__ = ["Attention", "Concern"]
@@ -29,7 +29,6 @@ __all__ = ["Attention", "Concern"]
 NAME: Final = "newel.attention"
 _OVER: Final = Event("attention-over", str, buffered=False)
 _SYSTEM: Final = Actor(type="system", id="newel", via="attention")
-_LONGEST_TITLE: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +77,7 @@ class Attention:
                 await self._over(name)
 
     async def _over(self, name: str) -> None:
-        message = Message(
-            name=_OVER.name,
-            match=name,
-            payload=_OVER.codec.dump("over"),
-            source="newel",
-            event_id=f"attention/{name}",
-            is_buffered=False,
-        )
+        message = over(_OVER, name, event_id=f"attention/{name}")
         await self._messages.send(message, _SYSTEM)
 
 
@@ -94,7 +86,7 @@ def _asking() -> Process[[Concern], str]:
         await form(
             "look-at-it",
             by=Team(concern.owner),
-            title=concern.title[:_LONGEST_TITLE],
+            title=concern.title[:LONGEST_TITLE],
             instructions=concern.instructions,
             evidence="note",
         )

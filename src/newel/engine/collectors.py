@@ -20,6 +20,7 @@ import httpx2
 import orjson
 
 from newel.base.errors import InvalidInput, StoreError
+from newel.connectors.trust import public_authorities
 
 __all__ = ["Collector", "Otlp", "Refused", "Syslog"]
 
@@ -137,7 +138,9 @@ class Otlp:
 
     def send(self, lines: Sequence[bytes]) -> None:
         """Send all lines in one request."""
-        client = self._client or httpx2.Client(timeout=_TIMEOUT_S, trust_env=False)
+        client = self._client or httpx2.Client(
+            verify=public_authorities(), timeout=_TIMEOUT_S, trust_env=False
+        )
         self._client = client
         body = orjson.dumps({"resourceLogs": self._resources(lines)})
         try:

@@ -31,7 +31,6 @@ from newel.domain.people import Team
 from newel.domain.retry import Retry
 from newel.engine import commands
 from newel.engine.builtin import BuiltIn, derived
-from newel.engine.messages import Message
 from newel.engine.operating import BEING_TRIED, Operating
 from newel.engine.ticketing import Channel
 from newel.engine.wording import Case
@@ -39,7 +38,7 @@ from newel.flow.forms import form
 from newel.flow.process import Process, process
 from newel.flow.races import first_of
 from newel.flow.step import Step, step
-from newel.flow.waits import Event, timer
+from newel.flow.waits import LONGEST_TITLE, Event, timer
 from newel.store.database import Row
 
 NOTICE: Final = "newel.urgent"
@@ -50,7 +49,6 @@ _ONE_CHANNEL: Final = Retry(within=timedelta(minutes=5))
 _SOON: Final = timedelta(minutes=15)
 _LATER: Final = timedelta(minutes=45)
 _LOOKING: Final = timedelta(minutes=5)
-_LONGEST_TITLE: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,23 +105,24 @@ class Cutting:
                 looks=bool(detail.get("looks")),
             )
             if self.has_channel:
-                await self._start(row["id"], uncut, self.notice)
+                await self._start(_run_of(row, uncut, NOTICE), uncut, self.notice)
             if member["state"] == "parked":
-                await self._start(row["id"], uncut, self.by_hand)
+                await self._start(_run_of(row, uncut, BY_HAND), uncut, self.by_hand)
 
     async def see_asked(self, row: Row, system: Any) -> None:  # Any: as above
         """Tell of an urgent step that a person is asked to do; each time it is asked for, once."""
         uncut = _uncut({**row}, system, at=row["opened_at"], looks=True, is_asked=True)
         run = derived(row["run_id"], f"{uncut.key}/{uncut.at.isoformat()}/{ASKED}")
-        if run not in self._begun:
-            await self._builtin.start(self.asked, {"uncut": uncut}, run=run)
-            self._begun.add(run)
+        await self._start(run, uncut, self.asked)
 
-    async def _start(self, incident: UUID, uncut: Uncut, told: Process[[Uncut], Any]) -> None:
-        run = derived(incident, f"{uncut.name}/{told.name}")
+    async def _start(self, run: UUID, uncut: Uncut, told: Process[[Uncut], Any]) -> None:
         if run not in self._begun:
             await self._builtin.start(told, {"uncut": uncut}, run=run)
             self._begun.add(run)
+
+
+def _run_of(incident: Row, uncut: Uncut, told: str) -> UUID:
+    return derived(incident["id"], f"{uncut.name}/{told}")
 
 
 def _uncut(
@@ -144,17 +143,6 @@ def _uncut(
         looks=looks,
         runbook=getattr(system, "runbook", None),
         is_asked=is_asked,
-    )
-
-
-def over(row: Row) -> Message:
-    """What a run that asks for work by hand is told when its step is no longer open."""
-    return Message(
-        name=OVER.name,
-        match=row["match"],
-        payload=OVER.codec.dump("over"),
-        source="newel",
-        event_id=f"{row['run_id']}/over",
     )
 
 
@@ -236,7 +224,7 @@ def _by_hand(operating: Operating, tell: _Tell | None) -> Process[[Uncut], str]:
             done = await form(
                 "revoke-by-hand",
                 by=Team(uncut.owner),
-                title=f"revoke by hand in {uncut.title}"[:_LONGEST_TITLE],
+                title=f"revoke by hand in {uncut.title}"[:LONGEST_TITLE],
                 instructions=_instructions(uncut, before),
                 evidence="note",
             )
@@ -247,16 +235,17 @@ def _by_hand(operating: Operating, tell: _Tell | None) -> Process[[Uncut], str]:
 
     reminded = _reminding(tell)
 
-    async def ended(uncut: Uncut) -> str:
-        return await OVER.wait(match=uncut.name)
-
     @process(name=BY_HAND, title="Revoke by hand", owner="it", subject=None)
     async def by_hand(uncut: Uncut) -> str:
         """Ask the owner of a system to take access away that newel could not, until it is gone."""
-        won = await first_of("cut", done=asked(uncut), over=ended(uncut), reminded=reminded(uncut))
+        won = await first_of("cut", done=asked(uncut), over=_ended(uncut), reminded=reminded(uncut))
         return won.value
 
     return by_hand
+
+
+async def _ended(uncut: Uncut) -> str:
+    return await OVER.wait(match=uncut.name)
 
 
 async def _said(tell: _Tell | None, key: str, uncut: Uncut, when: str) -> None:
@@ -280,14 +269,11 @@ def _reminding(tell: _Tell | None) -> Callable[[Uncut], Coroutine[Any, Any, str]
 def _asked(tell: _Tell | None) -> Process[[Uncut], str]:
     reminded = _reminding(tell)
 
-    async def ended(uncut: Uncut) -> str:
-        return await OVER.wait(match=uncut.name)
-
     @process(name=ASKED, title="Urgent work by hand", owner="it", subject=None)
     async def asked(uncut: Uncut) -> str:
         """Tell the urgent channel that only a person can cut access, until it is cut."""
         await _said(tell, "first", uncut, "asked")
-        won = await first_of("cut", over=ended(uncut), reminded=reminded(uncut))
+        won = await first_of("cut", over=_ended(uncut), reminded=reminded(uncut))
         return won.value
 
     return asked

@@ -21,11 +21,10 @@ from newel.engine.builtin import BuiltIn, derived
 from newel.engine.operating import Operating
 from newel.engine.wording import Case, Issue
 from newel.flow.process import Process, process
-from newel.flow.waits import approval
+from newel.flow.waits import LONGEST_TITLE, approval
 
 INBOX: Final = "newel.inbox"
 _MOST_LINKS: Final = 50
-_LONGEST_TITLE: Final = 60
 
 
 class TrackerDesk:
@@ -144,7 +143,7 @@ def _look_at() -> Process[[Case], None]:
         await approval(
             "look-at-incident",
             by=Team("it"),
-            title=f"look at {case.system}"[:_LONGEST_TITLE],
+            title=f"look at {case.system}"[:LONGEST_TITLE],
             instructions=f"{case.title}\n{case.body}",
         )
 

@@ -148,7 +148,7 @@ class Engine:
         )
         self.confirming = Confirming(self._operating)
         self.safe = Safe(self._operating, self.connectors, console_url)
-        builtin = BuiltIn(self._operating, self.versions)
+        self._builtin = builtin = BuiltIn(self._operating, self.versions)
         inbox = Inbox(self._operating, builtin)
         own = known.get(ticketing.NAME)
         self.tickets = ticketing.Ticketing([*channels, inbox], database, own)
@@ -176,8 +176,7 @@ class Engine:
     @cached_property
     def holding(self) -> Holding:
         """The guard in front of removals, and what asks about those that it holds."""
-        builtin = BuiltIn(self._operating, self.versions)
-        return Holding(self._operating, builtin, self.messages, self.worker_settings)
+        return Holding(self._operating, self._builtin, self.messages, self.worker_settings)
 
     def _times(self, own: Sequence[Schedule]) -> list[Schedule]:
         """Give all schedules: the company's own, and those of probing and of feeds."""

@@ -28,16 +28,14 @@ from newel.audit import catalogue as facts
 from newel.audit.canonical import leaf_bytes
 from newel.audit.leaf import Actor, instant
 from newel.base.errors import InvalidInput, NotAllowed
-from newel.domain.change import Beside
 from newel.engine.event_export import Form, Period, WrittenEvents, written_events
 from newel.engine.evidence import Package, Written, written_package
 from newel.engine.key_holder import KeyHolder
 from newel.engine.log_export import WrittenLog, written_log
 from newel.engine.opening import Opener
-from newel.engine.operating import check_reason, said_reason, write_aside
+from newel.engine.operating import check_reason, write_reasoned
 from newel.engine.sequencer import Sequencer
 from newel.engine.vault import Vault
-from newel.store import registry
 from newel.store.audit_log import draws, is_waiting, newest
 from newel.store.database import Database
 from newel.store.export import LEFT_OUT, TABLES, Snapshot, snapshot
@@ -291,13 +289,14 @@ class Exports:
     ) -> str:
         event_id = self._ids.event_id()
         async with self._database.transaction() as connection:
-            said = await said_reason(
-                connection, self._vault, event_id, actor, code="export", text=reason
-            )
-            at = await registry.now(connection)
-            told = Beside("admin", fact, at, actor, None, None, event_id, reason=said)
-            await write_aside(
-                connection, [told], id_=self._ids.new(), new_event_id=self._ids.event_id
+            await write_reasoned(
+                connection,
+                fact,
+                actor,
+                vault=self._vault,
+                event_id=event_id,
+                code="export",
+                reason=reason,
             )
         return event_id
 

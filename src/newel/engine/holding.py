@@ -28,7 +28,7 @@ from newel.domain.people import Team
 from newel.engine.builtin import BuiltIn, dated
 from newel.engine.guarding import Guard, effect_of
 from newel.engine.joining import DECIDERS
-from newel.engine.messages import Message, Messages
+from newel.engine.messages import Messages, over
 from newel.engine.operating import Command, Operating
 from newel.engine.pace import monotonic
 from newel.engine.runner import Runner
@@ -37,7 +37,7 @@ from newel.flow.act import Act
 from newel.flow.process import Process, process
 from newel.flow.races import first_of
 from newel.flow.step import step
-from newel.flow.waits import Event, WaitSpec, approval, wait_act
+from newel.flow.waits import LONGEST_TITLE, Event, WaitSpec, approval, wait_act
 from newel.store import gates
 from newel.store.database import Row
 
@@ -55,7 +55,6 @@ _SELDOM_S: Final = 60.0
 _QUIET: Final = timedelta(seconds=10)
 _LONGEST: Final = timedelta(seconds=60)
 _MOST: Final = 200
-_LONGEST_TITLE: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,14 +161,8 @@ class Holding:
         await self._builtin.start(self.process, {"hold": hold}, run=run)
 
     async def _withdraw(self, credential: str) -> None:
-        message = Message(
-            name=_OVER.name,
-            match=credential,
-            payload=_OVER.codec.dump("over"),
-            source="newel",
-            event_id=f"hold/{credential}/{self._operating.new_event_id()}",
-            is_buffered=False,
-        )
+        event_id = f"hold/{credential}/{self._operating.new_event_id()}"
+        message = over(_OVER, credential, event_id=event_id)
         with suppress(InvalidInput):  # decided a moment before
             await self._messages.send(message, _ACTOR)
 
@@ -236,7 +229,7 @@ def _release(hold: Hold) -> Act[Release]:
             kind="form",
             result=codec_of(Release),
             by=Team(DECIDERS),
-            title=f"{len(hold.held)} removals in {hold.title} are held"[:_LONGEST_TITLE],
+            title=f"{len(hold.held)} removals in {hold.title} are held"[:LONGEST_TITLE],
             instructions=_told(hold),
             schema=Release,
             evidence="none",

@@ -35,13 +35,13 @@ from newel.domain.failures import incident_kind
 from newel.engine import commands, ticketing
 from newel.engine.attempts import asked
 from newel.engine.builtin import PREFIX, PROBE
-from newel.engine.cutting import OVER, Cutting, over
+from newel.engine.cutting import OVER, Cutting
 from newel.engine.enduring import Patience
 from newel.engine.finished import Finished
 from newel.engine.healing import Healing, again_at, failed_since, is_trying
 from newel.engine.holding import Holding
 from newel.engine.joining import IncidentView, fingerprint_of, place_of
-from newel.engine.messages import Message, Messages
+from newel.engine.messages import Message, Messages, over
 from newel.engine.operating import Operating, command, with_streams
 from newel.engine.pace import monotonic
 from newel.engine.runner import Circuit, Host, Runner
@@ -232,8 +232,9 @@ class Incidents:
         """Tell those who ask for work by hand that their step is no longer open."""
         self._looked_for_over = monotonic()
         for each in await rows.urgent_over(self._database, OVER.name):
+            message = over(OVER, each["match"], event_id=f"{each['run_id']}/over")
             with suppress(InvalidInput):  # another worker has told it a moment before
-                await self._messages.send(over(each), actor)
+                await self._messages.send(message, actor)
 
     def answered(self, credential: str) -> None:
         """The step that went first has succeeded: nothing is held back any more."""

@@ -13,9 +13,9 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.errors import NotAllowed, NotFound, NotWaiting
 from newel.base.ids import reference
-from newel.domain.change import Beside, Change
-from newel.engine.operating import Operating, check_reason, said_reason, write_aside
-from newel.store import erasure, registry
+from newel.domain.change import Change
+from newel.engine.operating import Operating, check_reason, write_reasoned
+from newel.store import erasure
 from newel.store.database import Connection
 
 __all__ = ["LegalHold"]
@@ -30,7 +30,6 @@ class LegalHold:
     def __init__(self, operating: Operating) -> None:
         """Take what verbs need."""
         self._operating = operating
-        self._ids = operating.vault.ids()
 
     async def set(self, person: UUID, *, actor: Actor, reason: str) -> None:
         """Put a person under hold; nothing of theirs is emptied from now on.
@@ -85,13 +84,15 @@ class LegalHold:
         actor: Actor,
         reason: str,
     ) -> Change:
-        said = await said_reason(
-            connection, self._operating.vault, event_id, actor, code=verb, text=reason
-        )
-        at = await registry.now(connection)
-        told = Beside("admin", fact, at, actor, None, _named(person), event_id, reason=said)
-        return await write_aside(
-            connection, [told], id_=self._ids.new(), new_event_id=self._operating.new_event_id
+        return await write_reasoned(
+            connection,
+            fact,
+            actor,
+            vault=self._operating.vault,
+            event_id=event_id,
+            code=verb,
+            reason=reason,
+            subject=_named(person),
         )
 
 

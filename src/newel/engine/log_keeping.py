@@ -22,13 +22,12 @@ from newel.audit.merkle import Frontier
 from newel.audit.note import Note, SigningKey
 from newel.audit.tiles import Growth
 from newel.base.errors import LogInconsistent, NotFound, NotWaiting
-from newel.domain.change import Beside
 from newel.engine.key_holder import KeyHolder
-from newel.engine.operating import check_reason, said_reason, write_aside
+from newel.engine.operating import check_reason, write_reasoned
 from newel.engine.sealed_log import edge_of
 from newel.engine.sequencer import own_keys
 from newel.engine.vault import Vault
-from newel.store import audit_log, registry, streams
+from newel.store import audit_log, streams
 from newel.store.audit_log import Head, Taken
 from newel.store.database import Connection, Database
 
@@ -214,11 +213,16 @@ class LogKeeping:
         code: str,
         stream: str = _LOG,
     ) -> None:
-        id_ = self._ids.event_id()
-        said = await said_reason(connection, self._vault, id_, actor, code=code, text=reason)
-        at = await registry.now(connection)
-        told = Beside(stream, fact, at, actor, None, None, id_, reason=said)
-        await write_aside(connection, [told], id_=self._ids.new(), new_event_id=self._ids.event_id)
+        await write_reasoned(
+            connection,
+            fact,
+            actor,
+            vault=self._vault,
+            event_id=self._ids.event_id(),
+            code=code,
+            reason=reason,
+            stream=stream,
+        )
 
 
 async def _contains(connection: Connection, head: Head, last: Checkpoint) -> bool:

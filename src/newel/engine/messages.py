@@ -26,11 +26,12 @@ from newel.domain.change import Beside
 from newel.engine.enduring import Patience, now_and_then
 from newel.engine.operating import Command, Tell, command, write_aside
 from newel.engine.vault import Vault
+from newel.flow.waits import Event
 from newel.store import registry
 from newel.store.database import Connection, Database, Row
 from newel.store.queries import queries
 
-__all__ = ["SIGNED", "Message", "Messages", "Sent", "State"]
+__all__ = ["SIGNED", "Message", "Messages", "Sent", "State", "over"]
 
 _SQL: Final = queries("messages")
 SIGNED: Final = "webhook/"
@@ -61,6 +62,18 @@ class Message:
         """Tells whether another message under the same id is the same."""
         where = f"{self.name}\0{self.match or ''}\0{self.to or ''}\0".encode()
         return hashlib.sha256(where + self.payload).digest()
+
+
+def over(event: Event[str], match: str, *, event_id: str) -> Message:
+    """What newel itself tells whoever waits for the end of something; match: of what."""
+    return Message(
+        name=event.name,
+        match=match,
+        payload=event.codec.dump("over"),
+        source="newel",
+        event_id=event_id,
+        is_buffered=event.is_buffered,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

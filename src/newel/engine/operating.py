@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 from newel.audit import catalogue as facts
-from newel.audit.leaf import Actor, ProcessVersion
+from newel.audit.leaf import Actor, Event, ProcessVersion
 from newel.base.errors import NotFound, NotWaiting, ReasonMissing
 from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
@@ -261,6 +261,26 @@ async def said_reason(
     sealer = vault.sealer(vault.ids().new(), person, *(key or (None, None)))
     sealed = sealer.field(text, event_id=event_id, pointer="/reason/text")
     return {"code": code} if sealed is None else {"code": code, "text": sealed}
+
+
+async def write_reasoned(
+    connection: Connection,
+    fact: Event,
+    actor: Actor,
+    *,
+    vault: Vault,
+    event_id: str,
+    code: str,
+    reason: str,
+    stream: str = "admin",
+    subject: str | None = None,
+) -> Change:
+    """Write one fact with the reason that was given for it, as `write_aside` does."""
+    said = await said_reason(connection, vault, event_id, actor, code=code, text=reason)
+    at = await registry.now(connection)
+    told = Beside(stream, fact, at, actor, None, subject, event_id, reason=said)
+    ids = vault.ids()
+    return await write_aside(connection, [told], id_=ids.new(), new_event_id=ids.event_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

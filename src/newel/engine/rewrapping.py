@@ -35,8 +35,7 @@ from newel.audit.leaf import Actor
 from newel.audit.personal import PersonKey
 from newel.base.errors import NotWaiting, StoreError
 from newel.base.ids import reference
-from newel.domain.change import Beside
-from newel.engine.operating import Operating, check_reason, said_reason, write_aside
+from newel.engine.operating import Operating, check_reason, write_reasoned
 from newel.engine.vault import Vault, old_key
 from newel.engine.whole_files import write_once
 from newel.store import kept_tokens, received_secrets, registry, webhooks
@@ -85,7 +84,6 @@ class Rewrapping:
 
     def __init__(self, operating: Operating, place: Path | None) -> None:
         self._operating, self._vault, self._place = operating, operating.vault, place
-        self._ids = operating.vault.ids()
 
     async def rotate(self, *, actor: Actor, reason: str) -> Rewrapped:
         """Let another key take its place, unless one is about to, and wrap everything under it.
@@ -148,18 +146,14 @@ class Rewrapping:
             rows = await registry.stale_keys(connection, now, 1)
             if not rows or rows[0]["person"] != NOBODY:
                 return
-            event_id = self._operating.new_event_id()
-            at = await registry.now(connection)
-            said = await said_reason(
-                connection, self._vault, event_id, actor, code="rotate-key", text=reason
-            )
-            fact = facts.SettingChanged(name=_SETTING, before=before, after=now)
-            told = Beside("admin", fact, at, actor, None, reason=said, id=event_id)
-            change = await write_aside(
+            change = await write_reasoned(
                 connection,
-                [told],
-                id_=self._ids.new(),
-                new_event_id=self._operating.new_event_id,
+                facts.SettingChanged(name=_SETTING, before=before, after=now),
+                actor,
+                vault=self._vault,
+                event_id=self._operating.new_event_id(),
+                code="rotate-key",
+                reason=reason,
             )
             await self._rewrap(connection, rows[0])
         self._operating.tell(change)

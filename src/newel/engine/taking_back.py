@@ -27,7 +27,7 @@ from newel.engine.builtin import derived
 from newel.engine.enduring import Patience, now_and_then
 from newel.engine.granting import TAKE_BACK
 from newel.engine.incidents import Probed
-from newel.engine.messages import Message, Messages
+from newel.engine.messages import Messages, over
 from newel.engine.operating import Operating
 from newel.engine.starting import Wanted
 from newel.flow.context import ATTEMPT
@@ -36,7 +36,7 @@ from newel.flow.parallel import parallel
 from newel.flow.process import Process, process
 from newel.flow.races import first_of
 from newel.flow.step import Step, step
-from newel.flow.waits import Event
+from newel.flow.waits import LONGEST_TITLE, Event
 from newel.store import ledger, runs
 from newel.store.database import Row
 
@@ -45,7 +45,6 @@ __all__ = ["Answer", "Given", "Left", "TakingBack"]
 _OVER: Final = Event("take-back-over", str, buffered=False)
 _ACTOR: Final = Actor(type="system", id="newel", via="taking-back")
 _LOOK_S: Final = 60.0
-_LONGEST_TITLE: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,14 +155,7 @@ class TakingBack:
         )
 
     async def _over(self, grant: str) -> None:
-        message = Message(
-            name=_OVER.name,
-            match=grant,
-            payload=_OVER.codec.dump("over"),
-            source="newel",
-            event_id=f"take-back/{grant}",
-            is_buffered=False,
-        )
+        message = over(_OVER, grant, event_id=f"take-back/{grant}")
         await self._messages.send(message, _ACTOR)
 
 
@@ -191,7 +183,7 @@ def _taking_back(taken_away: _Taken) -> Process[[Left], None]:
             f"take-back[{given.grant}]",
             Answer,
             by=Team(given.owner),
-            title=f"take back access in {given.title}"[:_LONGEST_TITLE],
+            title=f"take back access in {given.title}"[:LONGEST_TITLE],
             instructions=_instructions(left, given),
         )
         return answer.access

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Final, Generic, Literal, TypeVar, overload
 
 from newel.base.codec import Codec, codec_of
 from newel.base.durations import BusinessDays
@@ -28,6 +28,8 @@ Asked = Person | Team | str
 """Who is asked: a person, anybody of a team, or whoever has this work address."""
 Span = timedelta | BusinessDays
 """How long: a length of time, or working days of the company's calendar."""
+LONGEST_TITLE: Final = 60
+"""Of a task that newel itself asks for, in characters; lists and sentences show no more."""
 
 
 @dataclass(frozen=True, slots=True)
