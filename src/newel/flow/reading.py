@@ -54,18 +54,12 @@ def events(process: Process[..., Any]) -> Iterator[Event[Any]]:  # Any: each has
 
 
 def _events(function: Callable[..., Any], seen: set[object]) -> Iterator[Event[Any]]:
-    tree = _unseen(function, seen)
-    if tree is None:
-        return
-    scope = _scope(function)
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        if isinstance(node.func, ast.Attribute) and node.func.attr == "wait":
-            event = _resolved(node.func.value, scope)
+    for called, scope in _called(function, seen):
+        if isinstance(called, ast.Attribute) and called.attr == "wait":
+            event = _resolved(called.value, scope)
             if isinstance(event, Event):
                 yield event
-        elif inspect.iscoroutinefunction(helper := _resolved(node.func, scope)):
+        elif inspect.iscoroutinefunction(helper := _resolved(called, scope)):
             yield from _events(helper, seen)
 
 
@@ -80,20 +74,27 @@ def reached(process: Process[..., Any]) -> Iterator[Step[..., Any]]:  # Any: as 
 
 
 def _reached(function: Callable[..., Any], seen: set[object]) -> Iterator[Step[..., Any]]:
+    for called, scope in _called(function, seen):
+        target = _resolved(called, scope)
+        if isinstance(target, Step):
+            yield cast("Step[..., Any]", target)
+        elif isinstance(target, Process):
+            yield from _reached(target.function, seen)
+        elif inspect.iscoroutinefunction(target):
+            yield from _reached(target, seen)
+
+
+def _called(
+    function: Callable[..., Any], seen: set[object]
+) -> Iterator[tuple[ast.expr, dict[str, Any]]]:
+    """What a function that was not read before calls, each with the names it is read by."""
     tree = _unseen(function, seen)
     if tree is None:
         return
     scope = _scope(function)
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        called = _resolved(node.func, scope)
-        if isinstance(called, Step):
-            yield cast("Step[..., Any]", called)
-        elif isinstance(called, Process):
-            yield from _reached(called.function, seen)
-        elif inspect.iscoroutinefunction(called):
-            yield from _reached(called, seen)
+        if isinstance(node, ast.Call):
+            yield node.func, scope
 
 
 def result_of(process: Process[..., Any], key: str) -> Codec[Any] | None:
