@@ -24,6 +24,7 @@ from newel.simulators.server import serve
 from newel.simulators.world import World
 from newel.store.database import Database
 from newel.web.app import create_app
+from tests.browsing import at_home
 from tests.engine.house import House
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -204,8 +205,7 @@ def bound(world: World, addresses: dict[str, str]) -> Any:
 async def browser(house: House) -> AsyncIterator[httpx2.AsyncClient]:
     """Give a client of this machine that talks to the house's server in process."""
     app = create_app(house.engine, settings=Settings(company_name="Acme"))
-    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+    async with at_home(app) as client:
         yield client
 
 

@@ -15,6 +15,7 @@ from newel.base.ids import parse_reference, reference
 from newel.base.settings import Settings
 from newel.people.holdings import ended_between
 from newel.web.app import create_app
+from tests.browsing import at_home
 from tests.engine.house import opened
 
 JANE = {"name": "Jane O'Doe 🦜", "email": "jane.doe@acme.example", "hr_key": "E1"}
@@ -107,9 +108,8 @@ async def past(database_url, tmp_path):
     """Jane is hired, begins, is promoted and leaves; Bob leaves whom newel had given nothing."""
     house = await opened(database_url, tmp_path / "kek", [hired, began, promoted, left])
     app = create_app(house.engine, settings=Settings(), zone=ZoneInfo(ZONES[0]))
-    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
     async with (
-        httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+        at_home(app) as client,
         house.worker(),
     ):
         past = Past(house, client)

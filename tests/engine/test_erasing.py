@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import httpx2
 import pytest
 
 from newel import Account, Event, Person, approval, form, process, spawn, step, team
@@ -30,6 +29,7 @@ from newel.engine.sequencer import Sequencer
 from newel.engine.verifying import Trusted, verified
 from newel.store.export import snapshot
 from newel.web.app import create_app
+from tests.browsing import at_home
 from tests.engine.house import House
 from tests.engine.test_event_export import OPERATOR, exported
 
@@ -206,11 +206,10 @@ async def test_pages_and_answers_name_nobody_who_was_erased(past):
     """Every page about the person and their run still answers, also where it is an error."""
     await past.erase()
     app = create_app(past.house.engine, settings=Settings(company_name="Acme"), zone=UTC)
-    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
     run, person = reference("run", past.run), reference("per", past.jane)
     day = (await past.house.row(past.run))["finished_at"].date()
     text = ""
-    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+    async with at_home(app) as client:
         for path in (
             *(f"/people/{person}", f"/runs/{run}", "/people", "/runs", "/search?q=Canary"),
             *(f"/api/v1/people/{person}", f"/api/v1/runs/{run}", "/api/v1/runs", "/api/v1/tasks"),

@@ -20,6 +20,7 @@ from newel.connectors.signatures import StandardWebhooks
 from newel.simulators.world import World
 from newel.web.app import create_app
 from tests.acceptance.company_house import CompanyHouse, company
+from tests.browsing import at_home
 from tests.ports import neighbouring
 from tests.web.serving import Scene, served
 
@@ -78,8 +79,7 @@ def settings() -> Settings:
 async def client(house: CompanyHouse, settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
     """Give a client of this machine that talks to the server in process."""
     app = create_app(house.engine, settings=settings, zone=BERLIN)
-    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as opened:
+    async with at_home(app) as opened:
         yield opened
 
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from newel.base.ids import reference
@@ -14,6 +13,7 @@ from newel.base.settings import Settings
 from newel.simulators.world import World
 from newel.web.app import create_app
 from tests.acceptance.company_house import CompanyHouse, company
+from tests.browsing import at_home
 from tests.web.conftest import BERLIN
 from tests.web.test_pages import text_of
 
@@ -44,8 +44,7 @@ async def house(
 async def test_people_see_who_has_to_do_what(house: CompanyHouse) -> None:
     """Sentence, task and run name the work; a worker dies, she joins, and the run goes on."""
     app = create_app(house.engine, settings=Settings(company_name="Acme"), zone=BERLIN)
-    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+    async with at_home(app) as client:
         async with house.worker():
             run = await house.onboard(job="office")
             await house.at_rest(run)

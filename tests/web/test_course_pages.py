@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import httpx2
 import pytest
 
 from newel.base.ids import reference
@@ -16,6 +15,7 @@ from newel.flow.process import process
 from newel.flow.step import step
 from newel.flow.waits import timer
 from newel.web.app import create_app
+from tests.browsing import at_home
 from tests.engine.house import opened
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -49,12 +49,7 @@ async def test_a_run_is_paused_amended_and_moved_on_its_pages(database_url, tmp_
         await house.rested(run)
         at = f"/runs/{reference('run', run)}"
         app = create_app(house.engine, settings=Settings(company_name="Acme"), zone=BERLIN)
-        transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
-        async with httpx2.AsyncClient(
-            transport=transport,
-            base_url="http://127.0.0.1",
-            headers={"Origin": "http://127.0.0.1"},
-        ) as client:
+        async with at_home(app, is_browser=True) as client:
             short = await client.post(f"{at}/pause", data={**OPS, "reason": "x"})
             assert short.status_code == 422
             await client.post(f"{at}/pause", data={**OPS, "reason": "works council"})
@@ -125,11 +120,7 @@ async def test_a_changed_input_is_shown_and_its_result_kept_or_made_again(
         assert await house.rested(run) == "parked"
         at = f"/runs/{reference('run', run)}"
         app = create_app(house.engine, settings=Settings(company_name="Acme"), zone=BERLIN)
-        async with httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000)),
-            base_url="http://127.0.0.1",
-            headers={"Origin": "http://127.0.0.1"},
-        ) as client:
+        async with at_home(app, is_browser=True) as client:
             shown = (await client.get(at)).text
             assert "Keep the result that it gave, or run it again." in shown
             assert f"{at}/keep?key=badge" in shown

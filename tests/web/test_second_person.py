@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
-import httpx2
-
 from newel import Invalid, Person, process, step
 from newel.base.ids import reference
 from newel.base.settings import Settings
 from newel.web.app import create_app
+from tests.browsing import at_home
 from tests.engine.house import opened
 from tests.web.conftest import BERLIN
 
@@ -35,12 +34,7 @@ async def test_an_order_of_the_api_is_confirmed_on_its_page(database_url, tmp_pa
         run = await house.start("guarded", {"name": "Leo", "email": "leo@acme.example"})
         assert await house.rested(run) == "parked"
         app = create_app(house.engine, settings=Settings(company_name="Acme"), zone=BERLIN)
-        transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
-        async with httpx2.AsyncClient(
-            transport=transport,
-            base_url="http://127.0.0.1",
-            headers={"Origin": "http://127.0.0.1"},
-        ) as client:
+        async with at_home(app, is_browser=True) as client:
             order = {"key": "give", "reason": WHY, "actor": "alice@acme.example"}
             made = await client.post(f"/api/v1/runs/{reference('run', run)}/skip", json=order)
             assert made.status_code == 202

@@ -11,6 +11,7 @@ from newel import days, hours, process, timer
 from newel.base.ids import reference
 from newel.base.settings import Settings
 from newel.web.app import create_app
+from tests.browsing import at_home
 from tests.engine.house import House, opened
 from tests.web.conftest import BERLIN
 
@@ -46,12 +47,7 @@ async def house(database_url: str, tmp_path) -> AsyncIterator[House]:
 async def client(house) -> AsyncIterator[httpx2.AsyncClient]:
     """Give a client on this machine."""
     app = create_app(house.engine, settings=Settings(company_name="Acme"), zone=BERLIN)
-    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
-    async with httpx2.AsyncClient(
-        transport=transport,
-        base_url="http://127.0.0.1",
-        headers={"Origin": "http://127.0.0.1"},
-    ) as made:
+    async with at_home(app, is_browser=True) as made:
         yield made
 
 

@@ -17,6 +17,7 @@ from newel.flow.forms import form
 from newel.flow.process import process
 from newel.store import files
 from newel.web.app import create_app
+from tests.browsing import at_home
 from tests.engine.house import House, opened
 from tests.engine.test_waits import JANE
 
@@ -43,11 +44,7 @@ async def house(database_url: str, tmp_path) -> AsyncIterator[House]:
 async def client(house) -> AsyncIterator[httpx2.AsyncClient]:
     """Give a browser on this machine."""
     app = create_app(house.engine, settings=Settings(company_name="Acme"), zone=ZoneInfo("UTC"))
-    async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000)),
-        base_url="http://127.0.0.1",
-        headers={"Origin": "http://127.0.0.1"},
-    ) as made:
+    async with at_home(app, is_browser=True) as made:
         yield made
 
 

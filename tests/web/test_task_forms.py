@@ -10,7 +10,6 @@ from enum import Enum
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import httpx2
 import pytest
 from playwright.async_api import async_playwright, expect
 
@@ -20,6 +19,7 @@ from newel.domain.people import Person, manager_of
 from newel.flow.forms import form
 from newel.flow.process import process
 from newel.web.app import create_app
+from tests.browsing import at_home
 from tests.engine.house import House, opened
 from tests.engine.test_waits import JANE, result
 from tests.web.serving import served
@@ -101,11 +101,7 @@ async def test_a_form_is_filled_in_on_its_page(house):
     """Errors come back at their fields with what was typed; the good answer goes on."""
     run, page = await asked(house)
     app = create_app(house.engine, settings=SETTINGS, zone=BERLIN)
-    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
-    headers = {"Origin": "http://127.0.0.1"}
-    async with httpx2.AsyncClient(
-        transport=transport, base_url="http://127.0.0.1", headers=headers
-    ) as client:
+    async with at_home(app, is_browser=True) as client:
         shown = await client.get(page)
         assert "Choose the equipment: Jane Doe" in shown.text
         assert "nobody else may do it" in shown.text

@@ -18,6 +18,7 @@ from newel.base.settings import Settings
 from newel.connectors.signatures import StandardWebhooks
 from newel.connectors.webhooks import fresh_secret, signed
 from newel.web.app import create_app
+from tests.browsing import at_home
 from tests.engine.house import House, opened
 from tests.engine.receiver import Receiver, receiving
 from tests.web.conftest import BERLIN
@@ -76,8 +77,7 @@ async def house(database_url: str, tmp_path, receiver: Receiver) -> AsyncIterato
 async def client(house: House) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of this machine."""
     app = create_app(house.engine, settings=Settings(company_name="Acme"), zone=BERLIN)
-    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50_000))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as opened_:
+    async with at_home(app) as opened_:
         yield opened_
 
 
