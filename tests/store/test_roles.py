@@ -21,7 +21,9 @@ from newel.flow.process import process
 from newel.flow.step import step
 from newel.store.database import Database, Listeners
 from newel.store.export import snapshot
+from newel.store.log_events import sealed_in
 from newel.store.roles import APP, READER, SEQUENCER, differences, missing_roles, roles_sql
+from newel.store.run_list import Narrowed, listed
 from tests.engine.house import OPERATOR, opened
 
 
@@ -83,6 +85,7 @@ async def test_each_role_does_its_own_and_no_more(logins, database, database_url
     async with house.worker():
         run = await house.start("greeting", "O'Hara 🦊")
         assert await house.ended(run) == "completed"
+    assert len(await listed(house.database, Narrowed())) == 1
     by_app = Sequencer(house.database, KeyHolder(tmp_path / "app"))
     await by_app._look()
     assert not (tmp_path / "app").exists(), "it may not seal, and does not try"
@@ -101,6 +104,9 @@ async def test_each_role_does_its_own_and_no_more(logins, database, database_url
     async with snapshot(reading) as seen:
         report = await verified(seen.connection, Trusted(policy=holder.policy))
     assert report.code() == 0, report.as_text()
+    for each in (house.database, sealing, reading):  # whoever ships, exports or proves
+        async with each.transaction() as connection:
+            assert len([event async for event in sealed_in(connection, 1, sealed)]) == sealed
     for each in (house.database, sealing, reading):
         await each.close()
     await refused(

@@ -5,56 +5,38 @@
 -- params: since, until
 -- Opens a cursor over the entries of a period in the order of the log.
 declare sealed_events no scroll cursor for
-select l.log_epoch, l.leaf_index, l.leaf_hash, e.entry
-from newel.audit_leaf l
-join newel.event e on e.stream_id = l.stream_id and e.seq = l.seq
-where e.occurred_at >= $1 and e.occurred_at < $2
-  and l.leaf_index < (select max(c.size) from newel.audit_checkpoint c
-                      where c.log_epoch = l.log_epoch)
-  and not exists (select 1 from newel.audit_leaf n
-                  where n.log_epoch > l.log_epoch and n.stream_id = l.stream_id and n.seq = l.seq)
-order by l.log_epoch, l.leaf_index
-
--- name: after
--- params: log_epoch, leaf_index
--- Opens the same cursor over all that is sealed and comes after a place in the log.
-declare sealed_events no scroll cursor for
-select l.log_epoch, l.leaf_index, l.leaf_hash, e.entry
-from newel.audit_leaf l
-join newel.event e on e.stream_id = l.stream_id and e.seq = l.seq
-where (l.log_epoch, l.leaf_index) > ($1, $2)
-  and l.leaf_index < (select max(c.size) from newel.audit_checkpoint c
-                      where c.log_epoch = l.log_epoch)
-order by l.log_epoch, l.leaf_index
-
--- name: in_log
--- params: log_epoch, size
--- Opens the same cursor over the first leaves of a log epoch, whatever came after it.
-declare sealed_events no scroll cursor for
-select l.log_epoch, l.leaf_index, l.leaf_hash, e.entry
-from newel.audit_leaf l
-join newel.event e on e.stream_id = l.stream_id and e.seq = l.seq
-where l.log_epoch = $1 and l.leaf_index < $2
-order by l.leaf_index
-
--- name: hash_at
--- params: log_epoch, leaf_index
--- The leaf hash at a place in the log.
-select leaf_hash from newel.audit_leaf where log_epoch = $1 and leaf_index = $2
+select log_epoch, leaf_index, leaf_hash, entry from newel.sealed_event
+where occurred_at >= $1 and occurred_at < $2 and is_signed and is_newest
+order by log_epoch, leaf_index
 
 -- name: by_stream
 -- params: since, until
 -- The same, stream after stream; the streams of runs in the order in which they began.
 declare sealed_events no scroll cursor for
-select l.log_epoch, l.leaf_index, l.leaf_hash, e.entry
-from newel.audit_leaf l
-join newel.event e on e.stream_id = l.stream_id and e.seq = l.seq
-where e.occurred_at >= $1 and e.occurred_at < $2
-  and l.leaf_index < (select max(c.size) from newel.audit_checkpoint c
-                      where c.log_epoch = l.log_epoch)
-  and not exists (select 1 from newel.audit_leaf n
-                  where n.log_epoch > l.log_epoch and n.stream_id = l.stream_id and n.seq = l.seq)
-order by l.stream_id, l.seq
+select log_epoch, leaf_index, leaf_hash, entry from newel.sealed_event
+where occurred_at >= $1 and occurred_at < $2 and is_signed and is_newest
+order by stream_id, seq
+
+-- name: after
+-- params: log_epoch, leaf_index
+-- Opens the same cursor over all that is sealed and comes after a place in the log.
+declare sealed_events no scroll cursor for
+select log_epoch, leaf_index, leaf_hash, entry from newel.sealed_event
+where (log_epoch, leaf_index) > ($1, $2) and is_signed
+order by log_epoch, leaf_index
+
+-- name: in_log
+-- params: log_epoch, size
+-- Opens the same cursor over the first leaves of a log epoch, whatever came after it.
+declare sealed_events no scroll cursor for
+select log_epoch, leaf_index, leaf_hash, entry from newel.sealed_event
+where log_epoch = $1 and leaf_index < $2
+order by leaf_index
+
+-- name: hash_at
+-- params: log_epoch, leaf_index
+-- The leaf hash at a place in the log.
+select leaf_hash from newel.audit_leaf where log_epoch = $1 and leaf_index = $2
 
 -- name: more
 -- params: none

@@ -33,23 +33,26 @@ _WRITE: Final = ("select", "insert", "update")
 _QUEUE: Final = ("select", "insert", "delete")
 _ALL: Final = ("select", "insert", "update", "delete")
 _TABLE: Final = re.compile(r"create table (?:if not exists )?newel\.(\w+) \(")
+_VIEW: Final = re.compile(r"create view newel\.(\w+) as")
 
 _TREE: Final = ("audit_anchor", "audit_checkpoint", "audit_leaf", "audit_tile")
+_SEALED: Final = "sealed_event"
 _DELETED_FROM: Final = ("capability", "open_act", "removal", "webhook_delivery")
 _EVIDENCE: Final = ("access_grant", "audit_stream", "deployment", "migration", "run")
 _DEFINED: Final = ("definition", "schedule")
 """Code and rules of the company: nothing of people."""
 
 
-def _state() -> Iterator[str]:
-    """Name all tables; those that are no state of the application get other rights below."""
+def _made(what: re.Pattern[str]) -> Iterator[str]:
+    """Name all tables or views; tables that are no state of the application get less below."""
     for each in migrations():
-        yield from _TABLE.findall(each.text)
+        yield from what.findall(each.text)
 
 
 _GRANTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     APP: {
-        **dict.fromkeys(_state(), _WRITE),
+        **dict.fromkeys(_made(_TABLE), _WRITE),
+        **dict.fromkeys(_made(_VIEW), _READ),
         **dict.fromkeys(_DELETED_FROM, _ALL),
         "event": _APPEND,
         "event_batch": _APPEND,
@@ -64,11 +67,11 @@ _GRANTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "audit_stream": _WRITE,
         "webhook_delivery": ("insert",),  # who is told of what it writes into the log
         **dict.fromkeys(_TREE, _APPEND),
-        **dict.fromkeys(("access_grant", "deployment", "migration", "room", "run"), _READ),
+        **dict.fromkeys(("access_grant", "deployment", "migration", "room", "run", _SEALED), _READ),
     },
     READER: {
         **dict.fromkeys(
-            (*_EVIDENCE, *_DEFINED, *_TREE, "audit_head", "event", "event_batch"), _READ
+            (*_EVIDENCE, *_DEFINED, *_TREE, _SEALED, "audit_head", "event", "event_batch"), _READ
         )
     },
 }
