@@ -9,6 +9,7 @@ from statistics import median
 import pytest
 
 from newel.simulators import (
+    SYSTEMS,
     AddField,
     Deprecate,
     Down,
@@ -27,6 +28,7 @@ from newel.simulators import (
     ResetBefore,
     RetypeField,
     RevokeToken,
+    ScimSimulator,
     Seats,
     Status,
     Throttle,
@@ -45,7 +47,15 @@ from newel.simulators.faults import (
     fault_from,
 )
 from newel.simulators.wire import Answer
-from tests.simulators.support import START, signed_in
+from newel.simulators.world import FURTHER
+from tests.simulators.support import START, plain, signed_in
+
+
+class Parking(ScimSimulator):
+    """A system that newel has no simulator for."""
+
+    system = "parking"
+
 
 EFFECTS = [
     Down(),
@@ -388,16 +398,48 @@ async def test_an_expired_token_is_refused_once(world, system, path):
         assert (await client.get(path)).status_code == 200
 
 
-async def test_a_world_is_healed_counted_and_made_new(world, github):
-    """All systems together are counted, healed and reset."""
-    for simulator in world.simulators.values():
-        simulator.down()
-    world.heal()
-    await github.put("/orgs/acme-example/memberships/jane", json={})
-    assert world.calls()["github"] == {"orgs/set-membership-for-user": 1}
-    assert (world.doubled(), world.calls()["jira"]) == ({}, {})
+@pytest.mark.parametrize("system", [*SYSTEMS, *FURTHER, "parking"])
+async def test_every_system_is_healed_and_made_new_with_its_world(world, system):
+    """Those the company does without and those that were added are healed, counted and reset."""
+    world.add(Parking(clock=world.clock))
+    simulator = world.everything[system]
+    first = simulator.snapshot()
+    simulator.fail("*", Status(503))
+    async with plain(simulator) as client:
+        assert (await client.get("/no/such/path")).status_code == 503
+        world.heal()
+        assert (await client.get("/no/such/path")).status_code != 503
+    assert world.calls()[system] == {"unknown": 2}
+    with simulator.store.transaction(1):
+        simulator.store.put("somewhere", "something", {})
+    simulator.down()
     world.reset()
-    assert world.calls()["github"] == {}
-    assert [account["handle"] for account in world.github.accounts()] == ["acme-owner"]
+    assert simulator.snapshot() == first
+    assert (world.calls()[system], world.doubled()) == ({}, {})
+
+
+def test_a_system_can_stand_in_the_place_of_another(world):
+    """What is added under a known name is what the world gives, heals and resets from then on."""
+    other = ScimSimulator(clock=world.clock)
+    world.add(other)
+    assert (world.scim, world.chosen(["scim"])) == (other, [other])
     with pytest.raises(KeyError):
         world.chosen(["fax"])
+
+
+async def test_after_a_reset_everything_happens_as_the_first_time(world):
+    """Ids, counted calls, spent limits and chance begin anew: the same calls, the same bytes."""
+    world.clock.set(START)
+    told: list[list[bytes]] = []
+    for _ in range(2):
+        world.github.fail("*", Quota())
+        world.github.fail("*", Status(503), probability=0.5, times=10)
+        async with signed_in("github", world) as client:
+            answers = [
+                await client.put(f"/orgs/acme-example/memberships/jane-{number}", json={})
+                for number in range(95)
+            ]
+        assert {answer.status_code for answer in answers} == {200, 403, 422, 503}
+        told.append([each.content + repr(each.headers.multi_items()).encode() for each in answers])
+        world.reset()
+    assert told[0] == told[1]

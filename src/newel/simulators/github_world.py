@@ -61,8 +61,12 @@ class GitHubWorld(Simulator):
         self._short_code = short_code
         self._seats = seats
         self._invitations_per_day = invitations_per_day
-        self._counted: dict[str, tuple[datetime, int]] = {}
         super().__init__(**options)
+
+    def forget(self) -> None:
+        """Forget the calls of this hour as well."""
+        super().forget()
+        self._counted: dict[str, tuple[datetime, int]] = {}
 
     def populate(self) -> None:
         """Make the organization acme-example with its owner, two teams and two repositories."""

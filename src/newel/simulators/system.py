@@ -138,8 +138,7 @@ class SimulatedSystem:
         self.sleep = sleep
         self.store = Store(system=self.system, seed=seed, clock=self.clock)
         self.book = CallBook()
-        self.faults = FaultBook(seed=seed)
-        self._spending = Spending()
+        self.forget()
         self.state_file: Path | None = None
         self.populate()
         self._first_state = self.store.snapshot()
@@ -195,6 +194,11 @@ class SimulatedSystem:
         """Add what the vendor puts on every answer; by default nothing."""
         del asked, sequence
         return answer
+
+    def forget(self) -> None:
+        """Make the faults new, and forget what was spent of limits: all that no snapshot holds."""
+        self.faults = FaultBook(seed=self.seed)
+        self._spending = Spending()
 
     def tick(self) -> None:
         """Let what time alone changes happen (expiry of invitations); by default nothing."""
@@ -376,13 +380,14 @@ class SimulatedSystem:
         """Replace everything by a snapshot. Raises ValueError for another system's."""
         self.store.load(snapshot["store"])
         self.book.load(snapshot["book"])
+        self.forget()
         self.faults.load(snapshot["faults"])
 
     def reset(self) -> None:
         """Go back to the newly made system: no calls, no faults; the clock stays as it is."""
         self.store.load(self._first_state)
         self.book.clear()
-        self.faults.clear()
+        self.forget()
         self.save()
 
     def keep_in(self, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""All six systems of one demo company: one seed, one clock, known credentials.
+"""The demo company's systems and all others there are: one seed, one clock, known credentials.
 
 The same seed gives the same organization, ids and credentials in every process, so the process that
 runs the simulators and the one that connects to them need not exchange anything but addresses.
@@ -31,7 +31,7 @@ FURTHER: tuple[str, ...] = ("asana", "bamboohr", "linear", "scim", "zendesk")
 
 
 class World:
-    """The six simulators of Acme, as attributes and by name."""
+    """All simulators, as attributes and by name: the six of Acme and those it does without."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class World:
         plan: Plan = "business",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Make all six.
+        """Make them all.
 
         page_size: the longest page of any listing; tests use 3. seats: licences in every system
         that counts them, None for no limit. plan: Slack's. sleep: what waits for a latency.
@@ -67,15 +67,27 @@ class World:
         self.linear = LinearSimulator(**shared)
         self.asana = AsanaSimulator(**shared)
         self.zendesk = ZendeskSimulator(**shared)
+        self._names = [*SYSTEMS, *FURTHER]
 
     @property
     def simulators(self) -> dict[str, Simulator]:
-        """All six by the name of the system."""
+        """The six of the company by the name of the system."""
         return {name: getattr(self, name) for name in SYSTEMS}
+
+    @property
+    def everything(self) -> dict[str, Simulator]:
+        """Every simulator by the name of the system, those included that were added."""
+        return {name: getattr(self, name) for name in self._names}
+
+    def add(self, simulator: Simulator) -> None:
+        """Take in a system of one's own, or another in the place of one that is here."""
+        if simulator.system not in self._names:
+            self._names.append(simulator.system)
+        setattr(self, simulator.system, simulator)
 
     def chosen(self, only: Iterable[str]) -> list[Simulator]:
         """Give some of the simulators; raises KeyError for a system there is not."""
-        known = self.simulators | {name: getattr(self, name) for name in FURTHER}
+        known = self.everything
         return [known[name] for name in only]
 
     def credentials(self, addresses: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -91,19 +103,19 @@ class World:
 
     def heal(self) -> None:
         """Take all faults of all systems out of force."""
-        for simulator in self.simulators.values():
+        for simulator in self.everything.values():
             simulator.heal()
 
     def reset(self) -> None:
-        """Make all systems new."""
-        for simulator in self.simulators.values():
+        """Make all systems new; the clock stays as it is."""
+        for simulator in self.everything.values():
             simulator.reset()
 
     def calls(self) -> dict[str, dict[str, int]]:
         """Count the calls of each operation by system."""
-        return {name: each.book.counts() for name, each in self.simulators.items()}
+        return {name: each.book.counts() for name, each in self.everything.items()}
 
     def doubled(self) -> dict[str, dict[str, int]]:
         """Give what was created too often, by system; empty if nothing was."""
-        found = {name: each.book.doubled() for name, each in self.simulators.items()}
+        found = {name: each.book.doubled() for name, each in self.everything.items()}
         return {name: doubles for name, doubles in found.items() if doubles}

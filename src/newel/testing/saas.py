@@ -159,6 +159,7 @@ class Saas:
         world = self.world
         made = kind(seed=world.seed, clock=world.clock, **options)
         self._added[made.system] = made
+        world.add(made)
         secrets = made.credentials()
         os.environ.update(secrets)
         _known(secrets)
@@ -198,8 +199,7 @@ class Saas:
 
     def reset(self) -> None:
         """Make all systems new."""
-        for simulator in self.simulators.values():
-            simulator.reset()
+        self.world.reset()
         for connector, _, _ in self._wired:
             _connect(connector, connector.http._transport, self._gate(connector))  # noqa: SLF001 - as above
 
