@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from lxml import etree
 from SpiffWorkflow.bpmn.parser.BpmnParser import BpmnParser
+from SpiffWorkflow.bpmn.parser.task_parsers import GatewayParser
 from SpiffWorkflow.bpmn.parser.TaskParser import TaskParser
 from SpiffWorkflow.bpmn.parser.util import full_tag
 from SpiffWorkflow.bpmn.script_engine import PythonScriptEngine
@@ -29,6 +30,7 @@ from newel.drawing.bpmn import bpmn
 from newel.drawing.drawing import Drawing
 from newel.drawing.mermaid import identifier
 from tests.unit.drawing.happenings import Happened
+from tests.unit.drawing.joining import Join
 from tests.unit.drawing.tokens import Choice
 
 MODEL = "http://www.omg.org/spec/BPMN/20100524/MODEL"
@@ -38,7 +40,10 @@ ACTS = ("serviceTask", "userTask", "task", "sendTask", "receiveTask", "callActiv
 class _Parser(BpmnParser):  # type: ignore[misc]  # it has no types
     """Each act is begun by the engine, and ended from outside."""
 
-    OVERRIDE_PARSER_CLASSES: ClassVar = {full_tag(each): (TaskParser, ManualTask) for each in ACTS}
+    OVERRIDE_PARSER_CLASSES: ClassVar = {
+        full_tag("parallelGateway"): (GatewayParser, Join),
+        **{full_tag(each): (TaskParser, ManualTask) for each in ACTS},
+    }
 
 
 class Execution:
