@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -83,11 +84,12 @@ async def closed(house: CompanyHouse) -> None:
 
 @dataclass(frozen=True)
 class Tried:
-    """One attempt of a step as the journal has it."""
+    """One attempt of a step as the journal has it; again: when the next was to be."""
 
     at: datetime
     round: int | None
     is_failed: bool
+    again: datetime | None
 
 
 async def attempts(house: CompanyHouse, run: UUID, key: str = GITHUB) -> list[Tried]:
@@ -96,10 +98,15 @@ async def attempts(house: CompanyHouse, run: UUID, key: str = GITHUB) -> list[Tr
         leaf for leaf in await house.leaves(run) if (leaf.get("step") or {}).get("key") == key
     ]
     begun = [leaf for leaf in leaves if leaf["type"] == "step.started"]
-    failed = sum(leaf["type"] == "step.attempt_failed" for leaf in leaves)
+    failed = [leaf for leaf in leaves if leaf["type"] == "step.attempt_failed"]
     return [
-        Tried(_moment(leaf["occurred_at"]), leaf["step"].get("round"), number < failed)
-        for number, leaf in enumerate(begun)
+        Tried(
+            at=_moment(leaf["occurred_at"]),
+            round=leaf["step"].get("round"),
+            is_failed=failure is not None,
+            again=_again(failure),
+        )
+        for leaf, failure in zip_longest(begun, failed)
     ]
 
 
@@ -124,6 +131,11 @@ async def payloads(house: CompanyHouse, run: UUID, kind: str) -> list[dict[str, 
 def counted(world: World) -> dict[str, int]:
     """Requests of any kind, by system."""
     return {name: sum(counts.values()) for name, counts in world.calls().items()}
+
+
+def _again(failure: dict[str, Any] | None) -> datetime | None:
+    promised = None if failure is None else failure["data"].get("next_at")
+    return None if promised is None else _moment(promised)
 
 
 def _moment(text: str) -> datetime:
