@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from newel.store.database import Database
 from tests.faults.pooler import pooled
 
@@ -13,3 +17,18 @@ async def test_a_pooler_is_noticed_and_a_server_is_not_taken_for_one(pgbouncer, 
             database = await Database.open(address)
             assert database.is_pooled is expected
             await database.close()
+
+
+async def test_a_statement_cut_off_in_its_beginning_ends_its_connection(pgbouncer, database_url):
+    """Whether the server has begun the transaction nobody knows; so nothing more goes into it."""
+    with pooled(database_url) as url:
+        database = await Database.open(url)
+        connection = await database.dedicated()
+        asking = asyncio.create_task(connection.fetchval("select 1"))
+        await asyncio.sleep(0)  # as far as its BEGIN
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert connection.is_closed()
+        assert await database.fetchval("select 1") == 1
+        await database.close()

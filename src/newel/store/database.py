@@ -92,8 +92,19 @@ class _PooledConnection(_PlainConnection):
     async def _execute(self, *values: Any, **more: Any) -> Any:  # Any: asyncpg's own
         if self.is_in_transaction():
             return await super()._execute(*values, **more)  # type: ignore[misc]  # not in the stubs
-        async with self.transaction():
+        async with self._own_transaction():
             return await super()._execute(*values, **more)  # type: ignore[misc]  # as above
+
+    @asynccontextmanager
+    async def _own_transaction(self) -> AsyncIterator[None]:
+        has_begun = False
+        try:
+            async with self.transaction():
+                has_begun = True
+                yield
+        finally:
+            if not has_begun:  # nor does anybody know whether the server has begun it
+                self.terminate()
 
 
 class Database:
