@@ -21,6 +21,7 @@ from newel.base import secrets
 from newel.base.clock import DEPLOYMENT
 from newel.embedded.server import Server
 from newel.testing.databases import NewDatabase, connected, databases, program
+from tests.faults.pooler import behind, pooled
 
 _POOLED = os.environ.get("NEWEL_TEST_POOLER") == "1"
 """Whether every test reaches its database through PgBouncer in transaction mode."""
@@ -93,8 +94,6 @@ def database_dsn(postgres) -> Iterator[str]:
     if not _POOLED:
         yield postgres.dsn
         return
-    from tests.faults.pooler import pooled
-
     with pooled(postgres.dsn, size=20) as dsn:
         yield dsn
 
@@ -123,8 +122,8 @@ async def database_url(new_database: NewDatabase) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """Give a connection to this test's own database."""
-    async with connected(database_url) as connection:
+    """Give a connection to this test's own database, past a pooler."""
+    async with connected(behind(database_url)) as connection:
         yield connection
 
 

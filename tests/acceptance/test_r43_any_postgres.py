@@ -25,7 +25,7 @@ from newel.engine.worker import WorkerSettings
 from newel.store.migrate import migrate
 from tests.engine.house import OPERATOR, House, opened
 from tests.engine.test_crashes import ALL, _finish, assert_unbroken, journey, world
-from tests.faults.pooler import MISSING, pooled, program
+from tests.faults.pooler import MISSING, behind, pooled, program
 
 QUICK = WorkerSettings(look=timedelta(milliseconds=20))
 
@@ -33,16 +33,17 @@ QUICK = WorkerSettings(look=timedelta(milliseconds=20))
 @pytest.fixture
 async def restricted(database_url: str):
     """Give the address of an empty database whose role owns it and is nothing else."""
-    parts = urlsplit(database_url)
+    server = behind(database_url)
+    parts = urlsplit(server)
     name = f"plain_{parts.path.strip('/')}"
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(server)
     try:
         await connection.execute(f"create role \"{name}\" login password 'plain'")
         await connection.execute(f'create database "{name}" owner "{name}"')
     finally:
         await connection.close()
     yield f"postgresql://{name}:plain@127.0.0.1:{parts.port}/{name}"
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(server)
     try:
         await connection.execute(f'drop database "{name}" with (force)')
         await connection.execute(f'drop role "{name}"')

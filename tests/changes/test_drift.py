@@ -228,7 +228,7 @@ async def test_a_step_says_beforehand_what_an_amended_input_means(policy, effect
     """`on_amend=`: run again, with what follows from it; kept; or asked about (the default)."""
     world = World()
     async with running(version(AMENDED.format(policy=policy), world).request("core")) as run:
-        await run.do(run.engine.amend(run.id, "infra", actor=OPERATOR, reason="moved"))
+        await run.amend(run.process.request("infra"), reason="moved")
         assert dict(world.effects) == dict.fromkeys(effects, 1)
         if result is None:
             assert run.parked()["grant"].reason == "drifted"

@@ -20,6 +20,7 @@ from newel.audit.trust import Policy
 from newel.engine.key_holder import KeyHolder
 from newel.engine.sequencer import Sequencer
 from newel.store.database import Database
+from tests.faults.pooler import behind
 
 RACE = 8
 """Streams that compete for their rows."""
@@ -89,7 +90,7 @@ async def assert_sealed(connection: Any, folder: Path) -> int:
 
 async def writing(url: str, chance: Any, *, turns: int, open_for: float) -> None:
     """Write to streams in random order; some transactions stay open for a while."""
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(behind(url))
     try:
         for _ in range(turns):
             async with connection.transaction():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,7 +23,6 @@ from newel import (
 )
 from newel.base.errors import DefinitionError
 from newel.testing import every_crash, running
-from newel.testing.running import OPERATOR
 
 LEO = Person(name="Leo Leaver", email="leo.leaver@acme.example", hr_key="E77")
 WIKI = "wiki:account"
@@ -298,8 +297,8 @@ async def test_a_removal_is_late_from_the_moment_that_the_input_says():
 async def test_it_follows_an_amendment_and_never_a_promise():
     """The moment is that of the input as it stands; what is called off is due when it is undone."""
     async with running(departing.request(LEA), at="2026-01-02") as run:
-        later = {"name": LEA.name, "email": LEA.email, "leaves_at": "2026-01-12T17:00:00Z"}
-        await run.do(run.engine.amend(run.id, later, actor=OPERATOR, reason="a week more"))
+        later = replace(LEA, leaves_at=datetime(2026, 1, 12, 17, tzinfo=UTC))
+        await run.amend(departing.request(later), reason="a week more")
         run.clock.move_to(datetime(2026, 1, 12, 17, tzinfo=UTC))
         await run.decide("agreed", approved=True)
         due, late = ends(run)["suspend"]

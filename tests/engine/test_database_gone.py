@@ -28,6 +28,7 @@ from newel.store.migrate import migrate
 from tests.engine.house import OPERATOR, House, opened
 from tests.engine.outages import GitHub, inviting
 from tests.engine.test_crashes import assert_unbroken
+from tests.faults.pooler import behind
 from tests.patience import PATIENCE_S
 
 QUICK = WorkerSettings(look=timedelta(milliseconds=20))
@@ -62,7 +63,7 @@ async def journey(name: str) -> None:
 
 async def cut(house: House) -> int:
     """Cut every other connection to this database; answers with how many there were."""
-    connection = await asyncpg.connect(house.database.dsn)
+    connection = await asyncpg.connect(behind(house.database.dsn))
     try:
         cut_off = await connection.fetch(
             "select pg_terminate_backend(pid) from pg_stat_activity "
@@ -227,7 +228,7 @@ async def test_a_request_that_hangs_holds_up_no_heartbeat(build):
                 return len(found) == 3
 
             await house.until(all_claimed)
-            hanging = await asyncpg.connect(house.database.dsn)
+            hanging = await asyncpg.connect(behind(house.database.dsn))
             transaction = hanging.transaction()
             await transaction.start()
             await hanging.execute("select 1 from newel.run where id = $1 for update", runs[0])

@@ -32,6 +32,7 @@ from newel.web.app import create_app
 from tests.browsing import at_home
 from tests.engine.house import House
 from tests.engine.test_event_export import OPERATOR, exported
+from tests.faults.pooler import behind
 
 JANE = {"name": "Jane O'Canary 🦜", "email": "jane.canary@acme.example", "hr_key": "E-CANARY-7"}
 BOB = {"name": "Bob Stays", "email": "bob.stays@acme.example", "hr_key": "E8"}
@@ -146,7 +147,7 @@ async def past(build, tmp_path):
 
 async def dumped(database_url: str) -> str:
     """Everything in the database as pg_dump writes it, but bytes so that text shows."""
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(behind(database_url))
     await connection.execute("set bytea_output = 'escape'")
     tables = await connection.fetch(
         "select format('%I.%I', table_schema, table_name) as name from information_schema.tables "

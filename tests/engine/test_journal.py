@@ -27,11 +27,12 @@ from newel.flow.step import step
 from newel.flow.waits import approval, timer
 from tests.engine.house import OPERATOR, House, opened
 from tests.engine.outages import GitHub, one
+from tests.faults.pooler import behind
 
 
 async def assert_sound(house: House) -> None:
     """Replay every stream, as of one moment: chained, complete, telling what the tables say."""
-    connection = await asyncpg.connect(house.database.dsn)
+    connection = await asyncpg.connect(behind(house.database.dsn))
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await _assert_all(connection)
@@ -254,7 +255,7 @@ class TestGuardRails:
 
         async with build([short]) as house, house.worker():
             await house.ended(await house.start("short"))
-            connection = await asyncpg.connect(house.database.dsn)
+            connection = await asyncpg.connect(behind(house.database.dsn))
             try:
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await connection.execute(statement)

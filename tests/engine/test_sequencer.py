@@ -20,6 +20,7 @@ from newel.flow.step import step
 from newel.store import audit_log
 from newel.store.database import Connection, Database
 from tests.engine.sealing import append, assert_sealed, sequencer, writing
+from tests.faults.pooler import behind
 
 
 class Dying(Database):
@@ -95,7 +96,7 @@ async def test_candidates_race_while_transactions_commit_out_of_order(
 
 async def test_a_batch_that_commits_late_gets_a_later_place(database_url, database, tmp_path):
     """A transaction that stays open holds up neither writers nor sealing, and is sealed after."""
-    late = await asyncpg.connect(database_url)
+    late = await asyncpg.connect(behind(database_url))
     transaction = late.transaction()
     await transaction.start()
     await append(late, "system/late")

@@ -18,6 +18,9 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 PROGRAMS = ("/usr/sbin/pgbouncer", "/usr/bin/pgbouncer")
 MISSING = "no PgBouncer on this machine: apt-get install pgbouncer"
 
+_BEHIND: dict[int, str] = {}
+"""Host and port of the server behind each of this program's poolers, by the pooler's own port."""
+
 
 def program() -> str | None:
     """Give the path of PgBouncer; None where the machine has none."""
@@ -29,6 +32,20 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def behind(url: str) -> str:
+    """Give the address past a pooler of this program; the same address, where there is none.
+
+    For what a test does beside newel: it keeps a session for itself, or comes as another role,
+    and a pooler in transaction mode gives neither.
+    """
+    parts = urlsplit(url)
+    server = _BEHIND.get(parts.port or 0)
+    if server is None:
+        return url
+    user = parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{user}@{server}"))
 
 
 class Pooler:
@@ -46,6 +63,7 @@ class Pooler:
         self.url = urlunsplit(
             parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{self._port}")
         )
+        _BEHIND[self._port] = f"{parts.hostname}:{parts.port}"
         _written(self._place, parts, self._port, size)
         if self._account is not None:
             for each in (self._place, *self._place.iterdir()):
@@ -70,6 +88,7 @@ class Pooler:
 
     def remove(self) -> None:
         """Delete its files."""
+        del _BEHIND[self._port]
         shutil.rmtree(self._place, ignore_errors=True)
 
 

@@ -22,6 +22,7 @@ from newel.flow.process import process
 from newel.store import runs, workers
 from newel.store.changes import RARE_REFUSED, STREAM_MOVED, _arrays, apply
 from newel.store.database import Database
+from tests.faults.pooler import behind
 
 NEWEL = Actor(type="system", id="newel")
 LEASE = timedelta(seconds=30)
@@ -183,7 +184,7 @@ async def test_a_run_that_does_not_match_is_left_out_and_says_why(door, reason):
     if reason == "effect":
         assert await door.apply(door.intent(good[0], b"same", "other")) == {}
     changes = [door.intent(run, run.bytes) for run in good]
-    holding = await asyncpg.connect(door.database.dsn)
+    holding = await asyncpg.connect(behind(door.database.dsn))
     transaction = holding.transaction()
     try:
         match reason:
@@ -303,7 +304,7 @@ async def test_a_claim_takes_the_most_urgent_and_skips_what_others_hold(door):
 async def test_a_worker_that_comes_back_owns_nothing(door):
     """Another epoch, no runs; what somebody held meanwhile is let go of at the next look."""
     mine = await door.owned(3)
-    holding = await asyncpg.connect(door.database.dsn)
+    holding = await asyncpg.connect(behind(door.database.dsn))
     transaction = holding.transaction()
     await transaction.start()
     await holding.execute("select 1 from newel.run where id = $1 for update", mine[0])

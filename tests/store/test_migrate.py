@@ -11,12 +11,13 @@ import pytest
 from newel.base.errors import SchemaOutdated
 from newel.store import migrate as module
 from newel.store.migrate import check, migrate, migrations
+from tests.faults.pooler import behind
 
 
 @pytest.fixture
 async def empty_url(database_url):
     """Give the address of a database without newel's schema."""
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(behind(database_url))
     try:
         await connection.execute("drop schema newel cascade")
     finally:
@@ -26,7 +27,7 @@ async def empty_url(database_url):
 
 async def fetch(url: str, statement: str) -> list[asyncpg.Record]:
     """Rows of one statement."""
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(behind(url))
     try:
         rows: list[asyncpg.Record] = await connection.fetch(statement)
         return rows

@@ -25,6 +25,7 @@ from newel.store.log_events import sealed_in
 from newel.store.roles import APP, READER, SEQUENCER, differences, missing_roles, roles_sql
 from newel.store.run_list import Narrowed, listed
 from tests.engine.house import OPERATOR, opened
+from tests.faults.pooler import behind
 
 
 @step
@@ -48,7 +49,7 @@ async def logins(database, database_url):
     for role in (APP, SEQUENCER, READER):
         name, word = f"{role}_{secrets.token_hex(4)}", secrets.token_hex(8)
         await database.execute(f"create role {name} login password '{word}' in role {role}")
-        parts = urlsplit(database_url)
+        parts = urlsplit(behind(database_url))  # a pooler knows one login
         there = parts.netloc.rpartition("@")[2]
         made[role] = urlunsplit(parts._replace(netloc=f"{name}:{word}@{there}"))
     yield made

@@ -27,7 +27,7 @@ from newel import (
     team,
     timer,
 )
-from newel.base.errors import NotFound, SelfApproval
+from newel.base.errors import NotFound, ReasonMissing, SelfApproval
 from newel.base.secrets import SecretRef
 from newel.connectors.google import Google
 from newel.connectors.reveal_link import reveal_link
@@ -145,6 +145,37 @@ async def test_a_failure_that_nobody_looked_at_fails_the_test():
     with pytest.raises(EndedOtherwise, match="journey is failed"):
         async with running(journey.request("x")) as run:
             await run.decide("boss", approved=False)
+
+
+async def test_the_course_of_a_run_is_changed_by_verbs_of_its_own():
+    """Paused it begins nothing; a moment moves; a fork goes its own way; each asks for a reason."""
+    async with running(journey.request("x"), at="2026-01-02") as run:
+        await run.reschedule("boss", at=datetime(2026, 1, 5, tzinfo=UTC))
+        run.clock.move_to("2026-01-04T12:00:00")
+        assert run.waiting() == {"boss"}
+        await run.pause()
+        await run.decide("boss", approved=True)
+        assert effects == {}
+        with pytest.raises(ReasonMissing):
+            await run.amend(journey.request("y"), reason="")
+        await run.resume()
+        assert (run.waiting(), dict(effects)) == ({"paid"}, {"a": 1, "b": 1, "c": 1})
+        other = await run.fork("make[b]")
+        assert [each.id for each in run.runs("journey")] == [run.id, other.id]
+        await run.send(paid, "FIN-1", match="x")
+        assert (run.waiting(), other.id == run.id) == ({"pause"}, False)
+
+
+async def test_an_amendment_is_asked_about_before_it_is_made():
+    """Dry it says what would happen and changes nothing; then an open wait asks for another."""
+    async with running(journey.request("x"), at="2026-01-02") as run:
+        await run.decide("boss", approved=True)
+        told = await run.amend(journey.request("y"), dry=True)
+        assert run.waiting() == {"paid"}
+        assert await run.amend(journey.request("y")) == told
+        await run.send(paid, "FIN-1", match="y")
+        drawn = [str(run.drawing().patterns.of(key)) for key in run.done()]
+        assert drawn == ["boss", "make[a]", "make[b]", "make[c]", "paid"]
 
 
 @process(subject=None, owner="it")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-import orjson
-
 from newel.audit.leaf import Actor
 from newel.base.errors import AlreadyStarted, InvalidInput, NotWaiting
 from newel.base.ids import parse_reference, reference
@@ -82,11 +80,13 @@ class HrRuns:
         request = None if asking is None or asked is None or run is None else asking(asked)
         if request is None or run is None:
             return
-        given: dict[str, object] = orjson.loads(request.text)
-        document = next(iter(given.values())) if len(request.process.parameters) == 1 else given
         try:
             await commands.amend(
-                self._operating, run, document, actor=self._actor(), reason="HR has changed it"
+                self._operating,
+                run,
+                request.document,
+                actor=self._actor(),
+                reason="HR has changed it",
             )
         except InvalidInput as same:
             if "is what the run has already" not in same.fields.get("", ""):

@@ -27,22 +27,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
-import orjson
-
 from newel.audit.leaf import Actor
-from newel.base.errors import NotEnded, NotFound
-from newel.base.ids import parse_reference, reference
+from newel.base.errors import NotEnded
 from newel.connectors.base import Connector
-from newel.domain.values import File
+from newel.drawing.drawing import Drawing, drawing_of
 from newel.drawing.plan import Plan
-from newel.engine import by_hand
 from newel.engine.incidents import Probed
-from newel.engine.messages import Sent
 from newel.engine.ticketing import Channel
 from newel.engine.worker import WorkerSettings
 from newel.flow.process import Process, Request
 from newel.flow.reading import sites
-from newel.flow.waits import Event
+from newel.testing.acting import OPERATOR, Acted
 from newel.testing.boundaries import Crash
 from newel.testing.desk import TicketDesk
 from newel.testing.orders import Order
@@ -68,7 +63,6 @@ __all__ = [
 R = TypeVar("R")
 T = TypeVar("T")
 
-OPERATOR: Final = Actor(type="service", id="svc_test", via="api")
 _MONDAY: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
@@ -113,121 +107,32 @@ class Clock:
         return due is not None
 
 
-class Run(Seen, Generic[R]):
-    """A run, with the verbs of operators and deciders; each returns when it rests again."""
+class Run(Acted, Generic[R]):
+    """A run, with all that a company's people and its time do to it, and what it has come to."""
 
     def __init__(self, scene: Scene, id_: UUID, process: Process[..., R], desk: TicketDesk) -> None:
         """Hold the run with this id."""
         super().__init__(scene, id_, process)
         self.clock = Clock(scene)
-        self.engine = scene.engine
         self.tickets = desk
-
-    # --- verbs ------------------------------------------------------------------------------
-
-    async def decide(
-        self, key: str, *, approved: bool, comment: str = "", actor: Actor | None = None
-    ) -> None:
-        """Decide an open approval; as somebody who may, unless an actor is given.
-
-        Raises NotFound if nobody is asked, and whatever the verb refuses with.
-        """
-        task = self._task(key)
-        if not approved and not comment:
-            comment = "refused in a test"
-        decider = actor or await self._permitted(task)
-        self._do(
-            self._scene.engine.decide(task["id"], approved=approved, comment=comment, actor=decider)
-        )
-
-    async def fill(
-        self,
-        key: str,
-        value: object = None,
-        *,
-        note: str = "",
-        file: File | None = None,
-        actor: Actor | None = None,
-    ) -> None:
-        """Fill in an open form with JSON data, or say that its work by hand is done.
-
-        key: of the form, or of the step that a person is asked to do in its place.
-        Raises NotFound if nobody is asked, InvalidInput by field, and what the verb refuses with.
-        """
-        task = self._task(key)
-        if task["evidence"] == "note" and not note:
-            note = "seen in a test"
-        if task["evidence"] == "file" and file is None:
-            file = File(name="evidence.txt", content=b"seen in a test")
-        filler = actor or await self._permitted(task)
-        self._do(self._scene.engine.fill(task["id"], value, actor=filler, note=note, file=file))
-
-    async def send(
-        self, event: Event[T], payload: T, *, match: str | None = None, event_id: str | None = None
-    ) -> Sent:
-        """Send an event by its correlation, or to this run without one."""
-        number = len(self._scene.rows("inbox")) + 1
-        sent: Sent = self._do(
-            self._scene.engine.send(
-                event,
-                payload,
-                match=match,
-                to=None if match is not None else self.id,
-                event_id=event_id or f"message-{number}",
-                actor=OPERATOR,
-                source="test",
-            )
-        )
-        return sent
-
-    async def retry(self, key: str | None = None, *, actor: Actor = OPERATOR) -> None:
-        """Try a parked or waiting step again; all parked ones, or the run, without a key."""
-        self._do(self._scene.engine.retry(self.id, key, actor=actor))
-
-    async def skip(self, key: str, *, reason: str = "in a test", actor: Actor = OPERATOR) -> None:
-        """Let the process go on without a step."""
-        self._do(self._scene.engine.skip(self.id, key, actor=actor, reason=reason))
-
-    async def complete_by_hand(
-        self,
-        key: str,
-        value: object,
-        *,
-        evidence: str = "done in a test",
-        reason: str = "in a test",
-        actor: Actor = OPERATOR,
-    ) -> None:
-        """Give the result of a step that a person has done; value: JSON data."""
-        self._do(
-            self._scene.engine.complete_by_hand(
-                self.id, key, value, evidence=evidence, actor=actor, reason=reason
-            )
-        )
-
-    async def cancel(self, *, reason: str = "in a test", actor: Actor = OPERATOR) -> None:
-        """Ask for the end of the run."""
-        self._do(self._scene.engine.cancel(self.id, actor=actor, reason=reason))
 
     async def start(self, request: Request[T], *, actor: Actor = OPERATOR) -> Run[T]:
         """Start another run in the same deployment."""
         return _started(self._scene, request, actor, self.tickets)
 
+    async def fork(self, key: str, *, actor: Actor = OPERATOR) -> Run[R]:
+        """Start another run from this one's journal up to a key; this one stays as it is."""
+        other: UUID = self._do(self.engine.fork(self.id, key, actor=actor))
+        return Run(self._scene, other, self.process, self.tickets)
+
     def deploy(self, *processes: Process[..., Any]) -> None:  # Any: each has its own result
         """Replace the code of processes by others of the same names; the run goes on with it."""
-        kept = {
-            name: each for name, each in self._scene.engine.processes.items() if "." not in name
-        }
+        kept = {name: each for name, each in self.engine.processes.items() if "." not in name}
         for name in (name for each in processes for name in each.formerly):
             kept.pop(name, None)
         kept |= {each.name: each for each in processes}
         self._scene.deploy(list(kept.values()))
         self._scene.settle()
-
-    async def do(self, work: Any) -> Any:  # Any: a verb of `engine`, whatever it answers
-        """Carry out a verb of `run.engine`, and let the run rest again."""
-        return self._do(work)
-
-    # --- reading ----------------------------------------------------------------------------
 
     async def result(self) -> R:
         """What the run has come to.
@@ -247,51 +152,23 @@ class Run(Seen, Generic[R]):
 
     def plan(self) -> Plan:
         """What is done, open and still to come, and why."""
-        return self._scene.run(self._scene.engine.plan(self.id))
+        found: Plan = self._scene.run(self.engine.plan(self.id))
+        return found
+
+    def drawing(self) -> Drawing:
+        """The picture of its process, as the code that workers have now draws it."""
+        return drawing_of(self.engine.processes[self.process.name])
 
     def runs(self, process: str) -> list[Run[Any]]:  # Any: another process's result
         """The runs of a process in this deployment, in the order of their starts."""
         found = [row for row in self._scene.rows("run") if row["process"] == process]
         found.sort(key=lambda row: (row["started_at"], row["id"]))
-        definition = self._scene.engine.processes[process]
+        definition = self.engine.processes[process]
         return [Run(self._scene, row["id"], definition, self.tickets) for row in found]
 
     def told(self) -> str:
         """Everything that is open in the deployment, for messages."""
         return self._scene.told()
-
-    # --- inside -----------------------------------------------------------------------------
-
-    def _do(self, work: Any) -> Any:  # Any: as in `do`
-        try:
-            return self._scene.run(work)
-        finally:
-            self._scene.settle()
-
-    def _task(self, key: str) -> dict[str, Any]:  # Any: columns
-        for row in self.tasks():
-            if row["key"] == key or by_hand.step_of_task(row["key"]) == key:
-                return row
-        raise NotFound(kind=f"open task (the run {self.waits_for()})", reference=key)
-
-    async def _permitted(self, task: dict[str, Any]) -> Actor:
-        """Somebody who may decide: whom the task asks, else a member of the team."""
-        if task["assignee"] is not None:
-            return Actor(type="person", id=reference("per", task["assignee"]), via="test")
-        took_part = {
-            row["decided_by"]
-            for row in self._scene.rows("task")
-            if row["run_id"] == self.id and row["four_eyes"] == task["four_eyes"]
-        }
-        number = 1
-        while True:
-            email = f"{task['owner']}-{number}@example.test"
-            found = self._scene.run(self._scene.engine.actor(email, via="test"))
-            assert found.on_behalf_of is not None, "an address names a person"
-            person = parse_reference(found.on_behalf_of)[1]
-            if task["four_eyes"] is None or person not in took_part:
-                return found
-            number += 1
 
     def _unread(self) -> Iterator[str]:
         """What went wrong without the test having looked."""
@@ -386,15 +263,9 @@ def wire(scene: Scene) -> None:
 
 
 def _started(scene: Scene, request: Request[R], actor: Actor, desk: TicketDesk) -> Run[R]:
-    process = request.process
-    bound = process.signature.bind(*request.args, **request.kwargs)
-    bound.apply_defaults()
-    document = orjson.loads(process.dumped(bound.arguments))
-    if len(document) == 1:
-        document = next(iter(document.values()))
-    started = scene.run(scene.engine.start(process.name, document, actor=actor))
+    started = scene.run(scene.engine.start(request, actor=actor))
     scene.settle()
-    return Run(scene, started.run, process, desk)
+    return Run(scene, started.run, request.process, desk)
 
 
 def systems(
