@@ -15,6 +15,7 @@ from newel.engine.doctor import examined, judged_server
 from newel.store import invariants
 from newel.store.database import Database
 from newel.store.doctor import server_facts
+from tests.faults.pooler import behind
 
 
 @step
@@ -118,12 +119,14 @@ async def test_facts_are_read_from_the_server(database_url, house):
     await house.database.execute("grant usage on schema newel to public")
     name = await house.database.fetchval("select current_database()")
     await house.database.execute(f'alter database "{name}" set synchronous_commit = on')
-    found = {each.code for each in await examined(house.database)}
+    direct = await Database.open(behind(database_url))  # a pooler keeps connections of before
+    found = {each.code for each in await examined(direct)}
+    await direct.close()
     assert "public" in found
     assert "synchronous-commit" not in found
-    other = await Database.open(database_url, is_pooled=True)
-    assert (await server_facts(other)).is_cached is False
-    await other.close()
+    pooled = await Database.open(database_url, is_pooled=True)
+    assert (await server_facts(pooled)).is_cached is False
+    await pooled.close()
 
 
 async def test_an_older_schema_is_the_only_thing_that_is_said_of_it(house):
