@@ -5,6 +5,7 @@ Server and databases come from the kit that users have (`newel.testing.databases
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -89,22 +90,29 @@ def postgres(newel_server: Server) -> Server:
 
 
 @pytest.fixture(scope="session")
-def database_dsn(postgres) -> Iterator[str]:
-    """Give the address through which tests reach the server: its own, or that of a pooler."""
-    if not _POOLED:
-        yield postgres.dsn
-        return
-    with pooled(postgres.dsn, size=20) as dsn:
-        yield dsn
-
-
-@pytest.fixture(scope="session")
-def newel_databases(postgres, database_dsn) -> NewDatabase:
+def newel_databases(postgres) -> NewDatabase:
     """Give a maker of migrated databases, for fixtures that live longer than one test.
 
     async with newel_databases() as url: ...
     """
-    return databases(postgres.dsn, own=program(), reached=database_dsn)
+    made = databases(postgres.dsn, own=program())
+    return _each_pooled(made) if _POOLED else made
+
+
+def _each_pooled(made: NewDatabase) -> NewDatabase:
+    """Put a pooler of its own before each database.
+
+    PgBouncer 1.18, which Debian 12 has, can end when a client takes back a request to cancel
+    (github.com/pgbouncer/pgbouncer/issues/801): one for all tests would take all of them with it.
+    """
+
+    @contextlib.asynccontextmanager
+    async def through() -> AsyncIterator[str]:
+        async with made() as url:
+            with pooled(url, size=20) as way:
+                yield way
+
+    return through
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,7 @@ class Pooler:
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it with a signal; with SIGKILL every line through it is gone at once."""
-        self._running.send_signal(number)
+        self._running.send_signal(number)  # to one that has ended, too
         self._running.wait(10)
 
     def remove(self) -> None:

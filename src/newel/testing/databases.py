@@ -46,11 +46,10 @@ def server(session: Path) -> Iterator[Server]:
         yield found
 
 
-def databases(dsn: str, *, own: str, reached: str | None = None) -> NewDatabase:
+def databases(dsn: str, *, own: str) -> NewDatabase:
     """Give a maker of migrated databases.
 
-    dsn: of the server. own: a name that no other program on it has. reached: the address under
-    which tests reach the server, if it is another.
+    dsn: of the server. own: a name that no other program on it has.
     """
     template = f"template_{own}"
     asyncio.run(_made_template(dsn, template))
@@ -64,7 +63,7 @@ def databases(dsn: str, *, own: str, reached: str | None = None) -> NewDatabase:
         async with connected(dsn) as connection:
             await connection.execute(create)
         try:
-            yield _named(reached or dsn, name)
+            yield _named(dsn, name)
         finally:
             async with connected(dsn) as connection:
                 await connection.execute(f'drop database "{name}" with (force)')
