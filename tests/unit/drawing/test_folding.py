@@ -20,7 +20,7 @@ from newel.drawing.regions import Act, acts_of, walk
 from newel.drawing.svg import svg
 from newel.testing import running
 from tests.modules import imported
-from tests.unit.drawing.test_picture import overlap, solids
+from tests.unit.drawing.geometry import flaws
 
 PARTS, EACH = 15, 20
 HEAD = '''from newel import approval, process, step, team
@@ -78,7 +78,7 @@ async def test_what_needs_a_person_stays_open_and_little_enough_is_seen(large) -
     )
     assert "in:part0" not in folded(drawing.tree, states, kept={"in:part0"})
     assert "in:part14" not in folded(drawing.tree, states, kept={"do[p14-3]"})
-    assert not any(overlap(a, b) for a in solids(picture) for b in solids(picture) if a is not b)
+    assert flaws(picture) == []
     plain = seen(picture_of(drawing, states))
     assert [each for each in ids if not each.startswith("in:")] == [
         each for each in plain if each in ids

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import combinations
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -12,70 +11,19 @@ import pytest
 from newel import Process, approval, process, step, team
 from newel.drawing.drawing import drawing_of
 from newel.drawing.layout import picture_of
-from newel.drawing.picture import Card, Dot, Frame, Gate, Picture
+from newel.drawing.picture import Card, Dot
 from newel.drawing.regions import Act, walk
 from newel.drawing.svg import by_key, svg
+from tests.unit.drawing.geometry import flaws
 from tests.unit.drawing.shipped import name_of, shipped
 
 SHIPPED = pytest.mark.parametrize("process", shipped(), ids=name_of)
-Solid = Card | Gate
-
-
-def solids(picture: Picture) -> list[Solid]:
-    """What nothing may lie upon."""
-    return [each for each in picture.nodes if isinstance(each, Card | Gate)]
-
-
-def overlap(one: Solid | Frame, two: Solid | Frame) -> bool:
-    """Whether two rectangles share more than a border."""
-    return (
-        one.x < two.x + two.width - 0.2
-        and two.x < one.x + one.width - 0.2
-        and one.y < two.y + two.height - 0.2
-        and two.y < one.y + one.height - 0.2
-    )
-
-
-def holds(outer: Frame, inner: Solid | Frame) -> bool:
-    """Whether a rectangle lies in another."""
-    return (
-        outer.x <= inner.x
-        and outer.y <= inner.y
-        and inner.x + inner.width <= outer.x + outer.width + 0.2
-        and inner.y + inner.height <= outer.y + outer.height + 0.2
-    )
 
 
 @SHIPPED
 def test_nothing_overlaps_and_no_line_crosses_a_card(process: Process[..., Any]) -> None:
     """Cards and gates stand apart and in their frames; lines are horizontal or vertical."""
-    picture = picture_of(drawing_of(process))
-    for one, two in combinations(solids(picture), 2):
-        assert not overlap(one, two), (one, two)
-    for frame in picture.frames:
-        for each in (*solids(picture), *picture.frames):
-            if each is not frame and overlap(frame, each):
-                assert holds(frame, each) or (isinstance(each, Frame) and holds(each, frame))
-    for line in picture.lines:
-        for (x, y), (to_x, to_y) in zip(line.points, line.points[1:], strict=False):
-            assert x == to_x or y == to_y, line
-            for each in solids(picture):
-                left, right = sorted((x, to_x))
-                top, low = sorted((y, to_y))
-                crosses = (
-                    left < each.x + each.width - 0.5
-                    and right > each.x + 0.5
-                    and top < each.y + each.height - 0.5
-                    and low > each.y + 0.5
-                )
-                assert not crosses, (line, each)
-        if line.look == "flow":
-            assert line.points[0][1] <= line.points[-1][1], line
-    wide, high = picture.width, picture.height
-    for each in (*solids(picture), *picture.frames):
-        assert each.x >= 0
-        assert each.x + each.width <= wide
-        assert each.y + each.height <= high
+    assert flaws(picture_of(drawing_of(process))) == []
 
 
 @SHIPPED
