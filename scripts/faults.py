@@ -1,7 +1,7 @@
 """Everything that is done to newel's processes on purpose: `make faults`.
 
     the tests of faults, with 10,000 waiting runs and 20 restarts
-    the engine's tests through PgBouncer in transaction mode
+    every test that has a database, through PgBouncer in transaction mode
     seeded schedules: 4 workers and 500 runs each, direct and pooled in turn
 
 With --install it only brings the Debian packages that tests need, where this user may install;
@@ -17,6 +17,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = ("/usr/lib", "/usr/local/lib")
+POOLED = tuple(
+    f"tests/{each}"
+    for each in ("acceptance", "cli", "conformance", "docs", "engine", "store", "unit/base", "web")
+)
 POOLER = ("/usr/sbin/pgbouncer", "/usr/bin/pgbouncer")
 
 
@@ -38,8 +42,7 @@ def main() -> int:
         "NEWEL_FAULTS_RUNS": "200",
     }
     status = _run([*tests, "tests/faults"], **far_more)
-    pooled = ("tests/engine", "tests/store", "tests/acceptance")
-    status = _run([*tests, *pooled], NEWEL_TEST_POOLER="1") or status
+    status = _run([*tests, *POOLED], NEWEL_TEST_POOLER="1") or status
     play = [sys.executable, "-m", "tests.faults.schedule", "--runs", str(told.runs)]
     for seed in range(told.seed, told.seed + told.schedules):
         manner = ["--pooled"] if seed % 4 == 0 and _pooler() else []

@@ -17,6 +17,7 @@ from newel.base.settings import load_settings
 from newel.engine.verifying import verifier
 from tests import patience
 from tests.cli.test_verbs import ALICE, start
+from tests.faults.pooler import behind
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "verify-it-yourself.md").read_text("utf-8")
 
@@ -34,7 +35,7 @@ def sql(statement):
     """Do something to the database behind newel's back."""
 
     async def done():
-        connection = await asyncpg.connect(os.environ["NEWEL_DATABASE_URL"])
+        connection = await asyncpg.connect(behind(os.environ["NEWEL_DATABASE_URL"]))
         await connection.execute(statement)
         await connection.close()
 

@@ -11,6 +11,8 @@ import sys
 import asyncpg
 import pytest
 
+from tests.faults.pooler import behind
+
 _WRONG = '''"""A process that cannot rest."""
 
 import asyncio
@@ -209,7 +211,7 @@ def test_open_runs_are_judged_from_a_file_where_their_database_is_not_at_hand(
 
 
 async def _leaves(url):
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(behind(url))
     try:
         rows = await connection.fetch(
             "select convert_from(entry, 'UTF8') from newel.event "

@@ -15,6 +15,7 @@ from newel.cli.project import load_project
 from newel.testing import replays
 from tests.cli.test_keys import rows
 from tests.cli.test_verbs import ALICE, start
+from tests.faults.pooler import behind
 
 
 def lines(directory, table):
@@ -69,7 +70,7 @@ def test_what_is_sealed_is_opened_for_a_person_with_a_name(deployed, newel, tmp_
 
 async def erase(email):
     """Destroy a person's keys."""
-    connection = await asyncpg.connect(os.environ["NEWEL_DATABASE_URL"])
+    connection = await asyncpg.connect(behind(os.environ["NEWEL_DATABASE_URL"]))
     try:
         await connection.execute(
             "update newel.person_key k set wrapped = null, destroyed_at = now() "

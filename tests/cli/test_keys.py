@@ -10,12 +10,14 @@ import re
 import asyncpg
 import orjson
 
+from tests.faults.pooler import behind
+
 
 def rows(statement):
     """Read from the deployment's database."""
 
     async def read():
-        connection = await asyncpg.connect(os.environ["NEWEL_DATABASE_URL"])
+        connection = await asyncpg.connect(behind(os.environ["NEWEL_DATABASE_URL"]))
         try:
             return await connection.fetch(statement)
         finally:

@@ -7,6 +7,8 @@ import os
 
 import asyncpg
 
+from tests.faults.pooler import behind
+
 COMPANY = '''
 """A report, every Monday."""
 
@@ -70,7 +72,7 @@ def test_a_start_has_the_priority_that_it_asks_for(deployed, newel):
         assert newel("start", "report", "--input", '"x"', *more).status == 0
 
     async def read():
-        connection = await asyncpg.connect(os.environ["NEWEL_DATABASE_URL"])
+        connection = await asyncpg.connect(behind(os.environ["NEWEL_DATABASE_URL"]))
         try:
             return await connection.fetch(
                 "select priority, room from newel.run order by started_at"

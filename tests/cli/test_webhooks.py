@@ -10,6 +10,7 @@ import asyncpg
 
 from newel.base.secrets import Secret
 from newel.connectors.webhooks import signed, verified
+from tests.faults.pooler import behind
 
 COMPANY = '''
 """A greeting, and who is told of it."""
@@ -45,7 +46,7 @@ def execute(statement: str) -> str:
     """Carry out a statement on the test's database."""
 
     async def done() -> str:
-        connection = await asyncpg.connect(os.environ["NEWEL_DATABASE_URL"])
+        connection = await asyncpg.connect(behind(os.environ["NEWEL_DATABASE_URL"]))
         try:
             return str(await connection.execute(statement))
         finally:

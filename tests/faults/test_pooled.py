@@ -7,13 +7,14 @@ import asyncio
 import pytest
 
 from newel.store.database import Database
-from tests.faults.pooler import pooled
+from tests.faults.pooler import behind, pooled
 
 
 async def test_a_pooler_is_noticed_and_a_server_is_not_taken_for_one(pgbouncer, database_url):
     """The process announced at login is another than the one that answers."""
-    with pooled(database_url) as url:
-        for address, expected in ((url, True), (database_url, False)):
+    server = behind(database_url)
+    with pooled(server) as url:
+        for address, expected in ((url, True), (server, False)):
             database = await Database.open(address)
             assert database.is_pooled is expected
             await database.close()
@@ -21,7 +22,7 @@ async def test_a_pooler_is_noticed_and_a_server_is_not_taken_for_one(pgbouncer, 
 
 async def test_a_statement_cut_off_in_its_beginning_ends_its_connection(pgbouncer, database_url):
     """Whether the server has begun the transaction nobody knows; so nothing more goes into it."""
-    with pooled(database_url) as url:
+    with pooled(behind(database_url)) as url:
         database = await Database.open(url)
         connection = await database.dedicated()
         asking = asyncio.create_task(connection.fetchval("select 1"))

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
-from newel.audit.catalogue import TYPES
 from newel.base.errors import DefinitionError
 from newel.domain.keys import checked_name
 from newel.flow.act import declaring_module
@@ -136,6 +135,8 @@ def _checked_network(text: str) -> Network:
 
 def _types(events: Sequence[str]) -> frozenset[str]:
     """Give the types of events that are meant; raises DefinitionError for what means none."""
+    from newel.audit.catalogue import TYPES  # noqa: PLC0415 - half of the time of `import newel`
+
     found: set[str] = set()
     for each in events:
         if each == _ALL:
@@ -145,7 +146,7 @@ def _types(events: Sequence[str]) -> frozenset[str]:
         else:
             meant = {each} & TYPES.keys()
         if not meant:
-            near = difflib.get_close_matches(each, [*TYPES, *_families()], n=1, cutoff=0.0)
+            near = difflib.get_close_matches(each, [*TYPES, *_families(TYPES)], n=1, cutoff=0.0)
             raise DefinitionError(
                 f"There is no event `{each}` to be told of.",
                 fix=f"did you mean `{near[0]}`? `newel webhooks events` lists them.",
@@ -161,5 +162,5 @@ def _types(events: Sequence[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _families() -> list[str]:
-    return sorted({f"{name.partition('.')[0]}.*" for name in TYPES})
+def _families(types: Iterable[str]) -> list[str]:
+    return sorted({f"{name.partition('.')[0]}.*" for name in types})
