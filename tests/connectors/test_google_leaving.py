@@ -28,7 +28,7 @@ from newel.connectors.google_contract import (
 from newel.connectors.operation import declared
 from newel.domain.people import Person
 from newel.domain.values import Absent, Found
-from newel.simulators.faults import Lag, LoseResponse, RemoveScope, Seats
+from newel.simulators.faults import Lag, Licences, LoseResponse, RemoveScope
 from newel.simulators.faults import NotReady as Unready
 from newel.simulators.google import GoogleSimulator
 from tests.connectors.support import (
@@ -363,7 +363,7 @@ async def test_a_licence_is_given_and_taken_once(google: Google, sim: GoogleSimu
 async def test_no_licence_left_is_named(google: Google, sim: GoogleSimulator):
     """Licences that are used up are told from one that the account has of another kind."""
     await google.ensure_account(JANE)
-    sim.fail("*", Seats(0), identity="full")
+    sim.fail("*", Licences(0), identity="full")
     full = await raised(google.assign_licence(JANE, SKU), NoCapacity)
     assert full.what == f"licences {SKU} of Google"
     await raised(google.assign_licence(JANE, "unknown"), Invalid)

@@ -11,18 +11,23 @@ import pytest
 from newel.simulators import (
     SYSTEMS,
     AddField,
+    ClockSkew,
     Deprecate,
     Down,
     DropField,
     ExpireToken,
     Fault,
+    Gone,
     Hang,
+    HtmlPage,
     Lag,
     Latency,
+    Licences,
     LoseResponse,
     Match,
     NotReady,
     Quota,
+    Redirect,
     RemoveScope,
     RenameField,
     ResetBefore,
@@ -65,6 +70,9 @@ EFFECTS = [
     Hang(),
     Status(418, {"tea": True}, {"x": "y"}),
     VendorError("404"),
+    HtmlPage(200),
+    Redirect(),
+    Gone(),
     Throttle(5, "primary"),
     ExpireToken(),
     DropField("a.0.b"),
@@ -76,6 +84,8 @@ EFFECTS = [
     Lag("jira.search", 45),
     NotReady(20),
     Seats(0),
+    Licences(3),
+    ClockSkew(-600),
     Quota(),
     RevokeToken(),
     RemoveScope("members:write"),
@@ -396,6 +406,44 @@ async def test_an_expired_token_is_refused_once(world, system, path):
         refused = await client.get(path)
         assert refused.status_code == 401 or refused.json()["error"] == "token_expired"
         assert (await client.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("system", [*SYSTEMS, *FURTHER])
+@pytest.mark.parametrize(
+    ("effect", "status", "kind"),
+    [
+        (HtmlPage(200, "a < b"), 200, "text/html"),
+        (HtmlPage(), 503, "text/html"),
+        (Redirect(), 302, None),
+        (Gone(), 410, None),
+    ],
+    ids=["page", "page_503", "redirect", "gone"],
+)
+async def test_something_else_can_stand_in_the_place_of_every_vendor(
+    world, system, effect, status, kind
+):
+    """A page, a redirection and a closed route are answered for any path, and commit nothing."""
+    simulator = world.everything[system]
+    simulator.fail("*", effect)
+    async with plain(simulator) as client:
+        for method in ("GET", "POST"):
+            answer = await client.request(method, "/", json={})
+            assert answer.status_code == status
+            if kind is not None:
+                assert answer.headers["content-type"].startswith(kind)
+                assert "<title>" in answer.text
+                assert "a < b" not in answer.text
+            if status == 302:
+                assert answer.headers["location"] == "https://elsewhere.example/sign-in"
+    assert simulator.calls(committed=True) == []
+
+
+async def test_a_clock_that_is_wrong_shows_in_the_date_of_an_answer(world, github):
+    """The vendor's date is off by the skew, the world's clock is not."""
+    world.clock.set(START)
+    world.github.fail("*", ClockSkew(-600))
+    assert (await github.get("/rate_limit")).headers["date"] == "Mon, 05 Jan 2026 08:50:00 GMT"
+    assert world.github.calls()[-1].time == START.isoformat()
 
 
 @pytest.mark.parametrize("system", [*SYSTEMS, *FURTHER, "parking"])

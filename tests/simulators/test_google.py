@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from newel.simulators import GoogleSimulator, Lag, LoseResponse, NotReady, RevokeToken, Seats
+from newel.simulators import (
+    GoogleSimulator,
+    Lag,
+    Licences,
+    LoseResponse,
+    NotReady,
+    RevokeToken,
+    Seats,
+)
 from newel.simulators.google import GRANT
 from newel.simulators.google_world import USER_SCOPE
 from tests.simulators.support import START, exchanged, google_claims, plain, signed
@@ -386,7 +394,7 @@ async def test_a_licence_is_one_of_its_product_and_has_to_be_free(world, google)
     path = "/apps/licensing/v1/product/Google-Apps/sku/1010020020/user"
     await google.post(USERS, json=body())
     wanted = {"userId": "jane.doe@acme.example"}
-    world.google.fail("*", Seats(0), identity="full")
+    world.google.fail("*", Licences(0), identity="full")
     status, _, text = await reason_of(await google.post(path, json=wanted))
     assert (status, "enough available" in text) == (412, True)
     world.google.faults.remove("full")

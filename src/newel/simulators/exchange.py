@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from email.utils import format_datetime
+from html import escape
 from typing import Protocol, cast
 from urllib.parse import parse_qsl, quote
 
@@ -25,8 +26,11 @@ from .faults import (
     DropField,
     ExpireToken,
     Fault,
+    Gone,
     Hang,
+    HtmlPage,
     LoseResponse,
+    Redirect,
     RenameField,
     ResetBefore,
     RetypeField,
@@ -39,6 +43,7 @@ from .system import SimulatedSystem
 from .wire import ANONYMOUS, Answer, Asked, Refused, Route, Unreadable
 
 LARGEST_BODY = 1024 * 1024
+HTML = "text/html; charset=utf-8"
 CONNECTION = "newel.connection"
 
 
@@ -137,8 +142,7 @@ class Exchange:
         if fault and isinstance(fault.effect, DropField | RetypeField | AddField | RenameField):
             answer = bent(answer, fault.effect)
         if fault and isinstance(fault.effect, Deprecate):
-            said = {"Deprecation": fault.effect.since, "Sunset": fault.effect.ends}
-            answer = answer.with_headers(said)
+            answer = answer.with_headers(_announcing(fault.effect))
         changes = system.store.changes_of(sequence)
         return answer, changes[0].kind if changes else ""
 
@@ -148,8 +152,14 @@ class Exchange:
             case Down() | ResetBefore() | Hang():
                 return Answer(0)
             case Status(status, body, headers):
-                kind = "text/html; charset=utf-8" if isinstance(body, str) else "application/json"
+                kind = HTML if isinstance(body, str) else "application/json"
                 return Answer(status, body, headers, kind)
+            case HtmlPage(status, text):
+                return Answer(status, f"<!doctype html><title>{escape(text)}</title>", {}, HTML)
+            case Redirect(location, status):
+                return Answer(status, None, {"Location": location})
+            case Gone():
+                return self._system.error("410", asked=asked)
             case VendorError(code):
                 return self._system.error(code, asked=asked)
             case Throttle() as effect:
@@ -200,7 +210,7 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": body})
 
     async def _start(self, answer: Answer, body: bytes) -> None:
-        headers = {"date": format_datetime(self._system.clock.now(), usegmt=True)}
+        headers = {"date": format_datetime(self._system.now(), usegmt=True)}
         if body:
             headers["content-type"] = answer.media_type
         if answer.status != 204:
@@ -244,6 +254,15 @@ class Exchange:
         """Wait until the server has seen that the connection is gone."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+def _announcing(said: Deprecate) -> dict[str, str]:
+    """Write an announcement as headers. Source: RFC 9745, RFC 8594, RFC 7234 §5.5."""
+    return {
+        "Deprecation": said.since,
+        "Sunset": said.ends,
+        "Warning": f'299 - "{said.warning}"',
+    }
 
 
 def _routed(system: SimulatedSystem, asked: Asked) -> Route | None:

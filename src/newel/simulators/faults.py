@@ -59,6 +59,27 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class HtmlPage:
+    """Answer with a web page, as in a maintenance window; nothing is committed."""
+
+    status: int = 503
+    text: str = "We are down for maintenance."
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Send the caller elsewhere; nothing is committed."""
+
+    location: str = "https://elsewhere.example/sign-in"
+    status: int = 302
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Say in the vendor's envelope that the route is no more: 410; nothing is committed."""
+
+
+@dataclass(frozen=True, slots=True)
 class VendorError:
     """Answer with the vendor's own error of this name or status; nothing is committed."""
 
@@ -110,6 +131,7 @@ class Deprecate:
 
     since: str = "@1767225600"
     ends: str = "Fri, 01 Jan 2027 00:00:00 GMT"
+    warning: str = "Use the successor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +186,20 @@ class Seats:
 
 
 @dataclass(frozen=True, slots=True)
+class Licences:
+    """So many licences that are given beside an account are left from now on."""
+
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSkew:
+    """The vendor's clock is so many seconds ahead (negative: behind), as `Date` and tokens show."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """The vendor's own limits hold; each request beyond them is a hit of the rule."""
 
@@ -211,6 +247,9 @@ Strike: TypeAlias = (
     | Truncate
     | Hang
     | Status
+    | HtmlPage
+    | Redirect
+    | Gone
     | VendorError
     | Throttle
     | ExpireToken
@@ -225,9 +264,11 @@ Condition: TypeAlias = (
     | Lag
     | NotReady
     | Seats
+    | Licences
     | Quota
     | RevokeToken
     | RemoveScope
+    | ClockSkew
     | WebhookDuplicate
     | WebhookDelay
     | WebhookReorder
@@ -242,6 +283,9 @@ KINDS: dict[str, type[Effect]] = {
     "truncate": Truncate,
     "hang": Hang,
     "status": Status,
+    "html_page": HtmlPage,
+    "redirect": Redirect,
+    "gone": Gone,
     "vendor_error": VendorError,
     "throttle": Throttle,
     "expire_token": ExpireToken,
@@ -254,9 +298,11 @@ KINDS: dict[str, type[Effect]] = {
     "lag": Lag,
     "not_ready": NotReady,
     "seats": Seats,
+    "licences": Licences,
     "quota": Quota,
     "revoke_token": RevokeToken,
     "remove_scope": RemoveScope,
+    "clock_skew": ClockSkew,
     "webhook_duplicate": WebhookDuplicate,
     "webhook_delay": WebhookDelay,
     "webhook_reorder": WebhookReorder,

@@ -61,7 +61,7 @@ class GitHubSimulator(GitHubIssues):
         secret = f"ghs_{self.store.opaque('installation token', 36)}"
         scopes = [f"{name}:{kind}" for name, kind in wanted.items()]
         self.grant("newel-app", secret, scopes, for_s=3600)
-        expires = self.clock.now() + timedelta(hours=1)
+        expires = self.now() + timedelta(hours=1)
         body = {
             "token": secret,
             "expires_at": stamp(expires),
@@ -81,7 +81,7 @@ class GitHubSimulator(GitHubIssues):
         app: Document = self.store.find("apps", str(claims.get("iss"))) or {}
         if not app or kind.lower() != "bearer" or self.is_revoked("newel-app"):
             raise Refused(self.message(401, "Integration not found"))
-        now = self.clock.now().timestamp()
+        now = self.now().timestamp()
         issued, expires = claims.get("iat", 0), claims.get("exp", 0)
         if not now < expires <= now + APP_STATEMENT_LASTS_S:
             text = "'Expiration time' claim ('exp') must be a numeric value representing the future"

@@ -95,7 +95,7 @@ class GoogleSimulator(GoogleGroups, GoogleSecurity, GoogleHandover):
         return Answer(200, answer)
 
     def _check_claims(self, claims: Document, asked: Asked) -> None:
-        now = self.clock.now().timestamp()
+        now = self.now().timestamp()
         if claims.get("aud") not in (TOKEN_URI, f"{asked.base_url}/token"):
             raise Refused(_oauth(400, "invalid_grant", "Invalid JWT: Failed audience check."))
         issued, expires = claims.get("iat"), claims.get("exp")

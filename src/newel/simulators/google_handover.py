@@ -8,6 +8,7 @@ simulator's number of licences.
 from __future__ import annotations
 
 from .clock import milliseconds
+from .faults import Licences
 from .google_refusals import GoogleRefusals
 from .google_world import CUSTOMER, SCOPE, etag_of
 from .system import Panel, action
@@ -183,7 +184,7 @@ class GoogleHandover(GoogleRefusals):
             text = "User already has a license for the specified product and SKU."
             raise Refused(self.problem(412, "conditionNotMet", text))
         used = self.store.count("licences", lambda each: each["productId"] == product)
-        if not self.take_seat(used=used, seats=self.seats):
+        if not self.take_seat(used=used, seats=self.seats, bought=(Licences,)):
             text = "There aren't enough available licenses for the specified product-SKU pair."
             raise Refused(self.problem(412, "conditionNotMet", text))
         new: Document = {"productId": product, "skuId": sku, "user": user["id"]}

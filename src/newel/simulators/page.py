@@ -34,9 +34,22 @@ SWITCHES = (
     ("Token revoked", "revoked", {"effect": "revoke_token"}),
     ("Real limits", "quota", {"effect": "quota"}),
     ("No seats", "seats", {"effect": {"kind": "seats", "left": 0}}),
+    ("No licences", "licences", {"effect": {"kind": "licences", "left": 0}}),
+    ("Clock 10 min slow", "skew", {"effect": {"kind": "clock_skew", "seconds": -600}}),
 )
 # What one operation can be broken by without saying more.
-SIMPLE = ("lose_response", "reset_before", "hang", "truncate", "status", "throttle", "expire_token")
+SIMPLE = (
+    "lose_response",
+    "reset_before",
+    "hang",
+    "truncate",
+    "status",
+    "html_page",
+    "redirect",
+    "gone",
+    "throttle",
+    "expire_token",
+)
 LEAPS = (("1 hour", 3600), ("1 day", 86_400), ("1 week", 604_800))
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")

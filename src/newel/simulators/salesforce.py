@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .faults import Throttle
+from .faults import Licences, Seats, Throttle
 from .salesforce_query import MalformedQuery, NotUnderstood, Query, Value, parsed
 from .salesforce_world import (
     CLIENT_ID,
@@ -28,6 +28,8 @@ TOKEN_LASTS_S = 7200
 ASSERTION_LASTS_S = 300
 SCOPES = ("api", "manage_users", "assign_permission_sets", "freeze_users")
 DAILY_LIMIT = 100_000
+# A licence is the seat of a person here: faults may call it either.
+BOUGHT = (Seats, Licences)
 
 REQUIRED = (
     "Username",
@@ -164,7 +166,7 @@ class SalesforceSimulator(SalesforceWorld):
             raise Refused(_oauth("invalid_client_id", "client identifier invalid"))
         if claims.get("aud") not in (*LOGIN_HOSTS, asked.base_url):
             raise Refused(_oauth("invalid_grant", "audience is invalid"))
-        now, expires = self.clock.now().timestamp(), claims.get("exp")
+        now, expires = self.now().timestamp(), claims.get("exp")
         if not isinstance(expires, int | float) or not now < expires <= now + ASSERTION_LASTS_S:
             raise Refused(_oauth("invalid_grant", "expired authorization code"))
         user = self.by_username(str(claims.get("sub")))
@@ -242,7 +244,7 @@ class SalesforceSimulator(SalesforceWorld):
             return [{"Id": "000", **{name: scope in held for name, scope in PERMISSIONS.items()}}]
         if kind == "UserLicense":
             used = self.store.count("User", lambda row: row["IsActive"])
-            left = self.seats_left(used=used, seats=self._licences)
+            left = self.seats_left(used=used, seats=self._licences, bought=BOUGHT)
             most = 1_000_000 if left is None else used + left
             licence = {"Id": "100", "Name": "Salesforce"}
             return [{**licence, "TotalLicenses": most, "UsedLicenses": used}]
@@ -367,7 +369,7 @@ class SalesforceSimulator(SalesforceWorld):
             text = f"duplicate value found: {MARKER_FIELD} duplicates value on record"
             raise Refused(self.problem(400, "DUPLICATE_VALUE", text, [MARKER_FIELD]))
         used = self.store.count("User", lambda row: row["IsActive"])
-        if not self.take_seat(used=used, seats=self._licences):
+        if not self.take_seat(used=used, seats=self._licences, bought=BOUGHT):
             text = "License Limit Exceeded: you have no more licenses of this type."
             raise Refused(self.problem(400, "LICENSE_LIMIT_EXCEEDED", text))
         user = self.new_user(wanted)

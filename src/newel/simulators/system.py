@@ -13,16 +13,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeAlias, TypeVar
 
 from .book import Call, CallBook
 from .clock import SimulatedClock
 from .faults import (
+    ClockSkew,
     Down,
     Effect,
     Fault,
     FaultBook,
     Lag,
+    Licences,
     Match,
     NotReady,
     Quota,
@@ -97,6 +99,7 @@ class Capacity:
     most: int | None
 
 
+Bought: TypeAlias = type[Seats] | type[Licences]
 Action = TypeVar("Action", bound=Callable[..., object])
 
 
@@ -270,7 +273,7 @@ class SimulatedSystem:
         self, label: str, secret: str, scopes: Sequence[str], *, subject: str = "", for_s: int = 0
     ) -> str:
         """Make a credential known, for so many seconds or (0) for ever; gives the secret back."""
-        until = (self.clock.now() + timedelta(seconds=for_s)).isoformat() if for_s else None
+        until = (self.now() + timedelta(seconds=for_s)).isoformat() if for_s else None
         document = {"label": label, "scopes": sorted(scopes), "subject": subject, "until": until}
         self.store.put("credentials", secret, document)
         return secret
@@ -281,7 +284,7 @@ class SimulatedSystem:
         now = self.clock.now()
         if document is None:
             return None
-        if document["until"] and datetime.fromisoformat(document["until"]) <= now:
+        if document["until"] and datetime.fromisoformat(document["until"]) <= self.now():
             return None
         label = document["label"]
         if self.is_revoked(label):
@@ -297,6 +300,11 @@ class SimulatedSystem:
             scopes=frozenset(document["scopes"]) - removed,
             subject=document["subject"],
         )
+
+    def now(self) -> datetime:
+        """Give what the vendor's own clock reads, which may be wrong."""
+        skews = self.faults.conditions(ClockSkew, self.clock.now())
+        return self.clock.now() + timedelta(seconds=sum(effect.seconds for _, effect in skews))
 
     def is_revoked(self, label: str) -> bool:
         """Say whether a fault has revoked the credential of this label."""
@@ -328,21 +336,29 @@ class SimulatedSystem:
                 return self.throttled(Throttle(over.wait, over.limit.style), asked=asked)
         return None
 
-    def take_seat(self, *, used: int, seats: int | None) -> bool:
-        """Say whether one more licence can be had, and count it against a `Seats` fault.
+    def take_seat(
+        self, *, used: int, seats: int | None, bought: tuple[Bought, ...] = (Seats,)
+    ) -> bool:
+        """Say whether one more seat can be had, and count it against the faults that limit them.
 
-        used, seats: licences in use and bought; None: as many as one likes.
+        used, seats: seats in use and bought; None: as many as one likes. bought: how they are
+        sold, which is what faults limit: as seats, as licences, or either name for the same.
         """
-        if self.seats_left(used=used, seats=seats) == 0:
+        if self.seats_left(used=used, seats=seats, bought=bought) == 0:
             return False
-        for fault, _ in self.faults.conditions(Seats, self.clock.now()):
+        for fault, _ in self._limiting(bought):
             self.faults.use(fault)
         return True
 
-    def seats_left(self, *, used: int, seats: int | None) -> int | None:
-        """Count the licences that can still be had; None: as many as one likes."""
-        conditions = self.faults.conditions(Seats, self.clock.now())
-        left = [effect.left - fault.hits for fault, effect in conditions]
+    def _limiting(self, bought: tuple[Bought, ...]) -> list[tuple[Fault, Seats | Licences]]:
+        now = self.clock.now()
+        return [each for kind in bought for each in self.faults.conditions(kind, now)]
+
+    def seats_left(
+        self, *, used: int, seats: int | None, bought: tuple[Bought, ...] = (Seats,)
+    ) -> int | None:
+        """Count the seats that can still be had, as `take_seat`; None: as many as one likes."""
+        left = [effect.left - fault.hits for fault, effect in self._limiting(bought)]
         if seats is not None:
             left.append(seats - used)
         return max(0, min(left)) if left else None

@@ -81,6 +81,6 @@ async def test_an_announcement_is_one_task_and_no_run_is_disturbed(build, monkey
         ]
         said = tasks[0]["instructions"]
         assert "`orgs/set-membership-for-user` is deprecated since 2026-01-01." in said
-        assert "It ends on 2027-01-01." in said
+        assert "It ends on 2027-01-01. The vendor says: Use the successor" in said
         assert await house.database.fetchval("select count(*) from newel.incident") == 0
         assert house.desk.opened == []
