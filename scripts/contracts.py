@@ -1,8 +1,7 @@
 """Write the contracts anew: run the connectors' tests, note what is sent and read, add what the
 vendors' documents say of it.
 
-To be run after a connector sends or reads something new; a test says so. Documents that may not
-be copied lie in the directory that `NEWEL_SPECS` names, or beside the checkout.
+To be run after a connector sends or reads something new; a test says so.
 """
 
 import json
@@ -23,8 +22,7 @@ from newel.connectors.contracts.schemas import Field
 ROOT = Path(__file__).resolve().parent.parent
 INTO = ROOT / "src" / "newel" / "connectors" / "contracts"
 TESTS = ("tests/connectors", "tests/acceptance/connectors")
-COPIED = ROOT / "tests" / "contract" / "specs"
-ELSEWHERE = Path(os.environ.get("NEWEL_SPECS") or ROOT.parent / "shared" / "specs")
+DESCRIBED = ROOT / "tests" / "contract" / "specs"
 
 
 def main() -> int:
@@ -38,19 +36,11 @@ def main() -> int:
         notes = [
             each for file in Path(directory).iterdir() for each in json.loads(file.read_text())
         ]
-    documents = [opened(file) for file in _files()]
+    documents = [opened(file) for file in sorted(DESCRIBED.glob("*openapi*.json"))]
     for system, found in _by_system(notes).items():
         contract = Contract(system=system, operations=_operations(found))
         (INTO / f"{system}.json").write_bytes(written(_described(contract, documents)))
     return status
-
-
-def _files() -> list[Path]:
-    """Give the documents, each once: a copy comes before the one elsewhere."""
-    found = {
-        each.name: each for where in (ELSEWHERE, COPIED) for each in where.glob("*openapi*.json")
-    }
-    return [found[name] for name in sorted(found)]
 
 
 def _by_system(notes: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

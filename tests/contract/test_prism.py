@@ -35,7 +35,7 @@ from tests.connectors.support import JANE
 from tests.patience import PATIENCE_S
 from tests.ports import neighbouring
 from tests.simulators.conftest import world as world
-from tests.simulators.contract import FILES, need
+from tests.simulators.contract import FILES
 from tests.simulators.support import signed_in
 from tests.simulators.test_contracts import GITHUB, GOOGLE, JIRA, SLACK, Step
 
@@ -184,7 +184,6 @@ THROUGH: Final[Mapping[str, Through]] = {
 async def test_prism_agrees_with_every_request_of_a_connector(system: str, monkeypatch):
     """C48: what a connector sends passes the proxy, which would refuse it otherwise."""
     need_prism()
-    need(system)
     (simulator,) = World(page_size=3).chosen([system])
     given = simulator.credentials()
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from functools import cache
 from pathlib import Path
 
 import httpx2
-import pytest
 
 from newel.testing.specification import Specification
 
 HERE = Path(__file__).parents[1] / "contract" / "specs"
-# Read before any fixture hides the developer's settings.
-ELSEWHERE = Path(os.environ.get("NEWEL_SPECS") or Path(__file__).parents[3] / "shared" / "specs")
 FILES = {
     "github": HERE / "github.openapi.json",
     "jira": HERE / "jira.openapi.json",
@@ -23,9 +19,9 @@ FILES = {
     "slack": HERE / "slack-web.openapi3.json",
     "bamboohr": HERE / "bamboohr.openapi.json",
     "asana": HERE / "asana.openapi.json",
-    "gusto": ELSEWHERE / "gusto.openapi.json",
+    "gusto": HERE / "gusto.openapi.json",
 }
-# Operations that no copied specification has, each with the document that the stand-in follows.
+# Operations that no specification here has, each with the document that the stand-in follows.
 UNCOVERED = {
     "google": {"token"},  # RFC 7523
     "jira": {
@@ -63,12 +59,6 @@ def specification(system: str) -> Specification:
 def operations(system: str) -> set[str]:
     """Give the operation ids of a vendor's specification."""
     return specification(system).operations()
-
-
-def need(system: str) -> None:
-    """Skip the test, saying why, where a specification that may not be copied is absent."""
-    if not FILES[system].exists():
-        pytest.skip(f"the specification of {system} is not in {FILES[system].parent}")
 
 
 @cache
