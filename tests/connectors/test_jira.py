@@ -435,6 +435,20 @@ async def test_an_unknown_group_is_invalid(jira: Jira):
     assert list(refused.fields) == ["group"]
 
 
+async def test_an_account_that_is_gone_is_in_no_group(jira: Jira, sim: JiraSimulator, time: Time):
+    """Leaving a group is done without a request; joining one names the account, and is no drift."""
+    account = await jira.ensure_account(JANE)
+    await jira.join_group(account, "site-admins")
+    await jira.remove_account(JANE)
+    sim.book.clear()
+    with attempt(time) as observed:
+        await jira.leave_group.called(account, "site-admins")
+    effect = effect_of(observed)
+    assert (effect.changed, effect.access, sim.mutations()) == (False, "revoked", [])
+    refused = await raised(jira.join_group(account, "site-admins"), Invalid)
+    assert list(refused.fields) == ["account"]
+
+
 # What a company sees -----------------------------------------------------------------------------
 
 

@@ -332,9 +332,11 @@ class Jira(JiraSite):
         await self.http.call(REMOVE_USER, query={"accountId": user.account_id}, expect=(404,))
 
     async def _in_group(self, account: Account, group: str) -> str | None:
-        """Give the group's id if the account is in it."""
+        """Give the group's id if the account is in it; one that is gone is in none."""
         await self.prove(BROWSE_USERS)
-        answer = await self.http.call(USER_GROUPS, query={"accountId": account.id})
+        answer = await self.http.call(USER_GROUPS, query={"accountId": account.id}, expect=(404,))
+        if answer.status == 404:
+            return None
         return next(
             (each.group_id for each in GROUP_LISTS.read(answer) if each.name == group), None
         )

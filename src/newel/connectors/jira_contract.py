@@ -72,6 +72,8 @@ PERMISSION_NAMES: Final = {
     "TRANSITION_ISSUES": "Transition issues",
     "LINK_ISSUES": "Link issues",
 }
+# Of these a 404 is about the account or the group, which the path does not show.
+_NAMED_IN_QUERY: Final = (USER_GROUPS, JOIN_GROUP, LEAVE_GROUP, REMOVE_USER)
 _URL: Final = re.compile(r"https?://\S+")
 
 
@@ -312,6 +314,9 @@ def judged(answer: Answer) -> StepError | None:
             return _refused(texts.lower(), said, fields, facts)
         case 403:
             return Forbidden(f"The account may not do this: {said}", **facts)
+        case 404 if answer.route in _NAMED_IN_QUERY:
+            unknown = {"account": "is not known on the site, or the group is not"}
+            return Invalid(f"Jira does not know it: {said}", fields=unknown, **facts)
         case 409:
             return Transient("Somebody else updates the same issue at this moment.", **facts)
         case 413:
