@@ -22,10 +22,11 @@ from newel.base.errors import (
     Transient,
 )
 from newel.base.secrets import SecretRef
+from newel.connectors.addresses import is_loopback
 from newel.connectors.answers import Answer, Route, judged_by_status, sanitised
 from newel.connectors.auth import BearerCredential
 from newel.connectors.gate import LimitHeaders, MemoryGate
-from newel.connectors.http import Http, Service, is_loopback
+from newel.connectors.http import Http, Service
 from newel.connectors.looking import WouldChange, looking
 from tests.connectors.support import START, Time, attempt, raised
 

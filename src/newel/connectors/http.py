@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
-from ipaddress import ip_address
 from typing import Final, Protocol
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx2
 import orjson
@@ -29,13 +28,12 @@ from newel.base.clock import Clock
 from newel.base.errors import (
     AuthFailed,
     ContractDrift,
-    DefinitionError,
-    Forbidden,
     LeaseLost,
     StepError,
     Throttled,
     Transient,
 )
+from newel.connectors.addresses import Addresses
 from newel.connectors.announced import Announcement, announced
 from newel.connectors.answers import LONGEST_WAIT, Answer, Route, retry_after, unanswered
 from newel.connectors.gate import Gate, Lane, LimitHeaders
@@ -44,7 +42,7 @@ from newel.connectors.trust import public_authorities
 from newel.domain.values import Call
 from newel.flow.context import ATTEMPT
 
-__all__ = ["Credential", "Http", "Service", "is_loopback"]
+__all__ = ["Credential", "Http", "Service"]
 
 LARGEST_BODY: Final = 10 * 1024 * 1024
 MOST_PAGES: Final = 1000
@@ -92,16 +90,6 @@ class Service:
     is_shadow: bool = False
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether a host name or address is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 class Http:
     """The way to one system: one client per event loop, behind the credential's gate."""
 
@@ -119,8 +107,7 @@ class Http:
         self.gate = gate
         self._credential = credential
         self._transport = transport
-        self._addresses = {name: url.rstrip("/") for name, url in service.addresses.items()}
-        self._hosts = {self._checked(url) for url in self._addresses.values()}
+        self.addresses = Addresses(service.name, service.addresses)
         self._fixed = {"User-Agent": f"newel/{_VERSION}", "Accept": "application/json"}
         self._fixed |= service.headers
         self._client: httpx2.AsyncClient | None = None
@@ -136,18 +123,7 @@ class Http:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts that requests may go to, sorted; with the port, where one was named."""
-        return tuple(sorted(self._hosts))
-
-    def move(self, address: str, url: str, *, trusted: Callable[[str], bool]) -> None:
-        """Take another base URL that the system itself has named, if its host is trusted."""
-        place = self._checked(url)
-        if place not in self._hosts and not trusted(urlsplit(url).hostname or ""):
-            raise Forbidden(
-                "The system names an address outside its own hosts; nothing is sent there.",
-                reason="blocked",
-            )
-        self._hosts.add(place)
-        self._addresses[address] = url.rstrip("/")
+        return self.addresses.hosts
 
     async def call(
         self,
@@ -193,7 +169,7 @@ class Http:
                 async with self._token_lock:
                     sent |= await self._credential.headers(self)
             # After the credential: the token endpoint may have named another address.
-            target = self._target(route, path, query, url)
+            target = self.addresses.of(route, path, query, url)
             try:
                 answer = await self._exchange(route, target, sent, content)
             except StepError as lost:
@@ -332,41 +308,6 @@ class Http:
             if (found := answer.headers.get(name)) is not None:
                 return str(found)[:100]
         return None
-
-    def _target(
-        self,
-        route: Route,
-        path: Mapping[str, object] | None,
-        query: Mapping[str, str] | None,
-        url: str | None,
-    ) -> str:
-        if url is not None:
-            if self._checked(url) not in self._hosts:
-                raise ContractDrift(
-                    "The answer points to another host; nothing is sent there",
-                    operation=route.operation,
-                    expected="a link on the system's own host",
-                    seen="another host",
-                )
-            return url
-        filled = route.path
-        if path:
-            values = {name: quote(str(value), safe="") for name, value in path.items()}
-            filled = route.path.format_map(values)
-        target = self._addresses[route.host] + filled
-        return f"{target}?{urlencode(query, quote_via=quote)}" if query else target
-
-    def _checked(self, url: str) -> str:
-        """Give the host of an address that may be spoken to at all."""
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
-            return f"{host}:{parts.port}" if parts.port else host
-        raise DefinitionError(
-            f"The connector `{self.service.name}` has the address {parts.scheme}://{host}: "
-            "credentials would travel in the open.",
-            fix="an https address; plain http only to this machine.",
-        )
 
     def _open_client(self) -> httpx2.AsyncClient:
         loop = asyncio.get_running_loop()

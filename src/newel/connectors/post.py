@@ -18,7 +18,7 @@ from typing import Final
 from newel.base.clock import DEPLOYMENT
 from newel.base.errors import AuthFailed, DefinitionError, Forbidden, Invalid, Transient
 from newel.base.secrets import SecretRef
-from newel.connectors.http import is_loopback
+from newel.connectors.addresses import is_loopback
 
 __all__ = ["Post", "checked_address", "is_address"]
 

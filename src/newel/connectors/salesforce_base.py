@@ -176,7 +176,7 @@ class SalesforceBase(Connector):
         }
         assertion = self._assertion.signed(claims, await revealed(self._key))
         granted = await exchanged(http, TOKEN, assertion, _ADVICE)
-        http.move("", granted.instance_url or self._audience, trusted=_is_theirs)
+        http.addresses.move("", granted.instance_url or self._audience, trusted=_is_theirs)
         lasts = timedelta(seconds=granted.expires_in or 0)
         return Token(granted.access_token, now + (lasts or _TOKEN_LASTS))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from newel.connectors.http import is_loopback
+from newel.connectors.addresses import is_loopback
 from newel.engine.anchors import anchor_path
 from newel.engine.doctor import Finding
 from newel.store import doctor as facts

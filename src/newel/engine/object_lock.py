@@ -28,7 +28,7 @@ from xml.etree import ElementTree as ET
 from newel.base.clock import Clock, SystemClock
 from newel.base.errors import InvalidInput, StoreError
 from newel.base.secrets import SecretRef
-from newel.connectors.http import is_loopback
+from newel.connectors.addresses import is_loopback
 from newel.engine.copies import RECEIPT_BYTES, Answer, Head, answered, described
 from newel.engine.signature_v4 import Signer
 from newel.engine.whole_files import write_once
