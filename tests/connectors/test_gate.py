@@ -95,3 +95,11 @@ async def test_answers_lower_tokens_and_never_raise_them(gate: MemoryGate, time:
     await gate.observe("slow", LimitHeaders(remaining=0, reset_at=START + timedelta(minutes=2)))
     held = await raised(gate.admit("slow"), Throttled)
     assert held.retry_at == START + timedelta(minutes=2)
+
+
+async def test_near_its_limit_a_system_is_asked_half_as_fast(gate: MemoryGate, time: Time):
+    """While the system says that the limit is near, each request counts twice."""
+    for _ in range(4):
+        await gate.admit("slow")
+        await gate.observe("slow", LimitHeaders(is_near=True))
+    assert time.pauses == [1, 2, 2]

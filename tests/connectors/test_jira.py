@@ -38,6 +38,7 @@ from newel.simulators.faults import (
     DropField,
     Lag,
     LoseResponse,
+    Quota,
     RemoveScope,
     ResetBefore,
     RevokeToken,
@@ -416,6 +417,16 @@ def test_answers_have_their_class(
     verdict = Jira.judged(answer)
     assert (type(verdict) if verdict else None) is kind
     assert {name: getattr(verdict, name) for name in facts} == facts
+
+
+async def test_near_its_limit_jira_is_asked_half_as_fast(
+    jira: Jira, sim: JiraSimulator, time: Time
+):
+    """Less than a fifth of the limit is left: Jira says so, and each request counts twice."""
+    sim.fail("*", Quota())
+    for _ in range(19):
+        await jira.probe()
+    assert time.pauses == pytest.approx([0.1, 0.2, 0.2])
 
 
 async def test_a_member_the_list_does_not_show_is_found_by_the_refusal(

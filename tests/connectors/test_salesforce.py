@@ -266,6 +266,39 @@ async def test_check_reads_the_daily_limit(plain: Salesforce):
     assert check.quota == "99999 of 100000 requests left today, 49 licences free"
 
 
+async def test_the_end_of_a_days_requests_is_kept_for_what_cuts_access(
+    plain: Salesforce, sim: SalesforceSimulator, time: Time
+):
+    """From nine tenths on only urgent steps ask; when the day's count falls, all go on."""
+    await plain.ensure_account(JANE)
+    sim.requests = 100
+    while sim.requests_used < 90:
+        await plain.find(JANE)
+    before = len(sim.calls())
+    full = await raised(plain.find(JANE), NoCapacity)
+    assert (full.what, len(sim.calls())) == ("api requests", before)
+    (room,) = await plain.capacity()
+    assert (room.what, room.left, room.is_short) == ("api requests", 0, True)
+    with attempt(time, is_urgent=True):
+        assert (await plain.deactivate.called(JANE)).state == "suspended"
+    sim.requests = 1000
+    assert (await plain.capacity())[0].left > 0
+    assert await plain.find(JANE) is not None
+
+
+async def test_what_was_read_of_a_days_requests_is_asked_anew(
+    plain: Salesforce, sim: SalesforceSimulator, time: Time
+):
+    """After a quarter of an hour one request goes through, and tells how it stands."""
+    sim.requests = 1
+    assert await plain.find(JANE) is None
+    await raised(plain.find(JANE), NoCapacity)
+    sim.requests = 100
+    await raised(plain.find(JANE), NoCapacity)
+    time.move(timedelta(minutes=15))
+    assert await plain.find(JANE) is None
+
+
 @pytest.mark.parametrize(
     ("scope", "permission"),
     [

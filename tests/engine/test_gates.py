@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -121,6 +121,28 @@ async def test_what_the_system_says_is_left_lowers_the_tokens_and_nothing_raises
     await one.observe(SHARED.name, reset)
     with pytest.raises(Throttled):
         await other.admit(SHARED.name)
+
+
+async def test_near_its_limit_a_system_is_asked_half_as_fast_by_all(database):
+    """What the system says to one worker costs all of them: each such request counts twice."""
+    few = Bucket(name="sim.few", rate=0.001, capacity=4)
+    for gate in (gate_of(database, few, pause=_nothing) for _ in range(2)):
+        await gate.admit(few.name)
+        await gate.observe(few.name, LimitHeaders(is_near=True))
+    assert await database.fetchval("select tokens from newel.gate") < 1
+
+
+async def test_near_its_limit_a_worker_spends_what_it_holds_twice_as_fast(database):
+    """Tokens that are at hand already are halved in the same way, without a statement."""
+    gate = gate_of(database, FAST, pause=_nothing, clock=FakeClock(datetime.now(UTC)))
+    await gate.admit(FAST.name)
+    for _ in range(3):
+        await gate.observe(FAST.name, LimitHeaders(is_near=True))
+        await gate.admit(FAST.name)
+    assert gate.statements == 1
+    await gate.observe(FAST.name, LimitHeaders(is_near=True))
+    await gate.admit(FAST.name)
+    assert gate.statements == 2
 
 
 async def test_a_fifth_is_kept_for_what_cuts_access(database):

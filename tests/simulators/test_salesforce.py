@@ -346,4 +346,15 @@ async def test_the_daily_limit_is_on_every_answer(salesforce):
     """Every answer tells how much of the daily limit is used."""
     answer = await salesforce.get(f"{DATA}/limits")
     used, limit = answer.headers["sforce-limit-info"].removeprefix("api-usage=").split("/")
-    assert int(limit) - int(used) + 1 == answer.json()["DailyApiRequests"]["Remaining"]
+    assert int(limit) - int(used) == answer.json()["DailyApiRequests"]["Remaining"]
+
+
+async def test_beyond_the_daily_limit_nothing_is_answered_for_a_day(world, salesforce):
+    """The limit is that of any 24 hours: what is refused beyond it costs nothing of the next."""
+    world.salesforce.requests = 2
+    for _ in range(2):
+        assert (await salesforce.get(f"{DATA}/limits")).status_code == 200
+    refused = await salesforce.get(f"{DATA}/limits")
+    assert (refused.status_code, refused.json()[0]["errorCode"]) == (403, "REQUEST_LIMIT_EXCEEDED")
+    world.clock.advance(timedelta(hours=24))
+    assert world.salesforce.count_request()

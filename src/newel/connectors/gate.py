@@ -57,10 +57,17 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitHeaders:
-    """What an answer said about the limit: requests left, and when the count starts anew."""
+    """What an answer said about the limit: requests left, and when the count starts anew.
+
+    is_near: the system says that we come near it; what was just sent then counts twice, which
+    halves the pace. used: how much is used, 0 to 1, of an allowance that comes back by itself in
+    the course of a day.
+    """
 
     remaining: int | None = None
     reset_at: datetime | None = None
+    is_near: bool = False
+    used: float | None = None
 
 
 class Gate(Protocol):
@@ -134,6 +141,8 @@ class MemoryGate:
     async def observe(self, bucket: str, seen: LimitHeaders) -> None:
         """Lower the tokens to what an answer says is left."""
         level = self._levels.get(bucket)
+        if level is not None and seen.is_near:
+            level.tokens -= 1
         if level is not None and seen.remaining is not None:
             level.tokens = min(level.tokens, seen.remaining)
         if seen.remaining == 0 and seen.reset_at is not None:

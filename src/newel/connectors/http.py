@@ -29,6 +29,7 @@ from newel.base.errors import (
     AuthFailed,
     ContractDrift,
     LeaseLost,
+    NoCapacity,
     StepError,
     Throttled,
     Transient,
@@ -46,6 +47,9 @@ __all__ = ["Credential", "Http", "Service"]
 
 LARGEST_BODY: Final = 10 * 1024 * 1024
 MOST_PAGES: Final = 1000
+REQUESTS: Final = "api requests"
+STOPS_AT: Final = 0.9
+_BELIEVED: Final = timedelta(minutes=15)
 _NEVER_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _TIMEOUTS: Final = httpx2.Timeout(20.0, connect=5.0, pool=5.0).as_dict()
 
@@ -113,6 +117,7 @@ class Http:
         self._client: httpx2.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._token_lock = asyncio.Lock()
+        self._used: tuple[float, datetime] | None = None
         self.announced: dict[str, Announcement] = {}
         """What was announced last of each operation, by its name."""
 
@@ -154,6 +159,8 @@ class Http:
         if bucket := bucket or route.bucket:
             is_urgent = attempting is not None and attempting.is_urgent
             lane: Lane = "urgent" if is_urgent else "standard"
+            if not is_urgent:
+                self._spare(route)
             if route.pace and route.pace != bucket:
                 await self.gate.admit(route.pace, lane=lane)
             await self.gate.admit(bucket, lane=lane)
@@ -185,6 +192,22 @@ class Http:
             await self._ended(bucket, answer, verdict)
             return answer
 
+    def _spare(self, route: Route) -> None:
+        """Leave the end of an allowance for the day to what cuts access.
+
+        What was read of it is believed for a while; then one request asks anew.
+        """
+        if self._used is None:
+            return
+        used, seen_at = self._used
+        if used >= STOPS_AT and self.clock.now() - seen_at < _BELIEVED:
+            raise NoCapacity(
+                f"{used:.0%} of what the system allows for a day is used; the rest is kept for "
+                "what cuts access. Nothing was sent.",
+                what=REQUESTS,
+                operation=route.operation,
+            )
+
     async def _has_another(self, sent: Mapping[str, str]) -> bool:
         """Whether there is, or can be, another credential than the one that was refused."""
         async with self._token_lock:
@@ -209,6 +232,8 @@ class Http:
         if (said := announced(answer)) is not None:
             self.announced[said.operation] = said
         seen = self.service.limits(answer)
+        if seen is not None and seen.used is not None:
+            self._used = seen.used, self.clock.now()
         if seen is not None and bucket:
             await self.gate.observe(bucket, seen)
         if verdict is not None:

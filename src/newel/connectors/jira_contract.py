@@ -360,8 +360,10 @@ def _reset(answer: Answer) -> datetime | None:
 
 
 def limits(answer: Answer) -> LimitHeaders | None:
-    """Read how many calls are left, where Jira says so."""
+    """Read how many calls are left, and whether that is few, where Jira says so."""
     remaining = answer.headers.get("x-ratelimit-remaining", "")
-    if not remaining.isdigit():
+    left = int(remaining) if remaining.isdigit() else None
+    is_near = answer.headers.get("x-ratelimit-nearlimit", "").lower() == "true"
+    if left is None and not is_near:
         return None
-    return LimitHeaders(remaining=int(remaining), reset_at=_reset(answer))
+    return LimitHeaders(remaining=left, reset_at=_reset(answer), is_near=is_near)

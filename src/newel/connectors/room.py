@@ -1,4 +1,4 @@
-"""What can be used up at a system: seats and licences, bought and in use. Pure."""
+"""What can be used up at a system: seats, licences and the like, had and in use. Pure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ class Room:
     """Seats or licences of one kind.
 
     what: as `NoCapacity` names it. which: the product, where there are several of one kind.
+    few: the share of all at which it is told that they run out.
     """
 
     what: str
     most: int
     used: int
     which: str = ""
+    few: float = _FEW_OF
 
     @property
     def left(self) -> int:
@@ -30,8 +32,8 @@ class Room:
 
     @property
     def is_short(self) -> bool:
-        """Whether it is time to buy: fewer than three are left, or than one of twenty."""
-        return self.left < max(_FEW, self.most * _FEW_OF)
+        """Whether it is time to act: fewer than three are left, or than the share says."""
+        return self.left < max(_FEW, self.most * self.few)
 
     def __str__(self) -> str:
         named = f"{self.what}, {self.which}" if self.which else self.what

@@ -19,8 +19,8 @@ from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
 from newel.connectors.auth import Assertion, FetchedCredential, Token, exchanged, revealed
 from newel.connectors.base import Check, Connector, Outside
-from newel.connectors.gate import Bucket
-from newel.connectors.http import MOST_PAGES, Http
+from newel.connectors.gate import Bucket, LimitHeaders
+from newel.connectors.http import MOST_PAGES, REQUESTS, STOPS_AT, Http
 from newel.connectors.room import Room
 from newel.connectors.salesforce_contract import (
     ALL_LIMITS,
@@ -32,7 +32,9 @@ from newel.connectors.salesforce_contract import (
     QUERY_MORE,
     ROWS,
     TOKEN,
+    DailyUse,
     judged,
+    limits,
     selected,
 )
 
@@ -40,6 +42,8 @@ __all__ = ["SalesforceBase", "text_of"]
 
 _ASSERTION_LASTS: Final = timedelta(minutes=3)
 _TOKEN_LASTS: Final = timedelta(minutes=30)
+_FEW_REQUESTS: Final = 1 / 9
+"""Told at four fifths of the day: a ninth of what is not kept back."""
 _ADVICE: Final = {
     "approved this consumer": "Pre-authorize the user: 'Admin approved users'.",
     "audience is invalid": "The login address must be that of the organization.",
@@ -111,12 +115,12 @@ class SalesforceBase(Connector):
 
     async def check(self) -> Check:
         """Prove the key and the permissions of the user it acts for."""
-        limits = ALL_LIMITS.read(await self.http.call(LIMITS, self._path()))
+        daily = await self._daily()
         (own, *_) = await self._rows(", ".join(PERMISSIONS), "UserPermissionAccess", {})
         have = tuple(name for field, name in PERMISSIONS.items() if own.get(field) is True)
         missing = tuple(name for name in PERMISSIONS.values() if name not in have)
-        free = [f"{each.left} licences free" for each in await self.capacity()]
-        left = f"{limits.daily.remaining} of {limits.daily.most} requests left today"
+        free = [f"{each.left} licences free" for each in await self._licences()]
+        left = f"{daily.remaining} of {daily.most} requests left today"
         return Check(
             ok=not missing,
             identity=self._username,
@@ -126,7 +130,24 @@ class SalesforceBase(Connector):
         )
 
     async def capacity(self) -> tuple[Room, ...]:
-        """Read the licences that full users take."""
+        """Read what is left of the day's requests, and of the licences that full users take.
+
+        The last tenth of the requests counts as used: it is kept for what cuts access, and then
+        licences are not asked for.
+        """
+        daily = await self._daily()
+        requests = Room(
+            what=REQUESTS,
+            most=int(daily.most * STOPS_AT),
+            used=daily.most - daily.remaining,
+            few=_FEW_REQUESTS,
+        )
+        return (requests, *(await self._licences() if requests.left else ()))
+
+    async def _daily(self) -> DailyUse:
+        return ALL_LIMITS.read(await self.http.call(LIMITS, self._path())).daily
+
+    async def _licences(self) -> tuple[Room, ...]:
         fields = "Name, TotalLicenses, UsedLicenses"
         rows = await self._rows(fields, "UserLicense", {"Name": "Salesforce"})
         return tuple(
@@ -184,6 +205,11 @@ class SalesforceBase(Connector):
     def judged(answer: Answer) -> StepError | None:
         """Class an answer of Salesforce."""
         return judged(answer)
+
+    @staticmethod
+    def limits(answer: Answer) -> LimitHeaders | None:
+        """Read how much of the day's requests is used."""
+        return limits(answer)
 
 
 def _is_theirs(host: str) -> bool:

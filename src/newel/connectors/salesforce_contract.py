@@ -6,6 +6,7 @@ Source: connectors document, §15.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -22,13 +23,16 @@ from newel.base.errors import (
 )
 from newel.connectors.answers import Answer, Route, facts_of, judged_by_status, sanitised
 from newel.connectors.contract import Shape, named
+from newel.connectors.gate import LimitHeaders
+from newel.connectors.http import REQUESTS
 
 API: Final = "salesforce.api"
 _DATA: Final = "/services/data/{version}"
 _OBJECTS: Final = f"{_DATA}/sobjects"
 
 TOKEN: Final = Route("token", "POST", "/services/oauth2/token", host="login", reads=True)
-LIMITS: Final = Route("limits", "GET", f"{_DATA}/limits", API)
+# Without a bucket: it tells what is left when nothing else may be asked.
+LIMITS: Final = Route("limits", "GET", f"{_DATA}/limits")
 QUERY: Final = Route("query", "GET", f"{_DATA}/query", API)
 QUERY_MORE: Final = Route("queryMore", "GET", f"{_DATA}/query/{{cursor}}", API)
 CREATE_USER: Final = Route("createUser", "POST", f"{_OBJECTS}/User", API)
@@ -66,6 +70,7 @@ _NOT_PERMITTED: Final = {
 }
 
 LICENCES: Final = "Salesforce licences"
+_USAGE: Final = re.compile(r"\bapi-usage=(\d{1,12})/(\d{1,12})")
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,7 @@ def judged(answer: Answer) -> StepError | None:
         case "INVALID_SESSION_ID":
             return AuthFailed("Salesforce refuses the token.", **facts)
         case "REQUEST_LIMIT_EXCEEDED":
-            return NoCapacity("The day's requests are used up.", what="api requests", **facts)
+            return NoCapacity("The day's requests are used up.", what=REQUESTS, **facts)
         case "LICENSE_LIMIT_EXCEEDED":
             return NoCapacity("No licence is free.", what=LICENCES, **facts)
         case "UNABLE_TO_LOCK_ROW" | "SERVER_UNAVAILABLE":
@@ -175,3 +180,11 @@ def judged(answer: Answer) -> StepError | None:
             return Invalid(f"Salesforce refuses the data: {code}.", fields=fields, **facts)
         case _:
             return judged_by_status(answer, code=code or None, said=said)
+
+
+def limits(answer: Answer) -> LimitHeaders | None:
+    """Read how much of the day's requests the whole organization has used."""
+    found = _USAGE.search(answer.headers.get("sforce-limit-info", ""))
+    if found is None or (most := int(found[2])) == 0:
+        return None
+    return LimitHeaders(used=int(found[1]) / most)

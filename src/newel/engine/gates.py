@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Protocol, runtime_checkable
@@ -146,6 +147,8 @@ class SharedGate:
     async def observe(self, bucket: str, seen: LimitHeaders) -> None:
         """Lower the tokens to what an answer says is left; nothing raises them."""
         budget = self._budgets.get(bucket) or self._budgets.get(bucket.partition(":")[0])
+        if seen.is_near:
+            await self._counted_twice(bucket)
         if seen.remaining is None:
             return
         held = self._held.setdefault(bucket, _Held())
@@ -155,6 +158,15 @@ class SharedGate:
             await gates.lower(self._database, self._credential, bucket, seen.remaining)
         if seen.remaining == 0 and seen.reset_at is not None:
             await self.block(bucket, seen.reset_at)
+
+    async def _counted_twice(self, bucket: str) -> None:
+        """Spend one token more, of those at hand or of all workers'."""
+        held = self._held.setdefault(bucket, _Held())
+        if held.tokens >= 1:
+            held.tokens -= 1
+            return
+        with suppress(Throttled):  # the request is answered: nothing is held up by this one
+            await self._taken(bucket, 1, "urgent")
 
     async def block(self, bucket: str, until: datetime) -> None:
         """Let nothing pass before a moment, on any worker."""

@@ -20,6 +20,7 @@ from .jira_world import PERMISSIONS, PRODUCTS
 from .wire import Answer, Asked, Credential, Document, Refused, Route, route
 
 API = "/rest/api/3"
+NEAR = 0.8  # developer.atlassian.com/cloud/jira/platform/rate-limiting
 # The organization's addresses, which take its own key.
 ABOVE = ("/admin/", "/users/")
 # What clients ask of the version before.
@@ -109,9 +110,11 @@ class JiraSimulator(JiraIssues):
         return self.problem(429, "Rate limit exceeded.").with_headers(headers)
 
     def finished(self, asked: Asked, answer: Answer, *, sequence: int) -> Answer:
-        """Add the request's id."""
-        del asked
-        return answer.with_headers({"Atl-Traceid": f"{self.seed:08x}{sequence:024x}"})
+        """Add the request's id, and that less than a fifth of a limit is left."""
+        headers = {"Atl-Traceid": f"{self.seed:08x}{sequence:024x}"}
+        if self.spent(asked) > NEAR:
+            headers["X-RateLimit-NearLimit"] = "true"
+        return answer.with_headers(headers)
 
     @route("GET", API + "/serverInfo", operation="getServerInfo", open=True)
     def server_info(self, asked: Asked) -> Answer:

@@ -76,3 +76,14 @@ class Spending:
         for place in places.values():
             place.append(now)
         return None
+
+    def share(self, credential: str, now: datetime) -> float:
+        """Say how much of the limit that is used up most a credential has spent, 0 to 1."""
+        return max(
+            (
+                sum(each > now - timedelta(seconds=limit.seconds) for each in place) / limit.most
+                for (limit, label, _), place in self._spent.items()
+                if label == credential
+            ),
+            default=0.0,
+        )

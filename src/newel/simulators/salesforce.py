@@ -27,7 +27,6 @@ GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_LASTS_S = 7200
 ASSERTION_LASTS_S = 300
 SCOPES = ("api", "manage_users", "assign_permission_sets", "freeze_users")
-DAILY_LIMIT = 100_000
 # A licence is the seat of a person here: faults may call it either.
 BOUGHT = (Seats, Licences)
 
@@ -96,6 +95,12 @@ class SalesforceSimulator(SalesforceWorld):
             raise Refused(self.error("INVALID_SESSION_ID", asked=asked))
         return found
 
+    def over_quota(self, asked: Asked, route: Route) -> Answer | None:
+        """Refuse what is beyond the requests of 24 hours, which hold without a fault too."""
+        if not self.count_request():
+            return self.error("REQUEST_LIMIT_EXCEEDED", asked=asked)
+        return super().over_quota(asked, route)
+
     def scope_refusal(self, asked: Asked, route: Route, missing: Sequence[str]) -> Answer:
         """Refuse with 403 in the words for the missing permission."""
         del asked, route
@@ -147,8 +152,9 @@ class SalesforceSimulator(SalesforceWorld):
 
     def finished(self, asked: Asked, answer: Answer, *, sequence: int) -> Answer:
         """Add the use of the daily limit."""
-        del asked
-        return answer.with_headers({"Sforce-Limit-Info": f"api-usage={sequence}/{DAILY_LIMIT}"})
+        del asked, sequence
+        usage = f"api-usage={self.requests_used}/{self.requests}"
+        return answer.with_headers({"Sforce-Limit-Info": usage})
 
     # Token endpoint ----------------------------------------------------------------------------
 
@@ -189,8 +195,8 @@ class SalesforceSimulator(SalesforceWorld):
     def limits(self, asked: Asked) -> Answer:
         """Show how much of the daily limit is left."""
         del asked
-        left = DAILY_LIMIT - len(self.book.calls())
-        return Answer(200, {"DailyApiRequests": {"Max": DAILY_LIMIT, "Remaining": max(0, left)}})
+        left = self.requests - self.requests_used
+        return Answer(200, {"DailyApiRequests": {"Max": self.requests, "Remaining": left}})
 
     @route("GET", DATA + "/query", operation="query", needs=("api",))
     def query(self, asked: Asked) -> Answer:

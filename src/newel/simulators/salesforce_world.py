@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from datetime import datetime, timedelta
 from typing import Any
 
 from .clock import milliseconds
@@ -14,6 +16,8 @@ from .wire import Document
 LOGIN_HOSTS = ("https://login.salesforce.com", "https://test.salesforce.com")
 CLIENT_ID = "3MVG9acmeExampleNewelConsumerKey"
 USERNAME = "newel@acme.example"
+# An edition with a hundred thousand requests a day.
+DAILY_LIMIT = 100_000
 MARKER_FIELD = "Newel_Id__c"
 PROFILE = "Sales User"
 PERMISSION_SET = "Sales_Console"
@@ -38,13 +42,31 @@ class SalesforceWorld(Simulator):
 
     system = "salesforce"
     title = "Salesforce"
-    # The day's requests of an edition with a hundred thousand of them.
-    rate_limits = (RateLimit(most=100_000, seconds=86_400),)
+    rate_limits = (RateLimit(most=DAILY_LIMIT, seconds=86_400),)
 
-    def __init__(self, *, licences: int | None = 50, **options: Any) -> None:
-        """Make it with so many user licences (None: unlimited)."""
+    def __init__(
+        self, *, licences: int | None = 50, requests: int = DAILY_LIMIT, **options: Any
+    ) -> None:
+        """Make it with so many user licences (None: unlimited), and requests in any 24 hours."""
         self._licences = licences
+        self.requests = requests
+        self._asked: deque[datetime] = deque()
         super().__init__(**options)
+
+    def count_request(self) -> bool:
+        """Count a request; False, and not counted, if the day's are used up."""
+        now = self.clock.now()
+        while self._asked and self._asked[0] <= now - timedelta(hours=24):
+            self._asked.popleft()
+        if len(self._asked) >= self.requests:
+            return False
+        self._asked.append(now)
+        return True
+
+    @property
+    def requests_used(self) -> int:
+        """How many requests of the last 24 hours count."""
+        return len(self._asked)
 
     def populate(self) -> None:
         """Make the organization with its integration user, a profile and a permission set."""

@@ -336,6 +336,13 @@ class SimulatedSystem:
                 return self.throttled(Throttle(over.wait, over.limit.style), asked=asked)
         return None
 
+    def spent(self, asked: Asked) -> float:
+        """Say how much of its tightest limit the credential has used, 0 to 1, while limits hold."""
+        now = self.clock.now()
+        if not any(True for _ in self.faults.conditions(Quota, now)):
+            return 0.0
+        return self._spending.share(asked.credential.label, now)
+
     def take_seat(
         self, *, used: int, seats: int | None, bought: tuple[Bought, ...] = (Seats,)
     ) -> bool:

@@ -48,12 +48,13 @@ def attempt(
     follows_doubt: bool = False,
     way: str | None = None,
     is_claimed: bool = False,
+    is_urgent: bool = False,
 ) -> Iterator[Observed]:
     """Stand inside an attempt; gives what the code in it reports.
 
     intended: when a call was intended whose answer was lost. follows_doubt: whether this attempt
     comes after such a call. way: which of its ways an operation goes. is_claimed: whether a person
-    has said that it is done.
+    has said that it is done. is_urgent: whether its calls go before others.
     """
     observed = Observed()
     now = time.clock.now()
@@ -68,7 +69,10 @@ def attempt(
         follows_doubt=follows_doubt,
         began_at=now,
     )
-    token = ATTEMPT.set(Attempting(info=info, observed=observed, way=way, is_claimed=is_claimed))
+    attempting = Attempting(
+        info=info, observed=observed, is_urgent=is_urgent, way=way, is_claimed=is_claimed
+    )
+    token = ATTEMPT.set(attempting)
     try:
         yield observed
     finally:
