@@ -159,6 +159,30 @@ async def test_teams_and_repositories_are_given_and_taken_once(
     assert len(sim.book.calls(mutating=True, committed=True)) == 5
 
 
+async def test_an_owner_is_made_and_unmade_once(github: GitHub, sim: GitHubSimulator, time: Time):
+    """Ownership is access of its own: a membership gives none of it, and takes none away."""
+    await github.ensure_member(JANE, "jane-doe")
+    early = await raised(github.make_owner(JANE, "jane-doe"), Invalid)
+    assert "no accepted membership" in str(early)
+    sim.accept_invitation("jane-doe")
+    for changed in (True, False):
+        with attempt(time) as made:
+            await github.make_owner.called(JANE, "jane-doe")
+        assert (effect_of(made).changed, effect_of(made).level) == (changed, "admin")
+    await github.ensure_member(JANE, "jane-doe")
+    assert [each.entitlements async for each in github.accounts() if each.account.id] == [
+        ("github:account", "github:org")
+    ] * 2  # and the one who made the organization
+    for changed in (True, False):
+        with attempt(time) as ended:
+            await github.end_ownership.called(JANE, "jane-doe")
+        assert (effect_of(ended).changed, effect_of(ended).access) == (changed, "revoked")
+    with attempt(time) as still:
+        await github.ensure_member.called(JANE, "jane-doe")
+    assert not effect_of(still).changed
+    assert len(sim.mutations()) == 3
+
+
 async def test_a_removal_is_proved_by_reading(github: GitHub, time: Time):
     """A removal ends with a read that no longer finds the member."""
     await github.ensure_member(JANE, "jane-doe")

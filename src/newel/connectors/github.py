@@ -1,8 +1,8 @@
 """GitHub: membership of one organization, its teams, and access to its repositories.
 
-Members are in `github_members`, invitations of addresses in `github_invitations`. Teams and
-repositories are given only to who has accepted: before that they would be invited once more, each
-time by mail.
+Members are in `github_members`, invitations of addresses in `github_invitations`, owners in
+`github_owners`. Teams and repositories are given only to who has accepted: before that they would
+be invited once more, each time by mail.
 Source: connectors document, §14; https://docs.github.com/rest (API version 2022-11-28).
 """
 
@@ -32,7 +32,6 @@ from newel.connectors.github_contract import (
     Collaborator,
     TeamMembership,
 )
-from newel.connectors.github_invitations import GitHubInvitations
 from newel.connectors.github_members import (
     GONE,
     NEEDS_READ,
@@ -41,6 +40,7 @@ from newel.connectors.github_members import (
     SETTLE,
     by_name,
 )
+from newel.connectors.github_owners import GitHubOwners
 from newel.connectors.looking import is_looking
 from newel.connectors.operation import operation
 from newel.domain.people import Person
@@ -52,7 +52,7 @@ TeamRole = Literal["member", "maintainer"]
 Permission = Literal["pull", "triage", "push", "maintain", "admin"]
 
 
-class GitHub(GitHubInvitations):
+class GitHub(GitHubOwners):
     """One GitHub organization: membership, teams, repositories."""
 
     # Teams -------------------------------------------------------------------------------------

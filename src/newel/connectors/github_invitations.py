@@ -41,7 +41,6 @@ from newel.connectors.github_members import (
     NEEDS_WRITE,
     SETTLE,
     GitHubMembers,
-    Role,
     over,
 )
 from newel.connectors.looking import WouldChange
@@ -122,7 +121,7 @@ class GitHubInvitations(GitHubMembers):
         self,
         person: Person,
         *,
-        role: Role | Literal["reinstate"] = "member",
+        role: Literal["member", "reinstate"] = "member",
         teams: tuple[str, ...] = (),
     ) -> Account:
         """Invite their work address, with teams by slug; for who has no known user name.

@@ -264,17 +264,13 @@ class GitHubMembers(Connector):
         settle=SETTLE,
         title="Invite to the GitHub organization",
     )
-    async def ensure_member(
-        self, person: Person, username: str, *, role: Role = "member"
-    ) -> Account:
+    async def ensure_member(self, person: Person, username: str) -> Account:
         """Make them a member, or find that they are one; a new member is invited first."""
         del person
         reached = await ensured(
             look=lambda: self._membership(username),
             ours=by_name,
-            create=lambda: self._set_membership(username, role),
-            differs=lambda found: {} if found.role == role else {"role": role},
-            change=lambda _, __: self._set_membership(username, role),
+            create=lambda: self._set_membership(username, "member"),
             settling=self.settling(*SETTLE),
             what="GitHub membership",
         )
