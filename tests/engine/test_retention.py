@@ -38,10 +38,17 @@ async def long(what: str) -> None:
     await timer("later", after=days(400))
 
 
+@process(subject=None)
+async def many(how_many: int) -> None:
+    """Take many steps."""
+    for _ in range(how_many):
+        await tell("x")
+
+
 @pytest.fixture
 async def house(build):
     """Give a deployment that keeps payloads for ninety days."""
-    async with build([short, long], keep_payloads=KEPT) as built:
+    async with build([short, long, many], keep_payloads=KEPT) as built:
         yield built
 
 
@@ -186,3 +193,18 @@ async def test_the_page_of_a_run_without_payloads_still_reads(house):
     after = await run_view(reader, run)
     assert [key.key for key in after.keys] == [key.key for key in before.keys] == ["tell"]
     assert after.run == before.run
+
+
+async def test_a_run_of_many_payloads_is_emptied_too(house):
+    """Its leaves name them all; one of them is longer than a page of the database."""
+    run = await house.start("many", 120)
+    async with house.worker():
+        assert await house.ended(run) == "completed"
+    had = await payloads(house, run)
+    await house.move(KEPT + timedelta(minutes=1))
+    assert await house.engine.retention.expire() == 1
+    told = [each for each in await house.leaves(run) if each["type"] == "run.payload_expired"]
+    named = [digest for each in told for digest in each["data"]["digests"]]
+    assert named == [hashlib.sha256(had[seq]).hexdigest() for seq in sorted(had)]
+    assert len(told) == 2
+    assert await payloads(house, run) == {}
