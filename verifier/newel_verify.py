@@ -644,11 +644,13 @@ incident.ticket_failed system - incident:s tracker:s class:s
 incident.ticketed system - incident:s tracker:s ticket:s channel:s marker:s
 log.anchor_failing log - target:s misses:i
 log.anchor_recovered log - target:s
+log.archived log - origin:s from:i to:i sha256:h
 log.epoch_opened log - origin:s cause?:s previous_origin?:s previous_size?:i previous_root?:s
   previous_note_sha256?:h kept_size?:i lost_leaves?:i
 log.head_adopted log - origin:s size:i root:s cause:s
 log.key_rotated log - old_vkey:s new_vkey:s cause:s
-log.pruned log - min_index:i
+log.pruned log - min_index:i origin?:s days?:i forced?:b second?:s
+log.retention_changed log - before?:i after?:i
 log.tick log -
 person.amended admin - fields:l before_digest:h after_digest:h
 person.key_created admin - n:i
@@ -1141,7 +1143,7 @@ class Facts:
         self.is_excerpt = False
         self.pending: list[tuple[int, str, str, Place]] = []
         self.rotations: list[Rotation] = []
-        self.min_index = 0
+        self.pruned: dict[str, int] = {}
         self.rows: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in STATE}
         self.unknown: dict[str, int] = {}
         self.derived: Derived | None = None
@@ -1228,7 +1230,8 @@ class Facts:
                 Rotation(log, index, *names, "compromised" in str(data.get("cause")))
             )
         elif type_ == "log.pruned" and type(data.get("min_index")) is int:
-            self.min_index = max(self.min_index, data["min_index"])
+            given_up = str(data.get("origin", log))
+            self.pruned[given_up] = max(self.pruned.get(given_up, 0), data["min_index"])
         if type_ not in MODELS:
             self.unknown[type_] = self.unknown.get(type_, 0) + 1
 
@@ -1518,7 +1521,7 @@ class Log:
     def _tell_absent(self, facts: Facts) -> None:
         """Say which entries are not there; below the pruned minimum that is as announced."""
         for first, end in _joined(self._absent):
-            if end <= facts.min_index:
+            if end <= facts.pruned.get(self.origin, 0):
                 what = "entries %d to %d were pruned, as the log says; hashes only" % (
                     first,
                     end - 1,
@@ -3373,7 +3376,7 @@ def verify(options: argparse.Namespace) -> Report:
         sources = [(address, Served(address, key))]
         _, facts = verify_logs(sources, policy, anchors, report, **how)
     elif path.is_dir() and not (path / "manifest.json").exists():
-        _, facts = verify_logs(_epochs(path), policy, anchors, report, **how)
+        _, facts = verify_logs(logs_in(path), policy, anchors, report, **how)
     elif path.is_dir():
         facts = verify_package(Folder(path), policy, anchors, report)
     elif zipfile.is_zipfile(path):
@@ -3402,7 +3405,7 @@ def _verify_zip(
     return facts
 
 
-def _epochs(path: Path) -> list[tuple[str, Source]]:
+def logs_in(path: Path) -> list[tuple[str, Source]]:
     """Give the log in a folder, or the numbered log epochs in it."""
     numbered = sorted(
         (p for p in path.iterdir() if p.is_dir() and p.name.isdigit()),

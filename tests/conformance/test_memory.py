@@ -29,14 +29,14 @@ PAGES = {
 none of them."""
 ONLY_REAL = {
     "deployment.forget_all", "deployment.holder", "deployment.is_made", "deployment.lock_kind",
-    "deployment.mark_demo", "deployment.mark_test", "journal.empty_payloads",
-    "journal.payload_digests",
+    "deployment.mark_demo", "deployment.mark_test", "deployment.set_keep_log",
+    "journal.empty_payloads", "journal.payload_digests", "journal.prune",
     "ledger.ended_between", "ledger.had_between", "ledger.of_person",
     "kept_tokens.reseal", "kept_tokens.sealed_after",
     "received_secrets.reseal", "received_secrets.sealed_after",
     "registry.keep_key", "registry.rewrap", "registry.stale_keys",
-    "runs.expiring", "runs.mark_expired", "riding.begin", "riding.check", "riding.settle",
-    "runs.listed",
+    "runs.expiring", "runs.mark_expired", "runs.mark_pruned", "runs.prunable",
+    "runs.listed", "riding.begin", "riding.check", "riding.settle",
 }  # fmt: skip
 """Statements about a server, a demo, SQL of a company, or for lists: memory has none of these."""
 

@@ -6,15 +6,19 @@ All in one test: roles belong to the server, which tests in other programs share
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
-from newel.audit.catalogue import LogAnchorFailing
+from newel.audit.catalogue import LogAnchorFailing, LogAnchorRecovered
 from newel.domain.change import Beside
+from newel.engine.anchors import anchor_of
+from newel.engine.archiving import Archiving
 from newel.engine.key_holder import KeyHolder
 from newel.engine.operating import write_aside
+from newel.engine.retention import Retention
 from newel.engine.sequencer import Sequencer
 from newel.engine.verifying import Trusted, verified
 from newel.flow.process import process
@@ -22,7 +26,16 @@ from newel.flow.step import step
 from newel.store.database import Database, Listeners
 from newel.store.export import snapshot
 from newel.store.log_events import sealed_in
-from newel.store.roles import APP, READER, SEQUENCER, differences, missing_roles, roles_sql
+from newel.store.roles import (
+    APP,
+    READER,
+    RETENTION,
+    ROLES,
+    SEQUENCER,
+    differences,
+    missing_roles,
+    roles_sql,
+)
 from newel.store.run_list import Narrowed, listed
 from tests.engine.house import OPERATOR, opened
 from tests.faults.pooler import behind
@@ -46,7 +59,7 @@ async def logins(database, database_url):
     await database.execute(roles_sql())
     await database.execute(roles_sql())
     made = {}
-    for role in (APP, SEQUENCER, READER):
+    for role in ROLES:
         name, word = f"{role}_{secrets.token_hex(4)}", secrets.token_hex(8)
         await database.execute(f"create role {name} login password '{word}' in role {role}")
         parts = urlsplit(behind(database_url))  # a pooler knows one login
@@ -64,6 +77,30 @@ async def refused(url, *statements):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
     await connection.close()
+
+
+async def pruned(house, sealing, holder, url):
+    """A run of long ago is archived by the application, and pruned by the role for that."""
+    ann = await house.engine.actor("ann@acme.example", via="api")
+    await house.move(timedelta(days=401))
+    assert await Retention(house.engine._operating, timedelta(days=90)).expire() == 1
+    async with sealing.transaction() as connection:
+        ids = house.engine.vault.ids()
+        told = Beside("log", LogAnchorRecovered(target="x"), await house.now(), OPERATOR, None)
+        await write_aside(connection, [told] * 256, id_=ids.new(), new_event_id=ids.event_id)
+    sequencer = Sequencer(sealing, holder)
+    await sequencer.seal()
+    assert await sequencer.anchoring.anchor() == 1
+    await house.move(timedelta(days=401))
+    pruning = await Database.open(url)
+    archiving = Archiving(house.engine._operating, holder, timedelta(days=400), pruning)
+    why = {"actor": ann, "reason": "Old. 🦊"}
+    assert len(await archiving.archive(before=await house.now(), **why)) == 1
+    await sequencer.seal()
+    done = await archiving.prune(**why)
+    assert (done.runs, done.events) == (1, 2)
+    await sequencer.seal()
+    await pruning.close()
 
 
 async def compared(database, database_url):
@@ -98,13 +135,16 @@ async def test_each_role_does_its_own_and_no_more(logins, database, database_url
         ids = house.engine.vault.ids()
         await write_aside(connection, [beside], id_=ids.new(), new_event_id=ids.event_id)
     assert await database.fetchval("select endpoint from newel.webhook_delivery") == "siem"
-    holder = KeyHolder(tmp_path / "log")
+    holder = KeyHolder(tmp_path / "log", anchors=[anchor_of("directory:drawer", tmp_path)])
     sealed = await Sequencer(sealing, holder).seal()
     assert sealed == await database.fetchval("select count(*) from newel.event")
     reading = await Database.open(logins[READER])
+    await pruned(house, sealing, holder, logins[RETENTION])
     async with snapshot(reading) as seen:
-        report = await verified(seen.connection, Trusted(policy=holder.policy))
+        trusted = Trusted(policy=holder.policy, archive=holder.archive)
+        report = await verified(seen.connection, trusted)
     assert report.code() == 0, report.as_text()
+    sealed = await database.fetchval("select max(size) from newel.audit_checkpoint")
     for each in (house.database, sealing, reading):  # whoever ships, exports or proves
         async with each.transaction() as connection:
             assert len([event async for event in sealed_in(connection, 1, sealed)]) == sealed
@@ -133,6 +173,20 @@ async def test_each_role_does_its_own_and_no_more(logins, database, database_url
         "update newel.run set state = 'failed'",
         "select 1 from newel.person",
         "select 1 from newel.person_key",
+    )
+    await refused(
+        logins[RETENTION],
+        "delete from newel.event",
+        "update newel.event set entry = ''",
+        "update newel.event set payload = null",
+        "truncate newel.event",
+        "delete from newel.audit_leaf",
+        "delete from newel.audit_checkpoint",
+        "update newel.audit_head set size = 0",
+        "update newel.run set state = 'failed'",
+        "select 1 from newel.person",
+        "select 1 from newel.person_key",
+        "select 1 from newel.received_secret",
     )
     await refused(
         logins[READER],

@@ -51,6 +51,8 @@ Days = Annotated[timedelta, BeforeValidator(_days)]
 Seconds = Annotated[timedelta, BeforeValidator(_duration)]
 Reference = Annotated[SecretRef, BeforeValidator(_reference)]
 
+_KEPT: Final = timedelta(days=400)
+"""How long the log is kept at least: twelve months, and room for an audit that comes late."""
 _FILES: Final = ("newel.toml", "pyproject.toml")
 
 
@@ -77,6 +79,11 @@ class Settings(BaseSettings):
         default=None,
         repr=False,
         description="The same PostgreSQL as the role that seals the log; default: `database_url`.",
+    )
+    pruning_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="The same PostgreSQL as the role that prunes it; default: `database_url`.",
     )
     processes: tuple[str, ...] = Field(
         default=(), description="Modules with processes (`company.onboarding`), or `module:name`."
@@ -105,6 +112,17 @@ class Settings(BaseSettings):
     keep_payloads: Days = Field(
         default=timedelta(days=90),
         description="Days for which inputs and outcomes of ended runs are kept; leaves stay.",
+    )
+    keep_log: Days | None = Field(
+        default=None,
+        description="Days after which `newel audit prune` may remove events; for ever without it.",
+    )
+    keep_log_reason: str = Field(
+        default="", description="Why `keep_log` is below 400 days, where it is."
+    )
+    log_archive: Path = Field(
+        default=Path("archive"),
+        description="Where the log lies before it is pruned; relative to the data directory.",
     )
     probe_at: str = Field(
         default="0 3 * * *",
@@ -203,12 +221,20 @@ class Settings(BaseSettings):
         if self.heartbeat * 2 > self.lease:
             message = "a lease has to last at least two heartbeats"
             raise ValueError(message)
+        if self.keep_log is not None and self.keep_log < _KEPT and not self.keep_log_reason.strip():
+            message = "keep_log below 400 days needs keep_log_reason"
+            raise ValueError(message)
         return self
 
     @property
     def data_directory(self) -> Path:
         """Give the data directory as an absolute path."""
         return (self.project / self.data).absolute()
+
+    @property
+    def archive_directory(self) -> Path:
+        """Give the folder with the log as it was before it was pruned."""
+        return self.data_directory / self.log_archive
 
     @property
     def log_directory(self) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from cyclopts import App, Parameter
 
+from newel.cli.archiving import archive, prune
 from newel.cli.event_exporting import events
 from newel.cli.fetching import fetch
 from newel.cli.output import say, say_json
@@ -33,8 +34,10 @@ _FOR_A_VERIFIER: Final = "the audit log, for a verifier"
 
 audit: Final = App(name="audit", help="Verify the audit log, or take it along with its verifier.")
 
+audit.command(archive)
 audit.command(events)
 audit.command(fetch)
+audit.command(prune)
 audit.command(reconcile)
 audit.command(ship)
 
@@ -96,7 +99,9 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the sealed log into a directory that the verifier and any tile client read."""
+    from newel.base.settings import load_settings
     from newel.cli.deployment import carried_out, found_engine
+    from newel.engine.archive import Archive
     from newel.engine.exporting import Exports
 
     there = directory.absolute()
@@ -105,7 +110,9 @@ def export(
         async with found_engine(new=False) as engine:
             acting = await engine.actor(actor or None, via="cli")
             exports = Exports(engine.database, engine.vault)
-            return await exports.log(there, actor=acting, reason=reason or _FOR_A_VERIFIER)
+            archive = Archive(load_settings().archive_directory)
+            why = reason or _FOR_A_VERIFIER
+            return await exports.log(there, actor=acting, reason=why, archive=archive)
 
     done = carried_out(written())
     if as_json:
@@ -217,6 +224,7 @@ def _of_the_database(
     """Verify the database of the current directory; None, and a sentence, where that cannot be."""
     from newel.base.settings import load_settings
     from newel.cli.deployment import carried_out, opened
+    from newel.engine.archive import Archive
     from newel.engine.verifying import Trusted, verified
     from newel.engine.verifying import verifier as loaded
     from newel.store.export import snapshot
@@ -233,7 +241,12 @@ def _of_the_database(
     if untrusted and (policy is not None or vkeys):
         sys.stderr.write("newel: --untrusted believes nobody: leave out --policy and --vkey.\n")
         return None
-    trusted = Trusted(policy=policy, vkeys=vkeys, anchors=[*_own_copies(settings), *anchors])
+    trusted = Trusted(
+        policy=policy,
+        vkeys=vkeys,
+        anchors=[*_own_copies(settings), *anchors],
+        archive=Archive(settings.archive_directory),
+    )
 
     async def judged() -> Any:  # Any: as above
         async with opened(settings, new=False) as deployment, snapshot(deployment.database) as at:

@@ -209,6 +209,7 @@ def key_holder(settings: Settings) -> KeyHolder:
         key=settings.log_key,
         before=settings.log_key_before,
         anchors=anchors,
+        archive=settings.archive_directory,
     )
 
 

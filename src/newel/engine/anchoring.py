@@ -18,6 +18,7 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.ids import Ids
 from newel.domain.change import Beside
+from newel.engine.archive import Archive
 from newel.engine.copies import Anchor, Head
 from newel.engine.enduring import cared, now_and_then
 from newel.engine.operating import write_aside
@@ -37,9 +38,18 @@ class Anchoring:
     """Keeps copies of one log in places outside."""
 
     def __init__(
-        self, database: Database, anchors: Sequence[Anchor], *, every: timedelta = EVERY
+        self,
+        database: Database,
+        anchors: Sequence[Anchor],
+        *,
+        every: timedelta = EVERY,
+        archive: Archive | None = None,
     ) -> None:
-        """Prepare; every: how often a place gets a new head, if there is one."""
+        """Prepare; every: how often a place gets a new head, if there is one.
+
+        archive: where entries lie that were pruned, for a place that gets the whole log.
+        """
+        self._archive = archive
         self._database = database
         self._anchors = anchors
         self._every = every
@@ -87,7 +97,7 @@ class Anchoring:
     @contextlib.asynccontextmanager
     async def _log(self, size: int) -> AsyncIterator[SealedLog]:
         async with snapshot(self._database) as seen:
-            log = (await sealed_logs(seen.connection))[-1]
+            log = (await sealed_logs(seen.connection, self._archive))[-1]
             log.size = size  # it may have grown since: what is kept is one head, and its tree
             yield log
 

@@ -25,6 +25,7 @@ from newel.domain.values import File
 from newel.drawing.drawing import errors_of, unregistered
 from newel.drawing.plan import Plan
 from newel.engine import actors, bulk, commands, planning, ticketing
+from newel.engine.archiving import Archiving
 from newel.engine.attention import Attention
 from newel.engine.beginning import begin, in_turn
 from newel.engine.builtin import PREFIX, BuiltIn
@@ -374,6 +375,12 @@ class Engine:
     def rewrapping(self, place: Path | None) -> Rewrapping:
         """Give what changes the key-encryption key, in this file, or where a setting refers."""
         return Rewrapping(self._operating, place)
+
+    def archiving(
+        self, holder: KeyHolder, keep: timedelta | None, pruning: Database | None = None
+    ) -> Archiving:
+        """How events leave the database for an archive; the rest is as `Archiving` says."""
+        return Archiving(self._operating, holder, keep, pruning)
 
     @property
     def legal_hold(self) -> LegalHold:

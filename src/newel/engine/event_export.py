@@ -27,10 +27,10 @@ from newel.audit import ocel, xes
 from newel.audit.canonical import leaf_hash
 from newel.audit.cloudevents import cloud_event
 from newel.audit.ocsf import ocsf_event
-from newel.base.errors import LogInconsistent
+from newel.base.errors import LogInconsistent, NotWaiting
 from newel.store.database import Connection
 from newel.store.export import Snapshot
-from newel.store.log_events import SealedEvent, sealed_events
+from newel.store.log_events import SealedEvent, pruned_until, sealed_events
 
 __all__ = ["FORMS", "Form", "Period", "WrittenEvents", "written_events"]
 
@@ -78,8 +78,13 @@ class _Source:
 async def written_events(seen: Snapshot, path: Path, form: Form, period: Period) -> WrittenEvents:
     """Write the events of a period into a new file that its owner alone can read.
 
-    Raises LogInconsistent if an event is not as it was sealed, FileExistsError.
+    Raises LogInconsistent if an event is not as it was sealed, FileExistsError, and NotWaiting for
+    a period of which events were pruned.
     """
+    gone = await pruned_until(seen.connection)
+    if gone is not None and period.since <= gone:
+        state = f"pruned up to {gone:%Y-%m-%d}: begin a day later, or ask the archive"
+        raise NotWaiting(verb="export", what=f"what was since {period.since:%Y-%m-%d}", state=state)
     source = _Source(seen.connection, period, seen.deployment)
     digest = hashlib.sha256()
     with _new_file(path) as file:

@@ -40,6 +40,7 @@ from newel.audit.leaf import instant
 from newel.base.errors import NotFound
 from newel.base.ids import reference
 from newel.base.version import VERSION
+from newel.engine.archive import Archive
 from newel.engine.event_export import Period
 from newel.engine.evidence_files import (
     document,
@@ -149,7 +150,7 @@ async def written_package(
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".evidence") as folder:
         there = Path(folder)
-        log = await _log_of(connection, wanted.as_of)
+        log = await _log_of(connection, wanted.as_of, holder.archive)
         await _write_log(log, there / "log")
         head = notes.Note.parsed((there / "log" / "checkpoint").read_bytes())
         key = _key_of(holder, log.origin, head)
@@ -186,9 +187,9 @@ async def written_package(
     return Written(rows, log.size, receipt["manifest_sha256"], warnings)
 
 
-async def _log_of(connection: Connection, as_of: int | None) -> SealedLog:
+async def _log_of(connection: Connection, as_of: int | None, archive: Archive) -> SealedLog:
     """Give the newest log epoch as it was at a size."""
-    logs = [log for log in await sealed_logs(connection) if log.size]
+    logs = [log for log in await sealed_logs(connection, archive) if log.size]
     log = None if not logs else logs[-1] if as_of is None else await logs[-1].at(as_of)
     if log is None:
         raise NotFound(kind="checkpoint of size", reference=str(as_of or 0))

@@ -19,6 +19,7 @@ from newel.audit import evidence, pages
 from newel.audit.checkpoint import Proof
 from newel.audit.evidence import Evidence, Placed, Window
 from newel.audit.note import Note, SigningKey
+from newel.base.errors import LogInconsistent
 from newel.engine.sealed_log import CHECKPOINT, SealedLog
 from newel.store import audit_log
 from newel.store.database import Connection
@@ -53,10 +54,14 @@ async def seen_of(
     put(folder / "events.jsonl", b"")
     with (folder / "events.jsonl").open("wb") as file:
         async for event in sealed_in(connection, log.log_epoch, log.size):
-            leaf = orjson.loads(event.entry)
+            entry = event.entry or log.archived(event.leaf_index, event.hash)
+            if entry is None:
+                what = "the event was pruned, and the archive has none of this hash."
+                raise LogInconsistent(at=f"index {event.leaf_index}", what=what)
+            leaf = orjson.loads(entry)
             seen.take(Placed(leaf, event.leaf_index, event.hash.hex()))
             if window.since <= leaf["occurred_at"] < window.until:
-                file.write(event.entry + b"\n")
+                file.write(entry + b"\n")
                 many += 1
     seen.finish()
     return seen, many

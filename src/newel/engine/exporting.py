@@ -28,6 +28,7 @@ from newel.audit import catalogue as facts
 from newel.audit.canonical import leaf_bytes
 from newel.audit.leaf import Actor, instant
 from newel.base.errors import InvalidInput, NotAllowed
+from newel.engine.archive import Archive
 from newel.engine.event_export import Form, Period, WrittenEvents, written_events
 from newel.engine.evidence import Package, Written, written_package
 from newel.engine.key_holder import KeyHolder
@@ -125,16 +126,21 @@ class Exports:
             raise
         return done
 
-    async def log(self, directory: Path, *, actor: Actor, reason: str) -> WrittenLog:
+    async def log(
+        self, directory: Path, *, actor: Actor, reason: str, archive: Archive | None = None
+    ) -> WrittenLog:
         """Write the sealed log into a new directory, in the layout that verifiers read.
 
-        Raises as `deployment` does, and NotFound while nothing is sealed.
+        archive: where entries lie that were pruned. Raises as `deployment` does, and NotFound
+        while nothing is sealed.
         """
         check_reason("export", reason)
         part = _begun(directory, ())
         try:
             async with snapshot(self._database) as seen:
-                done = await written_log(seen.connection, part, name=directory.name)
+                done = await written_log(
+                    seen.connection, part, name=directory.name, archive=archive
+                )
             made = hashlib.sha256(done.newest).hexdigest()
             await self.told(
                 "log", rows=done.entries, digest=made, made=made, actor=actor, reason=reason

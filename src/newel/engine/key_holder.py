@@ -26,6 +26,7 @@ from newel.audit.note import Note, SigningKey
 from newel.audit.trust import policy_text
 from newel.base.errors import StoreError
 from newel.base.secrets import SecretRef
+from newel.engine.archive import Archive
 from newel.engine.copies import Anchor
 from newel.engine.whole_files import write_once, write_whole
 
@@ -45,13 +46,16 @@ class KeyHolder:
         key: SecretRef | None = None,
         before: SecretRef | None = None,
         anchors: Sequence[Anchor] = (),
+        archive: Path | None = None,
     ) -> None:
         """Take the folder; key, before: where the keys lie, if not there. Nothing is read yet.
 
         host: what the log is named after, with the id of the deployment, when it begins. anchors:
-        where copies of what was signed go.
+        where copies of what was signed go. archive: the folder with entries that were pruned;
+        default: beside this one.
         """
         self.anchors = anchors
+        self.archive = Archive(archive or folder.parent / "archive")
         self.folder = folder
         self.host = host
         self._references = [each for each in (key, before) if each is not None]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from newel.base.errors import NotFound
+from newel.engine.archive import Archive
 from newel.engine.sealed_log import SealedLog, sealed_logs
 from newel.store.database import Connection
 
@@ -43,12 +44,15 @@ class WrittenLog:
     newest: bytes
 
 
-async def written_log(connection: Connection, folder: Path, *, name: str) -> WrittenLog:
+async def written_log(
+    connection: Connection, folder: Path, *, name: str, archive: Archive | None = None
+) -> WrittenLog:
     """Write all that is sealed into an empty folder, as the transaction sees it.
 
-    name: what the folder will be called. Raises NotFound if nothing is sealed yet.
+    name: what the folder will be called. archive: where entries lie that were pruned. Raises
+    NotFound if nothing is sealed yet.
     """
-    logs = [log for log in await sealed_logs(connection) if log.size]
+    logs = [log for log in await sealed_logs(connection, archive) if log.size]
     if not logs:
         raise NotFound(kind="sealed entry", reference="0")
     for log in logs:

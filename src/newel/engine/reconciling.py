@@ -12,14 +12,14 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
 from newel.base.ids import reference
 from newel.store.database import Connection
-from newel.store.log_events import event_hashes
+from newel.store.log_events import event_hashes, pruned_until
 
 __all__ = ["Reconciled", "reconciled"]
 
@@ -48,7 +48,10 @@ class Reconciled:
 
 
 async def reconciled(connection: Connection, lines: Iterable[bytes]) -> Reconciled:
-    """Compare log lines with the events of the time from the first of them to the last."""
+    """Compare log lines with the events of the time from the first of them to the last.
+
+    Lines of the time whose events were pruned are left out.
+    """
     with closing(sqlite3.connect("")) as known:
         known.execute(
             "create table line (hash text primary key, at text, place text, seen int default 0) "
@@ -57,6 +60,9 @@ async def reconciled(connection: Connection, lines: Iterable[bytes]) -> Reconcil
         known.executemany(
             "insert or ignore into line (hash, at, place) values (?, ?, ?)", _told(lines)
         )
+        if (gone := await pruned_until(connection)) is not None:  # nothing can be said of these
+            at = gone.astimezone(UTC).isoformat(timespec="microseconds")
+            known.execute("delete from line where at <= ?", (at,))
         first, last, many = known.execute("select min(at), max(at), count(*) from line").fetchone()
         events, named, lost = 0, list[str](), 0
         if many:

@@ -8,8 +8,9 @@ Source: https://c2sp.org/tlog-tiles.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, cast
 
+from newel.audit.canonical import leaf_hash
 from newel.audit.merkle import Frontier, Span, consistency_spans, inclusion_spans, subtrees
 from newel.audit.note import Note, Signature
 from newel.audit.tiles import (
@@ -27,6 +28,7 @@ from newel.audit.tiles import (
     widths,
 )
 from newel.base.errors import CheckpointInvalid, LogInconsistent
+from newel.engine.archive import Archive
 from newel.store import audit_log
 from newel.store.database import Connection, Row
 
@@ -40,7 +42,12 @@ class SealedLog:
     """One log epoch, as one transaction sees it; size: of the newest checkpoint."""
 
     def __init__(
-        self, connection: Connection, log_epoch: int, origin: str, notes: dict[int, bytes]
+        self,
+        connection: Connection,
+        log_epoch: int,
+        origin: str,
+        notes: dict[int, bytes],
+        archive: Archive | None = None,
     ) -> None:
         """Take the signed heads by size; `sealed_logs` reads them."""
         self.log_epoch = log_epoch
@@ -48,13 +55,14 @@ class SealedLog:
         self.size = max(notes, default=0)
         self._connection = connection
         self._notes = notes
+        self._archive = archive
 
     async def at(self, size: int) -> SealedLog | None:
         """Give the log as it was at a checkpoint; None if there is none of that size."""
         if size not in self._notes:
             return None
         earlier = {each: note for each, note in self._notes.items() if each <= size}
-        return SealedLog(self._connection, self.log_epoch, self.origin, earlier)
+        return SealedLog(self._connection, self.log_epoch, self.origin, earlier, self._archive)
 
     def checkpoints(self) -> list[str]:
         """Name the files of all checkpoints; the newest stands there twice."""
@@ -102,10 +110,23 @@ class SealedLog:
     async def entry(self, index: int) -> bytes:
         """Give an entry; raises LogInconsistent where its event is gone."""
         rows = await audit_log.entries(self._connection, self.log_epoch, index, index + 1)
-        if not rows or rows[0]["entry"] is None:
+        entry = self._whole(rows[0])["entry"] if rows else None
+        if entry is None:
             raise LogInconsistent(at=f"index {index}", what="the event is gone from the journal.")
-        found: bytes = rows[0]["entry"]
+        found: bytes = entry
         return found
+
+    def archived(self, index: int, hashed: bytes) -> bytes | None:
+        """Give an entry that was pruned, if the archive has one of this hash."""
+        entry = None if self._archive is None else self._archive.entry(self.log_epoch, index)
+        return entry if entry is not None and leaf_hash(entry) == hashed else None
+
+    def _whole(self, row: Row) -> Row:
+        """Give a leaf with the entry that was pruned; its columns are None then."""
+        if row["entry"] is not None:
+            return row
+        entry = self.archived(row["leaf_index"], row["leaf_hash"])
+        return cast("Row", {**row, "entry": entry})
 
     async def _proof(self, spans: list[Span]) -> list[bytes]:
         needed = {tile_of(each, self.size) for span in spans for each in subtrees(span)}
@@ -117,22 +138,26 @@ class SealedLog:
     async def rows(self, tile: Tile) -> list[Row]:
         """Give the leaves of a tile of level 0, each with its event."""
         first = tile.n * WIDTH
-        return await audit_log.entries(self._connection, self.log_epoch, first, first + tile.width)
+        rows = await audit_log.entries(self._connection, self.log_epoch, first, first + tile.width)
+        return [self._whole(row) for row in rows]
 
     def _has(self, tile: Tile) -> bool:
         """Whether the tree has a tile: a full one, or any beginning of it."""
         return tile.n * WIDTH + tile.width <= self.size >> (8 * tile.level)
 
 
-async def sealed_logs(connection: Connection) -> list[SealedLog]:
-    """Give all log epochs in order, as the transaction sees them."""
+async def sealed_logs(connection: Connection, archive: Archive | None = None) -> list[SealedLog]:
+    """Give all log epochs in order, as the transaction sees them.
+
+    archive: where entries lie that were pruned; without one they are gone.
+    """
     found: list[SealedLog] = []
     for row in await audit_log.log_epochs(connection):
         rows = await audit_log.notes(connection, row["log_epoch"])
         notes = {each["size"]: each["note"].encode() for each in rows}
         for seen in await audit_log.cosigned(connection, row["log_epoch"]):
             notes[seen["size"]] = _cosigned(notes[seen["size"]], seen["receipt"])
-        found.append(SealedLog(connection, row["log_epoch"], row["origin"], notes))
+        found.append(SealedLog(connection, row["log_epoch"], row["origin"], notes, archive))
     return found
 
 

@@ -52,7 +52,7 @@ class Sequencer:
 
     def __init__(self, database: Database, holder: KeyHolder) -> None:
         """Prepare; `watch` seals until it is cancelled."""
-        self.anchoring = Anchoring(database, holder.anchors)
+        self.anchoring = Anchoring(database, holder.anchors, archive=holder.archive)
         self._database = database
         self._holder = holder
         self._unchecked = 0

@@ -23,10 +23,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from newel.audit.canonical import leaf_hash
 from newel.audit.leaf import instant
 from newel.audit.tiles import WIDTH, bundle, tile_at
 from newel.base.errors import LogInconsistent
 from newel.base.ids import reference
+from newel.engine.archive import Archive
 from newel.engine.sealed_log import SealedLog, edge_of, sealed_logs
 from newel.store import audit_log
 from newel.store.database import Connection, Row
@@ -45,6 +47,8 @@ _PACKAGE: Final = Path(__file__).parents[1]
 _NAME: Final = "newel_verify"
 _ENTRIES: Final = "tile/entries/"
 _UNSEALED: Final = "unsealed"
+_NOWHERE: Final = 2**63
+"""Behind every place that a log has."""
 PAYLOADS: Final = {
     "run.started": "input_digest",
     "run.amended": "after_digest",
@@ -115,12 +119,14 @@ Facts = Any  # Any: as above
 class Trusted:
     """Whom the verifier believes: a policy file and keys, and copies of checkpoints kept elsewhere.
 
-    policy: None to believe nobody, which is never clean.
+    policy: None to believe nobody, which is never clean. archive: where entries lie that were
+    pruned; they are believed by their hashes alone.
     """
 
     policy: Path | None
     vkeys: Sequence[str] = ()
     anchors: Sequence[Path] = ()
+    archive: Archive | None = None
 
 
 def verifier_file() -> Path:
@@ -148,9 +154,10 @@ async def verified(
     start: entries before this index were verified earlier. Raises what the verifier raises where
     policy or anchors cannot be read (`verifier().Unusable`).
     """
-    logs = await sealed_logs(connection)
+    logs = await sealed_logs(connection, trusted.archive)
     judging = _Judging(verifier().Report(name), asyncio.get_running_loop())
     facts = await asyncio.to_thread(judging.logs, logs, trusted, start)
+    judging.tell_gone(facts)
     await _waiting(connection, judging, facts)
     await _heads(connection, judging.report, trusted, facts)
     await _state(connection, judging.report, facts)
@@ -168,6 +175,7 @@ class _Judging:
     report: Report
     loop: asyncio.AbstractEventLoop
     lost: dict[str, Any] = field(default_factory=dict[str, Any])  # Any: places, the verifier's
+    gone: list[Any] = field(default_factory=list[Any])  # Any: as above
     expired: set[str] = field(default_factory=set[str])
 
     def logs(self, logs: Sequence[SealedLog], trusted: Trusted, start: int) -> Facts:
@@ -192,11 +200,15 @@ class _Judging:
         stream = row["stream"] or f"run/{reference('run', row['stream_id'])}"
         place = verifier().Place(log, index, stream, row["seq"])
         if row["entry"] is None:
-            self.report.found("V05", "fail", "the event is gone from the journal", place)
+            self.gone.append(place)
             return False
         leaf = _read(row["entry"])
         if leaf is None:
             return True  # the verifier says what is wrong with it
+        if leaf.get("type") == "run.payload_expired":
+            self.expired.add(stream)
+        if row["type"] is None:
+            return True  # it comes from the archive, and the journal has no columns of it
         place.known["id"] = str(leaf.get("id"))
         for name, has, expected in _columns(row, leaf, stream):
             if has != expected:
@@ -208,8 +220,6 @@ class _Judging:
     def _payload(self, row: Row, leaf: Leaf, stream: str, place: Any) -> None:  # Any: as above
         """Compare a payload with the digest that was sealed; it may be gone where that is told."""
         found = row["payload_sha256"]
-        if leaf.get("type") == "run.payload_expired":
-            self.expired.add(stream)
         data = leaf.get("data")
         named = PAYLOADS.get(str(leaf.get("type")))
         expected = leaf.get("payload_sha256")
@@ -225,6 +235,22 @@ class _Judging:
         elif found.hex() != expected:
             what = f"the payload has the digest {found.hex()}, the entry says {expected}"
             self.report.found("V14", "fail", what, place)
+
+    def hashed(self, row: Row, log: str) -> None:
+        """Compare an entry that is still there with its leaf."""
+        if row["entry"] is not None and leaf_hash(row["entry"]) != row["leaf_hash"]:
+            stream = row["stream"] or f"run/{reference('run', row['stream_id'])}"
+            place = verifier().Place(log, row["leaf_index"], stream, row["seq"])
+            what = "the entry does not hash to its place in the tile"
+            self.report.found("V05", "fail", what, place)
+
+    def tell_gone(self, facts: Facts) -> None:
+        """Say which events are gone, but those that the log itself has given up."""
+        for place in self.gone:
+            if place.known.get("index", _NOWHERE) >= facts.pruned.get(place.known["log"], 0):
+                what = "the event is gone from the journal"
+                self.report.found("V05", "fail", what, place)
+        self.gone.clear()
 
     def tell_lost(self) -> None:
         """Say which payloads are gone without a word in the log."""
@@ -266,6 +292,8 @@ class _Source:
             place = verifier().Place(self._log.origin, min(missing))
             self._judging.report.found("V05", "fail", what, place)
         if missing or not all(known):
+            for row in rows:  # the verifier does not see those that are still there
+                self._judging.hashed(row, self._log.origin)
             return None
         return bundle(row["entry"] for row in rows)
 
@@ -313,6 +341,7 @@ async def _waiting(connection: Connection, judging: _Judging, facts: Facts) -> N
     if old:
         what = f"{old} events have waited for more than five minutes: does a worker seal?"
         report.found("V13", "undecided", what)
+    judging.tell_gone(facts)
     for row in await audit_log.overlooked(connection):
         what = "the event neither waits to be sealed nor has a place in the log"
         report.found("V13", "fail", what, _placed(row))

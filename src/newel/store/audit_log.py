@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -22,6 +22,8 @@ __all__ = [
     "Head",
     "Taken",
     "anchored",
+    "anchored_before",
+    "archived",
     "begin",
     "begun_within",
     "close",
@@ -30,6 +32,7 @@ __all__ = [
     "draws",
     "edge",
     "entries",
+    "give_up",
     "grow",
     "head",
     "is_waiting",
@@ -322,3 +325,22 @@ async def people_of(connection: Connection, hr_keys: list[str]) -> dict[str, UUI
     """Say whom employee numbers stand for, as far as they are known."""
     rows = await connection.fetch(_SQL.people_of, hr_keys)
     return {row["hr_key"]: row["ref"] for row in rows}
+
+
+async def anchored_before(connection: Connection, moment: datetime) -> list[Row]:
+    """How far each log epoch stands under a head that is older, and kept elsewhere, too.
+
+    Gives log_epoch, origin, min_index, size; nothing of a log epoch that has no such head.
+    """
+    rows: list[Row] = await connection.fetch(_SQL.anchored_before, moment)
+    return rows
+
+
+async def archived(connection: Connection) -> dict[str, int]:
+    """How far log epochs were archived, by origin, as the log says."""
+    return {row["origin"]: row["size"] for row in await connection.fetch(_SQL.archived)}
+
+
+async def give_up(connection: Connection, log_epoch: int, min_index: int) -> None:
+    """Say that entries below a place need not be in the database any more; it never goes back."""
+    await connection.execute(_SQL.given_up, log_epoch, min_index)

@@ -103,7 +103,7 @@ select size, root, note from newel.audit_checkpoint where log_epoch = $1 order b
 -- name: entries
 -- params: log_epoch, first, end
 -- Leaves in a row, each with its event as it lies in the journal, where it still does.
-select l.leaf_index, l.stream_id, l.seq, e.type, e.key, e.occurred_at, e.entry,
+select l.leaf_index, l.stream_id, l.seq, l.leaf_hash, e.type, e.key, e.occurred_at, e.entry,
        sha256(e.payload) as payload_sha256, s.name as stream
 from newel.audit_leaf l
 left join newel.event e on e.stream_id = l.stream_id and e.seq = l.seq
@@ -311,3 +311,29 @@ left join lateral (select p.log_epoch, p.leaf_index from newel.audit_leaf p
                    order by p.log_epoch desc limit 1) l on true
 where e.stream_id = coalesce($2::uuid, (select id from newel.audit_stream where name = $1::text))
   and e.seq = $3
+
+-- name: anchored_before
+-- params: before
+-- How far each log epoch stands under a head that is older than a moment and kept elsewhere, too.
+select h.log_epoch, h.origin, h.min_index, max(c.size) as size
+from newel.audit_head h
+join newel.audit_checkpoint c on c.log_epoch = h.log_epoch and c.created_at < $1
+where exists (select 1 from newel.audit_anchor a
+              where a.log_epoch = c.log_epoch and a.size = c.size)
+group by h.log_epoch, h.origin, h.min_index order by h.log_epoch
+
+-- name: archived
+-- params: none
+-- How far log epochs were archived, as the log says.
+select data ->> 'origin' as origin, max((data ->> 'to')::bigint) as size
+from (select convert_from(e.entry, 'UTF8')::jsonb -> 'data' as data
+      from newel.audit_stream s
+      join newel.event e on e.stream_id = s.id and e.type = 'log.archived'
+      where s.name = 'log') told
+group by data ->> 'origin'
+
+-- name: given_up
+-- params: log_epoch, min_index
+-- Says that entries below a place need not be in the database any more.
+update newel.audit_head set min_index = $2
+where log_epoch = $1 and min_index < $2 returning min_index

@@ -24,6 +24,7 @@ __all__ = [
     "mark_test",
     "move_clock",
     "read",
+    "set_keep_log",
     "set_second_person",
 ]
 
@@ -56,6 +57,12 @@ async def set_second_person(connection: Connection, mode: str) -> str | None:
     """Note which rule for second persons holds; the one before, where it was another."""
     before: str | None = await connection.fetchval(_SQL.set_second_person, mode)
     return before
+
+
+async def set_keep_log(connection: Connection, days: int | None) -> tuple[int | None] | None:
+    """Note for how many days events are kept; what it was before, None where it was the same."""
+    row = await connection.fetchrow(_SQL.set_keep_log, days)
+    return None if row is None else (row["before"],)
 
 
 async def read(database: Database) -> Purpose:

@@ -68,3 +68,10 @@ drop schema newel cascade
 update newel.deployment d set second_person = $1
 from newel.deployment b where b.only_row = d.only_row and b.second_person <> $1
 returning b.second_person as before
+
+-- name: set_keep_log
+-- params: days
+-- Keeps for how many days events are kept; answers with what it was before, if it is another.
+update newel.deployment d set keep_log_days = $1
+from newel.deployment b where b.only_row = d.only_row and b.keep_log_days is distinct from $1
+returning b.keep_log_days as before

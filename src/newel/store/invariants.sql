@@ -44,7 +44,7 @@ order by a.run_id limit 1000
 select e.stream_id as run_id, e.key as what
 from newel.run r
 join newel.event e on e.stream_id = r.id and e.type = 'step.succeeded'
-where (r.finished_at is null or r.finished_at >= $1)
+where (r.finished_at is null or r.finished_at >= $1) and r.pruned_at is null
   and not exists (select 1 from newel.event s
                   where s.stream_id = e.stream_id and s.key = e.key and s.seq < e.seq
                     and s.type = 'step.started')
@@ -72,7 +72,7 @@ select r.id as run_id, r.process as what
 from newel.run r
 left join lateral (select count(*) as how_many, max(e.seq) as last
                    from newel.event e where e.stream_id = r.id) e on true
-where (r.finished_at is null or r.finished_at >= $1)
+where (r.finished_at is null or r.finished_at >= $1) and r.pruned_at is null
   and (r.seq <> coalesce(e.last, 0) or r.seq <> e.how_many)
 order by r.id limit 1000
 

@@ -43,3 +43,11 @@ async def payload_digests(connection: Connection, streams: Sequence[UUID]) -> di
 async def empty_payloads(connection: Connection, streams: Sequence[UUID]) -> None:
     """Empty the payloads of runs that are marked as expired in this transaction."""
     await connection.execute(_SQL.empty_payloads, list(streams))
+
+
+async def prune(connection: Connection, streams: Sequence[UUID]) -> int:
+    """Remove the events of runs that are marked as pruned in this transaction; how many those were.
+
+    How a run began and ended, what was decided and what access it changed stays.
+    """
+    return len(await connection.fetch(_SQL.prune, list(streams)))

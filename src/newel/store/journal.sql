@@ -57,3 +57,15 @@ group by stream_id
 -- params: streams
 -- Empties the payloads of runs that are marked; the trigger refuses it for all others.
 update newel.event set payload = null where stream_id = any($1) and payload is not null
+
+-- name: prune
+-- params: streams
+-- Removes the events of runs that are marked, but how a run began and ended, what was decided, what
+-- access it changed, and what the ledger points at; the trigger refuses it for all others.
+delete from newel.event e
+where e.stream_id = any($1) and e.type not like 'run.%' and e.type not like 'access.%'
+  and e.type <> 'task.decided'
+  and not exists (select 1 from newel.access_grant g
+                  where (g.made_run, g.made_seq) = (e.stream_id, e.seq)
+                     or (g.ended_run, g.ended_seq) = (e.stream_id, e.seq))
+returning e.seq

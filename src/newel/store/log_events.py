@@ -9,7 +9,15 @@ from typing import Final, NamedTuple
 from newel.store.database import Connection, Row
 from newel.store.queries import queries
 
-__all__ = ["SealedEvent", "event_hashes", "hash_at", "sealed_after", "sealed_events", "sealed_in"]
+__all__ = [
+    "SealedEvent",
+    "event_hashes",
+    "hash_at",
+    "pruned_until",
+    "sealed_after",
+    "sealed_events",
+    "sealed_in",
+]
 
 _SQL: Final = queries("log_events")
 
@@ -51,12 +59,19 @@ async def sealed_after(
 async def sealed_in(
     connection: Connection, log_epoch: int, size: int
 ) -> AsyncIterator[SealedEvent]:
-    """Give the first leaves of a log epoch, in its order; those that are gone are left out."""
+    """Give the first leaves of a log epoch, in its order; an entry that is gone is empty."""
     await connection.execute(_SQL.in_log, log_epoch, size)
     while rows := await connection.fetch(_SQL.more):
         for row in rows:
-            yield SealedEvent(row["log_epoch"], row["leaf_index"], row["leaf_hash"], row["entry"])
+            entry = row["entry"] or b""
+            yield SealedEvent(row["log_epoch"], row["leaf_index"], row["leaf_hash"], entry)
     await connection.execute(_SQL.close)
+
+
+async def pruned_until(connection: Connection) -> datetime | None:
+    """Up to when events may be missing, because they were pruned; None where none was."""
+    found: datetime | None = await connection.fetchval(_SQL.pruned_until)
+    return found
 
 
 async def hash_at(connection: Connection, log_epoch: int, leaf_index: int) -> bytes | None:

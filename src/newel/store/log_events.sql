@@ -19,15 +19,16 @@ order by stream_id, seq
 
 -- name: after
 -- params: log_epoch, leaf_index
--- Opens the same cursor over all that is sealed and comes after a place in the log.
+-- Opens the same cursor over all that is sealed, not pruned, and comes after a place in the log.
 declare sealed_events no scroll cursor for
 select log_epoch, leaf_index, leaf_hash, entry from newel.sealed_event
-where (log_epoch, leaf_index) > ($1, $2) and is_signed
+where (log_epoch, leaf_index) > ($1, $2) and is_signed and entry is not null
 order by log_epoch, leaf_index
 
 -- name: in_log
 -- params: log_epoch, size
--- Opens the same cursor over the first leaves of a log epoch, whatever came after it.
+-- Opens the same cursor over the first leaves of a log epoch, whatever came after it; the entry of
+-- a pruned one is null.
 declare sealed_events no scroll cursor for
 select log_epoch, leaf_index, leaf_hash, entry from newel.sealed_event
 where log_epoch = $1 and leaf_index < $2
@@ -67,3 +68,8 @@ fetch forward 1000 in event_hashes
 -- params: none
 -- Ends the cursor.
 close event_hashes
+
+-- name: pruned_until
+-- params: none
+-- Up to when events may be missing: the last end of a run that was pruned.
+select max(finished_at) as until from newel.run where pruned_at is not null

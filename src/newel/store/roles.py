@@ -1,8 +1,9 @@
 """Database roles: who may do what to which table, as SQL to run and as a list to compare with.
 
-Three roles, besides the one that owns the schema and runs migrations. The application writes the
+Four roles, besides the one that owns the schema and runs migrations. The application writes the
 journal and can neither change nor delete what it wrote; who seals can do little else than seal;
-who reads sees the log and no person. None of them owns anything, so none can take away a trigger.
+who reads sees the log and no person; who prunes removes events that the log has given up. None of
+them owns anything, so none can take away a trigger.
 The one thing the application may change in the journal is to empty a payload, which the journal's
 trigger allows for runs that say so themselves.
 Source: our own security document, §11.
@@ -18,14 +19,24 @@ from newel.store.database import Database
 from newel.store.migrate import migrations
 from newel.store.queries import queries
 
-__all__ = ["APP", "READER", "ROLES", "SEQUENCER", "Privilege", "differences", "roles_sql"]
+__all__ = [
+    "APP",
+    "READER",
+    "RETENTION",
+    "ROLES",
+    "SEQUENCER",
+    "Privilege",
+    "differences",
+    "roles_sql",
+]
 
 _SQL: Final = queries("roles")
 
 APP: Final = "newel_app"
 SEQUENCER: Final = "newel_sequencer"
 READER: Final = "newel_reader"
-ROLES: Final = (APP, SEQUENCER, READER)
+RETENTION: Final = "newel_retention"
+ROLES: Final = (APP, SEQUENCER, RETENTION, READER)
 
 _READ: Final = ("select",)
 _APPEND: Final = ("select", "insert")
@@ -69,6 +80,16 @@ _GRANTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         **dict.fromkeys(_TREE, _APPEND),
         **dict.fromkeys(("access_grant", "deployment", "migration", "room", "run", _SEALED), _READ),
     },
+    RETENTION: {
+        "event": ("select", "insert", "delete"),
+        "event_batch": _APPEND,
+        "audit_head": _READ,
+        "audit_stream": _WRITE,
+        "webhook_delivery": ("insert",),  # as above
+        **dict.fromkeys(_TREE, _READ),
+        **dict.fromkeys(("access_grant", "definition", "deployment", "legal_hold", "room"), _READ),
+        **dict.fromkeys(("migration", "run"), _READ),
+    },
     READER: {
         **dict.fromkeys(
             (*_EVIDENCE, *_DEFINED, *_TREE, _SEALED, "audit_head", "event", "event_batch"), _READ
@@ -84,6 +105,9 @@ _COMPARED: Final = {
 """What verifying compares with the log, in tables of which the rest is not for whoever reads it."""
 _COLUMNS: Final = (
     (APP, "event", "payload", "update"),
+    (RETENTION, "audit_head", "min_index", "update"),
+    (RETENTION, "deployment", "keep_log_days", "update"),
+    (RETENTION, "run", "pruned_at", "update"),
     *((READER, table, column, "select") for table, of in _COMPARED.items() for column in of),
 )
 _SETTINGS: Final = {

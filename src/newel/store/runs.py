@@ -188,3 +188,13 @@ async def expiring(connection: Connection, before: datetime, how_many: int) -> l
 async def mark_expired(connection: Connection, expired: Sequence[UUID]) -> None:
     """Mark runs whose payloads are emptied in this transaction."""
     await connection.execute(_SQL.mark_expired, list(expired))
+
+
+async def prunable(connection: Connection, before: datetime, how_many: int) -> list[UUID]:
+    """Runs that ended before a moment and whose events may be removed by now; locked."""
+    return [row["id"] for row in await connection.fetch(_SQL.prunable, before, how_many)]
+
+
+async def mark_pruned(connection: Connection, pruned: Sequence[UUID]) -> None:
+    """Mark runs whose events are removed in this transaction."""
+    await connection.execute(_SQL.mark_pruned, list(pruned))

@@ -291,3 +291,29 @@ order by r.finished_at limit $2 for update of r skip locked
 -- params: runs
 -- Marks runs whose payloads are emptied in this transaction.
 update newel.run set payload_expired_at = newel.now() where id = any($1)
+
+-- name: prunable
+-- params: before, how_many
+-- Runs that ended before a moment, whose payloads are gone and of which the log has given up every
+-- event, the oldest first; locked. Not those under legal hold, nor of a parent that is open.
+with recursive held as (
+    select r.id from newel.run r
+    join newel.legal_hold h on h.person = r.subject and h.released_at is null
+    union
+    select c.id from newel.run c join held on c.parent_run = held.id where c.subject is null)
+select r.id from newel.run r
+where r.finished_at < $1 and r.payload_expired_at is not null and r.pruned_at is null
+  and not exists (select from held where held.id = r.id)
+  and not exists (select from newel.run p where p.id = r.parent_run and p.finished_at is null)
+  and not exists (
+      select from newel.event e where e.stream_id = r.id and not exists (
+          select from newel.audit_head h
+          join newel.audit_leaf l on l.log_epoch = h.log_epoch
+              and l.stream_id = e.stream_id and l.seq = e.seq
+          where l.leaf_index < h.min_index))
+order by r.finished_at limit $2 for update of r skip locked
+
+-- name: mark_pruned
+-- params: runs
+-- Marks runs whose events are removed in this transaction.
+update newel.run set pruned_at = newel.now() where id = any($1)

@@ -129,9 +129,12 @@ service.migrated service | from to sha256
 service.worker_lost service | worker runs
 log.anchor_failing log | target misses
 log.anchor_recovered log | target
+log.archived log | origin from to sha256
 log.epoch_opened log | origin cause? previous_origin? previous_size? previous_root? previous_note_sha256? kept_size? lost_leaves?
 log.head_adopted log | origin size root cause
 log.key_rotated log | old_vkey new_vkey cause
+log.pruned log | min_index origin? days? forced? second?
+log.retention_changed log | before? after?
 """  # noqa: E501  # one type a line
 
 

@@ -65,9 +65,12 @@ from newel.audit.catalogue.declared import (
 from newel.audit.catalogue.log import (
     LogAnchorFailing,
     LogAnchorRecovered,
+    LogArchived,
     LogEpochOpened,
     LogHeadAdopted,
     LogKeyRotated,
+    LogPruned,
+    LogRetentionChanged,
 )
 from newel.audit.catalogue.parts import (
     ApprovalAuthority,
@@ -190,9 +193,12 @@ __all__ = [
     "IncidentTicketed",
     "LogAnchorFailing",
     "LogAnchorRecovered",
+    "LogArchived",
     "LogEpochOpened",
     "LogHeadAdopted",
     "LogKeyRotated",
+    "LogPruned",
+    "LogRetentionChanged",
     "MovedWait",
     "ParentRun",
     "ParkReason",

@@ -9,9 +9,12 @@ from newel.audit.catalogue.declared import AuditEvent, Digest, audit_event
 __all__ = [
     "LogAnchorFailing",
     "LogAnchorRecovered",
+    "LogArchived",
     "LogEpochOpened",
     "LogHeadAdopted",
     "LogKeyRotated",
+    "LogPruned",
+    "LogRetentionChanged",
 ]
 
 
@@ -64,3 +67,38 @@ class LogAnchorRecovered(AuditEvent):
     """A place outside takes checkpoints again."""
 
     target: str
+
+
+@audit_event("log.archived", stream="log")
+class LogArchived(AuditEvent):
+    """The entries of a tree in front of `to` lie in an archive that was verified.
+
+    from_: up to where an archive of before went. sha256: of the text of the checkpoint at `to`.
+    """
+
+    origin: str
+    from_: int
+    to: int
+    sha256: Digest
+
+
+@audit_event("log.pruned", stream="log")
+class LogPruned(AuditEvent):
+    """Entries of a tree in front of `min_index` need not be in the database any more.
+
+    days: for how many they are kept; forced: fewer than a year, which somebody has insisted on.
+    """
+
+    min_index: int
+    origin: str | None = None
+    days: int | None = None
+    forced: bool | None = None
+    second: str | None = None
+
+
+@audit_event("log.retention_changed", stream="log")
+class LogRetentionChanged(AuditEvent):
+    """Events are kept for another number of days than before; absent: for ever."""
+
+    before: int | None = None
+    after: int | None = None

@@ -60,7 +60,7 @@ create table newel.audit_anchor (
     foreign key (log_epoch, size) references newel.audit_checkpoint (log_epoch, size)
 );
 
--- The events that have a place, as they lie in the journal. is_signed: a signed head covers the
+-- The events that have a place, as they lie in the journal; pruned ones are null. is_signed: a signed head covers the
 -- place. is_newest: no later log epoch gave the event another one, which alone counts then.
 create view newel.sealed_event as
 select l.log_epoch, l.leaf_index, l.leaf_hash, l.stream_id, l.seq, e.occurred_at, e.entry,
@@ -70,7 +70,7 @@ select l.log_epoch, l.leaf_index, l.leaf_hash, l.stream_id, l.seq, e.occurred_at
                    where n.log_epoch > l.log_epoch and n.stream_id = l.stream_id
                      and n.seq = l.seq) as is_newest
 from newel.audit_leaf l
-join newel.event e on e.stream_id = l.stream_id and e.seq = l.seq;
+left join newel.event e on e.stream_id = l.stream_id and e.seq = l.seq;
 
 -- What stands in the tree is never changed, and never taken out.
 create function newel.refuse_resealing() returns trigger
