@@ -2536,6 +2536,13 @@ def _unwritten(_: Derived) -> Iterator[Verdict]:
     return iter(())
 
 
+_NOT_APPLICABLE = {
+    "CT06": "newel records no scans for unknown accounts",
+    "CT10": "newel has no roles of its own",
+    "CT12": "newel records no reviews",
+}
+
+
 def _rows(seen: Derived, *actions: str) -> list[Row]:
     return [row for row in seen.tables["access_grants"] if row["action"] in actions]
 
@@ -2570,16 +2577,23 @@ def control_tests(seen: Derived) -> list[dict[str, Any]]:
         told = [{"row_id": row, "why": why} for row, why, how in judged if why and not how]
         open_ = [{"row_id": row, "why": why} for row, why, how in judged if how == "open"]
         unasked = sum(how == "unasked" for _, _, how in judged)
+        name, tested = "CT%02d" % number, len(judged) - len(open_) - unasked
+        verdict = "passed" if tested else "not judged" if judged else "no cases"
+        if told or open_:
+            verdict = "failed" if told else "undecided"
+        elif name in _NOT_APPLICABLE:
+            verdict = "not applicable"
         results.append(
             {
-                "id": "CT%02d" % number,
+                "id": name,
                 "title": title,
                 "refs": refs.split(),
                 "population_n": len(judged),
-                "tested_n": len(judged) - len(open_) - unasked,
+                "tested_n": tested,
                 "not_asked_n": unasked,
                 "failures": told,
                 "undecided": open_,
+                "verdict": verdict,
             }
         )
     return results
@@ -2646,6 +2660,9 @@ def first_page(results: list[dict[str, Any]], figures: dict[str, Any], seen: Der
         if each["not_asked_n"]:
             why = "not judged, because no second person was asked for"
             lines.append("%s: %d %s." % (each["id"], each["not_asked_n"], why))
+        if each["verdict"] == "not applicable":
+            told = (each["id"], _NOT_APPLICABLE[each["id"]])
+            lines.append("%s: not applicable, because %s." % told)
     for name in ("runs", "grants"):
         said = figures[name]
         if said is not None and said["log"] != said["table"]:

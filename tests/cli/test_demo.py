@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,28 @@ class TestPlayed:
         told = json.loads(done.stdout)
         assert told["logs"][0]["size"] > 100
         assert {each["result"] for each in told["checks"]} == {"pass", "not applicable"}
+
+    def test_every_control_test_holds_in_its_evidence(self, played):
+        """A package of the whole demo: nothing failed, and what has no case says why."""
+        directory, file = played[0], "evidence.zip"
+        if not (directory / file).exists():
+            period = ("--from", "2026-01-01", "--to", "2099-12-31", "--reason", "What it proves.")
+            done = command(directory, "evidence", "export", file, *period)
+            assert done.returncode == 0, done.stderr
+        with zipfile.ZipFile(directory / file) as archive:
+            results = json.loads(archive.read("control_tests.json"))
+        verdicts = {each["id"]: each["verdict"] for each in results}
+        cases = {each["id"]: each["population_n"] for each in results}
+        assert {name for name, verdict in verdicts.items() if verdict == "passed"} == {
+            *("CT01", "CT02", "CT05", "CT13"),
+        }, results
+        assert {name for name, verdict in verdicts.items() if verdict == "not applicable"} == {
+            *("CT06", "CT10", "CT12"),
+        }
+        assert {verdicts.pop("CT08"), *verdicts.values()} == {
+            *("passed", "not judged", "no cases", "not applicable"),
+        }
+        assert (cases["CT05"], cases["CT13"]) == (13, 1)
 
     def test_every_effect_happened_once(self, played):
         """No simulator saw the same thing made twice; Jane and Richard have one account each."""

@@ -83,6 +83,7 @@ async def test_a_new_member_is_invited_once(github: GitHub, sim: GitHubSimulator
         external_id=account.id,
         account="jane-doe",
         evidence="created",
+        is_read=True,
     )
     assert not effect_of(second).changed
     assert len(sim.mutations()) == 1

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from newel.audit.evidence import Evidence, moment
 
-__all__ = ["TITLES", "Roster", "completeness", "control_tests", "warnings"]
+__all__ = ["TITLES", "UNWRITTEN", "Roster", "completeness", "control_tests", "warnings"]
 
 Json = Any  # Any: JSON
 Row = dict[str, Json]
@@ -36,6 +36,13 @@ TITLES: Final = {
     "CT14": ("the log was sealed, and copied elsewhere at least hourly", "CC7.2 A.8.15"),
 }
 """What each test says, and which criteria it is usually asked for."""
+
+UNWRITTEN: Final = {
+    "CT06": "newel records no scans for unknown accounts",
+    "CT10": "newel has no roles of its own",
+    "CT12": "newel records no reviews",
+}
+"""Why tests have no cases whatever happens: this version of newel writes no such events."""
 
 _GIVING: Final = {"grant", "modify", "adopt"}
 _ENDING: Final = {"revoke"}
@@ -69,13 +76,13 @@ def control_tests(seen: Evidence) -> list[Json]:
         "CT13": _tickets,
         "CT14": _anchored,
     }
-    return [_result(name, list(found.get(name, _nothing)(seen))) for name in TITLES]
+    return [_result(name, list(found[name](seen)) if name in found else []) for name in TITLES]
 
 
 def _result(name: str, judged: list[Judged]) -> Json:
     title, refs = TITLES[name]
     open_ = [each for each in judged if each.is_undecided]
-    return {
+    result = {
         "id": name,
         "title": title,
         "refs": refs.split(),
@@ -89,12 +96,18 @@ def _result(name: str, judged: list[Judged]) -> Json:
         ],
         "undecided": [{"row_id": each.row_id, "why": each.why} for each in open_],
     }
+    return {**result, "verdict": _verdict(result)}
 
 
-def _nothing(seen: Evidence) -> Iterable[Judged]:
-    """Give nothing: this version of newel writes no events of that kind."""
-    del seen
-    return ()
+def _verdict(result: Row) -> str:
+    """Say in a word what a test came to; one without cases has not passed."""
+    if result["failures"]:
+        return "failed"
+    if result["undecided"]:
+        return "undecided"
+    if not result["population_n"]:
+        return "not applicable" if result["id"] in UNWRITTEN else "no cases"
+    return "passed" if result["tested_n"] else "not judged"
 
 
 def _grants(seen: Evidence, actions: set[str]) -> list[Row]:
@@ -329,6 +342,8 @@ def warnings(results: list[Json], figures: Json, *, is_whole: bool) -> list[str]
         ):
             if many:
                 said.append(f"{each['id']}: {many} {name}.")
+        if each["verdict"] == "not applicable":
+            said.append(f"{each['id']}: not applicable, because {UNWRITTEN[each['id']]}.")
     said.extend(
         f"{name}: {figures[name]['log']} in the log, {figures[name]['table']} in the database."
         for name in ("runs", "grants")

@@ -306,7 +306,10 @@ class Connector(Capable):
         path: str = "admin_api",
         level: str | None = None,
     ) -> Account:
-        """Report the effect of an operation on an account, and give the account."""
+        """Report the effect of an operation on an account, and give the account.
+
+        Whatever is ensured or removed has been seen in its state (`ensure`).
+        """
         report(
             Effect(
                 changed=ensured.changed,
@@ -317,6 +320,7 @@ class Connector(Capable):
                 account=account.handle,
                 evidence=ensured.evidence,
                 level=level,
+                is_read=True,
             )
         )
         return account

@@ -80,6 +80,8 @@ class Effect:
     access: the state that the grant declared by the operation has now.
     evidence: how the object was known to be the subject's (marker, ledger, derived, person).
     external_id, account: the object's id in the system, and the name people know it by.
+    is_read: the system itself showed that access has this state, in the answer to the change or
+    when it was asked afterwards.
     """
 
     changed: bool
@@ -90,6 +92,7 @@ class Effect:
     account: str = ""
     evidence: str = ""
     level: str | None = None
+    is_read: bool = False
 
 
 AccountState = Literal["invited", "active", "suspended", "absent"]

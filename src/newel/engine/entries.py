@@ -150,7 +150,8 @@ def _facts(outcome: Outcome, before: Held | None, turned: Turn, begun: UUID | No
     """What the log is told of a turn, in order."""
     if before is not None and turned.becomes == "revoked" and turned.begins == "active":
         assert begun is not None, "what begins has an id"
-        return [_modified(outcome, begun, before)]
+        modified = _modified(outcome, begun, before)
+        return [modified, *_read_back(outcome, [modified])]
     told: list[_Fact] = []
     if before is not None and turned.becomes is not None:
         told.append(_turned(outcome, before.id, turned.becomes, is_drift=begun is not None))
@@ -161,7 +162,7 @@ def _facts(outcome: Outcome, before: Held | None, turned: Turn, begun: UUID | No
         )
     if before is not None and not told:
         told.extend(_seen(outcome, before))
-    return told
+    return told + _read_back(outcome, told)
 
 
 def _turned(
@@ -250,14 +251,27 @@ def _seen(outcome: Outcome, before: Held) -> list[_Fact]:
         return [_turned(outcome, before.id, "prepared")]
     if outcome.http is None or before.state not in {"active", "suspended"}:
         return []
+    return [_verified(reference("grt", before.id), before.state, outcome.http)]
+
+
+def _read_back(outcome: Outcome, told: list[_Fact]) -> list[_Fact]:
+    """What the system said of access that was just given or taken, if it was asked."""
+    if outcome.http is None or not outcome.effect.is_read:
+        return []
     return [
-        facts.AccessVerified(
-            grant=reference("grt", before.id),
-            state=before.state,
-            result="present" if before.state == "active" else "absent",
-            http=outcome.http,
-        )
+        _verified(each.grant, each.state, outcome.http)
+        for each in told
+        if isinstance(each, facts.AccessGranted | facts.AccessModified | facts.AccessRevoked)
     ]
+
+
+def _verified(grant: str, state: facts.GrantState, http: facts.Http) -> facts.AccessVerified:
+    return facts.AccessVerified(
+        grant=grant,
+        state=state,
+        result="present" if state == "active" else "absent",
+        http=http,
+    )
 
 
 def _grant_id(outcome: Outcome) -> UUID:
