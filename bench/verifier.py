@@ -23,6 +23,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from newel.audit import controls
 from newel.audit.evidence import Evidence, Placed, Window
 from newel.engine.evidence_files import document, put, write_rows
+from newel.engine.ocel_document import OcelDocument
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -191,11 +193,17 @@ async def _packed(log: Path, package: Path, size: int) -> None:
     shutil.copytree(log, folder / "log")
     window = Window("2026-01-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z", 24)
     seen = Evidence(window)
-    with (folder / "events.jsonl").open("wb") as file:
+    with (
+        (folder / "events.jsonl").open("wb") as file,
+        (folder / "ocel2.json").open("wb") as mined,
+        closing(OcelDocument()) as mining,
+    ):
         for index, entry in enumerate(_events(size)):
-            hashed = hashlib.sha256(b"\0" + entry).hexdigest()
-            seen.take(Placed(json.loads(entry), index, hashed))
+            leaf, hashed = json.loads(entry), hashlib.sha256(b"\0" + entry).hexdigest()
+            seen.take(Placed(leaf, index, hashed))
             file.write(entry + b"\n")
+            mined.write(mining.event(leaf))
+        mined.writelines(mining.rest())
     seen.finish()
     rows = await write_rows(None, seen, folder, None)  # type: ignore[arg-type]  # no proofs
     results = controls.control_tests(seen)
@@ -206,16 +214,18 @@ async def _packed(log: Path, package: Path, size: int) -> None:
     put(folder / "completeness.json", document(figures))
     for name in ("README.md", "README.html"):
         put(folder / name, "\n".join(warnings).encode())
+    root = (folder / "log" / "checkpoint").read_text("utf-8").split("\n")[2]
     manifest = {
+        "log_epochs": [{"origin": ORIGIN, "size": size, "root": root}],
         "period": {"from": window.since, "to": window.until},
-        "parameters": {"sla_hours": 24},
+        "parameters": {"as_of": size, "sla_hours": 24},
         "sampling": None,
         "rows": rows | {"events": seen.events},
         "warnings": warnings,
         "files": [{"path": name, "sha256": digest} for name, digest in _digests(folder)],
     }
-    root = (folder / "log" / "checkpoint").read_text("utf-8").split("\n")[2]
-    for name, suffix, said in (("manifest", "evidence", manifest), ("receipt", "receipt", {})):
+    receipt = {"manifest_sha256": hashlib.sha256(document(manifest)).hexdigest()}
+    for name, suffix, said in (("manifest", "evidence", manifest), ("receipt", "receipt", receipt)):
         text = document(said)
         signed = f"{ORIGIN}/{suffix}\n{hashlib.sha256(text).hexdigest()}\n{root}\n"
         signature = base64.b64encode(_ID + _KEY.sign(signed.encode())).decode()

@@ -857,15 +857,22 @@ def _check_envelope(leaf: dict[str, Any]) -> None:
         raise Malformed("`reason` has a code")
 
 
+_known_facts: dict[tuple[Any, ...], list[str]] = {}
+"""By names and kinds of facts that were found to be right: those whose values matter, too."""
+
+
 def _check_model(leaf: dict[str, Any], model: Model) -> None:
     data = leaf["data"]
     if leaf["stream"].partition("/")[0] != model.stream:
         raise Malformed("`%s` stands in a stream of another kind" % leaf["type"])
     if not model.required <= data.keys():
         raise Malformed("`data` lacks %s" % ", ".join(sorted(model.required - data.keys())))
-    for name, value in data.items():
-        if name in model.kinds and not _KINDS[model.kinds[name]](value):
+    shape = (leaf["type"], *data, *map(type, data.values()))
+    for name in _known_facts.get(shape, data):
+        if name in model.kinds and not _KINDS[model.kinds[name]](data[name]):
             raise Malformed("`data.%s` is of the wrong kind" % name)
+    if shape not in _known_facts and len(_known_facts) < 1024:
+        _known_facts[shape] = [name for name in data if model.kinds.get(name, "s") not in "sibo"]
     if model.has_process and not _is_process(leaf.get("process")):
         raise Malformed("`process` has a name, a version and a digest")
     if model.has_step and type(leaf.get("step", {}).get("key")) is not str:
@@ -1135,8 +1142,9 @@ class Rotation(NamedTuple):
 class Facts:
     """What entries have told so far, over all log epochs of one deployment."""
 
-    def __init__(self) -> None:
-        """Begin with nothing known."""
+    def __init__(self, *, is_state_wanted: bool = True) -> None:
+        """Begin with nothing known; is_state_wanted: for `compare_state`, which needs all rows."""
+        self.is_state_wanted = is_state_wanted
         self.streams: dict[str, Stream] = {}
         self.ids: dict[int, int] = {}
         self.hashes = bytearray()
@@ -1216,10 +1224,10 @@ class Facts:
 
     def _fold(self, leaf: dict[str, Any], index: int, log: str) -> None:
         type_, data = leaf["type"], leaf["data"]
-        if "run_state" in leaf:
+        if "run_state" in leaf and self.is_state_wanted:
             _of_run(self.rows, leaf)["state"] = leaf["run_state"]
         fold = _FOLDS.get(type_)
-        if fold is not None:
+        if fold is not None and self.is_state_wanted:
             try:
                 fold(self.rows, leaf)
             except _UNFIT:
@@ -1971,7 +1979,7 @@ class Derived:
         self.is_whole = True
         self.at = (0, "")
         self.tables: dict[str, list[Row]] = {name: [] for name in _TABLES}
-        self.journal = hashlib.sha256()
+        self.journal, self.mined = hashlib.sha256(), Mined()
         self.decided: dict[str, dict[str, Any]] = {}
         self.sources: list[dict[str, Any]] = []
         self.draws: list[dict[str, Any]] = []
@@ -2010,6 +2018,7 @@ class Derived:
         if is_inside:
             self.inside += 1
             self.journal.update(entry + b"\n")
+            self.mined.take(leaf)
             self._listen(at, kind)
         if at >= self.until:
             return
@@ -2385,6 +2394,128 @@ _NOTED = {
     "log.anchor_recovered": _note_anchor,
     **dict.fromkeys(_GIVEN, _note_holding),
 }
+
+
+# The entries of the period once more, for programs that mine processes: one document of OCEL 2.0 in
+# JSON (https://www.ocel-standard.org). It is hashed as it would be written, and never held.
+
+_quoted: Callable[[str], str] = json.encoder.encode_basestring
+_OF_ENVELOPES = ("leaf_seq", "leaf_stream", "process", "reason", "run_state", "step")
+_MINED_KINDS = {"i": "integer", "b": "boolean", "t": "time"}
+_FORESEEN = ("log.tick",)  # known here, and written by no version yet
+
+# The members of `data` that name an object: the kind of object, the beginning of its name, and
+# what it is to the event. A ticket's name is another system's.
+_NAMED = {
+    "grant": ("grant", "grt_", "grant"),
+    "from": ("grant", "grt_", "closed grant"),
+    "continues": ("grant", "grt_", "continued grant"),
+    "account_ref": ("account", "acc_", "account"),
+    "task": ("task", "tsk_", "task"),
+    "ticket": ("ticket", "", "ticket"),
+    "incident": ("incident", "inc_", "incident"),
+    "run": ("run", "run_", "run"),
+    "first_run": ("run", "run_", "run"),
+    "approver": ("person", "per_", "approver"),
+    "requested_by": ("person", "per_", "requester"),
+    "to": ("person", "per_", "receiver"),
+    "second": ("person", "per_", "second person"),
+}
+
+
+class Mined:
+    """The document as it grows: its hash, and the objects that come at its end."""
+
+    def __init__(self) -> None:
+        """Begin with the types that an event and an object can have."""
+        kinds = sorted({kind for kind, _, _ in _NAMED.values()} | {"system"})
+        events = [
+            _encode({"attributes": _attributes_of(model), "name": name})
+            for name, model in sorted(MODELS.items())
+            if name not in _FORESEEN
+        ]
+        objects = [_encode({"attributes": [], "name": kind}) for kind in kinds]
+        head = '{"eventTypes":[\n%s\n],"objectTypes":[\n%s\n],"events":[\n'
+        self._hash = hashlib.sha256((head % (",\n".join(events), ",\n".join(objects))).encode())
+        self._objects: dict[str, str] = {}
+        self._before = b""
+
+    def take(self, leaf: dict[str, Any]) -> None:
+        """Write the event of an entry, and remember what it is about."""
+        said, about = _mined(leaf)
+        known = sorted(set(about))
+        for name, kind, _ in known:
+            self._objects.setdefault(name, kind)
+        values = ['{"name":%s,"value":%s}' % (_quoted(n), _quoted(said[n])) for n in sorted(said)]
+        related = ['{"objectId":%s,"qualifier":"%s"}' % (_quoted(n), what) for n, _, what in known]
+        text = '{"attributes":[%s],"id":"%s","relationships":[%s],"time":"%s","type":"%s"}' % (
+            ",".join(values),
+            leaf["id"],
+            ",".join(related),
+            leaf["occurred_at"],
+            leaf["type"],
+        )
+        self._hash.update(self._before + text.encode())
+        self._before = b",\n"
+
+    def digest(self) -> str:
+        """End the document; answers with its SHA-256 in hex."""
+        before = '\n],"objects":[\n'
+        for name, kind in sorted(self._objects.items()):
+            text = '{"attributes":[],"id":%s,"relationships":[],"type":%s}'
+            self._hash.update((before + text % (_quoted(name), _quoted(kind))).encode())
+            before = ",\n"
+        self._hash.update(b"\n]}\n" if self._objects else (before + "\n]}\n").encode())
+        return self._hash.hexdigest()
+
+
+def _attributes_of(model: Model) -> list[dict[str, str]]:
+    """Give what an event of a type can say: a text, where it is no number, flag or moment."""
+    kinds = {name: _MINED_KINDS.get(kind, "string") for name, kind in model.kinds.items()}
+    kinds.update(dict.fromkeys(_OF_ENVELOPES, "string"), leaf_seq="integer")
+    return [{"name": name, "type": kinds[name]} for name in sorted(kinds)]
+
+
+def _mined(leaf: dict[str, Any]) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
+    """Give what an event says, each single value as a text, and the objects that it is about."""
+    said: dict[str, str] = {}
+    about: list[tuple[str, str, str]] = []
+    for name, value in leaf["data"].items():
+        kind = type(value)
+        if kind is str:
+            said[name] = value
+            if name in _NAMED:
+                _name_object(value, name, about)
+        elif kind is bool:
+            said[name] = "true" if value else "false"
+        elif kind is int:
+            said[name] = str(value)
+    authority = leaf["data"].get("authority")
+    if authority and type(authority.get("approver")) is str and "approver" not in said:
+        _name_object(authority["approver"], "approver", about)
+    said["leaf_stream"], said["leaf_seq"] = leaf["stream"], str(leaf["seq"])
+    if "process" in leaf:
+        said["process"] = "%s@%d" % (leaf["process"]["name"], leaf["process"]["version"])
+    if "step" in leaf:
+        said["step"] = leaf["step"]["key"]
+    if "run_state" in leaf:
+        said["run_state"] = leaf["run_state"]
+    if "reason" in leaf:
+        said["reason"] = leaf["reason"]["code"]
+    if leaf["stream"].startswith("run/"):
+        about.append((_run_of(leaf), "run", "run"))
+    for person, what in ((leaf["subject"], "subject"), (_whose(leaf), "actor")):
+        if person is not None and person.startswith("per_"):
+            about.append((person, "person", what))
+    if leaf["system"] is not None:
+        about.append(("sys_" + leaf["system"], "system", "system"))
+    return said, about
+
+
+def _name_object(value: str, member: str, about: list[tuple[str, str, str]]) -> None:
+    kind, start, what = _NAMED[member]
+    if value.startswith(start):
+        about.append((value if start else "tkt_" + value, kind, what))
 
 
 # Control tests, in the order of their numbers. Each answers with (row, why, how): `how` is "" where
@@ -2836,6 +2967,7 @@ def verify_logs(
     start: int = 0,
     is_opaque: bool = False,
     derived: Derived | None = None,
+    is_state_wanted: bool = True,
 ) -> tuple[list[Log], Facts]:
     """Verify the log epochs of one log, in order."""
     logs = [Log(source, name, report) for name, source in sources]
@@ -2845,7 +2977,7 @@ def verify_logs(
         if kept is not None:
             log.kept = min(kept, log.size)
             log.size = log.kept
-    facts = Facts()
+    facts = Facts(is_state_wanted=is_state_wanted)
     facts.is_excerpt = start > 0 or bool(openings[0] and "previous_origin" in openings[0]["data"])
     facts.derived = derived
     if derived is not None:
@@ -2938,13 +3070,18 @@ def verify_proof(raw: bytes, policy: Policy | None, report: Report) -> None:
 
 
 def verify_package(
-    source: Source, policy: Policy | None, anchors: list[Checkpoint], report: Report
+    source: Source,
+    policy: Policy | None,
+    anchors: list[Checkpoint],
+    report: Report,
+    *,
+    is_state_wanted: bool = True,
 ) -> Facts:
     """Verify an evidence package: its files, its signatures, its log, and what is made of it."""
     report.ran("V01", "V02")
     names = set(source.names())
     sums = _listed(source, report)
-    unbound = {"SHA256SUMS", "receipt.json", "receipt.note", _RECEIPTS}
+    unbound = {"SHA256SUMS", "receipt.json", "receipt.note", _RECEIPTS, "names.csv"}
     for name in sorted((names - unbound) ^ set(sums)):
         what = "%s is %s" % (name, "missing" if name in sums else "not listed in SHA256SUMS")
         report.found("V01", "fail", what)
@@ -2959,7 +3096,12 @@ def verify_package(
     made = [each for each in listed if not each.startswith(("log/", "anchors/", "verify/"))]
     derived = _derived(manifest, report) if made else None
     logs, facts = verify_logs(
-        [("log", Below(source, "log/"))], policy, anchors, report, derived=derived
+        [("log", Below(source, "log/"))],
+        policy,
+        anchors,
+        report,
+        derived=derived,
+        is_state_wanted=is_state_wanted,
     )
     trust = Trust(policy, facts.rotations)
     trust.inherit(logs[0].own)
@@ -2990,11 +3132,15 @@ def _derived(manifest: dict[str, Any], report: Report) -> Derived | None:
 
 
 def _judge_receipts(source: Source, report: Report) -> None:
-    """Judge what the signed receipt binds: this manifest, and what places outside said (V01)."""
+    """Judge what the signed receipt binds: manifest, what places outside said, names (V01)."""
     receipt = source.read("receipt.json")
     if receipt is None:
         return  # V02 says so
-    for name, member in (("manifest.json", "manifest_sha256"), (_RECEIPTS, "anchors_sha256")):
+    for name, member in (
+        ("manifest.json", "manifest_sha256"),
+        (_RECEIPTS, "anchors_sha256"),
+        ("names.csv", "names_sha256"),
+    ):
         raw = source.read(name)
         try:
             bound = json.loads(receipt).get(member)
@@ -3040,7 +3186,7 @@ def _judge_derived(
     """Make every derived file again and compare the bytes (V16 to V18)."""
     seen.finish()
     source, manifest = package.source, package.manifest
-    sampling, left = manifest["sampling"], set(made) - {"events.jsonl"}
+    sampling, left = manifest["sampling"], set(made) - {"events.jsonl", "ocel2.json"}
     said = json.loads(source.read("completeness.json") or b"null")
     if not isinstance(said, dict):
         report.found("V18", "fail", "completeness.json is missing")
@@ -3048,8 +3194,12 @@ def _judge_derived(
     for name, parts in derived_files(seen, sampling, said, log.size):
         left.discard(name)
         _compare_file(name, package, parts, report)
-    if package.digests.get("events.jsonl") != seen.journal.hexdigest():
-        report.found("V16", "fail", "events.jsonl is not the entries of the period")
+    for name, digest in (
+        ("events.jsonl", seen.journal.hexdigest()),
+        ("ocel2.json", seen.mined.digest()),
+    ):
+        if package.digests.get(name) != digest:
+            report.found("V16", "fail", "%s is not the entries of the period" % name)
     left -= _judge_sources(source, seen, report)
     left -= _judge_proofs(source, left, log, seen, sampling, report)
     figures = completeness(seen, said, log.size)
@@ -3386,7 +3536,8 @@ def verify(options: argparse.Namespace) -> Report:
     anchors = read_anchors(options.anchors, report)
     path = Path(options.log)
     facts = None
-    how = {"start": options.from_size, "is_opaque": options.opaque}
+    wanted = {"is_state_wanted": bool(options.state)}
+    how = {"start": options.from_size, "is_opaque": options.opaque, **wanted}
     if re.match("https?://", options.log):
         key = Path(options.key_file).read_text().strip() if options.key_file else None
         address = re.sub("/checkpoint$", "", options.log)
@@ -3395,9 +3546,9 @@ def verify(options: argparse.Namespace) -> Report:
     elif path.is_dir() and not (path / "manifest.json").exists():
         _, facts = verify_logs(logs_in(path), policy, anchors, report, **how)
     elif path.is_dir():
-        facts = verify_package(Folder(path), policy, anchors, report)
+        facts = verify_package(Folder(path), policy, anchors, report, **wanted)
     elif zipfile.is_zipfile(path):
-        facts = _verify_zip(path, policy, anchors, report)
+        facts = _verify_zip(path, policy, anchors, report, **wanted)
     else:
         verify_proof(path.read_bytes(), policy, report)
     if options.state and facts is not None:
@@ -3407,14 +3558,20 @@ def verify(options: argparse.Namespace) -> Report:
 
 
 def _verify_zip(
-    path: Path, policy: Policy | None, anchors: list[Checkpoint], report: Report
+    path: Path,
+    policy: Policy | None,
+    anchors: list[Checkpoint],
+    report: Report,
+    *,
+    is_state_wanted: bool,
 ) -> Facts:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if len(set(names)) != len(names):
                 report.found("V01", "fail", "a name stands twice in the archive")
-            return verify_package(Zip(archive), policy, anchors, report)
+            source = Zip(archive)
+            return verify_package(source, policy, anchors, report, is_state_wanted=is_state_wanted)
     except (Malformed, zipfile.BadZipFile, RuntimeError, EOFError) as why:
         report.found("V01", "fail", "the archive is damaged: %s" % why)
     facts = Facts()

@@ -16,8 +16,9 @@ import orjson
 import pytest
 
 from newel.audit.evidence import cell, sample
+from newel.audit.leaf import Actor
 from newel.audit.note import Note, SigningKey
-from newel.base.errors import InvalidInput, NotFound
+from newel.base.errors import InvalidInput, NotAllowed, NotFound
 from newel.engine.event_export import Period
 from newel.engine.evidence import Package, Sampling
 from newel.engine.exporting import Exports
@@ -26,16 +27,18 @@ from newel.engine.log_keeping import LogKeeping
 from newel.engine.sequencer import Sequencer
 from newel.engine.verifying import verifier
 from tests.engine.test_event_export import ALWAYS, OPERATOR, sealed
+from tests.unit.audit.test_event_forms import rightly_declared
 
 __all__ = ["sealed"]
 
 
 async def package(house, tmp_path, name, **more):
     """Export a package; answers with what was written and its files."""
+    actor = more.pop("actor", OPERATOR)
     wanted = Package(more.pop("period", ALWAYS), **more)
     exports = Exports(house.database, house.engine.vault)
     holder = KeyHolder(tmp_path / "log")
-    done = await exports.evidence(tmp_path / name, wanted, holder, actor=OPERATOR, reason="Audit.")
+    done = await exports.evidence(tmp_path / name, wanted, holder, actor=actor, reason="Audit.")
     with zipfile.ZipFile(tmp_path / name) as archive:
         return done, {each: archive.read(each) for each in archive.namelist()}
 
@@ -61,6 +64,11 @@ async def test_a_package_says_who_got_what_and_proves_it(sealed, tmp_path):
     assert [row["action"] for row in grants].count("revoke") == 2
     runs, _ = rows(files, "population/runs")
     assert [row["state"] for row in runs] == ["completed", "completed"]
+    mined = json.loads(files["ocel2.json"])
+    rightly_declared(mined)
+    assert [each["id"] for each in mined["events"]] == [
+        json.loads(line)["id"] for line in files["events.jsonl"].splitlines()
+    ]
     approvals, kinds = rows(files, "approvals")
     assert {row["decision"] for row in approvals} == {"approve"}
     assert [row["four_eyes_ok"] for row in kinds] == [True, True]
@@ -222,11 +230,16 @@ CHANGES = {
         "is not what the receipt says",
     ),
     "no receipt from outside": (without("anchors/"), "V01", "is not what the receipt says"),
-    "names of people": (lambda files: files | {"names.csv": b"per_1,Eve"}, "V16", "of no kind"),
+    "names of people": (
+        lambda files: files | {"names.csv": b"per_1,Eve"},
+        "V01",
+        "names.csv is not what the receipt says",
+    ),
+    "what miners read": (said("ocel2.json", b"run.started", b"run.stopped"), "V16", "ocel2.json"),
     "another size": (said("manifest.json", b'"as_of":', b'"as_of":1'), "V16", "another log"),
     "another root": (said("manifest.json", b'"root":"', b'"root":"A'), "V16", "another log"),
 }
-UNDECIDED = {"a file that nobody knows", "names of people"}
+UNDECIDED = {"a file that nobody knows"}
 
 
 async def test_whoever_has_the_key_cannot_change_what_entries_say(sealed, tmp_path):
@@ -258,7 +271,7 @@ async def test_without_the_key_nothing_is_added_left_out_or_taken_from_elsewhere
     await Sequencer(sealed.database, KeyHolder(tmp_path / "log")).seal()
     _, files = await package(sealed, tmp_path, "b.zip")
     for changed, what in (
-        (files | {"names.csv": b"per_1,Eve"}, "names.csv is not listed in SHA256SUMS"),
+        (files | {"names.csv": b"per_1,Eve"}, "names.csv is not what the receipt says"),
         (without("anchors/")(files), "anchors/receipts.json is not what the receipt says"),
         (files | {name: older[name] for name in receipt}, "manifest.json is not what the receipt"),
     ):
@@ -288,6 +301,42 @@ async def test_an_archive_that_is_damaged_has_a_verdict(sealed, tmp_path):
         told = [each["what"] for each in report.findings if each["check"] == "V01"]
         assert any("the archive is damaged: " in each for each in told), at
         assert (report.code(), report.results["V14"]) == (1, "undecided")
+
+
+async def test_names_are_a_file_of_their_own_and_leave_a_trace(sealed, tmp_path):
+    """Who asks is named and told of in the log; the rest of the package is what it is without."""
+    first, plain = await package(sealed, tmp_path, "a.zip")
+    eve = await sealed.engine.actor("eve@acme.example", via="cli")
+    named = {"as_of": first.size, "with_names": True, "actor": eve}
+    _, files = await package(sealed, tmp_path, "b.zip", **named)
+    receipts = {"receipt.json", "receipt.note", "names.csv"}
+    assert {each for each in files if files[each] != plain.get(each)} == receipts
+    names = list(csv.DictReader(io.StringIO(files["names.csv"].decode(), newline="")))
+    assert list(names[0]) == ["subject_ref", "display_name", "work_email", "employee_id"]
+    people = await sealed.database.fetch("select display_name, work_email from newel.person")
+    known = {tuple(each) for each in people}
+    assert {(each["display_name"], each["work_email"]) for each in names} <= known
+    subjects = {row["subject_ref"] for row in rows(files, "population/runs")[0]}
+    assert subjects <= {each["subject_ref"] for each in names}
+    report = verdict(tmp_path, "b.zip")
+    assert (report.code(), report.findings) == (0, []), report.as_text()
+    leaf = await sealed.database.fetchval(
+        "select convert_from(entry, 'UTF8') from newel.event where type = 'data.revealed'"
+    )
+    told = json.loads(leaf)["data"]
+    assert told == {"fields": ["display_name", "work_email", "employee_id"], "purpose": "evidence"}
+    packed(tmp_path / "c.zip", files | {"names.csv": files["names.csv"].replace(b"per_", b"per-")})
+    assert "names.csv is not what the receipt says" in verdict(tmp_path, "c.zip").as_text()
+    nobody = Actor(type="system", id="newel")
+    exports = Exports(sealed.database, sealed.engine.vault)
+    with pytest.raises(NotAllowed, match="to name a person"):
+        await exports.evidence(
+            tmp_path / "d.zip",
+            Package(ALWAYS, with_names=True),
+            KeyHolder(tmp_path / "log"),
+            actor=nobody,
+            reason="Audit.",
+        )
 
 
 async def test_a_sample_that_is_drawn_again_is_told(sealed, tmp_path):

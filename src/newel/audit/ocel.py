@@ -169,7 +169,7 @@ def _related(leaf: Json) -> Iterator[Related]:
     if leaf["system"] is not None:
         yield Related(f"sys_{leaf['system']}", "system", "system")
     authority = leaf["data"].get("authority") or {}
-    for name, value in {**leaf["data"], "approver": authority.get("approver")}.items():
+    for name, value in {"approver": authority.get("approver"), **leaf["data"]}.items():
         if name in _NAMED and isinstance(value, str):
             yield from _object(value, *_NAMED[name])
 

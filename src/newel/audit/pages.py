@@ -43,10 +43,14 @@ def about(seen: Evidence, wanted: Collection[str]) -> Iterator[Json]:
         for row in seen.rows[table]:
             tables = found.get(row["subject_ref"])
             if tables is not None:
-                tables[table].append({name: row.get(name) for name in COLUMNS[table]})
+                tables[table].append(row)
     period = {"from": seen.window.since, "to": seen.window.until}
     for subject, tables in found.items():
-        yield {"subject_ref": subject, "period": period, "tables": tables}
+        told = {
+            table: [{name: row.get(name) for name in COLUMNS[table]} for row in rows]
+            for table, rows in tables.items()
+        }
+        yield {"subject_ref": subject, "period": period, "tables": told}
 
 
 def page(document: Json) -> str:

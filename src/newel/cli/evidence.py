@@ -47,6 +47,9 @@ def export(
     sla_hours: Annotated[
         int, Parameter(help="Within how many hours the access of a leaver has to end.")
     ] = 24,
+    with_names: Annotated[
+        bool, Parameter(negative="", help="Say in a file of its own who the references are.")
+    ] = False,
     reason: Reason = "",
     actor: NamedActor = "",
     as_json: AsJson = False,
@@ -63,7 +66,7 @@ def export(
     there, period = path.absolute(), period_of(since, until)
     sampling = Sampling(sample, seed or secrets.token_hex(_SEED_BYTES)) if sample > 0 else None
     listed = None if roster is None else _listed(roster)
-    wanted = Package(period, sampling, as_of, listed, sla_hours)
+    wanted = Package(period, sampling, as_of, listed, sla_hours, with_names)
 
     async def written() -> Written:
         holder = key_holder(load_settings())

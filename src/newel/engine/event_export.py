@@ -13,7 +13,6 @@ Source: our own audit document §16.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing
 from datetime import datetime
@@ -23,11 +22,12 @@ from uuid import UUID
 
 import orjson
 
-from newel.audit import ocel, xes
+from newel.audit import xes
 from newel.audit.canonical import leaf_hash
 from newel.audit.cloudevents import cloud_event
 from newel.audit.ocsf import ocsf_event
 from newel.base.errors import LogInconsistent, NotWaiting
+from newel.engine.ocel_document import OcelDocument
 from newel.store.database import Connection
 from newel.store.export import Snapshot
 from newel.store.log_events import SealedEvent, pruned_until, sealed_events
@@ -136,25 +136,12 @@ async def _xes(source: _Source) -> Texts:
 
 
 async def _ocel(source: _Source) -> Texts:
-    """Write the events, then the objects that they have named, which wait in a file without name.
-
-    The objects of a large log do not fit into memory, and each stands in the document once.
-    """
-    with closing(sqlite3.connect("")) as known:
-        known.execute("create table object (id text primary key, type text) without rowid")
-        yield ocel.head()
+    with closing(OcelDocument()) as document:
         async for _, leaf in source.events():
-            text, related = ocel.ocel_event(leaf)
-            known.executemany(
-                "insert or ignore into object values (?, ?)", [each[:2] for each in related]
-            )
-            yield text if source.written == 0 else b",\n" + text
-            source.written += 1
-        yield ocel.middle()
-        rows = known.execute("select id, type from object order by id")
-        for place, (id_, type_) in enumerate(rows):
-            yield (b",\n" if place else b"") + ocel.ocel_object(id_, type_)
-        yield ocel.tail()
+            yield document.event(leaf)
+        for text in document.rest():
+            yield text
+        source.written = document.events
 
 
 FORMS: Final[Mapping[Form, Callable[[_Source], Texts]]] = {

@@ -11,11 +11,14 @@
     people/              what the rows say of one person, to print
     process_definitions/ the source of what ran
     events.jsonl         the leaves of the period
+    ocel2.json           the same, for programs that mine processes
+    names.csv            who the references are, only where that was asked for
     log/                 checkpoints, tiles and entries: the whole log at that size
     anchors/             what places outside said when they took a checkpoint
     verify/              the verifier
 
-The same log, size, period, sample and list of HR give the same bytes, receipt and anchors aside.
+The same log, size, period, sample and list of HR give the same bytes, receipt, anchors and names
+aside.
 Source: our own audit document §12.
 """
 
@@ -43,10 +46,12 @@ from newel.base.version import VERSION
 from newel.engine.archive import Archive
 from newel.engine.event_export import Period
 from newel.engine.evidence_files import (
+    NAMES,
     document,
     put,
     seen_of,
     write_definitions,
+    write_names,
     write_plain,
     write_rows,
 )
@@ -60,7 +65,7 @@ __all__ = ["Listed", "Package", "Sampling", "Written", "written_package"]
 
 _WHEN: Final = (1980, 1, 1, 0, 0, 0)
 _ANCHORS: Final = "anchors/receipts.json"
-_UNBOUND: Final = frozenset({"SHA256SUMS", "receipt.json", "receipt.note", _ANCHORS})
+_UNBOUND: Final = frozenset({"SHA256SUMS", "receipt.json", "receipt.note", _ANCHORS, NAMES})
 
 Json = Any  # Any: JSON
 
@@ -118,6 +123,7 @@ class Package:
     """What is wanted: the period; as_of: the size of the log, None for the newest checkpoint.
 
     roster: what HR says who came and left. sla_hours: how late access of a leaver may end.
+    with_names: say who the references are, in a file of its own.
     """
 
     period: Period
@@ -125,6 +131,7 @@ class Package:
     as_of: int | None = None
     roster: Sequence[Listed] | None = None
     sla_hours: int = 24
+    with_names: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +179,9 @@ async def written_package(
             "manifest_sha256": hashlib.sha256(document(manifest)).hexdigest(),
             "anchors_sha256": await _anchors(connection, log, there),
         }
+        if wanted.with_names:
+            await write_names(connection, seen, there)
+            receipt["names_sha256"] = _digest(there / NAMES)
         for name, suffix, said in (
             ("manifest", "evidence", manifest),
             ("receipt", "receipt", receipt),

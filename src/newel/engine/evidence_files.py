@@ -1,4 +1,4 @@
-"""The files of an evidence package that are made of leaves: tables, samples, pages, proofs.
+"""The files of an evidence package that are made of leaves: events, tables, samples, pages, proofs.
 
 Rows are made once, while the log is read in its order; everything else follows from them.
 Source: our own audit document §12 and §13.
@@ -10,6 +10,8 @@ import base64
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +22,26 @@ from newel.audit.checkpoint import Proof
 from newel.audit.evidence import Evidence, Placed, Window
 from newel.audit.note import Note, SigningKey
 from newel.base.errors import LogInconsistent
+from newel.base.ids import parse_reference, reference
+from newel.engine.ocel_document import OcelDocument
 from newel.engine.sealed_log import CHECKPOINT, SealedLog
 from newel.store import audit_log
 from newel.store.database import Connection
 from newel.store.log_events import sealed_in
 
-__all__ = ["document", "put", "seen_of", "write_definitions", "write_plain", "write_rows"]
+__all__ = [
+    "NAMES",
+    "document",
+    "put",
+    "seen_of",
+    "write_definitions",
+    "write_names",
+    "write_plain",
+    "write_rows",
+]
+
+NAMES: Final = "names.csv"
+"""The one file that names people: bound by the receipt, so that the package is the same without."""
 
 _JSON: Final = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
@@ -48,11 +64,15 @@ async def seen_of(
 ) -> tuple[Evidence, int]:
     """Read the whole log; writes the events of the period, answers with what it tells and how many.
 
-    Raises LogInconsistent where an event is not as it was sealed.
+    They are written as they are, and as miners of processes read them. Raises LogInconsistent
+    where an event is not as it was sealed.
     """
-    seen, many = Evidence(window, is_whole=log.log_epoch == 1), 0
-    put(folder / "events.jsonl", b"")
-    with (folder / "events.jsonl").open("wb") as file:
+    seen = Evidence(window, is_whole=log.log_epoch == 1)
+    with (
+        (folder / "events.jsonl").open("wb") as file,
+        (folder / "ocel2.json").open("wb") as mined,
+        closing(OcelDocument()) as document,
+    ):
         async for event in sealed_in(connection, log.log_epoch, log.size):
             entry = event.entry or log.archived(event.leaf_index, event.hash)
             if entry is None:
@@ -62,9 +82,10 @@ async def seen_of(
             seen.take(Placed(leaf, event.leaf_index, event.hash.hex()))
             if window.since <= leaf["occurred_at"] < window.until:
                 file.write(entry + b"\n")
-                many += 1
+                mined.write(document.event(leaf))
+        mined.writelines(document.rest())
     seen.finish()
-    return seen, many
+    return seen, document.events
 
 
 async def write_rows(
@@ -74,9 +95,9 @@ async def write_rows(
     for table, columns in evidence.COLUMNS.items():
         rows = seen.rows[table]
         cells = ([evidence.cell(row.get(name)) for name in columns] for row in rows)
-        put(folder / f"{table}.csv", b"".join(map(_line, [columns, *cells])))
+        _put_parts(folder / f"{table}.csv", map(_line, chain([columns], cells)))
         typed = ({name: row.get(name) for name in columns} for row in rows)
-        put(folder / f"{table}.json", _list(typed))
+        _put_parts(folder / f"{table}.json", _list(typed))
     drawn: set[str] | None = None
     if sampling is not None:
         drawn = set(_samples(folder, seen, *sampling))
@@ -88,9 +109,19 @@ async def write_rows(
     return {table: len(rows) for table, rows in seen.rows.items()}
 
 
-def _list(rows: Iterable[Json]) -> bytes:
-    lines = [orjson.dumps(row, option=orjson.OPT_SORT_KEYS) for row in rows]
-    return b"[\n" + b",\n".join(lines) + b"\n]\n" if lines else b"[\n]\n"
+def _put_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file part by part: the table of a large log is never held as a text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.writelines(parts)
+
+
+def _list(rows: Iterable[Json]) -> Iterator[bytes]:
+    before = b"[\n"
+    for row in rows:
+        yield before + orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+        before = b",\n"
+    yield b"[\n]\n" if before == b"[\n" else b"\n]\n"
 
 
 def _line(cells: Iterable[str]) -> bytes:
@@ -125,6 +156,25 @@ async def _proofs(log: SealedLog, seen: Evidence, folder: Path, drawn: set[str])
         proof = Proof(index, tuple(await log.inclusion(index)), Note.parsed(note), entry)
         name = orjson.loads(entry)["id"]
         put(folder / "proofs" / f"{name}.tlog-proof", str(proof).encode())
+
+
+async def write_names(connection: Connection, seen: Evidence, folder: Path) -> None:
+    """Write who the references in the tables are, as far as they are known and not erased."""
+    named = {
+        value
+        for rows in seen.rows.values()
+        for row in rows
+        for cell in row.values()
+        for value in (cell if isinstance(cell, list) else (cell,))
+        if isinstance(value, str) and value.startswith("per_")
+    }
+    people = [parse_reference(each)[1] for each in sorted(named)]
+    lines = [_line(("subject_ref", "display_name", "work_email", "employee_id"))]
+    lines += sorted(
+        _line((reference("per", row["ref"]), *map(evidence.cell, tuple(row)[1:])))
+        for row in await audit_log.names_of(connection, people)
+    )
+    put(folder / NAMES, b"".join(lines))
 
 
 async def write_definitions(connection: Connection, seen: Evidence, folder: Path) -> None:

@@ -47,6 +47,7 @@ __all__ = ["FORMAT", "Exported", "Exports"]
 FORMAT: Final = "newel-export/1"
 _LOOKS: Final = 40
 _LOOK_S: Final = 0.25
+_NAMING: Final = ("display_name", "work_email", "employee_id")
 _PRETTY: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 Json = dict[str, Any]  # Any: JSON
@@ -184,9 +185,12 @@ class Exports:
     ) -> Written:
         """Write an evidence package; a sample stands in the log before it is drawn.
 
-        Raises as `events` does, and NotFound where the log, its checkpoint or its key is not here.
+        Raises as `events` does, NotFound where the log, its checkpoint or its key is not here, and
+        NotAllowed where names are wanted and nobody is named who wants them.
         """
         check_reason("export", reason)
+        if wanted.with_names and actor.person is None:
+            raise NotAllowed(actor=actor.id, verb="take names along", needed="to name a person")
         part = _new(path)
         since, until = (instant(each) for each in wanted.period)
         if wanted.sampling is not None:
@@ -202,6 +206,9 @@ class Exports:
                     "deployment": str(seen.deployment),
                 }
                 done = await written_package(seen.connection, part, wanted, holder, receipt)
+            if wanted.with_names:
+                revealed = facts.DataRevealed(fields=_NAMING, purpose="evidence")
+                await self._say(revealed, actor=actor, reason=reason)
             digest = hashlib.sha256(leaf_bytes({"since": since, "until": until})).hexdigest()
             rows, made = sum(done.rows.values()), done.manifest_sha256
             await self.told(
@@ -291,7 +298,11 @@ class Exports:
         return await self._say(fact, actor=actor, reason=reason)
 
     async def _say(
-        self, fact: facts.DataExported | facts.DataSampleDrawn, *, actor: Actor, reason: str
+        self,
+        fact: facts.DataExported | facts.DataRevealed | facts.DataSampleDrawn,
+        *,
+        actor: Actor,
+        reason: str,
     ) -> str:
         event_id = self._ids.event_id()
         async with self._database.transaction() as connection:

@@ -41,6 +41,7 @@ __all__ = [
     "leaves_from",
     "log_epochs",
     "may_seal",
+    "names_of",
     "newest",
     "notes",
     "overlooked",
@@ -319,6 +320,12 @@ async def receipts(connection: Connection, log_epoch: int, size: int) -> list[Ro
 async def draws(source: Connection | Database, size: int | None) -> list[bytes]:
     """Give the entries of samples that were drawn; size: None for the newest checkpoint."""
     return [row["entry"] for row in await source.fetch(_SQL.draws, size)]
+
+
+async def names_of(connection: Connection, people: list[UUID]) -> list[Row]:
+    """Say how people are called now: ref, display_name, work_email, hr_key."""
+    rows: list[Row] = await connection.fetch(_SQL.names_of, people)
+    return rows
 
 
 async def people_of(connection: Connection, hr_keys: list[str]) -> dict[str, UUID]:

@@ -300,6 +300,12 @@ where s.name = 'admin' and l.leaf_index < coalesce($1::bigint, (
 -- Whom employee numbers stand for.
 select hr_key, ref from newel.person where hr_key = any($1::text[]) and key_state = 'live'
 
+-- name: names_of
+-- params: people
+-- How people are called now, by reference; who was erased is not among them.
+select ref, display_name, work_email, hr_key from newel.person
+where ref = any($1::uuid[]) and key_state = 'live'
+
 -- name: place_of
 -- params: stream, run, seq
 -- Whether an event is in the journal, and where its newest place in the log is; a run has an id

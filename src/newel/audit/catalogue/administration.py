@@ -276,7 +276,10 @@ class DataSampleDrawn(AuditEvent):
 
 @audit_event("data.revealed", stream="admin")
 class DataRevealed(AuditEvent):
-    """What is kept sealed was shown, the envelope's subject's; `fields` names it, not its value."""
+    """Personal facts were shown, of the envelope's subject; of many people where it has none.
+
+    fields: which facts, not their values.
+    """
 
     fields: tuple[str, ...]
     purpose: str
