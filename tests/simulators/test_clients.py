@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import github as pygithub
+import httpx2
 import jira as pyjira
+import jwt
 import pytest
 
-from newel.simulators import Throttle, World, serve
+from newel.simulators import SalesforceSimulator, Throttle, World, serve
 
 ORG = "acme-example"
 
@@ -161,3 +163,67 @@ async def test_the_jira_client_is_refused_with_another_token():
         return 0
 
     assert await beside(world, "jira", work) == 401
+
+
+def salesforce_at(url: str, sim: SalesforceSimulator) -> tuple[Any, Any]:
+    """Sign simple-salesforce in with an assertion; gives the client and its users.
+
+    It builds https addresses of its own, so both are told where the stand-in is.
+    """
+    library = pytest.importorskip("simple_salesforce", reason="simple-salesforce is not installed")
+    claims = {
+        "iss": sim.credentials()["SALESFORCE_CLIENT_ID"],
+        "sub": sim.credentials()["SALESFORCE_USERNAME"],
+        "aud": url,
+        "exp": int(sim.clock.now().timestamp()) + 170,
+    }
+    assertion = jwt.encode(claims, sim.credentials()["SALESFORCE_KEY"], algorithm="RS256")
+    grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+    form = {"grant_type": grant, "assertion": assertion}
+    token = httpx2.post(f"{url}/services/oauth2/token", data=form).json()
+    client = library.Salesforce(session_id=token["access_token"], instance="acme", version="62.0")
+    client.base_url = f"{url}/services/data/v62.0/"
+    users = client.User
+    users.base_url = f"{client.base_url}sobjects/User/"
+    return client, users
+
+
+async def test_simple_salesforce_keeps_users():
+    """It queries over pages, creates once, upserts by the mark, deactivates, reads the limits."""
+    world = World(seed=3, page_size=2)
+    sim = world.salesforce
+
+    def work(url: str) -> None:
+        client, users = salesforce_at(url, sim)
+        person = {
+            "Username": "jane.doe@acme.example",
+            "LastName": "Doe",
+            "Email": "jane.doe@acme.example",
+            "Alias": "janedoe",
+            "ProfileId": sim.credentials()["SALESFORCE_PROFILE_ID"],
+            "TimeZoneSidKey": "Europe/Berlin",
+            "LocaleSidKey": "en_US",
+            "EmailEncodingKey": "UTF-8",
+            "LanguageLocaleKey": "en_US",
+        }
+        made = users.create(person)
+        assert made["success"] is True
+        with pytest.raises(Exception, match="DUPLICATE_USERNAME") as refused:
+            users.create(person)
+        assert type(refused.value).__name__ == "SalesforceMalformedRequest"
+        eve = {**person, "Username": "eve@acme.example", "Email": "eve@acme.example"}
+        assert [users.upsert("Newel_Id__c/4711", eve) for _ in range(2)] == [201, 200]
+        assert users.update(made["id"], {"IsActive": False}) == 204
+        assert users.get(made["id"])["IsActive"] is False
+        found = client.query("SELECT Id FROM User WHERE Username = 'jane.doe@acme.example'")
+        assert [row["Id"] for row in found["records"]] == [made["id"]]
+        first = client.query("SELECT Id FROM User")
+        second = client.query_more(first["nextRecordsUrl"].rpartition("/")[2])
+        assert (len(first["records"]), len(second["records"]), second["done"]) == (2, 1, True)
+        with pytest.raises(Exception, match="NOT_FOUND") as gone:
+            users.get("0055e0000000404AAA")
+        assert type(gone.value).__name__ == "SalesforceResourceNotFound"
+        left = client.limits()["DailyApiRequests"]
+        assert client.api_usage["api-usage"].used == left["Max"] - left["Remaining"]
+
+    await beside(world, "salesforce", work)

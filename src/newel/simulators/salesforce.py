@@ -7,7 +7,8 @@ Errors are a JSON array. Users can be deactivated and frozen, never deleted. Vie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from .faults import Licences, Seats, Throttle
 from .salesforce_query import MalformedQuery, NotUnderstood, Query, Value, parsed
@@ -460,3 +461,13 @@ class SalesforceSimulator(SalesforceWorld):
 
 def _oauth(error: str, text: str) -> Answer:
     return Answer(400, {"error": error, "error_description": text})
+
+
+def _also_with_a_slash() -> Iterator[Route]:
+    """Salesforce takes a slash behind an address, as clients send it; objects by id have none."""
+    for each in SalesforceSimulator.routes:
+        if not each.template.endswith("}") and not each.open:
+            yield replace(each, template=f"{each.template}/")
+
+
+SalesforceSimulator.routes = (*SalesforceSimulator.routes, *_also_with_a_slash())
