@@ -130,7 +130,8 @@ async def test_an_app_of_a_machine_with_a_wrong_clock_is_refused(
         org="acme-example", app=app, transport=SimulatorTransport(sim), clock=time.clock
     )
     sim.fail("*", ClockSkew(-600))
-    assert "key and clock" in str(await raised(github.find("jane-doe"), AuthFailed))
+    told = str(await raised(github.find("jane-doe"), AuthFailed))
+    assert "key and clock. This machine's clock is +600 s from theirs." in told
     sim.heal()
     assert await github.find("jane-doe") is None
 

@@ -39,6 +39,7 @@ __all__ = [
     "KeyCredential",
     "PlainCredential",
     "Token",
+    "clock_hints",
     "exchanged",
     "granted",
     "revealed",
@@ -230,15 +231,21 @@ def granted(answer: Answer, shape: Shape[T], now: datetime, advice: Mapping[str,
     refusal = _REFUSALS.read(answer)
     told = f"{refusal.error} {refusal.error_description}".lower()
     hints = [hint for part, hint in advice.items() if part in told]
-    skew = _skew(answer, now)
-    if abs(skew) > _MOST_SKEW:
-        hints.insert(0, f"This machine's clock is {skew.total_seconds():+.0f} s from theirs.")
+    said = refusal.error or "no reason stated."
     raise AuthFailed(
-        " ".join(["The system gives no token:", refusal.error or "no reason stated.", *hints]),
+        " ".join(["The system gives no token:", said, *clock_hints(answer, now), *hints]),
         status=answer.status,
         code=refusal.error or None,
         operation=answer.route.operation,
     )
+
+
+def clock_hints(answer: Answer, now: datetime) -> tuple[str, ...]:
+    """Say that our clock is not the system's, the usual cause of a refusal that names none."""
+    skew = _skew(answer, now)
+    if abs(skew) <= _MOST_SKEW:
+        return ()
+    return (f"This machine's clock is {skew.total_seconds():+.0f} s from theirs.",)
 
 
 def _skew(answer: Answer, now: datetime) -> timedelta:

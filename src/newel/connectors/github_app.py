@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from newel.base.errors import AuthFailed
 from newel.base.secrets import SecretRef
-from newel.connectors.auth import Assertion, FetchedCredential, Token, revealed
+from newel.connectors.auth import Assertion, FetchedCredential, Token, clock_hints, revealed
 from newel.connectors.contract import Shape
 from newel.connectors.github_contract import APP_TOKEN
 
@@ -81,9 +81,8 @@ class AppCredential(FetchedCredential):
             is_signed=False,
         )
         if answer.status in _REFUSED:
-            raise AuthFailed(
-                _advice(answer.status), status=answer.status, operation=APP_TOKEN.operation
-            )
+            told = " ".join((_advice(answer.status), *clock_hints(answer, now)))
+            raise AuthFailed(told, status=answer.status, operation=APP_TOKEN.operation)
         granted = _GRANTED.read(answer)
         self.permissions = granted.permissions
         return Token(granted.token, datetime.fromisoformat(granted.expires_at))
