@@ -520,6 +520,28 @@ async def test_the_check_looks_at_the_project_of_tickets(jira: Jira):
     await raised(jira.check(project="NONE"), Invalid)
 
 
+async def test_a_project_with_fields_of_its_own_takes_issues(
+    jira: Jira, sim: JiraSimulator, time: Time
+):
+    """A required field is named by the check before an issue is refused, and sent where it is told.
+
+    Tickets send theirs, too; labels of one's own stand beside newel's.
+    """
+    sim.required = {"priority": "Priority"}
+    told = "a value for Priority (priority), which OPS requires"
+    assert (await jira.check(project="OPS")).missing == (told,)
+    refused = await raised(jira_issues("OPS", jira=jira).ensure_ticket(TICKET), Invalid)
+    assert list(refused.fields) == ["priority"]
+    more = {"priority": {"name": "High"}, "labels": ["access"]}
+    assert (await jira.check(project="OPS", fields=more)).ok
+    with attempt(time):
+        await jira.create_issue.called("OPS", "Order a laptop", "Soon.", fields=more)
+    await jira_issues("OPS", jira=jira, fields=more).ensure_ticket(TICKET)
+    rows = list(sim.store.rows("issues").values())
+    assert [row["fields"]["priority"] for row in rows] == [{"name": "High"}] * 2
+    assert all(row["fields"]["labels"][:2] == ["access", "newel"] for row in rows)
+
+
 @pytest.mark.parametrize("permission", sorted(PERMISSION_NAMES))
 async def test_the_check_names_each_missing_permission(
     jira: Jira, sim: JiraSimulator, permission: str

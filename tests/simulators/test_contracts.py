@@ -62,6 +62,7 @@ JIRA: list[Step] = [
     ("GET", "/rest/api/3/group/member?groupname=jira-software-users-acme-example", None, 200),
     ("GET", "/rest/api/3/project/OPS", None, 200),
     ("GET", ISSUE + "/createmeta/OPS/issuetypes", None, 200),
+    ("GET", ISSUE + "/createmeta/OPS/issuetypes/10001", None, 200),
     (
         "POST",
         ISSUE,

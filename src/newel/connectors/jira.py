@@ -7,9 +7,9 @@ Source: connectors document, §13.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from newel.base.errors import Bug, Forbidden, Invalid, OwnershipConflict
 from newel.connectors.answers import Route
@@ -210,14 +210,24 @@ class Jira(JiraSite):
         title="Create a Jira issue",
     )
     async def create_issue(
-        self, project: str, title: str, text: str, *, issue_type: str = "Task"
+        self,
+        project: str,
+        title: str,
+        text: str,
+        *,
+        issue_type: str = "Task",
+        fields: Mapping[str, Any] | None = None,
     ) -> Issue:
-        """Create one issue for this act, found again by its mark after a lost answer."""
+        """Create one issue for this act, found again by its mark after a lost answer.
+
+        fields: what the project asks for beside title and text, by the ids of its fields, as
+        Jira's interface takes it: `{"components": [{"name": "Access"}]}`.
+        """
         mark = _mark_of(project, title)
         reached = await ensured(
             look=lambda: self.search(project, mark, _MARK, mark),
             ours=lambda _: "marker",
-            create=lambda: self._create_issue(project, title, text, issue_type, mark),
+            create=lambda: self._create_issue(project, title, text, issue_type, mark, fields or {}),
             settling=self.settling(*_SEARCH_SETTLES),
             what="issue",
         )
@@ -365,13 +375,20 @@ class Jira(JiraSite):
                 raise
 
     async def _create_issue(
-        self, project: str, title: str, text: str, issue_type: str, mark: str
+        self,
+        project: str,
+        title: str,
+        text: str,
+        issue_type: str,
+        mark: str,
+        more: Mapping[str, Any],
     ) -> Issue:
         fields: dict[str, object] = {
+            **more,
             "issuetype": {"name": issue_type},
             "summary": title,
             "description": document_of(text),
-            "labels": ["newel", mark],
+            "labels": [*more.get("labels", ()), "newel", mark],
         }
         return await self.create(project, fields, _MARK, mark)
 

@@ -39,6 +39,12 @@ ROLES: Final = Route("getAllApplicationRoles", "GET", f"{_V3}/applicationrole", 
 ISSUE_TYPES: Final = Route(
     "getCreateIssueMetaIssueTypes", "GET", f"{_V3}/issue/createmeta/{{project}}/issuetypes", API
 )
+ISSUE_FIELDS: Final = Route(
+    "getCreateIssueMetaIssueTypeId",
+    "GET",
+    f"{_V3}/issue/createmeta/{{project}}/issuetypes/{{type}}",
+    API,
+)
 CREATE_USER: Final = Route("createUser", "POST", f"{_V3}/user", API)
 REMOVE_USER: Final = Route("removeUser", "DELETE", f"{_V3}/user", API, repeatable=True)
 USER_GROUPS: Final = Route("getUserGroups", "GET", f"{_V3}/user/groups", API)
@@ -206,6 +212,7 @@ class CommentPage:
 class IssueType:
     """A kind of issue that may be created in a project."""
 
+    id: str
     name: str
 
 
@@ -214,6 +221,24 @@ class IssueTypePage:
     """The kinds of issues of a project."""
 
     issue_types: Annotated[tuple[IssueType, ...], named("issueTypes")]
+
+
+@dataclass(frozen=True)
+class IssueField:
+    """A field of a kind of issue, and whether Jira refuses an issue without it."""
+
+    id: Annotated[str, named("fieldId")]
+    name: str
+    is_required: Annotated[bool, named("required")]
+    has_default: Annotated[bool, named("hasDefaultValue")] = False
+
+
+@dataclass(frozen=True)
+class IssueFieldPage:
+    """One page of the fields of a kind of issue."""
+
+    fields: tuple[IssueField, ...]
+    total: int
 
 
 @dataclass(frozen=True)
@@ -246,6 +271,7 @@ COMMENT_PAGES: Final = Shape(CommentPage)
 ME: Final = Shape(Me)
 ROLE_LISTS: Final = Shape(tuple[ApplicationRole, ...])
 ISSUE_TYPE_PAGES: Final = Shape(IssueTypePage)
+ISSUE_FIELD_PAGES: Final = Shape(IssueFieldPage)
 
 
 def document_of(text: str) -> dict[str, object]:

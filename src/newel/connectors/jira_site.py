@@ -8,6 +8,7 @@ Source: connectors document, §13.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final, Unpack
@@ -29,6 +30,8 @@ from newel.connectors.jira_contract import (
     CREATED,
     HITS,
     ISSUE,
+    ISSUE_FIELD_PAGES,
+    ISSUE_FIELDS,
     ISSUE_TYPE_PAGES,
     ISSUE_TYPES,
     ISSUE_WRITES,
@@ -60,6 +63,8 @@ __all__ = ["Issue", "JiraSite"]
 _PROOF_LASTS: Final = timedelta(hours=24)
 _WARNED_BEFORE: Final = timedelta(days=30)
 _COMMENT_MARK: Final = "newel.comment"
+# What every issue is created with; who reports it, Jira knows.
+_SENT: Final = ("project", "issuetype", "summary", "description", "labels", "reporter")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,16 +124,23 @@ class JiraSite(Connector):
         """Ask who we are."""
         await self.http.call(MYSELF)
 
-    async def check(self, *, project: str | None = None, issue_type: str = "Task") -> Check:
+    async def check(
+        self,
+        *,
+        project: str | None = None,
+        issue_type: str = "Task",
+        fields: Collection[str] = (),
+    ) -> Check:
         """Prove credential and permissions; without permission searches would lie.
 
-        project: prove the permissions there, and that issues of the type can be created.
+        project: prove the permissions there, and that issues of the type can be created with
+        what newel sends: a title, a text, labels, and these further fields, by their ids.
         """
         me = ME.read(await self.http.call(MYSELF))
         have = await self._permissions(tuple(PERMISSION_NAMES), project)
         missing = [f"{key} ({PERMISSION_NAMES[key]})" for key in have if not have[key]]
-        if project is not None and not missing and not await self._has_type(project, issue_type):
-            missing.append(f"issue type {issue_type} in {project}")
+        if project is not None and not missing:
+            missing += await self._lacks(project, issue_type, {*fields, *_SENT})
         return Check(
             ok=not missing,
             identity=me.display_name,
@@ -160,9 +172,26 @@ class JiraSite(Connector):
         when = self.token_expires.astimezone(UTC).date().isoformat()
         return (f"The API token ends on {when}: make a new one in time.",)
 
-    async def _has_type(self, project: str, issue_type: str) -> bool:
+    async def _lacks(self, project: str, issue_type: str, sent: Collection[str]) -> list[str]:
+        """Say what stands against an issue of a type: the type itself, or fields it insists on."""
         answer = await self.http.call(ISSUE_TYPES, {"project": project})
-        return issue_type in {each.name for each in ISSUE_TYPE_PAGES.read(answer).issue_types}
+        types = {each.name: each.id for each in ISSUE_TYPE_PAGES.read(answer).issue_types}
+        if issue_type not in types:
+            return [f"issue type {issue_type} in {project}"]
+        found, seen = [], 0
+        path: dict[str, object] = {"project": project, "type": types[issue_type]}
+        for _ in range(MOST_PAGES):
+            query = {"startAt": str(seen), "maxResults": "200"}
+            page = ISSUE_FIELD_PAGES.read(await self.http.call(ISSUE_FIELDS, path, query=query))
+            found += [
+                f"a value for {each.name} ({each.id}), which {project} requires"
+                for each in page.fields
+                if each.is_required and not each.has_default and each.id not in sent
+            ]
+            seen += len(page.fields)
+            if not page.fields or seen >= page.total:
+                break
+        return found
 
     # Issues ------------------------------------------------------------------------------------
 

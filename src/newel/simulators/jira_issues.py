@@ -39,6 +39,13 @@ class JiraIssues(JiraOrganization):
         self._check_fields(fields, asked)
         if not str(fields.get("summary") or "").strip():
             raise Refused(self.problem(400, summary="You must specify a summary of the issue."))
+        lacking = {
+            identity: f"{name} is required."
+            for identity, name in self.required.items()
+            if not fields.get(identity)
+        }
+        if lacking:
+            raise Refused(self.problem(400, **lacking))
         number = self.store.number("issue")
         identity, now = str(10_000 + number), self.moment()
         issue = {
@@ -73,7 +80,7 @@ class JiraIssues(JiraOrganization):
     def _check_fields(self, fields: Document, asked: Asked) -> None:
         """Refuse what Jira's screens and field types refuse, each error by its field."""
         errors: dict[str, str] = {}
-        for name in fields.keys() - SETTABLE:
+        for name in fields.keys() - SETTABLE - self.required.keys():
             text = f"Field '{name}' cannot be set. It is not on the appropriate screen, or unknown."
             errors[name] = text
         description = fields.get("description")
@@ -401,6 +408,35 @@ class JiraIssues(JiraOrganization):
         ]
         page = {"issueTypes": views, "maxResults": 50, "startAt": 0, "total": len(views)}
         return Answer(200, page)
+
+    @route(
+        "GET",
+        ISSUE + "/createmeta/{key}/issuetypes/{type}",
+        operation="getCreateIssueMetaIssueTypeId",
+        needs=("CREATE_ISSUES",),
+    )
+    def creatable_fields(self, asked: Asked) -> Answer:
+        """List the fields of an issue type, and which an issue must have."""
+        self._project(asked)
+        named = {"summary": "Summary", "issuetype": "Issue Type", "project": "Project"}
+        needed = {**named, **self.required}
+        names = {**{each: each.capitalize() for each in sorted(SETTABLE)}, **needed}
+        views = [
+            {
+                "fieldId": identity,
+                "key": identity,
+                "name": name,
+                "required": identity in needed,
+                "hasDefaultValue": False,
+                "operations": ["set"],
+                "schema": {"type": "string"},
+            }
+            for identity, name in names.items()
+        ]
+        start = int(asked.query.get("startAt", "0"))
+        size = self.page(int(asked.query.get("maxResults", "50")), largest=200)
+        page = {"fields": views[start : start + size], "maxResults": size, "startAt": start}
+        return Answer(200, {**page, "total": len(views)})
 
     def _project(self, asked: Asked) -> Document:
         wanted = asked.params["key"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .clock import milliseconds
@@ -51,9 +52,15 @@ class JiraWorld(Simulator):
     # Atlassian names no number of requests a second; this one is ours.
     rate_limits = (RateLimit(most=20, seconds=1),)
 
-    def __init__(self, *, seats: int | None = 50, **options: Any) -> None:
-        """Make it with so many seats a product (None: unlimited)."""
+    def __init__(
+        self, *, seats: int | None = 50, required: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
+        """Make it with so many seats a product (None: unlimited).
+
+        required: fields of its own that every issue must have, their names by their ids.
+        """
         self._seats = seats
+        self.required = dict(required or {})
         super().__init__(**options)
 
     def populate(self) -> None:

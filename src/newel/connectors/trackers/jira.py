@@ -8,6 +8,7 @@ Source: connectors document, §13 "Tickets".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from newel.connectors.jira import Jira
 from newel.connectors.jira_contract import (
@@ -37,8 +38,13 @@ class JiraTickets:
         jira: Jira,
         issue_type: str = "Task",
         resolve_by: str | None = None,
+        fields: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make it for a project; resolve_by: name of the transition that closes an issue."""
+        """Make it for a project.
+
+        resolve_by: name of the transition that closes an issue. fields: what the project asks
+        for beside title and text, by the ids of its fields, as Jira's interface takes it.
+        """
         self.project = project
         self.channel = f"{jira.name}:{project}"
         self.credential = jira.credential
@@ -47,6 +53,7 @@ class JiraTickets:
         self._jira = jira
         self._issue_type = issue_type
         self._resolve_by = resolve_by
+        self._fields = dict(fields or {})
 
     def __repr__(self) -> str:
         return f"<JiraTickets {self.project}>"
@@ -115,10 +122,11 @@ class JiraTickets:
 
     async def _create(self, ticket: Ticket) -> TicketRef:
         fields: dict[str, object] = {
+            **self._fields,
             "issuetype": {"name": self._issue_type},
             "summary": ticket.title[:_LONGEST_SUMMARY],
             "description": document_of(ticket.body),
-            "labels": ["newel", label_of(ticket.incident)],
+            "labels": [*self._fields.get("labels", ()), "newel", label_of(ticket.incident)],
         }
         made = await self._jira.create(self.project, fields, _MARK, ticket.incident)
         return self._ref(made.key, made.url)
@@ -137,7 +145,14 @@ class JiraTickets:
 
 
 def jira_issues(
-    project: str, *, jira: Jira, issue_type: str = "Task", resolve_by: str | None = None
+    project: str,
+    *,
+    jira: Jira,
+    issue_type: str = "Task",
+    resolve_by: str | None = None,
+    fields: Mapping[str, Any] | None = None,
 ) -> JiraTickets:
     """Send tickets to a Jira project: `tickets = [jira_issues("OPS", jira=jira)]`."""
-    return JiraTickets(project=project, jira=jira, issue_type=issue_type, resolve_by=resolve_by)
+    return JiraTickets(
+        project=project, jira=jira, issue_type=issue_type, resolve_by=resolve_by, fields=fields
+    )
