@@ -55,8 +55,10 @@ def _text(part: object) -> str:
             return str(part)
         case _:
             pass
+    # How a foreign object is written is its author's code, which a reader does not run.
+    said = repr(part) if isinstance(part, bool | str | float) else f"A {type(part).__qualname__}"
     raise NotJournalable(
-        f"{part!r} cannot be part of a key: its text may differ after a restart. "
+        f"{said} cannot be part of a key: its text may differ after a restart. "
         "Use a non-empty str, an int, a UUID, an Enum member or a tuple of these."
     )
 

@@ -255,6 +255,12 @@ class Calls(Words):
     def _parallel(self, call: ast.Call, target: ast.expr | None) -> list[Region]:
         self.frame.consumed.add(id(call))
         before = self._before_branches(call.args)
+        for each in call.keywords:
+            what = f"Cannot see which branches `{ast.unparse(each)}` gives."
+            self.add("F103", each.value, what, "hand each call over: `parallel(a(…), b(…))`.")
+        if not call.args:
+            self.bind(target, Thing())
+            return before
         branches = tuple(self._branch(each) for each in call.args)
         firsts = [next(acts_of(each), None) for each in branches]
         first = sorted("" if act is None else str(act.pattern) for act in firsts)
@@ -367,6 +373,9 @@ class Calls(Words):
         pattern = self.pattern(call, name, part)
         id_ = self.id_of(str(pattern))
         branches: list[Branch] = []
+        if not named:
+            what = f"`{name}` has no branches: it would never be decided."
+            self.add("F103", call, what, "name each: `first_of(…, signed=…, late=…)`.")
         for said, each in named:
             if said is None:
                 what = f"Cannot see which branches `**{ast.unparse(each)}` gives."

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import EnumMeta
 from pathlib import Path
-from types import FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, cast
 
 from newel.flow.step import Step
@@ -204,7 +204,10 @@ def is_library(value: object) -> bool:
     Its source is no helper: nothing in it can be an act. A package of the company's own may be
     installed like a library; it is told by the words or steps that stand in its modules.
     """
-    function = inspect.unwrap(cast("Callable[..., Any]", getattr(value, "__func__", value)))
+    function = getattr(value, "__func__", value) if isinstance(value, MethodType) else value
+    if not isinstance(function, FunctionType):
+        return False
+    function = inspect.unwrap(function)
     code = getattr(function, "__code__", None)
     if code is None or function.__module__.partition(".")[0] in sys.stdlib_module_names:
         return code is not None
@@ -215,13 +218,13 @@ def is_library(value: object) -> bool:
 
 
 def _comes_from_newel(value: object) -> bool:
-    module = getattr(value, "__module__", None) or getattr(value, "__name__", None)
+    module = _fact(value, "__module__") or _fact(value, "__name__")
     return f"{module}.".startswith("newel.") or f"{type(value).__module__}.".startswith("newel.")
 
 
 def is_machinery(function: object) -> bool:
     """Whether something is newel's own and no code of a process."""
-    module = getattr(function, "__module__", None)
+    module = _fact(function, "__module__")
     return isinstance(module, str) and module.startswith(_MACHINERY)
 
 
@@ -242,11 +245,24 @@ def name_of(value: object) -> str:
         return ""
     if isinstance(value, ModuleType):
         return value.__name__
-    owner = getattr(value, "__self__", None)
+    owner = _fact(value, "__self__")
     if owner is not None and not isinstance(owner, ModuleType):
-        kind = owner if isinstance(owner, type) else type(cast("object", owner))
-        return f"{kind.__module__}.{kind.__qualname__}.{getattr(value, '__name__', '?')}"
-    if isinstance(value, type | FunctionType) or callable(value):
-        module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+        kind = owner if isinstance(owner, type) else type(owner)
+        return f"{kind.__module__}.{kind.__qualname__}.{_fact(value, '__name__') or '?'}"
+    if callable(value):
+        module, name = _fact(value, "__module__"), _fact(value, "__qualname__")
         return f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) else ""
     return ""
+
+
+def _fact(value: object, name: str) -> object:
+    """What a function, class or thing says of itself; None where code would run to say it."""
+    if isinstance(value, FunctionType | BuiltinFunctionType | MethodType):
+        return getattr(value, name, None)
+    if isinstance(value, type):
+        try:
+            return cast("object", type.__getattribute__(value, name))
+        except AttributeError:
+            return None
+    static: object = inspect.getattr_static(value, name, None)
+    return None if hasattr(type(static), "__get__") else static

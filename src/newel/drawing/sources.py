@@ -63,9 +63,9 @@ class Source:
 
 def source_of(function: Callable[..., Any]) -> Source | None:  # Any: whatever it takes
     """The source of a plain or coroutine function; None where there is none to read."""
-    code = getattr(function, "__code__", None)
-    if not isinstance(function, FunctionType) or not isinstance(code, CodeType):
+    if not isinstance(function, FunctionType):
         return None
+    code: CodeType = function.__code__
     # A module in an archive is in no file: its loader has the text.
     linecache.lazycache(code.co_filename, function.__globals__)
     return _of_code(code, function.__module__ or "?")
