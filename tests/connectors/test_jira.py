@@ -28,6 +28,7 @@ from newel.connectors.jira_contract import (
     FIND_USERS,
     MOVE,
     PERMISSION_NAMES,
+    FieldValue,
     document_of,
     text_of,
 )
@@ -532,7 +533,7 @@ async def test_a_project_with_fields_of_its_own_takes_issues(
     assert (await jira.check(project="OPS")).missing == (told,)
     refused = await raised(jira_issues("OPS", jira=jira).ensure_ticket(TICKET), Invalid)
     assert list(refused.fields) == ["priority"]
-    more = {"priority": {"name": "High"}, "labels": ["access"]}
+    more: dict[str, FieldValue] = {"priority": {"name": "High"}, "labels": ["access"]}
     assert (await jira.check(project="OPS", fields=more)).ok
     with attempt(time):
         await jira.create_issue.called("OPS", "Order a laptop", "Soon.", fields=more)

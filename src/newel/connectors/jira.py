@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from newel.base.errors import Bug, Forbidden, Invalid, OwnershipConflict
 from newel.connectors.answers import Route
@@ -40,9 +40,11 @@ from newel.connectors.jira_contract import (
     USER_GROUPS,
     USER_SEARCH,
     USERS,
+    FieldValue,
     Transition,
     User,
     document_of,
+    labelled,
 )
 from newel.connectors.jira_site import Issue, JiraSite
 from newel.connectors.looking import report
@@ -216,7 +218,7 @@ class Jira(JiraSite):
         text: str,
         *,
         issue_type: str = "Task",
-        fields: Mapping[str, Any] | None = None,
+        fields: dict[str, FieldValue] | None = None,
     ) -> Issue:
         """Create one issue for this act, found again by its mark after a lost answer.
 
@@ -381,14 +383,14 @@ class Jira(JiraSite):
         text: str,
         issue_type: str,
         mark: str,
-        more: Mapping[str, Any],
+        more: Mapping[str, FieldValue],
     ) -> Issue:
         fields: dict[str, object] = {
             **more,
             "issuetype": {"name": issue_type},
             "summary": title,
             "description": document_of(text),
-            "labels": [*more.get("labels", ()), "newel", mark],
+            "labels": labelled(more, "newel", mark),
         }
         return await self.create(project, fields, _MARK, mark)
 

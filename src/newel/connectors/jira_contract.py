@@ -6,6 +6,7 @@ Source: connectors document, §13; Atlassian's OpenAPI document of the platform 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -29,6 +30,9 @@ USER_SEARCH: Final = "jira.user_search"
 ISSUE_WRITES: Final = "jira.issue"
 _V3: Final = "/rest/api/3"
 _ISSUE: Final = f"{_V3}/issue/{{issue}}"
+
+FieldValue = str | dict[str, str] | list[str] | list[dict[str, str]]
+"""What a field of an issue is set to: a text, one of a choice (`{"name": …}`), or several."""
 
 SEATS: Final = "Jira seats"
 MYSELF: Final = Route("getCurrentUser", "GET", f"{_V3}/myself", API)
@@ -288,6 +292,12 @@ def document_of(text: str) -> dict[str, object]:
             for block in blocks
         ],
     }
+
+
+def labelled(fields: Mapping[str, FieldValue], *labels: str) -> list[str]:
+    """Give the labels of an issue: its own first, then newel's."""
+    own = fields.get("labels", [])
+    return [*(str(each) for each in own), *labels] if isinstance(own, list) else list(labels)
 
 
 def _lines(lines: list[str]) -> list[dict[str, object]]:

@@ -8,15 +8,16 @@ Source: connectors document, §13 "Tickets".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from newel.connectors.jira import Jira
 from newel.connectors.jira_contract import (
     EDIT_ISSUE,
     LINK,
     LINKS,
+    FieldValue,
     Transition,
     document_of,
+    labelled,
 )
 from newel.connectors.trackers.base import Ticket, TicketRef, label_of
 
@@ -38,7 +39,7 @@ class JiraTickets:
         jira: Jira,
         issue_type: str = "Task",
         resolve_by: str | None = None,
-        fields: Mapping[str, Any] | None = None,
+        fields: Mapping[str, FieldValue] | None = None,
     ) -> None:
         """Make it for a project.
 
@@ -126,7 +127,7 @@ class JiraTickets:
             "issuetype": {"name": self._issue_type},
             "summary": ticket.title[:_LONGEST_SUMMARY],
             "description": document_of(ticket.body),
-            "labels": [*self._fields.get("labels", ()), "newel", label_of(ticket.incident)],
+            "labels": labelled(self._fields, "newel", label_of(ticket.incident)),
         }
         made = await self._jira.create(self.project, fields, _MARK, ticket.incident)
         return self._ref(made.key, made.url)
@@ -150,7 +151,7 @@ def jira_issues(
     jira: Jira,
     issue_type: str = "Task",
     resolve_by: str | None = None,
-    fields: Mapping[str, Any] | None = None,
+    fields: Mapping[str, FieldValue] | None = None,
 ) -> JiraTickets:
     """Send tickets to a Jira project: `tickets = [jira_issues("OPS", jira=jira)]`."""
     return JiraTickets(
