@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from newel.connectors.base import Connector
-from newel.connectors.operation import declared
+from newel.connectors.declaring import declared
 
 
 @pytest.fixture

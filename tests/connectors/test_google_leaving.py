@@ -18,6 +18,7 @@ from newel.base.errors import (
     Transient,
 )
 from newel.base.secrets import Secret, SecretRef
+from newel.connectors.declaring import declared
 from newel.connectors.google import Google, Group, Issued, Transfer
 from newel.connectors.google_contract import (
     DELETE_MEMBER,
@@ -25,7 +26,6 @@ from newel.connectors.google_contract import (
     INSERT_TRANSFER,
     SCOPES,
 )
-from newel.connectors.operation import declared
 from newel.domain.people import Person
 from newel.domain.values import Absent, Found
 from newel.simulators.faults import Lag, Licences, LoseResponse, RemoveScope

@@ -20,7 +20,7 @@ from newel.base.errors import (
 )
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
-from newel.connectors.operation import declared
+from newel.connectors.declaring import declared
 from newel.connectors.payroll import Gusto
 from newel.connectors.payroll_contract import CREATE_EMPLOYEE, DELETE_EMPLOYEE, EMPLOYEES
 from newel.domain.people import Person

@@ -12,10 +12,11 @@ from newel.base.secrets import SecretRef
 from newel.connectors.atlassian import Atlassian
 from newel.connectors.base import Connector, names_of
 from newel.connectors.capability import Way
+from newel.connectors.declaring import Declared, declared
 from newel.connectors.github import GitHub
 from newel.connectors.google import Google
 from newel.connectors.jira import Jira
-from newel.connectors.operation import Declared, declared, operation
+from newel.connectors.operation import operation
 from newel.connectors.payroll import Gusto
 from newel.connectors.salesforce import Salesforce
 from newel.connectors.slack import Slack

@@ -24,7 +24,7 @@ from newel.base.secrets import SecretRef
 from newel.connectors import slack_contract
 from newel.connectors.answers import Answer, Route
 from newel.connectors.capability import ByHand
-from newel.connectors.operation import declared
+from newel.connectors.declaring import declared
 from newel.connectors.operation import operation as an_operation
 from newel.connectors.preview import previewed
 from newel.connectors.slack import Plan, Slack

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from newel.base.secrets import SecretRef
+from newel.connectors.declaring import declared
 from newel.connectors.google import Google
-from newel.connectors.operation import declared
 from newel.connectors.slack import Slack
 
 TEXT = (Path(__file__).parents[2] / "docs" / "capabilities.md").read_text("utf-8")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from newel.connectors.base import Connector
+from newel.connectors.declaring import declared
 from newel.connectors.google import Google
 from newel.connectors.google_contract import SCOPES
-from newel.connectors.operation import declared
 from newel.connectors.slack import Slack
 from newel.flow.step import Step
 

@@ -10,7 +10,7 @@ import pytest
 
 from newel.connectors.bamboohr import BambooHR
 from newel.connectors.base import Connector
-from newel.connectors.operation import declared
+from newel.connectors.declaring import declared
 from newel.connectors.payroll import Gusto
 from newel.connectors.salesforce import Salesforce
 from newel.connectors.scim import Scim

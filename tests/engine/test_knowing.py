@@ -8,7 +8,7 @@ import pytest
 
 from newel import process, step
 from newel.base.secrets import SecretRef
-from newel.connectors.operation import declared
+from newel.connectors.declaring import declared
 from newel.connectors.slack import Slack
 from newel.engine.doctor import examined
 from newel.engine.knowing import Knowing

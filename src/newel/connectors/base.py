@@ -22,11 +22,11 @@ from newel.base.errors import (
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
 from newel.connectors.capable import Capable, Check
+from newel.connectors.declaring import declared
 from newel.connectors.ensure import Ensured, Settling
 from newel.connectors.gate import Bucket, Gate, LimitHeaders, MemoryGate, Pause, real_pause
 from newel.connectors.http import Credential, Http, Service
 from newel.connectors.looking import looking, report
-from newel.connectors.operation import declared
 from newel.connectors.room import Room
 from newel.connectors.shadow import SHADOW, Mode
 from newel.domain.keys import checked_name

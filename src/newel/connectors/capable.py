@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from newel.base.clock import Clock
 from newel.connectors.capability import Capabilities, Chosen, Proof, Route, chosen, stated
+from newel.connectors.declaring import Declared, declared
 from newel.connectors.looking import way
-from newel.connectors.operation import Declared, declared
 from newel.flow.step import Step
 
 __all__ = ["Capable", "Check"]

@@ -21,9 +21,9 @@ from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer, Route, judged_by_status
 from newel.connectors.auth import BearerCredential
 from newel.connectors.base import Check, Connector, Outside
+from newel.connectors.declaring import Declared, declared
 from newel.connectors.gate import Bucket
 from newel.connectors.http import Credential
-from newel.connectors.operation import Declared, declared
 from newel.flow.context import ATTEMPT
 from newel.flow.step import Step
 

@@ -14,7 +14,7 @@ from typing import Any
 from newel.base.errors import StepError
 from newel.connectors.base import Connector
 from newel.connectors.capability import BY_HAND
-from newel.connectors.operation import Declared, declared
+from newel.connectors.declaring import Declared, declared
 from newel.flow.declarations import is_read, on_failure, window
 from newel.flow.endpoints import Endpoint
 from newel.flow.process import Process

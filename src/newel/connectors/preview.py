@@ -11,8 +11,8 @@ from typing import Literal, ParamSpec, TypeVar
 
 from newel.base.errors import OwnershipConflict
 from newel.connectors.capability import BY_HAND
+from newel.connectors.declaring import Mail, declared
 from newel.connectors.looking import WouldChange, looking
-from newel.connectors.operation import Mail, declared
 from newel.flow.step import Step
 
 __all__ = ["Preview", "previewed"]

@@ -19,9 +19,9 @@ from newel.connectors import slack_answers
 from newel.connectors.answers import Answer
 from newel.connectors.auth import BearerCredential
 from newel.connectors.base import Check, Connector, Outside, all_of, marker_of
+from newel.connectors.declaring import declared
 from newel.connectors.gate import Bucket
 from newel.connectors.http import MOST_PAGES
-from newel.connectors.operation import declared
 from newel.connectors.slack_contract import (
     AUTH_TEST,
     CHANNEL_PAGES,

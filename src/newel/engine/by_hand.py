@@ -23,7 +23,7 @@ from newel.audit import catalogue as facts
 from newel.base.ids import reference
 from newel.connectors.base import Connector
 from newel.connectors.capability import BY_HAND, ByHand, Chosen
-from newel.connectors.operation import Declared, declared
+from newel.connectors.declaring import Declared, declared
 from newel.connectors.shadow import SHADOW
 from newel.domain.acts import OpenAct
 from newel.domain.values import Effect

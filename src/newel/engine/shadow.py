@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from newel.connectors.base import Connector
-from newel.connectors.operation import Mail, declared
+from newel.connectors.declaring import Mail, declared
 from newel.store import journal
 from newel.store.database import Database
 

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from newel.base.errors import Forbidden, OutcomeUnknown, OwnershipConflict, StepError, Transient
 from newel.connectors.answers import Route
 from newel.connectors.base import Connector, Outside
-from newel.connectors.operation import declared
+from newel.connectors.declaring import declared
 from newel.connectors.preview import Preview, previewed
 from newel.domain.people import Person
 from newel.domain.values import Effect, Found

@@ -14,9 +14,9 @@ import pytest
 from newel.base.errors import Forbidden
 from newel.base.secrets import SecretRef
 from newel.connectors.atlassian import Atlassian
+from newel.connectors.declaring import declared
 from newel.connectors.github import GitHub
 from newel.connectors.jira import Jira
-from newel.connectors.operation import declared
 from newel.domain.values import Account
 from newel.simulators.faults import RemoveScope
 from newel.simulators.world import World

@@ -12,7 +12,7 @@ import pytest
 
 from newel.base.errors import Forbidden, StepError
 from newel.base.secrets import SecretRef
-from newel.connectors.operation import declared
+from newel.connectors.declaring import declared
 from newel.connectors.salesforce import Salesforce
 from newel.connectors.scim import Scim
 from newel.simulators.faults import RemoveScope

@@ -17,10 +17,10 @@ import pytest
 
 from newel import SecretRef, minutes, parallel, process
 from newel.connectors.base import Connector
+from newel.connectors.declaring import declared
 from newel.connectors.github import GitHub
 from newel.connectors.google import Google
 from newel.connectors.jira import Jira
-from newel.connectors.operation import declared
 from newel.connectors.payroll import Gusto
 from newel.connectors.salesforce import Salesforce
 from newel.connectors.scim import Scim

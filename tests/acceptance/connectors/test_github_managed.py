@@ -6,8 +6,8 @@ import pytest
 
 from newel import Person, SecretRef, minutes, process
 from newel.base.errors import Invalid
+from newel.connectors.declaring import declared
 from newel.connectors.github import GitHub
-from newel.connectors.operation import declared
 from newel.connectors.scim import Scim
 from newel.simulators.github import GitHubSimulator
 from newel.simulators.scim import ScimSimulator
