@@ -1,4 +1,4 @@
-"""Salesforce: users and their permission sets.
+"""Salesforce: users; their logins are in `salesforce_logins`, permission sets in `salesforce_sets`.
 
 Users can be deactivated and frozen, never deleted; user names are unique across all of
 Salesforce. Our mark stands in a field of the user; where that is an External-ID field, creating
@@ -13,40 +13,38 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from newel.base.errors import (
     Forbidden,
     Invalid,
-    NotReady,
     OwnershipConflict,
 )
 from newel.connectors.base import Holding, marker_of, names_of
-from newel.connectors.ensure import Adoption, Ensured, Exists, ensured, removed
+from newel.connectors.ensure import Adoption, Ensured, Exists, ensured
 from newel.connectors.operation import operation
-from newel.connectors.salesforce_base import SalesforceBase, text_of
+from newel.connectors.salesforce_base import text_of
 from newel.connectors.salesforce_contract import (
     API,
-    ASSIGN,
     BLOCKED,
     CREATE_USER,
     FREEZE,
     MADE,
     QUERY,
+    SETTLE,
     TAKEN,
-    UNASSIGN,
     UPDATE_USER,
     UPSERT_USER,
     User,
 )
+from newel.connectors.salesforce_logins import SalesforceLogins
+from newel.connectors.salesforce_sets import SalesforcePermissionSets
 from newel.domain.people import Person
 from newel.domain.values import Account
 
 __all__ = ["Salesforce"]
 
-_SETTLE: Final = (0, 2, 5, 15, 30)
 _USERS: Final = ("Manage Users",)
-_SETS: Final = ("Assign Permission Sets",)
 
 
 _on_user: Final = partial(
@@ -55,11 +53,11 @@ _on_user: Final = partial(
     bucket=API,
     needs=("Manage Users", "Freeze Users"),
     reads=(QUERY.operation,),
-    settle=_SETTLE,
+    settle=SETTLE,
 )
 
 
-class Salesforce(SalesforceBase):
+class Salesforce(SalesforceLogins, SalesforcePermissionSets):
     """One Salesforce organization: users and permission sets."""
 
     # Accounts ----------------------------------------------------------------------------------
@@ -128,7 +126,7 @@ class Salesforce(SalesforceBase):
                 create=lambda: self._create(person, marker),
                 differs=lambda user: {} if user.is_active else {"IsActive": True},
                 change=self._change,
-                settling=self.settling(*_SETTLE),
+                settling=self.settling(*SETTLE),
                 what="Salesforce account",
                 adoption=Adoption(
                     is_unmarked=lambda user: not user.mark,
@@ -173,114 +171,7 @@ class Salesforce(SalesforceBase):
         """Let a deactivated person in again."""
         return await self._switched(person, is_active=True)
 
-    @operation(
-        natural_key="login/{person.email}",
-        idempotency="put",
-        undo="unfreeze",
-        reversible="yes",
-        bucket=API,
-        needs=("API Enabled", "Freeze Users"),
-        spec=(FREEZE.operation,),
-        reads=(QUERY.operation,),
-        settle=_SETTLE,
-        locks_out=True,
-        title="Freeze the Salesforce login",
-    )
-    async def freeze(self, person: Person) -> Account:
-        """Shut the login at once; user, licence and everything owned stay as they are."""
-        return await self._frozen(person, is_frozen=True)
-
-    @operation(
-        natural_key="login/{person.email}",
-        idempotency="put",
-        undo="freeze",
-        reversible="yes",
-        bucket=API,
-        needs=("API Enabled", "Freeze Users"),
-        spec=(FREEZE.operation,),
-        reads=(QUERY.operation,),
-        settle=_SETTLE,
-        title="Unfreeze the Salesforce login",
-    )
-    async def unfreeze(self, person: Person) -> Account:
-        """Open a frozen login again."""
-        return await self._frozen(person, is_frozen=False)
-
-    # Permission sets ---------------------------------------------------------------------------
-
-    @operation(
-        natural_key="permission_set/{permission_set}/{account.id}",
-        idempotency="natural",
-        grants="{system}:permission_set/{permission_set}",
-        undo="remove_permission_set",
-        reversible="yes",
-        bucket=API,
-        needs=_SETS,
-        spec=(ASSIGN.operation,),
-        reads=(QUERY.operation,),
-        settle=_SETTLE,
-        title="Assign the permission set",
-    )
-    async def assign_permission_set(self, account: Account, permission_set: str) -> Account:
-        """Give an account a permission set, by the set's name."""
-        reached = await ensured(
-            look=lambda: self._assignment(account, permission_set),
-            ours=lambda _: "account id",
-            create=lambda: self._assign(account, permission_set),
-            settling=self.settling(*_SETTLE),
-            what="permission set assignment",
-        )
-        return self.reported(reached, account)
-
-    @operation(
-        natural_key="permission_set/{permission_set}/{account.id}",
-        idempotency="natural",
-        revokes="{system}:permission_set/{permission_set}",
-        undo="assign_permission_set",
-        reversible="yes",
-        bucket=API,
-        needs=_SETS,
-        spec=(UNASSIGN.operation,),
-        reads=(QUERY.operation,),
-        settle=_SETTLE,
-        title="Remove the permission set",
-    )
-    async def remove_permission_set(self, account: Account, permission_set: str) -> Account:
-        """Take a permission set away from an account."""
-        reached = await removed(
-            look=lambda: self._assignment(account, permission_set),
-            ours=lambda _: "account id",
-            remove=self._unassign,
-            settling=self.settling(*_SETTLE),
-            what="permission set assignment",
-        )
-        return self.reported(reached, account, access="revoked")
-
     # Requests ----------------------------------------------------------------------------------
-
-    def _login_name(self, person: Person) -> str:
-        return f"{person.email}{self._suffix}"
-
-    async def _user(self, person: Person) -> User | None:
-        """Look for the user with the person's mark, whatever they are called, else by name."""
-        fields, marker = f"Id, IsActive, Username, {self._marker_field}", marker_of(person)
-        either = {self._marker_field: marker, "Username": self._login_name(person)}
-        rows = await self._rows(fields, "User", either, "OR")
-        # Salesforce compares without regard to case, and so must whoever tells its hits apart.
-        marked = [row for row in rows if self._mark(row).casefold() == marker.casefold()]
-        if len(marked) > 1:
-            raise OwnershipConflict(
-                "More than one account carries the mark.", evidence=f"{len(marked)} hits"
-            )
-        if not rows:
-            return None
-        (row, *_) = marked or rows
-        return User(
-            id=text_of(row, "Id"),
-            is_active=row.get("IsActive") is True,
-            mark=self._mark(row),
-            name=text_of(row, "Username"),
-        )
 
     async def _create(self, person: Person, marker: str) -> User:
         given, family = names_of(person)
@@ -346,75 +237,6 @@ class Salesforce(SalesforceBase):
         changed = await self._change(user, fields)
         await self._freeze(user, is_frozen=False)
         return changed
-
-    async def _login(self, user: User) -> dict[str, Any] | None:  # Any: see Rows
-        rows = await self._rows("Id, IsFrozen", "UserLogin", {"UserId": user.id})
-        return rows[0] if rows else None
-
-    async def _freeze(self, user: User, *, is_frozen: bool) -> None:
-        login = await self._login(user)
-        if login is not None and login.get("IsFrozen") is not is_frozen:
-            path = self._path(id=text_of(login, "Id"))
-            await self.http.call(FREEZE, path, body={"IsFrozen": is_frozen})
-
-    async def _frozen(self, person: Person, *, is_frozen: bool) -> Account:
-        """Bring the login into a state, and see that it is in it."""
-        user = await self._user(person)
-        if user is None:
-            raise Invalid("There is no Salesforce account to change.")
-        evidence = user.evidence(marker_of(person))
-
-        async def change(login: dict[str, Any], wanted: Mapping[str, object]) -> dict[str, Any]:
-            await self.http.call(FREEZE, self._path(id=text_of(login, "Id")), body=dict(wanted))
-            changed = await self._login(user)
-            if changed is None or changed.get("IsFrozen") is not is_frozen:
-                raise NotReady("The login was changed and still shows its former state.")
-            return changed
-
-        reached = await ensured(
-            look=lambda: self._login(user),
-            ours=lambda _: evidence,
-            create=None,
-            differs=lambda login: (
-                {} if login.get("IsFrozen") is is_frozen else {"IsFrozen": is_frozen}
-            ),
-            change=change,
-            settling=self.settling(0),
-            what="Salesforce login",
-        )
-        account = self._account(person, user)
-        is_open = user.is_active and not is_frozen
-        return self.reported(reached, account, access="active" if is_open else "suspended")
-
-    async def _assignment(self, account: Account, permission_set: str) -> str | None:
-        conditions = {"AssigneeId": account.id, "PermissionSet.Name": permission_set}
-        rows = await self._rows("Id", "PermissionSetAssignment", conditions)
-        return text_of(rows[0], "Id") if rows else None
-
-    async def _assign(self, account: Account, permission_set: str) -> str:
-        rows = await self._rows("Id", "PermissionSet", {"Name": permission_set})
-        if not rows:
-            raise Invalid(
-                "There is no such permission set.", fields={"permission_set": "is not known"}
-            )
-        body = {"AssigneeId": account.id, "PermissionSetId": text_of(rows[0], "Id")}
-        answer = await self.http.call(ASSIGN, self._path(), body=body, expect=TAKEN)
-        if answer.status == HTTPStatus.BAD_REQUEST:
-            raise Exists
-        return MADE.read(answer).id
-
-    async def _unassign(self, assignment: str) -> None:
-        path = self._path(id=assignment)
-        await self.http.call(UNASSIGN, path, expect=(HTTPStatus.NOT_FOUND,))
-
-    def _account(self, person: Person, user: User) -> Account:
-        return Account(
-            system=self.name,
-            id=user.id,
-            handle=user.name or self._login_name(person),
-            email=person.email,
-            state="active" if user.is_active else "suspended",
-        )
 
 
 def _seen_from_outside(user: User) -> tuple[str, ...]:

@@ -70,6 +70,8 @@ _NOT_PERMITTED: Final = {
 }
 
 LICENCES: Final = "Salesforce licences"
+# A new user may not be seen by queries for seconds.
+SETTLE: Final = (0, 2, 5, 15, 30)
 _USAGE: Final = re.compile(r"\bapi-usage=(\d{1,12})/(\d{1,12})")
 
 
