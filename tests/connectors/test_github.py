@@ -23,6 +23,7 @@ from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
 from newel.connectors.github import GitHub, GitHubApp
 from newel.connectors.github_contract import (
+    INVITATIONS,
     LIMITS,
     MEMBERSHIP,
     SET_MEMBERSHIP,
@@ -363,6 +364,13 @@ async def test_secrets_stay_inside(github: GitHub, sim: GitHubSimulator, time: T
     assert not [text for text in texts if token in text or "jane.doe@" in text]
 
 
+async def test_a_listing_that_hides_is_a_missing_permission(github: GitHub, sim: GitHubSimulator):
+    """GitHub hides what a token may not see behind 404: the check names the permission."""
+    sim.fail("orgs/list-pending-invitations", Status(404, body={"message": "Not Found"}))
+    check = await github.check()
+    assert (check.ok, check.missing) == (False, ("members:read",))
+
+
 def answered(status: int, message: str = "", *, route: Any = MEMBERSHIP, **headers: str) -> Answer:
     """Make an answer."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -393,6 +401,7 @@ def answered(status: int, message: str = "", *, route: Any = MEMBERSHIP, **heade
         ),
         (answered(403, "Cannot remove the last owner"), Forbidden, {"reason": "blocked"}),
         (answered(404, "Not Found", route=SET_MEMBERSHIP), Forbidden, {"reason": "permission"}),
+        (answered(404, "Not Found", route=INVITATIONS), Forbidden, {"reason": "permission"}),
         (answered(404, "Not Found"), NotReady, {"status": 404}),
         (answered(404, "Not Found", route=LIMITS), ContractDrift, {"status": 404}),
         (answered(422, "You must purchase a seat"), NoCapacity, {"what": "GitHub seats"}),

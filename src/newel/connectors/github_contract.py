@@ -84,6 +84,8 @@ APP_TOKEN: Final = Route(
 )
 
 INVITED_PER_DAY: Final = "invitations per day"
+_LISTINGS: Final = (MEMBERS, INVITATIONS, FAILED, TEAMS)
+"""Of an organization, which is there: `check` has read it, or the token would be refused."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def judged(answer: Answer) -> StepError | None:
     match answer.status:
         case 403:
             return _forbidden(answer, text, said, facts)
-        case 404 if answer.route.is_mutating:
+        case 404 if answer.route.is_mutating or answer.route in _LISTINGS:
             # Management routes hide behind 404 from a token without the permission.
             return _forbidden(answer, text, said, facts)
         case 422:
