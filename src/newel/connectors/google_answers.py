@@ -89,6 +89,10 @@ def _by_sentence(answer: Answer, text: str, said: str, facts: Known) -> StepErro
     if answer.route is INSERT_MEMBER and answer.status == HTTPStatus.NOT_FOUND:
         who = "group" if "groupkey" in text else "account"
         return NotReady(f"Google does not show the {who} to its groups yet.", **facts)
+    if answer.status == HTTPStatus.NOT_FOUND and "{" not in answer.route.path:
+        # In Google's own words it is about a customer or an account, not about the route.
+        unknown = {"query": "names what Google does not know"}
+        return Invalid(f"Google does not know it: {said}", fields=unknown, **facts)
     return judged_by_status(answer, code=facts["code"], said=said)
 
 
