@@ -631,6 +631,8 @@ admin.webhook_enabled admin - endpoint:s
 admin.webhook_redelivered admin - endpoint:s n:i
 admin.webhook_retired admin - endpoint:s url_host:s
 connector.configured system - fields:l secret_schemes:l
+connector.paused system -
+connector.resumed system -
 data.exported admin - kind:s rows:i filter_digest:h sha256?:h
 data.journals_read admin - definitions:h runs:i runs_now:i blocked:i
 data.revealed admin - fields:l purpose:s

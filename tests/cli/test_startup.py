@@ -48,6 +48,7 @@ COMMANDS = {
     "send",
     "events",
     "schedules",
+    "systems",
     "webhooks",
     "connector",
     "simulators",

@@ -65,6 +65,10 @@ class Host:
         """Nobody waits for a turn."""
         return False
 
+    def is_called(self, run: UUID, system: str | None) -> bool:
+        """Everybody is called at once."""
+        return True
+
     def is_limited(self, system: str | None) -> bool:
         """Nobody counts attempts."""
         return False

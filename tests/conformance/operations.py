@@ -509,6 +509,12 @@ class Operations:
         """Ask what time it is, and what comes next."""
         await self.ask("runs.next_due")
         await self.ask("rooms.known")
+        if self.random.random() < 0.5:
+            await self.ask("rooms.pause", "system/github", "svc_cli")
+        else:
+            await self.ask("rooms.resume", "system/github")
+        await self.ask("rooms.declare", "system/github", self.random.choice([None, 1, 2]))
+        await self.ask("rooms.paused")
         await self.ask("rooms.call_queued", "github")
         await self.ask("schedules.listed")
         await self.ask("deployment.calm")

@@ -15,6 +15,7 @@ COMMANDS = [line for line in TEXT.splitlines() if line.startswith("newel ")]
 VERBS = {
     "decide", "fill", "retry", "skip", "complete-by-hand", "keep", "pause", "resume",
     "reschedule", "amend", "cancel", "fork", "acknowledge", "bulk", "send", "events",
+    "systems",
 }  # fmt: skip
 
 
@@ -37,11 +38,11 @@ def test_every_verb_is_in_the_guide():
 
 def test_the_paths_of_the_guide_are_those_of_the_api():
     """What the guide sends requests to is there."""
-    from newel.web.api import bulk, course, events, runs, tasks
+    from newel.web.api import bulk, course, events, runs, systems, tasks
 
     known = {
         "/api/v1" + route.path
-        for module in (bulk, course, events, runs, tasks)
+        for module in (bulk, course, events, runs, systems, tasks)
         for route in module.router.routes
     }
     named = set(re.findall(r"/api/v1/[a-z/{}_-]+", TEXT)) - {"/api/v1/runs/{run}/{verb}"}

@@ -107,6 +107,7 @@ async def pages_of(house, scene) -> list[str]:
         f"{runs[0]}/cancel",
         "/systems",
         "/systems/github",
+        "/systems/github/pause",
         "/systems/github?tab=access",
         "/webhooks",
         "/webhooks/siem",

@@ -19,6 +19,7 @@ from newel.cli.app import answered
 from newel.engine.commands import Amendment
 from newel.engine.engine import Engine, Started
 from newel.engine.messages import Sent
+from newel.engine.systems import Systems
 
 MARY = "mary@example.com"
 WHY = "as HR has asked for"
@@ -133,6 +134,28 @@ async def test_api_command_line_and_pages_reach_one_function(client, calls, show
         assert [name for name, _ in calls] == [method] * (2 if form is None else 3), verb
         first = normal(calls[0][1])
         assert [normal(given) for _, given in calls] == [first] * len(calls), verb
+
+
+async def test_a_system_is_paused_by_one_function(client, calls, monkeypatch):
+    """From the API, the command line and the page: the same method with the same arguments."""
+    seen: list[tuple[str, str, str | None, str]] = []
+    for verb in ("pause", "resume"):
+
+        async def record(
+            self: object, name: str, *, actor: Actor, reason: str, _verb: str = verb
+        ) -> None:
+            seen.append((_verb, name, actor.on_behalf_of, reason))
+
+        monkeypatch.setattr(Systems, verb, record)
+    headers = {"Newel-Actor": MARY, "Origin": "http://127.0.0.1"}
+    for verb in ("pause", "resume"):
+        seen.clear()
+        await client.post(f"/api/v1/systems/github/{verb}", json={"reason": WHY}, headers=headers)
+        argv = ["systems", verb, "github", "--reason", WHY, "--actor", MARY]
+        assert await asyncio.to_thread(answered, argv) == 0
+        form = {"reason": WHY, "actor": MARY}
+        await client.post(f"/systems/github/{verb}", data=form, headers=headers)
+        assert seen == [(verb, "github", MARY, WHY)] * 3
 
 
 def normal(given: dict[str, Any]) -> str:

@@ -93,3 +93,63 @@ async def test_testing_a_connection_says_in_words_what_came_of_it(client, house,
         effect
     )
     assert simulator.mutations() == []
+
+
+async def test_an_operator_pauses_a_system_and_resumes_it(client, house):
+    """Without reason or name nothing changes; both are recorded, page and list say so."""
+    form = {"actor": "mary@acme.example", "reason": "it moves tonight"}
+    asked = await client.get("/systems/github/pause")
+    assert "not even what takes access away" in text_of(asked.text)
+    for missing, said in (("reason", "Is missing: it is recorded"), ("actor", "is recorded under")):
+        answer = await client.post("/systems/github/pause", data={**form, missing: " "})
+        assert (answer.status_code >= 400, said in text_of(answer.text)) == (True, True), missing
+    assert (await client.get("/api/v1/systems/github")).json()["paused"] == ""
+    done = await client.post("/systems/github/pause", data=form, follow_redirects=True)
+    assert "newel begins nothing in GitHub" in text_of(done.text)
+    again = await client.post("/systems/github/pause", data=form)
+    assert "paused already" in text_of(again.text)
+    listed = (await client.get("/api/v1/systems")).json()["systems"]
+    assert {each["system"]: each["state"] for each in listed}["github"] == "paused"
+    assert "Paused since" in text_of((await client.get("/systems")).text)
+    resumed = await client.post("/systems/github/resume", data=form, follow_redirects=True)
+    assert "newel begins nothing in GitHub" not in text_of(resumed.text)
+    listed = (await client.get("/api/v1/systems")).json()["systems"]
+    assert {each["system"]: each["state"] for each in listed}["github"] == "well"
+    told = await house.database.fetch(
+        "select e.type from newel.event e join newel.audit_stream s on s.id = e.stream_id "
+        "where s.name = 'system/github' order by e.seq"
+    )
+    assert [row["type"] for row in told] == ["connector.paused", "connector.resumed"]
+    assert (await client.get("/systems/github/stop")).status_code == 404
+
+
+async def test_budgets_show_what_is_used_and_when_it_is_there_again(client, house):
+    """What other workers took is seen; it drips in with time; a system that says wait is shown."""
+    budgets = (await client.get("/api/v1/systems/github")).json()["budgets"]
+    by_name = {each["name"]: each for each in budgets}
+    assert [(each["used_percent"], each["left"]) for each in budgets] == [
+        (0, each["most"]) for each in budgets
+    ]
+    assert by_name["github.read"]["allows"] == "4,000 an hour"
+    credential = next(each.credential for each in house.engine.connectors if each.name == "github")
+    await house.database.execute(
+        "insert into newel.gate (credential, bucket, tokens, filled_at, blocked_until) values "
+        "($1, 'github.read', 20, newel.now(), null), "
+        "($1, 'github.write', 1, newel.now(), newel.now() + interval '1 minute')",
+        credential,
+    )
+    page = await client.get("/systems/github")
+    twin = {
+        each["name"]: each
+        for each in (await client.get("/api/v1/systems/github")).json()["budgets"]
+    }
+    assert (twin["github.read"]["used_percent"], twin["github.read"]["left"]) == (90, 20)
+    assert twin["github.read"]["full_at"] is not None
+    assert twin["github.write"]["blocked_until"] is not None
+    told = text_of(page.text)
+    assert "90 % used, 20 of 200 left at once; 4,000 an hour; full again" in told
+    assert "nothing before" in told
+    assert "90 % used" in text_of((await client.get("/systems")).text)
+    await house.move(timedelta(hours=1))
+    later = (await client.get("/api/v1/systems/github")).json()["budgets"]
+    assert [each["used_percent"] for each in later if each["name"] == "github.read"] == [0]

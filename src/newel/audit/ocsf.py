@@ -69,6 +69,8 @@ _ENTITIES: Final[Mapping[str, tuple[int, str, str]]] = {
     "admin.webhook_enabled": (8, "Webhook Endpoint", "endpoint"),
     "setting.changed": (3, "Setting", "name"),
     "connector.configured": (3, "Connector", ""),
+    "connector.paused": (9, "Connector", ""),
+    "connector.resumed": (8, "Connector", ""),
 }
 """Activity, kind of entity, and the fact that names it (the process or system where none does)."""
 

@@ -37,6 +37,7 @@ from newel.cli import (
     schedules,
     serving,
     shadow,
+    systems,
     verbs,
     webhooks,
     witness,
@@ -86,6 +87,7 @@ def application() -> App:
         app.command(more)
     app.command(verbs.complete_by_hand, name="complete-by-hand")
     app.command(schedules.schedules)
+    app.command(systems.systems)
     app.command(webhooks.webhooks)
     app.command(doctor.doctor)
     app.command(contracts.contracts)

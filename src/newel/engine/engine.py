@@ -60,6 +60,7 @@ from newel.engine.sequencer import Sequencer
 from newel.engine.silence import Silence
 from newel.engine.spawning import Offspring
 from newel.engine.starting import Source, Wanted
+from newel.engine.systems import Systems
 from newel.engine.taking_back import TakingBack
 from newel.engine.token_keeping import Renews, TokenKeeping
 from newel.engine.told import Teller
@@ -173,6 +174,11 @@ class Engine:
         self.sequencer = None if key_holder is None else Sequencer(database, key_holder)
         self._at_most = checked_places(at_most or {})
         self._teams = teams
+
+    @cached_property
+    def systems(self) -> Systems:
+        """The systems, as operators pause and resume them."""
+        return Systems(self._operating, self.connectors)
 
     @cached_property
     def holding(self) -> Holding:

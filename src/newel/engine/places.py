@@ -6,6 +6,9 @@ while its intent belongs to a worker whose lease holds: they are counted where i
 committed, and a Change that finds none is refused as `full`. Its run is driven again, and the
 step waits for its turn as a row, without an intent. Whenever an attempt ends, the oldest who
 waits is called; who comes anew waits behind all others.
+
+A system that an operator has paused has no place. A worker learns it from the first step that is
+refused, and looks every second from then on until it is resumed.
 """
 
 from __future__ import annotations
@@ -87,7 +90,10 @@ async def registered(
 
 
 class Places:
-    """What one worker knows of places at systems; `limited` are the systems that have a limit."""
+    """What one worker knows of places at systems; `limited` are the systems that have a limit.
+
+    _closed: systems that were found paused, or where it has to be looked whether they are.
+    """
 
     def __init__(self, database: Database, limited: frozenset[str]) -> None:
         """Prepare; `watch` calls who waits until it is cancelled."""
@@ -95,6 +101,7 @@ class Places:
         self._limited = limited
         self._refused: set[UUID] = set()
         self._full_until: dict[str, float] = {}
+        self._closed: set[str] = set()
         self._freed: set[str] = set()
         self._wanted = asyncio.Event()
 
@@ -102,19 +109,31 @@ class Places:
         """Whether a step has to wait for its turn: it was refused, or others were just now."""
         if system is None or not self.is_limited(system):
             return False
-        return run in self._refused or monotonic() < self._full_until.get(system, 0.0)
+        is_full = run in self._refused or monotonic() < self._full_until.get(system, 0.0)
+        return is_full or system in self._closed
+
+    def is_called(self, run: UUID, system: str | None) -> bool:
+        """Whether a step that has waited may try: not refused just now, its system not paused."""
+        return run not in self._refused and system not in self._closed
 
     def is_limited(self, system: str | None) -> bool:
-        """Whether only so many attempts are made at a system at once."""
-        return system in self._limited
+        """Whether only so many attempts are made at a system at once, or none for now."""
+        return system in self._limited or system in self._closed
 
     def refused(self, run: UUID, runner: Runner | None) -> None:
-        """Note that a run's intents found no place."""
+        """Note that a run's intents found no place: too many were there, or nobody may come."""
         self._refused.add(run)
         until = monotonic() + _FULL_S
-        for act in () if runner is None else runner.open.values():
-            if act.state == "attempting" and act.system in self._limited:
-                self._full_until[act.system] = until
+        asked = {
+            act.system
+            for act in (() if runner is None else runner.open.values())
+            if act.state == "attempting" and act.system is not None
+        }
+        for system in asked & self._limited:
+            self._full_until[system] = until
+        if not asked & self._limited:
+            self._closed |= asked
+        self._wanted.set()
 
     def driven(self, run: UUID) -> None:
         """Note that a refused run has been driven again: its steps wait for their turn now."""
@@ -133,16 +152,25 @@ class Places:
 
     async def watch(self, worker: Woken) -> None:
         """Call who waits, when a place became free and once a second; until cancelled."""
-        while self._limited:
+        while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_S):
+                async with asyncio.timeout(_LOOK_S if self._limited or self._closed else None):
                     await self._wanted.wait()
             self._wanted.clear()
             freed, self._freed = self._freed or set(self._limited), set()
             try:
+                if self._limited or self._closed:
+                    freed |= await self._reopened()
                 for system in sorted(freed):
                     if await rooms.call_queued(self._database, system):
                         worker.poke()
             except LOST:
                 self._freed |= freed
                 await asyncio.sleep(_LOOK_S)
+
+    async def _reopened(self) -> set[str]:
+        """See which systems are paused; answers with those that are so no more."""
+        prefix = room_of_system("")
+        paused = {row["name"].removeprefix(prefix) for row in await rooms.paused(self._database)}
+        before, self._closed = self._closed, paused
+        return before - paused

@@ -100,9 +100,13 @@ def _again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
     if granting.is_being_made(run, opened):
         _rest(run, opened, run.moment + _TURN)
         return
-    if run.host.places.has_to_queue(run.id, opened.system) and opened.reason != PLACE:
-        _queue(run, opened)
-        return
+    if run.host.places.has_to_queue(run.id, opened.system):
+        if opened.reason != PLACE:
+            _queue(run, opened)
+            return
+        if not run.host.places.is_called(run.id, opened.system):
+            _rest(run, opened, run.moment + _UNCALLED)
+            return
     if not by_hand.looks_again(run, opened, act):
         opened.fingerprint = run.fingerprint(act)
         _intend(run, opened)

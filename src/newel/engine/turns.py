@@ -15,6 +15,10 @@ class Turns(Protocol):
         """Whether a step of a run has to wait for its turn."""
         ...
 
+    def is_called(self, run: UUID, system: str | None) -> bool:
+        """Whether a step that has waited may try: it was not refused just now."""
+        ...
+
     def is_limited(self, system: str | None) -> bool:
         """Whether only so many attempts are made at a system at once."""
         ...

@@ -110,6 +110,8 @@ incident.closed system | incident runs healed_by
 incident.ticketed system | incident tracker ticket channel marker
 incident.ticket_failed system | incident tracker class
 connector.configured system | fields secret_schemes
+connector.paused system |
+connector.resumed system |
 process.registered admin P | source_sha256 author drawing_sha256? previous? commit?
 person.registered admin | kind name
 person.amended admin | fields before_digest after_digest

@@ -125,6 +125,8 @@ from newel.audit.catalogue.steps import (
 )
 from newel.audit.catalogue.systems import (
     ConnectorConfigured,
+    ConnectorPaused,
+    ConnectorResumed,
     IncidentAttached,
     IncidentClosed,
     IncidentOpened,
@@ -174,6 +176,8 @@ __all__ = [
     "AuditEvent",
     "Authority",
     "ConnectorConfigured",
+    "ConnectorPaused",
+    "ConnectorResumed",
     "DataExported",
     "DataJournalsRead",
     "DataRevealed",

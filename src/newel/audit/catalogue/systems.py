@@ -9,6 +9,8 @@ from newel.audit.catalogue.parts import FailureClass
 
 __all__ = [
     "ConnectorConfigured",
+    "ConnectorPaused",
+    "ConnectorResumed",
     "IncidentAttached",
     "IncidentClosed",
     "IncidentOpened",
@@ -73,3 +75,13 @@ class ConnectorConfigured(AuditEvent):
 
     fields: tuple[str, ...]
     secret_schemes: tuple[str, ...]
+
+
+@audit_event("connector.paused", stream="system")
+class ConnectorPaused(AuditEvent):
+    """A system is left alone: its steps wait, without attempts."""
+
+
+@audit_event("connector.resumed", stream="system")
+class ConnectorResumed(AuditEvent):
+    """Steps of a paused system go on."""

@@ -110,6 +110,16 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
         ),
         "finished_is_never_due": lambda row: row["finished_at"] is None or row["wake_at"] is None,
     },
+    "room": {
+        "room_paused_by_somebody": lambda row: (
+            (row["paused_at"] is None) == (row["paused_by"] is None)
+        ),
+        "room_has_places_unless_paused": lambda row: (
+            row["at_most"] == 0
+            if row["paused_at"] is not None
+            else row["allows"] is None and (row["at_most"] is None or row["at_most"] > 0)
+        ),
+    },
     "open_act": {
         "intent_has_owner": lambda row: (
             row["state"] != "attempting"

@@ -90,6 +90,7 @@ CHIPS: Final[dict[str, tuple[str, str, str]]] = {
     "system-escalated": ("park", "triangle", "Needs a person"),
     "system-healing": ("run", "ring", "Recovering"),
     "system-blocked": ("wait", "hourglass", "Slowed down"),
+    "system-paused": ("wait", "pause", "Paused"),
     "able-there": ("done", "tick", "There"),
     "able-absent": ("pend", "slash", "Not there"),
     "able-lost": ("park", "triangle", "Lost"),

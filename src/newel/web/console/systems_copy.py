@@ -12,13 +12,16 @@ from newel.domain.remedies import REMEDIES
 from newel.people.words import clipped, team_name
 
 __all__ = [
-    "EndpointWords",
+    "ActWords",
+    "budget_text",
     "endpoint_text",
     "endpoint_words",
     "hours_text",
     "incident_text",
     "incident_title",
+    "paused_text",
     "ping_text",
+    "system_words",
     "tested_text",
 ]
 
@@ -90,32 +93,78 @@ def ping_text(name: str, why: str, *, accepted: bool) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointWords:
-    """The words of a form about an endpoint."""
+class ActWords:
+    """The words of a form that acts on an endpoint or a system. asks_why: a reason is asked for."""
 
     heading: str
     consequence: str
     button: str
     is_dangerous: bool = False
+    asks_why: bool = False
 
 
-def endpoint_words(verb: str, name: str) -> EndpointWords:
+def endpoint_words(verb: str, name: str) -> ActWords:
     """Give the words of a form that acts on an endpoint: its heading, what follows, the button."""
     match verb:
         case "enable":
-            return EndpointWords(
+            return ActWords(
                 f"Enable {name}", "It is told again, of what it has missed, too.", "Enable"
             )
         case "disable":
-            return EndpointWords(
+            return ActWords(
                 f"Disable {name}",
                 "Nothing is sent. What happens meanwhile waits, up to thirty days.",
                 "Disable",
                 is_dangerous=True,
+                asks_why=True,
             )
         case _:
-            return EndpointWords(
+            return ActWords(
                 f"Send to {name} again",
                 "It is sent under the id it had, so a receiver that has it already can tell.",
                 "Send again",
             )
+
+
+def system_words(verb: str, title: str, waiting: int) -> ActWords:
+    """Give the words of a form that pauses or resumes a system. waiting: runs that wait for it."""
+    if verb == "pause":
+        return ActWords(
+            f"Pause {title}",
+            "newel begins nothing there until it is resumed, not even what takes access away. "
+            "What is in flight ends; steps wait, and dates count on.",
+            "Pause",
+            is_dangerous=True,
+            asks_why=True,
+        )
+    whom = "No run waits for it." if not waiting else f"{waiting} {_runs(waiting)} for it."
+    return ActWords(
+        f"Resume {title}", f"{whom} Steps go on, the oldest first.", "Resume", asks_why=True
+    )
+
+
+def _runs(count: int) -> str:
+    return "run waits" if count == 1 else "runs wait"
+
+
+def paused_text(title: str, by: str, at: str) -> str:
+    """Say who has paused a system and what that means; at: when, as people write it."""
+    return f"Paused by {by} since {at}. newel begins nothing in {title}; steps wait for it."
+
+
+_SPANS: Final = ((1, "a second"), (60, "a minute"), (3600, "an hour"), (86_400, "a day"))
+
+
+def budget_text(rate: float) -> str:
+    """Say how many requests a budget allows, in the first unit in which they are a whole number.
+
+    rate: a second.
+    """
+    for seconds, unit in _SPANS:
+        count = rate * seconds
+        if round(count) >= 1 and abs(count - round(count)) < _WHOLE:
+            return f"{round(count):,} {unit}"
+    return f"{rate * 86_400:,.0f} a day"
+
+
+_WHOLE: Final = 1e-6

@@ -21,7 +21,13 @@ _AS_MANY_AS_WANTED = 1000
 def known(at: Transaction) -> list[Row]:
     """All rooms with their places."""
     return sorted(
-        ({"name": row["name"], "at_most": row["at_most"]} for row in at.rows("room")),
+        (
+            {
+                "name": row["name"],
+                "at_most": row["at_most"] if row["paused_at"] is None else row["allows"],
+            }
+            for row in at.rows("room")
+        ),
         key=lambda row: row["name"],
     )
 
@@ -29,11 +35,47 @@ def known(at: Transaction) -> list[Row]:
 @statement("rooms.declare")
 def declare(at: Transaction, name: str, at_most: int | None) -> int:
     """Sets the places of a room."""
-    if at.get("room", name) is None:
+    room = at.get("room", name)
+    if room is None:
         at.insert("room", {"name": name, "at_most": at_most})
+    elif room["paused_at"] is None:
+        at.update("room", name, at_most=at_most, allows=None)
     else:
-        at.update("room", name, at_most=at_most)
+        at.update("room", name, at_most=0, allows=at_most)
     return 1
+
+
+@statement("rooms.pause")
+def pause(at: Transaction, name: str, by: str) -> list[Row]:
+    """Leaves a room without a place."""
+    room = at.get("room", name)
+    if room is None:
+        at.insert("room", {"name": name, "at_most": 0, "paused_at": at.now(), "paused_by": by})
+    elif room["paused_at"] is None:
+        at.update("room", name, at_most=0, allows=room["at_most"], paused_at=at.now(), paused_by=by)
+    else:
+        return []
+    return [{"name": name}]
+
+
+@statement("rooms.resume")
+def resume(at: Transaction, name: str) -> list[Row]:
+    """Gives a paused room its places back."""
+    room = at.get("room", name)
+    if room is None or room["paused_at"] is None:
+        return []
+    at.update("room", name, at_most=room["allows"], allows=None, paused_at=None, paused_by=None)
+    return [{"name": name}]
+
+
+@statement("rooms.paused")
+def paused(at: Transaction) -> list[Row]:
+    """The rooms that somebody has paused."""
+    names = ("name", "paused_at", "paused_by")
+    found = [row for row in at.rows("room") if row["paused_at"] is not None]
+    return sorted(
+        ({name: row[name] for name in names} for row in found), key=lambda row: row["name"]
+    )
 
 
 def _busy(at: Transaction, system: str) -> Iterator[Row]:
@@ -97,7 +139,7 @@ def call_queued(at: Transaction, system: str) -> list[Row]:
     now = at.now()
     queued = list(_queued(at, system))
     called = [act for act in queued if now - _CALLED < act["next_at"] <= now]
-    places = room["at_most"] or _AS_MANY_AS_WANTED
+    places = _AS_MANY_AS_WANTED if room["at_most"] is None else room["at_most"]
     places -= len(list(_busy(at, system))) + len(called)
     woken = 0
     for act in sorted(queued, key=lambda act: act["opened_at"]):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request
+from starlette.datastructures import FormData
 from starlette.responses import Response
 
+from newel.base.errors import InvalidInput, NotFound, ReasonMissing, RequestError
 from newel.people.holdings import Asked, day_of, had_on
-from newel.web.console.pages import page
+from newel.web.console import systems_copy
+from newel.web.console.acting import acting_person, address_in
+from newel.web.console.copy import quoted
+from newel.web.console.pages import page, remembered, seen_at
 from newel.web.console.views.systems import TestedView, system_page, systems_view, tested
+from newel.web.problems import status_of
 from newel.web.site import named, reader_of, site_of
 
 __all__ = ["router"]
@@ -18,6 +25,7 @@ __all__ = ["router"]
 router = APIRouter(include_in_schema=False)
 
 _PAGE = 100
+_VERBS: Final = ("pause", "resume")
 
 
 @router.get("/systems")
@@ -60,10 +68,66 @@ async def one_system(
     )  # fmt: skip
 
 
+@router.get("/systems/{name}/{verb}")
+async def ask(request: Request, name: str, verb: str) -> Response:
+    """Show the form of a verb."""
+    return await _form(request, name, verb, {}, 200, {})
+
+
 @router.post("/systems/{name}/test")
 async def test_connection(request: Request, name: str) -> Response:
     """Ask a system whether it still answers as agreed, and show what came of it."""
     return await _shown(request, name, await tested(site_of(request).engine, name))
+
+
+@router.post("/systems/{name}/{verb}")
+async def act(request: Request, name: str, verb: str) -> Response:
+    """Pause or resume a system, or show the form again with what is wrong."""
+    async with request.form() as posted:
+        reason = str(posted.get("reason", "")).strip()
+        try:
+            await _carry_out(request, name, verb, posted, reason)
+        except RequestError as error:
+            wrong = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
+            if isinstance(error, ReasonMissing):
+                wrong = {"reason": "is missing: it is recorded"}
+            typed = {"actor": str(posted.get("actor", "")), "reason": reason}
+            return await _form(request, name, verb, wrong, status_of(error), typed)
+        return remembered(seen_at(f"/systems/{quoted(name)}"), address_in(posted))
+
+
+async def _carry_out(request: Request, name: str, verb: str, posted: FormData, reason: str) -> None:
+    actor = await acting_person(request, posted)
+    systems = site_of(request).engine.systems
+    match verb:
+        case "pause":
+            await systems.pause(name, actor=actor, reason=reason)
+        case "resume":
+            await systems.resume(name, actor=actor, reason=reason)
+        case _:
+            raise NotFound(kind="page", reference=verb)
+
+
+async def _form(
+    request: Request,
+    name: str,
+    verb: str,
+    errors: Mapping[str, str],
+    status: int,
+    typed: Mapping[str, str],
+) -> Response:
+    if verb not in _VERBS:
+        raise NotFound(kind="page", reference=verb)
+    read = await reader_of(request)
+    view = await system_page(read, site_of(request).engine, name)
+    return await page(
+        request, "act", read=read, status=status, section="systems", is_live=False,
+        name=view.system.title, back=view.system.href, action=f"{view.system.href}/{verb}",
+        what="", words=systems_copy.system_words(verb, view.system.title, view.system.waiting),
+        errors=errors,
+        others={each: why for each, why in errors.items() if each not in {"actor", "reason"}},
+        labels={"actor": "Your work e-mail", "reason": "Reason"}, typed=typed,
+    )  # fmt: skip
 
 
 async def _shown(request: Request, name: str, told: TestedView | None = None) -> Response:

@@ -135,12 +135,20 @@ async def _form(
     read = await reader_of(request)
     await endpoint_page(read, site_of(request).engine.endpoints, name, state=None, after="")
     return await page(
-        request, "webhook_verb", read=read, status=status, section="webhooks", is_live=False,
-        name=name, back=f"/webhooks/{quoted(name)}", verb=verb, event=event,
+        request, "act", read=read, status=status, section="webhooks", is_live=False,
+        name=name, back=(back := f"/webhooks/{quoted(name)}"),
+        action=f"{back}/{verb}?event={quoted(event)}", what=_what(verb, event),
         words=systems_copy.endpoint_words(verb, name), errors=errors,
         others={each: why for each, why in errors.items() if each not in {"actor", "reason"}},
         labels={"actor": "Your work e-mail", "reason": "Reason"}, typed=typed,
     )  # fmt: skip
+
+
+def _what(verb: str, event: str) -> str:
+    """Say what is sent again, where that is asked."""
+    if verb != "redeliver":
+        return ""
+    return f"The event {event}" if event else "Everything that was given up"
 
 
 def _id(text: str) -> UUID:

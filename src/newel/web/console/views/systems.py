@@ -6,42 +6,51 @@ unless somebody tests the connection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 from newel.base.errors import NotFound, StepError
-from newel.base.ids import reference
+from newel.base.ids import parse_reference, reference
 from newel.connectors import inventory
 from newel.connectors.base import Connector
+from newel.domain.limits import room_of_system
 from newel.engine.engine import Engine
 from newel.engine.incidents import Probed
 from newel.people.words import process_title, team_name
+from newel.store import people
 from newel.store import systems as rows
 from newel.store.database import Row
 from newel.web.console import systems_copy
 from newel.web.console.copy import quoted
 from newel.web.console.views.model import Chip, PersonLink, View, chip, person_link
+from newel.web.console.views.system_budgets import BudgetView, budgets_of, fullest
 from newel.web.site import Reader
 
 __all__ = ["SystemPage", "SystemsView", "TestedView", "system_page", "systems_view", "tested"]
 
 _WAITING: Final = 10
-_RANKS: Final = ("well", "blocked", "healing", "watching", "escalated")
+_RANKS: Final = ("well", "blocked", "paused", "healing", "watching", "escalated")
 
 
 class SystemLine(View):
-    """A system and how it stands. team: the owner as people say it; people: with access."""
+    """A system and how it stands. team: the owner as people say it; people: with access.
+
+    paused_at: an operator has paused it then. budget: the rate budget of which most is used.
+    """
 
     system: str
     title: str
     owner: str
     team: str
-    state: Literal["well", "blocked", "healing", "watching", "escalated"]
+    state: Literal["well", "blocked", "paused", "healing", "watching", "escalated"]
     blocked_until: datetime | None
+    paused_at: datetime | None
     since: datetime | None
     waiting: int
     people: int
+    budget: BudgetView | None
     chip: Chip
     href: str
 
@@ -98,9 +107,13 @@ class WaitingView(View):
 
 
 class SystemPage(View):
-    """One system. checked_at: when its capabilities were looked at last."""
+    """One system. checked_at: when its capabilities were looked at last.
+
+    paused: who has paused it, since when, and what that means; empty if nobody has.
+    """
 
     system: SystemLine
+    paused: str
     connector: str
     credential: str
     hosts: tuple[str, ...]
@@ -109,6 +122,7 @@ class SystemPage(View):
     incidents: tuple[IncidentView, ...]
     capabilities: tuple[CapabilityView, ...]
     checked_at: datetime | None
+    budgets: tuple[BudgetView, ...]
     waiting: tuple[WaitingView, ...]
     operations: tuple[OperationView, ...]
     others: tuple[OperationView, ...]
@@ -127,14 +141,14 @@ class TestedView(View):
 
 async def systems_view(read: Reader, engine: Engine) -> SystemsView:
     """Read how every system stands."""
-    lines, _ = await _lines(read, engine.connectors)
-    return SystemsView(systems=lines, as_of=read.now)
+    stand = await _stand(read, engine.connectors)
+    return SystemsView(systems=stand.lines, as_of=read.now)
 
 
 async def system_page(read: Reader, engine: Engine, name: str) -> SystemPage:
     """Read one system. Raises NotFound."""
     connector = _named(engine, name)
-    lines, incidents = await _lines(read, [connector])
+    stand = await _stand(read, [connector])
     waiting = await rows.waiting_runs(read.database, name, how_many=_WAITING)
     used: list[OperationView] = []
     others: list[OperationView] = []
@@ -151,15 +165,17 @@ async def system_page(read: Reader, engine: Engine, name: str) -> SystemPage:
             for each in known.found
         )
     return SystemPage(
-        system=lines[0],
+        system=stand.lines[0],
+        paused=await _paused(read, connector, stand.paused.get(name)),
         connector=type(connector).__name__,
         credential=connector.credential,
         hosts=tuple(getattr(connector, "hosts", ())),
         mode=getattr(connector, "mode", "live"),
         runbook=getattr(connector, "runbook", None),
-        incidents=tuple(_incident(row, connector.title) for row in incidents),
+        incidents=tuple(_incident(row, connector.title) for row in stand.incidents),
         capabilities=capabilities,
         checked_at=checked_at,
+        budgets=stand.budgets.get(name, ()),
         waiting=tuple(_waiting(row) for row in waiting),
         operations=tuple(used),
         others=tuple(others),
@@ -196,10 +212,28 @@ def _named(engine: Engine, name: str) -> Probed:
     raise NotFound(kind="system", reference=name)
 
 
-async def _lines(
-    read: Reader, connectors: Sequence[Probed]
-) -> tuple[tuple[SystemLine, ...], list[Row]]:
-    """Read how some systems stand, those in trouble first, and the incidents behind it."""
+async def _paused(read: Reader, connector: Probed, row: Row | None) -> str:
+    if row is None:
+        return ""
+    kind, _, _ = row["paused_by"].partition("_")
+    ref = parse_reference(row["paused_by"])[1] if kind == "per" else None
+    known = await people.names(read.database, [] if ref is None else [ref])
+    by = known.get(ref, "an operator") if ref is not None else "an operator"
+    at = f"{row['paused_at'].astimezone(read.zone):%d %b, %H:%M}"
+    return systems_copy.paused_text(connector.title, by, at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stand:
+    """How some systems stand, those in trouble first, and what is behind it, by system."""
+
+    lines: tuple[SystemLine, ...]
+    incidents: Sequence[Row]
+    paused: Mapping[str, Row]
+    budgets: Mapping[str, tuple[BudgetView, ...]]
+
+
+async def _stand(read: Reader, connectors: Sequence[Probed]) -> _Stand:
     names = [each.name for each in connectors]
     incidents = await rows.incidents(read.database, names)
     counts = {row["system"]: row for row in await rows.counts(read.database, names)}
@@ -207,28 +241,38 @@ async def _lines(
     blocked = {
         row["credential"]: row["until"] for row in await rows.blocked(read.database, credentials)
     }
+    rooms = {room_of_system(name): name for name in names}
+    paused = {rooms[row["name"]]: row for row in await rows.paused(read.database, list(rooms))}
+    budgets = await budgets_of(read.database, connectors)
     lines = [
         _line(
             each,
             [row for row in incidents if row["system"] == each.name],
             counts[each.name],
-            blocked.get(each.credential),
+            blocked_until=blocked.get(each.credential),
+            paused_at=paused[each.name]["paused_at"] if each.name in paused else None,
+            budget=fullest(budgets.get(each.name, ())),
         )
         for each in connectors
     ]
     lines.sort(key=lambda each: (-_RANKS.index(each.state), each.title.lower()))
-    return tuple(lines), incidents
+    return _Stand(lines=tuple(lines), incidents=incidents, paused=paused, budgets=budgets)
 
 
 def _line(
     connector: Probed,
     incidents: Sequence[Row],
     counts: Row,
+    *,
     blocked_until: datetime | None,
+    paused_at: datetime | None,
+    budget: BudgetView | None,
 ) -> SystemLine:
     states = [_state(row) for row in incidents]
     if blocked_until is not None:
         states.append("blocked")
+    if paused_at is not None:
+        states.append("paused")
     state = max(states, key=_RANKS.index, default="well")
     return SystemLine.model_validate(
         {
@@ -238,6 +282,8 @@ def _line(
             "team": team_name(connector.owner),
             "state": state,
             "blocked_until": blocked_until,
+            "paused_at": paused_at,
+            "budget": budget,
             "since": min((row["opened_at"] for row in incidents), default=None),
             "waiting": counts["waiting"],
             "people": counts["people"],
