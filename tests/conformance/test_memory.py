@@ -22,7 +22,7 @@ from tests.conformance.pairs import Pair, in_transaction
 
 PAGES = {
     "access", "audit_log", "doctor", "drawn", "endpoints", "erasure", "export", "hr", "invariants",
-    "log_events", "measured", "open_acts", "overview", "people", "roles",
+    "log_events", "measured", "metrics", "open_acts", "overview", "people", "roles",
     "run_list", "snapshot", "systems", "tables", "unfinished", "webhooks",
 }  # fmt: skip
 """Files whose statements only pages, tools, people and other systems ask for: runs in memory need

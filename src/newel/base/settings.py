@@ -148,6 +148,10 @@ class Settings(BaseSettings):
         default=None,
         description="Key that callers of the API show; without one only loopback is served.",
     )
+    metrics_token: Reference | None = Field(
+        default=None,
+        description="Token that `/metrics` asks for; without one it serves loopback only.",
+    )
     key_encryption_key: Reference | None = Field(
         default=None,
         description="Wraps the keys of persons: 32 bytes in base64, never in the database.",

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from newel.base.settings import Settings
 from newel.base.version import VERSION
 from newel.engine.engine import Engine
-from newel.web import hooks, reveal, sealed_log
+from newel.web import hooks, metrics, reveal, sealed_log
 from newel.web.api import (
     access,
     audit,
@@ -75,6 +75,7 @@ def create_app(engine: Engine, *, settings: Settings, zone: tzinfo = UTC) -> Fas
     app.include_router(reveal.router)
     app.include_router(sealed_log.router)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(assets.router)
     app.include_router(_console())
     return app

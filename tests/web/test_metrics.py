@@ -1,0 +1,107 @@
+"""`/metrics`: numbers that monitoring reads, of the deployment as a whole and of nobody."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from newel.base.secrets import SecretRef
+from newel.web.app import create_app
+from newel.web.metrics import GAUGES, Sample, exposed
+from tests.web.conftest import BERLIN
+
+GUIDE = Path(__file__).parents[2] / "docs" / "monitoring.md"
+LINE = re.compile(
+    r"(?P<name>newel_[a-z_]+)(?P<labels>\{[^\n]*\})? "
+    r"(?P<value>-?[0-9.e+-]+)"
+)
+
+
+def read(text: str) -> dict[str, float]:
+    """Read the text format; every line has to be a comment of a gauge, or a sample of it."""
+    assert text.endswith("\n")
+    found: dict[str, float] = {}
+    name = ""
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            name = line.split()[2]
+        elif line.startswith("#"):
+            assert line == f"# TYPE {name} gauge"
+        else:
+            match = LINE.fullmatch(line)
+            assert match is not None, line
+            assert match["name"] == name
+            found[name + (match["labels"] or "")] = float(match["value"])
+    return found
+
+
+async def test_what_stands_is_read_at_the_moment_it_is_asked_for(client, house, scene):
+    """A waiting run, its task and a pause are numbers; a second look sees what has changed."""
+    quiet = read((await client.get("/metrics")).text)
+    assert quiet["newel_workers_alive"] == 0
+    assert not any(name.startswith(("newel_open_tasks", "newel_paused")) for name in quiet)
+    async with house.worker():
+        await scene.asked()
+        actor = await house.engine.actor("mary@acme.example", via="console")
+        await house.engine.systems.pause("jira", actor=actor, reason="it moves")
+        answer = await client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    seen = read(answer.text)
+    assert seen["newel_workers_alive"] == 1
+    assert seen['newel_runs{state="waiting"}'] == 1
+    assert (seen["newel_open_tasks"], seen["newel_open_tasks_age_seconds"] >= 0) == (1, True)
+    assert seen['newel_paused_systems{system="jira"}'] == 1
+    assert seen["newel_unsealed_batches"] >= 1
+    assert abs(seen["newel_clock_difference_seconds"]) < 60
+    for name in ("Jane", "Doe", "acme.example", "run_", "per_"):
+        assert name not in answer.text
+
+
+async def test_the_token_opens_metrics_and_nothing_else(house, settings, monkeypatch):
+    """With a token nobody reads without it, from wherever; without one only this machine does."""
+    token = "t0ken-of-monitoring"
+    monkeypatch.setenv("T_METRICS", token)
+    SecretRef("env:T_METRICS").resolve(fresh=True)
+    asked = settings.model_copy(update={"metrics_token": SecretRef("env:T_METRICS")})
+    statuses = {}
+    for where, host in (("here", "127.0.0.1"), ("elsewhere", "192.0.2.7")):
+        for what, chosen in (("open", settings), ("asked", asked)):
+            app = create_app(house.engine, settings=chosen, zone=BERLIN)
+            transport = httpx2.ASGITransport(app=app, client=(host, 50_000))
+            async with httpx2.AsyncClient(
+                transport=transport, base_url="http://127.0.0.1"
+            ) as client:
+                bearer = {"Authorization": f"Bearer {token}"}
+                statuses[where, what] = [
+                    (await client.get("/metrics")).status_code,
+                    (await client.get("/metrics", headers=bearer)).status_code,
+                    (
+                        await client.get("/metrics", headers={"Authorization": "Bearer x"})
+                    ).status_code,
+                ]
+                if what == "asked":
+                    answer = await client.get("/api/v1/systems", headers=bearer)
+                    assert answer.status_code == 401
+    assert statuses == {
+        ("here", "open"): [200, 200, 200],
+        ("here", "asked"): [401, 200, 401],
+        ("elsewhere", "open"): [403, 403, 403],
+        ("elsewhere", "asked"): [401, 200, 401],
+    }
+
+
+def test_labels_are_written_as_the_format_wants_them():
+    """Quotes, backslashes and ends of lines in a label cannot begin a line of their own."""
+    text = exposed([Sample("paused_systems", 1, {"system": 'a"b\\c\nd'})])
+    assert text.splitlines()[-1] == 'newel_paused_systems{system="a\\"b\\\\c\\nd"} 1'
+    with pytest.raises(KeyError):
+        exposed([Sample("nothing", 1)])
+
+
+def test_the_guide_has_every_number_and_no_other():
+    """The table of the guide names what can be read, in its order, in the same words."""
+    rows = re.findall(r"^\| `(newel_\w+)` \| (.+) \|$", GUIDE.read_text("utf-8"), re.MULTILINE)
+    assert rows == [(f"newel_{each.name}", each.told) for each in GAUGES]
