@@ -146,6 +146,12 @@ def test_what_breaks_us_is_named_by_operation_and_field(capsys, tmp_path, edit, 
     assert checked(capsys, tmp_path, "--old", str(FILES["github"]))[:2] == (1, found)
 
 
+def test_what_we_send_and_nobody_wants_any_more_is_a_warning(capsys, tmp_path):
+    """A field of a request that the new document has not is named, and breaks nothing, status 0."""
+    file = edited("github", tmp_path, lambda d: _invitation_body(d)["properties"].pop("role"))
+    assert checked(capsys, file) == (0, [("WARN", INVITE, "role", "request field gone")], [])
+
+
 def test_what_we_always_send_may_become_required(capsys, tmp_path):
     """A field that every request has may be required from now on; statuses come and go."""
 
