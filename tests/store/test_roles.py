@@ -79,6 +79,27 @@ async def refused(url, *statements):
     await connection.close()
 
 
+async def exposed(logins, database):
+    """A right that a platform gives to everybody gives no row, and no way to write one."""
+    await database.execute(
+        "grant usage on schema newel to public; "
+        "grant select, insert, update, delete on all tables in schema newel to public"
+    )
+    connection = await asyncpg.connect(logins[READER])
+    for table in ("person", "person_key", "task", "received_secret", "event_default", "worker"):
+        assert await connection.fetch(f"select 1 from newel.{table}") == [], table
+    assert await connection.fetch("select 1 from newel.run") != []
+    for statement in ("update newel.run set state = 'failed'", "delete from newel.room"):
+        assert (await connection.execute(statement)).endswith(" 0")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("insert into newel.room (name) values ('mine')")
+    await connection.close()
+    await database.execute(
+        "revoke all on schema newel from public; "
+        "revoke all on all tables in schema newel from public"
+    )
+
+
 async def pruned(house, sealing, holder, url):
     """A run of long ago is archived by the application, and pruned by the role for that."""
     ann = await house.engine.actor("ann@acme.example", via="api")
@@ -114,6 +135,26 @@ async def compared(database, database_url):
     missing, extra = await differences(opened_here)
     assert [str(each) for each in missing] == ["newel_reader: select on newel.run"]
     assert [str(each) for each in extra] == ["newel_app: delete on newel.event"]
+    await database.execute(
+        "alter table newel.task disable row level security; "
+        "create policy mine on newel.person for select using (true); "
+        "drop policy newel_retention_delete on newel.event; "
+        "create policy newel_retention_delete on newel.event for delete to newel_retention "
+        "using (true)"
+    )
+    missing, extra = await differences(opened_here)
+    assert {str(each) for each in missing} == {
+        "newel_reader: select on newel.run",
+        "everybody: row level security on newel.task",
+        "newel_retention: condition for delete on newel.event",
+    }
+    assert {str(each) for each in extra} == {
+        "newel_app: delete on newel.event",
+        "everybody: policy for select on newel.person",
+        "newel_retention: policy for delete on newel.event",
+    }
+    await database.execute(roles_sql())
+    assert await differences(opened_here) == ([], [])
     await opened_here.close()
 
 
@@ -198,4 +239,5 @@ async def test_each_role_does_its_own_and_no_more(logins, database, database_url
         "select instructions from newel.task",
         "select 1 from newel.received_secret",
     )
+    await exposed(logins, database)
     await compared(database, database_url)

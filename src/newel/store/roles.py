@@ -4,8 +4,9 @@ Four roles, besides the one that owns the schema and runs migrations. The applic
 journal and can neither change nor delete what it wrote; who seals can do little else than seal;
 who reads sees the log and no person; who prunes removes events that the log has given up. None of
 them owns anything, so none can take away a trigger.
-The one thing the application may change in the journal is to empty a payload, which the journal's
-trigger allows for runs that say so themselves.
+Row level security stands behind the grants: a platform that gives rights to tables that come later
+(as Supabase does) gives no row of them. The one thing the application may change in the journal is
+to empty a payload, which the journal's trigger allows for runs that say so themselves.
 Source: our own security document, §11.
 """
 
@@ -43,7 +44,7 @@ _APPEND: Final = ("select", "insert")
 _WRITE: Final = ("select", "insert", "update")
 _QUEUE: Final = ("select", "insert", "delete")
 _ALL: Final = ("select", "insert", "update", "delete")
-_TABLE: Final = re.compile(r"create table (?:if not exists )?newel\.(\w+) \(")
+_TABLE: Final = re.compile(r"create table (?:if not exists )?newel\.(\w+) (?:\(|partition of)")
 _VIEW: Final = re.compile(r"create view newel\.(\w+) as")
 
 _TREE: Final = ("audit_anchor", "audit_checkpoint", "audit_leaf", "audit_tile")
@@ -66,6 +67,7 @@ _GRANTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         **dict.fromkeys(_made(_VIEW), _READ),
         **dict.fromkeys(_DELETED_FROM, _ALL),
         "event": _APPEND,
+        "event_default": (),  # reached through its parent alone
         "event_batch": _APPEND,
         "audit_head": _READ,
         "migration": _READ,
@@ -117,8 +119,23 @@ _SETTINGS: Final = {
 }
 
 
+_GIVEN_UP: Final = (
+    "exists (select 1 from newel.audit_head h join newel.audit_leaf l on l.log_epoch = h.log_epoch "
+    "and l.stream_id = event.stream_id and l.seq = event.seq where l.leaf_index < h.min_index)"
+)
+_CONDITIONS: Final = {(RETENTION, "event", "delete"): _GIVEN_UP}
+"""Where not every row is meant that the grant allows."""
+_ANYBODY: Final = "everybody"
+_UNASKED: Final = """\
+do $$ declare p record; begin
+    for p in select policyname, tablename from pg_policies where schemaname = 'newel' loop
+        execute format('drop policy %I on newel.%I', p.policyname, p.tablename);
+    end loop;
+end $$;"""
+
+
 class Privilege(NamedTuple):
-    """What a role may do to a table, or to one column of it."""
+    """What a role may do to a table, to one column of it, or to its rows."""
 
     role: str
     table: str
@@ -145,7 +162,11 @@ async def differences(database: Database) -> tuple[list[Privilege], list[Privile
     """
     rows = await database.fetch(_SQL.privileges, list(ROLES))
     found = {Privilege(row["role"], row["name"], row["verb"], row["col"]) for row in rows}
-    expected = set(_expected())
+    for row in await database.fetch(_SQL.policies, list(ROLES)):
+        found.add(Privilege(row["role"] or _ANYBODY, row["name"], row["verb"]))
+    for row in await database.fetch(_SQL.guarded):
+        found.add(Privilege(_ANYBODY, row["name"], "row level security"))
+    expected = {*_expected(), *_guards()}
     return sorted(expected - found), sorted(found - expected)
 
 
@@ -163,6 +184,30 @@ def _expected() -> Iterator[Privilege]:
         yield Privilege(role, table, verb, column)
 
 
+def _guards() -> Iterator[Privilege]:
+    """Name the policies that follow from the grants."""
+    tables = set(_made(_TABLE))
+    for role, table, verb in sorted({each[:3] for each in _expected() if each.table in tables}):
+        kind = "condition" if (role, table, verb) in _CONDITIONS else "policy"
+        yield Privilege(role, table, f"{kind} for {verb}")
+    for table in tables:
+        yield Privilege(_ANYBODY, table, "row level security")
+
+
+def _policies() -> Iterator[str]:
+    """Write the policies anew: each grant on a table has one, and nothing else has any."""
+    yield _UNASKED
+    tables = sorted(set(_made(_TABLE)))
+    for table in tables:
+        yield f"alter table newel.{table} enable row level security;"
+    for role, table, verb in sorted({each[:3] for each in _expected() if each.table in tables}):
+        rows = _CONDITIONS.get((role, table, verb), "true")
+        using = "" if verb == "insert" else f" using ({rows})"
+        check = f" with check ({rows})" if verb in {"insert", "update"} else ""
+        name = f"{role}_{verb}"
+        yield f"create policy {name} on newel.{table} for {verb} to {role}{using}{check};"
+
+
 def _lines() -> Iterator[str]:
     yield "-- Roles of newel. Run it as the owner of the schema, after each migration."
     for role in ROLES:
@@ -175,9 +220,11 @@ def _lines() -> Iterator[str]:
         yield f"revoke all on all tables in schema newel from {role};"
         yield f"grant usage on schema newel to {role};"
         for table, verbs in sorted(tables.items()):
-            yield f"grant {', '.join(verbs)} on newel.{table} to {role};"
+            if verbs:
+                yield f"grant {', '.join(verbs)} on newel.{table} to {role};"
     for role, table, column, verb in _COLUMNS:
         yield f"grant {verb} ({column}) on newel.{table} to {role};"
+    yield from _policies()
     for name, value in _SETTINGS.items():
         yield f"alter role {APP} set {name} = '{value}';"
     yield "-- Each gets its way in from you: alter role newel_app login password '...';"
