@@ -621,10 +621,12 @@ access.revoked run PS grant:s state:s how:s cause:s due_at:t late_us:i entitleme
   since_unknown?:b http?:o
 access.verified run S grant:s state:s result:s http:o
 act.recorded run S kind:s verb:s keys?:l run?:s outcome_digest?:h
+admin.confirmed admin - of:s verb:s
 admin.hold_released admin - rule:s n:i limit:i
 admin.hold_triggered admin - rule:s n:i limit:i
 admin.key_created admin - key:s scopes:l expires_at?:t
 admin.key_revoked admin - key:s
+admin.ordered admin - verb:s about:s expires_at:t
 admin.webhook_configured admin - endpoint:s url_host:s events:l
 admin.webhook_disabled admin - endpoint:s cause:s
 admin.webhook_enabled admin - endpoint:s
@@ -648,9 +650,9 @@ log.anchor_failing log - target:s misses:i
 log.anchor_recovered log - target:s
 log.archived log - origin:s from:i to:i sha256:h
 log.epoch_opened log - origin:s cause?:s previous_origin?:s previous_size?:i previous_root?:s
-  previous_note_sha256?:h kept_size?:i lost_leaves?:i
-log.head_adopted log - origin:s size:i root:s cause:s
-log.key_rotated log - old_vkey:s new_vkey:s cause:s
+  previous_note_sha256?:h kept_size?:i lost_leaves?:i second?:s
+log.head_adopted log - origin:s size:i root:s cause:s second?:s
+log.key_rotated log - old_vkey:s new_vkey:s cause:s second?:s
 log.pruned log - min_index:i origin?:s days?:i forced?:b second?:s
 log.retention_changed log - before?:i after?:i
 log.tick log -
@@ -701,8 +703,8 @@ step.skipped run S second?:s grants?:l evidence_digest?:h outcome_digest?:h inpu
 step.started run S idempotency_key:s input_fp:s direction:s route?:s
 step.succeeded run S outcome_digest:h duration_us:i changed?:b adopted?:b late?:b would?:s
   calls_digest?:h
-person.hold_released admin - hold:s
-person.hold_set admin -
+person.hold_released admin - hold:s run?:s second?:s
+person.hold_set admin - run?:s
 subject.erased admin - keys:i rows:o order:s second:s
 subject.erasure_ordered admin - expires_at:t
 task.claimed run - task:s to:s from?:s until?:t
@@ -1988,6 +1990,7 @@ class Derived:
         self.holding: dict[str, dict[str, str]] = {}
         self.strictness: list[tuple[str, bool]] = []
         self.uncopied: list[list[Any]] = []
+        self.forced: list[tuple[str, int]] = []
         self.grants: set[str] = set()
         self.last: dict[str, int] = {}
         self.starts = self.inside = self.gaps = 0
@@ -2388,7 +2391,13 @@ def _note_anchor(seen: Derived, leaf: dict[str, Any]) -> None:
             each[2] = leaf["occurred_at"]
 
 
+def _note_pruning(seen: Derived, leaf: dict[str, Any]) -> None:
+    if leaf["data"].get("forced"):
+        seen.forced.append((leaf["occurred_at"], leaf["data"].get("days", 0)))
+
+
 _NOTED = {
+    "log.pruned": _note_pruning,
     "task.decided": _note_decision,
     "process.registered": _note_definition,
     "setting.changed": _note_setting,
@@ -2785,6 +2794,9 @@ def first_page(results: list[dict[str, Any]], figures: dict[str, Any], seen: Der
     lines = []
     if not seen.is_whole:
         lines.append("The log was begun anew: what was before is not in this package.")
+    for at, days in seen.forced:
+        what = "On %s events older than %d days were removed: somebody insisted on that."
+        lines.append(what % (at[:10], days))
     for each in results:
         if each["failures"]:
             lines.append("%s: %d failed." % (each["id"], len(each["failures"])))

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -29,7 +30,9 @@ from newel.engine import archiving, whole_files
 from newel.engine.anchoring import Anchoring
 from newel.engine.anchors import anchor_of
 from newel.engine.archive import Archive
+from newel.engine.archiving import Archiving
 from newel.engine.event_export import Period, written_events
+from newel.engine.four_eyes import Ordered
 from newel.engine.key_holder import KeyHolder
 from newel.engine.log_export import written_log
 from newel.engine.operating import write_aside
@@ -235,6 +238,26 @@ async def test_the_minimum_of_retention_is_insisted_on(old):
     assert changed["data"] == {"after": 300}
     assert (pruned["data"]["days"], pruned["data"]["forced"]) == (300, True)
     assert not any(WHY.encode() in row["entry"] for row in rows), "a reason is sealed"
+
+
+async def test_under_the_strict_rule_two_agree_on_pruning(old):
+    """One orders and somebody else confirms exactly that; until then nothing is removed."""
+    ben = await old.house.engine.actor("ben@acme.example", via="api")
+    operating = replace(old.house.engine._operating, second_person="strict")
+    strict = Archiving(operating, old.holder, KEEP)
+    await old.archive()
+    before = await old.events()
+    assert isinstance(await strict.prune(actor=old.ann, reason=WHY), Ordered)
+    with pytest.raises(NotAllowed, match="a second person"):
+        await strict.prune(actor=old.ann, confirms=True)
+    shorter = Archiving(operating, old.holder, timedelta(days=380))
+    with pytest.raises(NotWaiting, match="not ordered"):
+        await shorter.prune(actor=ben, confirms=True)
+    assert await old.events() == before + 1, "the order itself"
+    done = await strict.prune(actor=ben, confirms=True)
+    assert done.runs == 3
+    await old.sealed()
+    assert (await old.report(old.holder.archive)).code() == 0
 
 
 @pytest.mark.parametrize("days", ["399", "1"])

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from newel.audit.leaf import Actor
 from newel.base.errors import NotAllowed, NotFound, NotWaiting, ReasonMissing
 from newel.base.ids import reference
 from newel.engine.retention import Retention
@@ -84,3 +85,29 @@ async def test_a_hold_that_cannot_be_is_refused(past):
     await past.erase()
     with pytest.raises(NotWaiting, match="erased already"):
         await hold.set(past.jane, actor=ann, reason="Case 12.")
+
+
+async def test_one_run_is_held_alone(past):
+    """Its payloads and those of its child about nobody stay; nobody releases a hold about them."""
+    ann, hold = await past.actor("ann"), past.house.engine.legal_hold
+    with pytest.raises(NotFound, match="run"):
+        await hold.set(past.jane, actor=ann, reason="Case 12.", is_run=True)
+    await hold.set(past.run, actor=ann, reason="Case 12.", is_run=True)
+    with pytest.raises(NotWaiting, match="under hold already"):
+        await hold.set(past.run, actor=ann, reason="Case 12.", is_run=True)
+    with pytest.raises(NotWaiting, match="a legal hold, which somebody has to release"):
+        await past.erase()
+    assert await emptied(past) == {past.bob: 1, None: 1}
+    jane = Actor(type="person", id=reference("per", past.jane), via="cli")
+    with pytest.raises(NotAllowed, match="somebody else"):
+        await hold.release(past.run, actor=jane, reason="It is over.", is_run=True)
+    await hold.release(past.run, actor=ann, reason="It is over.", is_run=True)
+    assert await emptied(past) == {past.bob: 1, past.jane: 1, None: 2}
+    rows = await past.house.database.fetch(
+        "select entry from newel.event where type like 'person.hold%' order by occurred_at"
+    )
+    leaves = [json.loads(row["entry"]) for row in rows]
+    assert [each["data"].get("run") for each in leaves] == [reference("run", past.run)] * 2
+    assert {each["subject"] for each in leaves} == {reference("per", past.jane)}
+    await past.erase()
+    assert (await past.verdict()).code() == 0

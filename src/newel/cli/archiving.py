@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from newel.cli.output import say, say_json
-from newel.cli.parameters import AsJson, NamedActor, Reason
+from newel.cli.output import say, say_json, say_ordered
+from newel.cli.parameters import AsJson, Confirm, NamedActor, Reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,6 +63,7 @@ def prune(
     ] = False,
     reason: Reason = "",
     actor: NamedActor = "",
+    confirm: Confirm = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove events older than the setting `keep_log` that lie in the archive.
@@ -72,16 +73,19 @@ def prune(
     """
     from newel.base.settings import load_settings
     from newel.cli.deployment import carried_out, found_engine, key_holder
+    from newel.engine.four_eyes import Ordered
 
     settings = load_settings()
 
-    async def pruned() -> Pruned:
+    async def pruned() -> Pruned | Ordered:
         async with found_engine(new=False) as engine, _pruning(engine, settings) as database:
             acting = await engine.actor(actor or None, via="cli")
             kept = engine.archiving(key_holder(settings), settings.keep_log, database)
-            return await kept.prune(actor=acting, reason=reason, is_forced=force)
+            return await kept.prune(actor=acting, reason=reason, is_forced=force, confirms=confirm)
 
     done = carried_out(pruned())
+    if isinstance(done, Ordered):
+        return say_json({"until": done.expires_at}) if as_json else say_ordered(done.expires_at)
     if as_json:
         told = {"runs": done.runs, "events": done.events, "min_index": done.min_index}
         return say_json(told)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 from cyclopts import App, Parameter
 
 from newel.cli.archiving import archive, prune
+from newel.cli.copies_here import own_copies
 from newel.cli.event_exporting import events
 from newel.cli.fetching import fetch
-from newel.cli.output import say, say_json
-from newel.cli.parameters import AsJson, NamedActor, Reason
+from newel.cli.output import say, say_json, say_ordered
+from newel.cli.parameters import AsJson, Confirm, NamedActor, Reason
 from newel.cli.reconciling import reconcile
 from newel.cli.shipping import ship
 
@@ -158,6 +159,7 @@ def rotate_key(
     ] = False,
     reason: Reason = "",
     actor: NamedActor = "",
+    confirm: Confirm = False,
 ) -> None:
     """Let a new key sign the log; both sign until the old one is retired.
 
@@ -168,31 +170,44 @@ def rotate_key(
         return say(f"The old key is destroyed: a copy elsewhere has both, at {size} entries.")
     vkey = _kept(
         lambda keeping, acting: keeping.rotate(
-            actor=acting, reason=reason, is_compromised=compromised
+            actor=acting, reason=reason, is_compromised=compromised, confirms=confirm
         ),
         actor,
     )
+    if not isinstance(vkey, str):
+        return say_ordered(vkey.expires_at)
     return say(f"{vkey}\nThis key signs from now on; the old one signs along until `--retire`.")
 
 
 @audit.command(name="adopt-head")
-def adopt_head(*, reason: Reason = "", actor: NamedActor = "") -> None:
+def adopt_head(*, reason: Reason = "", actor: NamedActor = "", confirm: Confirm = False) -> None:
     """Let this machine sign on from the newest checkpoint, although it remembers none itself.
 
     Compare with a copy that was kept elsewhere first: `newel audit verify --anchors`.
     """
-    size = _kept(lambda keeping, acting: keeping.adopt(actor=acting, reason=reason), actor)
-    say(f"This machine remembers the head of {size} entries now.")
+    size = _kept(
+        lambda keeping, acting: keeping.adopt(actor=acting, reason=reason, confirms=confirm), actor
+    )
+    if not isinstance(size, int):
+        return say_ordered(size.expires_at)
+    return say(f"This machine remembers the head of {size} entries now.")
 
 
 @audit.command(name="new-epoch")
-def new_epoch(*, reason: Reason = "", actor: NamedActor = "") -> None:
+def new_epoch(*, reason: Reason = "", actor: NamedActor = "", confirm: Confirm = False) -> None:
     """Begin a new log epoch, after the database was restored from an older backup.
 
     What was lost stays told for ever: the new epoch names the last head of the one before.
     """
-    done = _kept(lambda keeping, acting: keeping.begin_anew(actor=acting, reason=reason), actor)
-    say(
+    from newel.engine.four_eyes import Ordered
+
+    done = _kept(
+        lambda keeping, acting: keeping.begin_anew(actor=acting, reason=reason, confirms=confirm),
+        actor,
+    )
+    if isinstance(done, Ordered):
+        return say_ordered(done.expires_at)
+    return say(
         f"{done.origin} is begun. The log epoch before keeps {done.kept_size} entries; "
         f"{done.lost_leaves} that were signed are lost."
     )
@@ -204,11 +219,13 @@ def _kept(act: Callable[[LogKeeping, Actor], Coroutine[Any, Any, Done]], named: 
     from newel.cli.deployment import carried_out, found_engine, key_holder
     from newel.engine.log_keeping import LogKeeping
 
+    settings = load_settings()
+
     async def done() -> Done:
         async with found_engine(new=False) as engine:
             acting = await engine.actor(named or None, via="cli")
-            holder = key_holder(load_settings())
-            return await act(LogKeeping(engine.database, engine.vault, holder), acting)
+            holder, rule = key_holder(settings), settings.second_person
+            return await act(LogKeeping(engine.database, engine.vault, holder, rule), acting)
 
     return carried_out(done())
 
@@ -244,7 +261,7 @@ def _of_the_database(
     trusted = Trusted(
         policy=policy,
         vkeys=vkeys,
-        anchors=[*_own_copies(settings), *anchors],
+        anchors=[*own_copies(settings), *anchors],
         archive=Archive(settings.archive_directory),
     )
 
@@ -257,19 +274,6 @@ def _of_the_database(
     except (loaded().Unusable, OSError) as why:
         sys.stderr.write(f"newel: {why}\n")
         return None
-
-
-def _own_copies(settings: Settings) -> list[Path]:
-    """Name the checkpoints that lie outside the database and can be read here."""
-    from newel.engine.anchors import anchor_path
-
-    found = sorted(settings.log_directory.glob("checkpoint.*"))
-    for each in settings.anchors:
-        place = anchor_path(each, settings.data_directory)
-        if place is not None:
-            found += sorted(place.glob("checkpoint.*.*"))
-            found += sorted(place.glob("*/checkpoint.*"))
-    return found
 
 
 def _own_policy(settings: Settings) -> Path | None:

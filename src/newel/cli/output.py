@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-__all__ = ["columns", "moment", "say", "say_json"]
+__all__ = ["columns", "moment", "say", "say_json", "say_ordered"]
 
 _GAP: Final = "  "
 
@@ -39,3 +39,13 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def moment(at: datetime | None, zone: tzinfo) -> str:
     """Write a moment to the minute in a zone; a dash for none."""
     return "-" if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def say_ordered(expires_at: datetime) -> None:
+    """Say that somebody else has to confirm what was ordered, and how."""
+    from newel.base.zones import local_zone
+
+    until = moment(expires_at, local_zone())
+    say(
+        f"Ordered. Somebody else has to confirm until {until}: the same with `--confirm --actor …`."
+    )

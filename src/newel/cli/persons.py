@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
 from newel.base.errors import NotFound
 from newel.base.ids import parse_reference
-from newel.cli.output import moment, say, say_json
-from newel.cli.parameters import AsJson, NamedActor, Reason
+from newel.cli.output import moment, say, say_json, say_ordered
+from newel.cli.parameters import AsJson, Confirm, NamedActor, Reason
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from newel.engine import four_eyes
     from newel.engine.erasing import Erased, Ordered
 
 __all__ = ["person"]
@@ -65,26 +66,38 @@ def erase(
 
 @person.command
 def hold(
-    named: Annotated[str, Parameter(name="PERSON", help="Reference of the person: per_….")],
+    named: Annotated[str, Parameter(name="WHOM", help="A person, per_…, or a run, run_….")],
     /,
     *,
     release: Annotated[bool, Parameter(negative=(), help="End the hold instead.")] = False,
     reason: Reason = "",
     actor: NamedActor = "",
+    confirm: Confirm = False,
 ) -> None:
-    """Keep all that is about a person, whatever its time: neither emptied nor erased."""
+    """Keep all that is about a person, or one run, whatever its time: neither emptied nor erased.
+
+    Where two have to agree (`second_person = "strict"`), somebody else confirms a release.
+    """
     from newel.cli.deployment import carried_out, found_engine
 
-    who = _person(named)
+    is_run = named.startswith("run_")
+    who = _referred(named, "run") if is_run else _person(named)
 
-    async def held() -> None:
+    async def held() -> four_eyes.Ordered | None:
         async with found_engine(new=False) as engine:
             acting = await engine.actor(actor or None, via="cli")
-            change = engine.legal_hold.release if release else engine.legal_hold.set
-            await change(who, actor=acting, reason=reason)
+            holds = engine.legal_hold
+            if release:
+                return await holds.release(
+                    who, actor=acting, reason=reason, is_run=is_run, confirms=confirm
+                )
+            await holds.set(who, actor=acting, reason=reason, is_run=is_run)
+            return None
 
-    carried_out(held())
-    say(f"{named} is {'no longer' if release else 'now'} under legal hold.")
+    ordered = carried_out(held())
+    if ordered is not None:
+        return say_ordered(ordered.expires_at)
+    return say(f"{named} is {'no longer' if release else 'now'} under legal hold.")
 
 
 @person.command(name="rotate-key")
@@ -146,11 +159,15 @@ def _confirmed(who: UUID, actor: str) -> Erased:
 
 
 def _person(named: str) -> UUID:
+    return _referred(named, "person")
+
+
+def _referred(named: str, kind: Literal["person", "run"]) -> UUID:
     """Read a reference; a name or an address is not enough for what cannot be undone."""
     try:
-        kind, found = parse_reference(named)
+        prefix, found = parse_reference(named)
     except ValueError:
-        kind, found = "", None
-    if kind != "per" or found is None:
-        raise NotFound(kind="person", reference=named)
+        prefix, found = "", None
+    if prefix != {"person": "per", "run": "run"}[kind] or found is None:
+        raise NotFound(kind=kind, reference=named)
     return found

@@ -27,6 +27,7 @@ from newel.audit.tiles import WIDTH
 from newel.base.errors import LogInconsistent, NotAllowed, NotFound, NotWaiting, StoreError
 from newel.domain.change import Beside
 from newel.engine.archive import Archive
+from newel.engine.four_eyes import FourEyes, Ordered, Passed
 from newel.engine.key_holder import KeyHolder
 from newel.engine.operating import Operating, check_reason, said_reason, write_aside
 from newel.engine.sealed_log import CHECKPOINT, SealedLog, sealed_logs
@@ -78,6 +79,7 @@ class Archiving:
         """
         self._operating = operating
         self._pruning = pruning or operating.database
+        self._eyes = FourEyes(operating.vault, operating.second_person)
         self._holder = holder
         self._folder = holder.archive.folder
         self._keep = keep
@@ -107,24 +109,32 @@ class Archiving:
                 await self._say(_told(each, begin, text), actor, reason, code=_ARCHIVE)
         return [each for each, _ in done]
 
-    async def prune(self, *, actor: Actor, reason: str, is_forced: bool = False) -> Pruned:
-        """Remove what is older than the setting says, and archived.
+    async def prune(
+        self, *, actor: Actor, reason: str = "", is_forced: bool = False, confirms: bool = False
+    ) -> Pruned | Ordered:
+        """Remove what is older than the setting says, and archived; an order, where two must agree.
 
-        is_forced: although it is kept for less than a year. Raises ReasonMissing, NotAllowed
-        (nobody is named, or less than a year and not forced), NotWaiting (everything is kept),
-        NotFound (nothing so old is archived), LogInconsistent where the archive does not verify.
+        is_forced: although it is kept for less than a year. confirms: as the second of the two.
+        Raises ReasonMissing, NotAllowed (nobody is named, less than a year and not forced, or one
+        person twice), NotWaiting (everything is kept; ordered already, or not at all), NotFound
+        (nothing so old is archived), LogInconsistent where the archive does not verify.
         """
-        _check(_PRUNE, actor, reason)
+        _check(_PRUNE, actor, "confirmed" if confirms else reason)
         keep = self._keep
         if keep is None:
             raise NotWaiting(verb=_PRUNE, what="the log", state="kept for ever: see `keep_log`")
         if keep < _A_YEAR and not is_forced:
             needed = f"to insist on less than a year ({keep.days} days)"
             raise NotAllowed(actor=actor.id, verb=_PRUNE, needed=needed)
-        if self._operating.second_person == "strict":
-            raise NotAllowed(actor=actor.id, verb=_PRUNE, needed="a second person")
         await self._verified()
-        before, given_up = await self._given_up(keep, actor, reason, is_forced=is_forced)
+        about = f"{keep.days} days" + (", less than a year" if is_forced else "")
+        async with self._operating.database.transaction() as connection:
+            passed = await self._eyes.ask(
+                connection, _PRUNE, about, actor=actor, reason=reason, confirms=confirms
+            )
+        if isinstance(passed, Ordered):
+            return passed
+        before, given_up = await self._given_up(keep, passed, is_forced=is_forced)
         many = events = 0
         while batch := await self._removed(before):
             many, events = many + batch[0], events + batch[1]
@@ -133,7 +143,7 @@ class Archiving:
     # --- inside -----------------------------------------------------------------------------
 
     async def _given_up(
-        self, keep: timedelta, actor: Actor, reason: str, *, is_forced: bool
+        self, keep: timedelta, passed: Passed, *, is_forced: bool
     ) -> tuple[datetime, dict[str, int]]:
         """Let the log say what it gives up; answers with how old a run has to be, and that."""
         given_up: dict[str, int] = {}
@@ -159,12 +169,13 @@ class Archiving:
                             origin=row["origin"],
                             days=keep.days,
                             forced=is_forced or None,
+                            second=passed.second,
                         )
                     )
             if not given_up:
                 raise NotFound(kind="archived bundle of events older than", reference=f"{keep}")
             for fact in said:
-                await self._write(connection, fact, actor, reason, code=_PRUNE)
+                await self._write(connection, fact, passed.by, passed.reason, code=_PRUNE)
         return before, given_up
 
     async def _removed(self, before: datetime) -> tuple[int, int] | None:

@@ -22,8 +22,9 @@ from newel.audit.merkle import Frontier
 from newel.audit.note import Note, SigningKey
 from newel.audit.tiles import Growth
 from newel.base.errors import LogInconsistent, NotFound, NotWaiting
+from newel.engine.four_eyes import Act, FourEyes, Ordered, Passed
 from newel.engine.key_holder import KeyHolder
-from newel.engine.operating import check_reason, write_reasoned
+from newel.engine.operating import SecondPerson, check_reason, write_reasoned
 from newel.engine.sealed_log import edge_of
 from newel.engine.sequencer import own_keys
 from newel.engine.vault import Vault
@@ -48,23 +49,49 @@ class Begun:
 class LogKeeping:
     """Acts on one log, by whoever has its key."""
 
-    def __init__(self, database: Database, vault: Vault, holder: KeyHolder) -> None:
-        """Take the database, the keys that seal reasons, and what the signer keeps."""
+    def __init__(
+        self, database: Database, vault: Vault, holder: KeyHolder, rule: SecondPerson = "asked"
+    ) -> None:
+        """Take the database, the keys that seal reasons, and what the signer keeps.
+
+        rule: under `strict` a second person confirms that a key is given up as stolen, that a head
+        is adopted, and that a log epoch begins.
+        """
+        self._eyes = FourEyes(vault, rule)
         self._database = database
         self._vault = vault
         self._holder = holder
         self._ids = vault.ids()
 
-    async def rotate(self, *, actor: Actor, reason: str, is_compromised: bool = False) -> str:
+    async def rotate(
+        self,
+        *,
+        actor: Actor,
+        reason: str = "",
+        is_compromised: bool = False,
+        confirms: bool = False,
+    ) -> str | Ordered:
         """Let a new key sign; the old one signs along until `retire`. Answers with the new vkey.
 
-        is_compromised: heads after this that only the old key signed are to be refused. Raises
-        ReasonMissing, NotWaiting (a rotation is under way, another process seals right now).
+        is_compromised: heads after this that only the old key signed are to be refused; two may
+        have to agree on that, then it is an order. confirms: as the second of them. Raises
+        ReasonMissing, NotAllowed, NotWaiting (a rotation is under way, another process seals right
+        now, or as `FourEyes.ask` does).
         """
-        check_reason("rotate-key", reason)
         async with self._locked() as (connection, head, keys):
             if self._holder.has_old:
                 raise NotWaiting(verb="rotate", what="the key", state="in a rotation already")
+            passed = await self._passed(
+                connection,
+                "rotate-key",
+                head,
+                actor,
+                reason,
+                confirms=confirms,
+                is_for_two=is_compromised,
+            )
+            if isinstance(passed, Ordered):
+                return passed
             self._holder.make_next()
             mine = self._holder.signing_keys(head.origin)
             new = next((key for key in mine if str(key.verifier()) != head.vkey), None)
@@ -74,8 +101,9 @@ class LogKeeping:
                 old_vkey=str(keys[0].verifier()),
                 new_vkey=str(new.verifier()),
                 cause="compromised" if is_compromised else "planned",
+                second=passed.second,
             )
-            await self._tell(connection, fact, actor, reason, code=fact.cause)
+            await self._tell(connection, fact, passed, code=fact.cause)
             await audit_log.rekey(connection, head.log_epoch, fact.new_vkey)
         self._holder.promote_next()
         return fact.new_vkey
@@ -97,13 +125,15 @@ class LogKeeping:
                     return int(row["size"])
         raise NotWaiting(verb="destroy", what="the old key", state="needed: no copy has both yet")
 
-    async def adopt(self, *, actor: Actor, reason: str) -> int:
+    async def adopt(
+        self, *, actor: Actor, reason: str = "", confirms: bool = False
+    ) -> int | Ordered:
         """Remember the newest head of the database, for want of a memory; answers with its size.
 
-        Raises ReasonMissing, NotWaiting (there is a memory), NotFound (nothing was signed), and
-        LogInconsistent if the tree is not the one of that head.
+        An order, where two have to agree. Raises ReasonMissing, NotAllowed, NotWaiting (there is a
+        memory), NotFound (nothing was signed), LogInconsistent if the tree is not the one of that
+        head.
         """
-        check_reason("adopt-head", reason)
         async with self._locked() as (connection, head, keys):
             if self._holder.remembered(head.log_epoch) is not None:
                 raise NotWaiting(verb="adopt", what="a head", state="remembered here already")
@@ -115,27 +145,41 @@ class LogKeeping:
             edge = await edge_of(connection, head.log_epoch, last.size)
             if last.origin != head.origin or edge.root() != last.root:
                 raise LogInconsistent(at=f"size {last.size}", what="the tree has another root.")
-            root = base64.b64encode(last.root).decode()
-            fact = facts.LogHeadAdopted(
-                origin=head.origin, size=last.size, root=root, cause="memory_lost"
+            passed = await self._passed(
+                connection, "adopt-head", head, actor, reason, confirms=confirms
             )
-            await self._tell(connection, fact, actor, reason, code=fact.cause)
+            if isinstance(passed, Ordered):
+                return passed
+            fact = facts.LogHeadAdopted(
+                origin=head.origin,
+                size=last.size,
+                root=base64.b64encode(last.root).decode(),
+                cause="memory_lost",
+                second=passed.second,
+            )
+            await self._tell(connection, fact, passed, code=fact.cause)
         self._holder.remember(head.log_epoch, note)
         return last.size
 
-    async def begin_anew(self, *, actor: Actor, reason: str) -> Begun:
+    async def begin_anew(
+        self, *, actor: Actor, reason: str = "", confirms: bool = False
+    ) -> Begun | Ordered:
         """Begin a log epoch, after the database was restored to before what was signed last.
 
         The old one keeps what it had signed then; events above that get their places in the new
-        one. Raises ReasonMissing, NotWaiting (nothing was lost), LogInconsistent (the tree was
-        changed, which a restore does not do).
+        one. An order, where two have to agree. Raises ReasonMissing, NotAllowed, NotWaiting
+        (nothing was lost), LogInconsistent (the tree was changed, which a restore does not do).
         """
-        check_reason("new-epoch", reason)
         async with self._locked() as (connection, head, keys):
             note = self._holder.remembered(head.log_epoch)
             last = None if note is None else opened(note, [key.verifier() for key in keys])
             if last is None or await _contains(connection, head, last):
                 raise NotWaiting(verb="begin", what="a log epoch", state="as it was signed")
+            passed = await self._passed(
+                connection, "new-epoch", head, actor, reason, confirms=confirms
+            )
+            if isinstance(passed, Ordered):
+                return passed
             kept = await self._kept(connection, head, keys)
             begun = await self._begin(connection, head, keys[0])
             fact = facts.LogEpochOpened(
@@ -147,10 +191,11 @@ class LogKeeping:
                 previous_note_sha256=hashlib.sha256(str(note).encode()).hexdigest(),
                 kept_size=kept,
                 lost_leaves=max(last.size - kept, 0),
+                second=passed.second,
             )
             # A stream of its own: what waits of the stream `log` comes after it and has lower seq.
             stream = f"{_LOG}/{begun.log_epoch}"
-            await self._tell(connection, fact, actor, reason, code="restored", stream=stream)
+            await self._tell(connection, fact, passed, code="restored", stream=stream)
             await _placed_anew(
                 connection,
                 begun,
@@ -207,8 +252,7 @@ class LogKeeping:
         self,
         connection: Connection,
         fact: facts.LogKeyRotated | facts.LogHeadAdopted | facts.LogEpochOpened,
-        actor: Actor,
-        reason: str,
+        passed: Passed,
         *,
         code: str,
         stream: str = _LOG,
@@ -216,12 +260,31 @@ class LogKeeping:
         await write_reasoned(
             connection,
             fact,
-            actor,
+            passed.by,
             vault=self._vault,
             event_id=self._ids.event_id(),
             code=code,
-            reason=reason,
+            reason=passed.reason,
             stream=stream,
+        )
+
+    async def _passed(
+        self,
+        connection: Connection,
+        act: Act,
+        head: Head,
+        actor: Actor,
+        reason: str,
+        *,
+        confirms: bool,
+        is_for_two: bool = True,
+    ) -> Passed | Ordered:
+        """Ask whether one person is enough; is_for_two: whether it may be two at all."""
+        if not is_for_two and not confirms:
+            check_reason(act, reason)
+            return Passed(by=actor, reason=reason)
+        return await self._eyes.ask(
+            connection, act, head.origin, actor=actor, reason=reason, confirms=confirms
         )
 
 

@@ -255,7 +255,12 @@ async def write_aside(
 async def said_reason(
     connection: Connection, vault: Vault, event_id: str, actor: Actor, *, code: str, text: str
 ) -> dict[str, Any]:  # Any: JSON
-    """A reason as leaves hold it: its text sealed for the person who gave it, if one did."""
+    """A reason as leaves hold it: its text sealed for the person who gave it, if one did.
+
+    text: empty for what was said where it was ordered.
+    """
+    if not text:
+        return {"code": code}
     person = None if actor.person is None else parse_reference(actor.person)[1]
     key = None if person is None else await registry.key_of(connection, person)
     sealer = vault.sealer(vault.ids().new(), person, *(key or (None, None)))

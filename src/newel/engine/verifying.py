@@ -77,6 +77,7 @@ NOT_REPLAYED: Final = {
     "audit_leaf": _OF_THE_LOG,
     "audit_tile": _OF_THE_LOG,
     "capability": "what a credential could do when it was tried; found anew by the next check",
+    "confirmation": "what waits for a second person; its order and its end are events",
     "deployment": "what kind of database it is, and its clock",
     "entitlement": "titles as the code declares them",
     "erasure": "what is being erased; its order and its end are events",

@@ -1,4 +1,7 @@
-"""Erasing a person in the tables: the order, what stands in its way, and what is emptied."""
+"""Erasing a person in the tables: the order, what stands in its way, and what is emptied.
+
+What two have to agree on besides, and legal hold, stand here as well: they belong to retention.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,13 @@ from newel.store.database import Connection, Row
 from newel.store.queries import queries
 
 __all__ = [
+    "confirmed",
     "emptied",
+    "expect",
+    "expected",
     "in_the_way",
     "locked",
+    "locked_run",
     "ordered",
     "pending",
     "release_hold",
@@ -85,12 +92,50 @@ async def emptied(connection: Connection, person: UUID, runs: Sequence[UUID]) ->
     return counts
 
 
-async def set_hold(connection: Connection, person: UUID, event_id: UUID) -> bool:
-    """Put a person under legal hold; False where they are under one already."""
-    return await connection.fetchval(_SQL.set_hold, person, event_id) is not None
+async def set_hold(
+    connection: Connection, event_id: UUID, *, person: UUID | None, run: UUID | None
+) -> bool:
+    """Put a person or a run under legal hold; False where they are under one already."""
+    return await connection.fetchval(_SQL.set_hold, event_id, person, run) is not None
 
 
-async def release_hold(connection: Connection, person: UUID) -> UUID | None:
+async def release_hold(
+    connection: Connection, *, person: UUID | None, run: UUID | None
+) -> UUID | None:
     """End a legal hold; answers with the event that set it, None where there is none."""
-    found: UUID | None = await connection.fetchval(_SQL.release_hold, person)
+    found: UUID | None = await connection.fetchval(_SQL.release_hold, person, run)
     return found
+
+
+async def locked_run(connection: Connection, run: UUID) -> tuple[UUID | None] | None:
+    """Lock a run, so that nothing of it is emptied meanwhile; its subject, None if unknown."""
+    row = await connection.fetchrow(_SQL.lock_run, run)
+    return None if row is None else (row["subject"],)
+
+
+async def expect(
+    connection: Connection,
+    act: str,
+    about: str,
+    *,
+    by: dict[str, Any],  # Any: JSON
+    orderer: UUID,
+    event_id: UUID,
+    lasts: timedelta,
+) -> datetime | None:
+    """Keep an order of an act; answers with until when, None if there is one already."""
+    await connection.execute(_SQL.lapse, act, about)
+    expires_at: datetime | None = await connection.fetchval(
+        _SQL.expect, event_id, act, about, by, orderer, lasts
+    )
+    return expires_at
+
+
+async def expected(connection: Connection, act: str, about: str) -> Row | None:
+    """What was ordered and waits for somebody else: event_id, ordered_by, orderer; locked."""
+    return await connection.fetchrow(_SQL.expected, act, about)
+
+
+async def confirmed(connection: Connection, event_id: UUID) -> None:
+    """End an order that is carried out in this transaction."""
+    await connection.execute(_SQL.confirmed, event_id)

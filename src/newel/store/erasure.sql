@@ -47,8 +47,9 @@ union all
 select 'password', s.id, s.system from newel.received_secret s
 where s.person = $1 and s.state = 'waiting'
 union all
-select 'hold', h.person, 'legal hold' from newel.legal_hold h
-where h.person = $1 and h.released_at is null
+select 'hold', coalesce(h.person, h.run_id), 'legal hold' from newel.legal_hold h
+where h.released_at is null
+  and (h.person = $1 or h.run_id in (select r.id from newel.run r where r.subject = $1))
 order by 1, 3, 2
 
 -- name: runs
@@ -117,16 +118,42 @@ where onboarding = any($1) or offboarding = any($1) or employee = $2 returning f
 select hr_key from newel.person where ref = $1
 
 -- name: set_hold
--- params: person, event_id
--- Puts a person under legal hold; without a row where they are.
-insert into newel.legal_hold (person, event_id, set_at) values ($1, $2, newel.now())
-on conflict (person) do update
-set event_id = excluded.event_id, set_at = excluded.set_at, released_at = null
-where newel.legal_hold.released_at is not null
-returning event_id
+-- params: event_id, person, run
+-- Puts a person or a run under legal hold; without a row where they are.
+insert into newel.legal_hold (event_id, person, run_id, set_at) values ($1, $2, $3, newel.now())
+on conflict do nothing returning event_id
 
 -- name: release_hold
--- params: person
+-- params: person, run
 -- Ends a legal hold; without a row where there is none.
 update newel.legal_hold set released_at = newel.now()
-where person = $1 and released_at is null returning event_id
+where released_at is null and (person = $1 or run_id = $2) returning event_id
+
+-- name: lock_run
+-- params: run
+-- The subject of a run, which is locked.
+select subject from newel.run where id = $1 for update
+
+-- name: expect
+-- params: event_id, act, about, ordered_by, orderer, lasts
+-- Keeps an order until somebody else confirms it; without a row where the same is ordered already.
+insert into newel.confirmation (event_id, act, about, ordered_by, orderer, expires_at)
+values ($1, $2, $3, $4, $5, newel.now() + $6)
+on conflict do nothing returning expires_at
+
+-- name: lapse
+-- params: act, about
+-- Ends an order whose time is over.
+update newel.confirmation set ended_at = newel.now()
+where act = $1 and about = $2 and ended_at is null and expires_at <= newel.now()
+
+-- name: expected
+-- params: act, about
+-- What was ordered and nobody has confirmed yet; locked.
+select event_id, ordered_by, orderer from newel.confirmation
+where act = $1 and about = $2 and ended_at is null and expires_at > newel.now() for update
+
+-- name: confirmed
+-- params: event_id
+-- Ends an order that is carried out.
+update newel.confirmation set ended_at = newel.now() where event_id = $1

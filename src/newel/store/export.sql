@@ -103,6 +103,12 @@ select row_to_json(r)::text as line from newel.definition r order by r.process, 
 declare exported no scroll cursor for
 select row_to_json(r)::text as line from newel.audit_tile r order by r.log_epoch, r.level, r.n
 
+-- name: table_confirmation
+-- params: none
+-- What waits, or has waited, for a second person.
+declare exported no scroll cursor for
+select row_to_json(r)::text as line from newel.confirmation r order by r.event_id
+
 -- name: table_deployment
 -- params: none
 -- What the database is.
@@ -125,7 +131,7 @@ select row_to_json(r)::text as line from newel.erasure r order by r.person
 -- params: none
 -- Who is or was under legal hold.
 declare exported no scroll cursor for
-select row_to_json(r)::text as line from newel.legal_hold r order by r.person
+select row_to_json(r)::text as line from newel.legal_hold r order by r.event_id
 
 -- name: table_event
 -- params: none

@@ -276,10 +276,13 @@ where id = $1 and worker_id = $2 and finished_at is null
 -- name: expiring
 -- params: before, how_many
 -- Runs that ended before a moment and still have their payloads, the oldest first; locked. Those
--- about somebody under legal hold keep them, and so do those that these started about nobody.
+-- under legal hold keep them, and about somebody who is; so do those that these started about nobody.
 with recursive held as (
-    select r.id from newel.run r
-    join newel.legal_hold h on h.person = r.subject and h.released_at is null
+    (select r.id from newel.run r
+     join newel.legal_hold h on h.person = r.subject and h.released_at is null
+     union all
+     select h.run_id from newel.legal_hold h
+     where h.run_id is not null and h.released_at is null)
     union
     select c.id from newel.run c join held on c.parent_run = held.id where c.subject is null)
 select r.id, r.seq, r.head, r.last_at, r.state, r.subject from newel.run r
@@ -297,8 +300,11 @@ update newel.run set payload_expired_at = newel.now() where id = any($1)
 -- Runs that ended before a moment, whose payloads are gone and of which the log has given up every
 -- event, the oldest first; locked. Not those under legal hold, nor of a parent that is open.
 with recursive held as (
-    select r.id from newel.run r
-    join newel.legal_hold h on h.person = r.subject and h.released_at is null
+    (select r.id from newel.run r
+     join newel.legal_hold h on h.person = r.subject and h.released_at is null
+     union all
+     select h.run_id from newel.legal_hold h
+     where h.run_id is not null and h.released_at is null)
     union
     select c.id from newel.run c join held on c.parent_run = held.id where c.subject is null)
 select r.id from newel.run r

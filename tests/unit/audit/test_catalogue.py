@@ -88,8 +88,8 @@ data.exported admin | kind rows filter_digest sha256?
 data.journals_read admin | definitions runs runs_now blocked
 data.revealed admin | fields purpose
 data.sample_drawn admin | seed n since until
-person.hold_set admin |
-person.hold_released admin | hold
+person.hold_set admin | run?
+person.hold_released admin | hold run? second?
 subject.erased admin | keys rows order second
 subject.erasure_ordered admin | expires_at
 event.received | source message_id body_digest signature wait?
@@ -116,10 +116,12 @@ process.registered admin P | source_sha256 author drawing_sha256? previous? comm
 person.registered admin | kind name
 person.amended admin | fields before_digest after_digest
 person.key_created admin | n
+admin.confirmed admin | of verb
 admin.hold_released admin | rule n limit
 admin.hold_triggered admin | rule n limit
 admin.key_created admin | key scopes expires_at?
 admin.key_revoked admin | key
+admin.ordered admin | verb about expires_at
 admin.webhook_configured admin | endpoint url_host events
 admin.webhook_disabled admin | endpoint cause
 admin.webhook_enabled admin | endpoint
@@ -132,9 +134,9 @@ service.worker_lost service | worker runs
 log.anchor_failing log | target misses
 log.anchor_recovered log | target
 log.archived log | origin from to sha256
-log.epoch_opened log | origin cause? previous_origin? previous_size? previous_root? previous_note_sha256? kept_size? lost_leaves?
-log.head_adopted log | origin size root cause
-log.key_rotated log | old_vkey new_vkey cause
+log.epoch_opened log | origin cause? previous_origin? previous_size? previous_root? previous_note_sha256? kept_size? lost_leaves? second?
+log.head_adopted log | origin size root cause second?
+log.key_rotated log | old_vkey new_vkey cause second?
 log.pruned log | min_index origin? days? forced? second?
 log.retention_changed log | before? after?
 """  # noqa: E501  # one type a line

@@ -8,10 +8,12 @@ from typing import Literal
 from newel.audit.catalogue.declared import AuditEvent, Digest, Part, Sealed, audit_event, part
 
 __all__ = [
+    "AdminConfirmed",
     "AdminHoldReleased",
     "AdminHoldTriggered",
     "AdminKeyCreated",
     "AdminKeyRevoked",
+    "AdminOrdered",
     "AdminWebhookConfigured",
     "AdminWebhookDisabled",
     "AdminWebhookEnabled",
@@ -131,7 +133,12 @@ class SubjectErasureOrdered(AuditEvent):
 
 @audit_event("person.hold_set", stream="admin")
 class PersonHoldSet(AuditEvent):
-    """Nothing of the subject is emptied any more, by time or by erasure, until it is released."""
+    """Nothing of the subject is emptied any more, by time or by erasure, until it is released.
+
+    run: only of this run is nothing emptied.
+    """
+
+    run: str | None = None
 
 
 @audit_event("person.hold_released", stream="admin")
@@ -139,6 +146,8 @@ class PersonHoldReleased(AuditEvent):
     """What a hold has kept may be emptied again; hold: the event that set it."""
 
     hold: str
+    run: str | None = None
+    second: str | None = None
 
 
 @audit_event("subject.erased", stream="admin")
@@ -227,6 +236,23 @@ class AdminHoldReleased(AuditEvent):
     rule: Literal["removals"]
     n: int
     limit: int
+
+
+@audit_event("admin.ordered", stream="admin")
+class AdminOrdered(AuditEvent):
+    """Somebody wants an act done that somebody else has to confirm in time."""
+
+    verb: str
+    about: str
+    expires_at: datetime
+
+
+@audit_event("admin.confirmed", stream="admin")
+class AdminConfirmed(AuditEvent):
+    """A second person has agreed to an act that was ordered; of: the event of the order."""
+
+    of: str
+    verb: str
 
 
 @audit_event("setting.changed", stream="admin")

@@ -30,6 +30,7 @@ class LogEpochOpened(AuditEvent):
     previous_note_sha256: Digest | None = None
     kept_size: int | None = None
     lost_leaves: int | None = None
+    second: str | None = None
 
 
 @audit_event("log.key_rotated", stream="log")
@@ -42,6 +43,7 @@ class LogKeyRotated(AuditEvent):
     old_vkey: str
     new_vkey: str
     cause: Literal["planned", "compromised"]
+    second: str | None = None
 
 
 @audit_event("log.head_adopted", stream="log")
@@ -52,6 +54,7 @@ class LogHeadAdopted(AuditEvent):
     size: int
     root: str
     cause: str
+    second: str | None = None
 
 
 @audit_event("log.anchor_failing", stream="log")

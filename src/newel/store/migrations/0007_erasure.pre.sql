@@ -21,11 +21,30 @@ alter table newel.person add constraint erased_means_gone
            or (display_name = 'Erased person' and work_email is null and hr_key is null
                and manager is null and search_grams = '{}'));
 
--- Legal hold: while a person is under one, nothing of theirs is emptied, by time or by erasure.
--- Why, and who said so, stands in the log, under the event that is named here.
+-- Legal hold on a person, with all runs about them, or on one run: while it lasts, nothing of theirs
+-- is emptied or removed, by time or by erasure. Why, and who said so, stands in the log, under the
+-- event that is named here.
 create table newel.legal_hold (
-    person       uuid primary key references newel.person (ref),
-    event_id     uuid not null,
+    event_id     uuid primary key,
+    person       uuid references newel.person (ref),
+    run_id       uuid references newel.run (id),
     set_at       timestamptz not null,
-    released_at  timestamptz
+    released_at  timestamptz,
+    check (num_nonnulls(person, run_id) = 1)
 );
+create unique index legal_hold_on_person on newel.legal_hold (person) where released_at is null;
+create unique index legal_hold_on_run on newel.legal_hold (run_id) where released_at is null;
+
+-- Four eyes on acts that are about no run: what one person has ordered and another has to confirm
+-- before its time is over. What it is about is written out, so that nothing else is confirmed.
+create table newel.confirmation (
+    event_id    uuid primary key,
+    act         text not null,
+    about       text not null,
+    ordered_by  jsonb not null,
+    orderer     uuid not null,
+    expires_at  timestamptz not null,
+    ended_at    timestamptz
+);
+create unique index confirmation_one_open on newel.confirmation (act, about)
+    where ended_at is null;

@@ -207,6 +207,9 @@ CHECKS: Final[dict[str, dict[str, Callable[[Row], bool]]]] = {
 """What must hold of a row, by table and constraint."""
 
 NOT_HERE: Final = {
+    "confirmation_one_open": "nothing of a database in memory is confirmed by two",
+    "legal_hold_on_person": "nobody is under hold in a database in memory",
+    "legal_hold_on_run": "as above: nothing is under hold there",
     "audit_head_one_open": "a database in memory has no sequencer",
     "erased_means_gone": "nobody is erased from a database in memory",
     "nobody_orders_their_own": "nobody is erased from a database in memory",
