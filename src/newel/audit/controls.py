@@ -8,7 +8,7 @@ Source: our own audit document §13.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -329,11 +329,24 @@ def _compared(seen: Evidence, roster: list[Roster]) -> Json:
     }  # fmt: skip
 
 
-def warnings(results: list[Json], figures: Json, *, is_whole: bool) -> list[str]:
-    """Say what the first page has to say before anything else."""
+def warnings(
+    results: list[Json],
+    figures: Json,
+    *,
+    is_whole: bool,
+    forced: Sequence[tuple[str, int]] = (),
+) -> list[str]:
+    """Say what the first page has to say before anything else.
+
+    forced: when events were pruned after less than a year, and after how many days.
+    """
     said = []
     if not is_whole:
         said.append("The log was begun anew: what was before is not in this package.")
+    said.extend(
+        f"On {at[:10]} events older than {days} days were removed: somebody insisted on that."
+        for at, days in forced
+    )
     for each in results:
         for name, many in (
             ("failed", len(each["failures"])),

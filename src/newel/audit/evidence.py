@@ -134,6 +134,7 @@ class Evidence:
         self.held: dict[str, dict[str, str]] = {}
         self.strict_since: list[tuple[str, bool]] = []
         self.anchor_failures: list[tuple[str, str, str | None]] = []
+        self.forced: list[tuple[str, int]] = []
         self.streams: dict[str, int] = {}
         self.started = self.events = self.gaps = 0
         self.granted: set[str] = set()
@@ -313,6 +314,8 @@ class Evidence:
                 mine.pop(facts["grant"], None)
         elif kind == "setting.changed" and facts["name"] == "second_person":
             self.strict_since.append((at, facts.get("after") == "strict"))
+        elif kind == "log.pruned" and facts.get("forced"):
+            self.forced.append((at, facts.get("days", 0)))
         elif kind == "log.anchor_failing":
             self.anchor_failures.append((facts["target"], at, None))
         elif kind == "log.anchor_recovered":

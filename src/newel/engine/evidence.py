@@ -235,7 +235,7 @@ async def _judged(
     figures = controls.completeness(seen, size=log.size, runs=runs, grants=grants, roster=roster)
     put(folder / "control_tests.json", document(results))
     put(folder / "completeness.json", document(figures))
-    return controls.warnings(results, figures, is_whole=seen.is_whole)
+    return controls.warnings(results, figures, is_whole=seen.is_whole, forced=seen.forced)
 
 
 async def _roster(connection: Connection, listed: Sequence[Listed] | None) -> list[Roster] | None:

@@ -93,6 +93,9 @@ class Log:
                 ("admin.key_revoked", {"key": pick(("k1", "k2"))}, {}),
                 ("log.anchor_failing", {"target": pick(("x", "y")), "misses": 3}, {}),
                 ("log.anchor_recovered", {"target": pick(("x", "y"))}, {}),
+                ("log.pruned", {"min_index": 256, "days": 300, **self.maybe(forced=True)}, {}),
+                ("log.retention_changed", {"after": 300, **self.maybe(before=400)}, {}),
+                ("admin.ordered", {"verb": "prune", "about": "=300 days", "expires_at": UNTIL}, {}),
                 ("data.exported", {"kind": "events", "rows": 1, "filter_digest": "00" * 32}, {}),
                 ("connector.configured", {"fields": [], "secret_schemes": []}, {"system": "wiki"}),
                 ("service.started", {"version": "1", "role": "all"}, {}),
@@ -234,7 +237,7 @@ def test_both_make_the_same_of_any_log(seed, is_whole):
     ]
     figures = controls.completeness(seen, size=9, runs=60, grants=1, roster=roster)
     assert figures == its.completeness(other, figures, 9)
-    said = controls.warnings(results, figures, is_whole=is_whole)
+    said = controls.warnings(results, figures, is_whole=is_whole, forced=seen.forced)
     assert said == its.first_page(results, figures, other)
     with closing(OcelDocument()) as document:
         inside = (leaf for leaf in log.leaves if SINCE <= leaf["occurred_at"] < UNTIL)
