@@ -227,3 +227,24 @@ def test_lines_are_shipped_to_a_server_that_is_there(sealed, newel, tmp_path):
         said = newel("audit", "ship", place)
         assert (said.status, said.out, bool(said.err)) == (1, "", True), place
         assert "hush" not in said.err
+
+
+def test_after_a_restore_it_says_what_is_missing(sealed, newel, tmp_path):
+    """With a copy of the log an event that the database has forgotten is named, and what to do."""
+    fine = newel("audit", "restore-check")
+    assert (fine.status, "is missing" in fine.out) == (0, True)
+    copy = tmp_path / "O'Hara's copy 🦊"
+    assert newel("audit", "export", str(copy)).status == 0
+    sql(
+        "alter table newel.event disable trigger all; "
+        "alter table newel.audit_leaf disable trigger all; "
+        "delete from newel.audit_leaf l using newel.event e where l.stream_id = e.stream_id "
+        "and l.seq = e.seq and e.type like 'run.c%'; "
+        "delete from newel.event where type like 'run.c%'"
+    )
+    told = newel("audit", "restore-check", "--mirror", str(copy))
+    assert told.status == 1
+    assert "new-epoch" in told.out
+    lost = newel("audit", "restore-check", "--json", "--mirror", str(copy)).document["lost"]
+    assert {each["type"] for each in lost} == {"run.cancel_requested", "run.cancelled"}
+    assert f"Copies have {len(lost)} of the events; 0 may have left something" in told.out

@@ -32,6 +32,8 @@ from newel.engine.anchors import anchor_of
 from newel.engine.archive import Archive
 from newel.engine.archiving import Archiving
 from newel.engine.event_export import Period, written_events
+from newel.engine.evidence import Package
+from newel.engine.exporting import Exports
 from newel.engine.four_eyes import Ordered
 from newel.engine.key_holder import KeyHolder
 from newel.engine.log_export import written_log
@@ -206,6 +208,11 @@ async def test_what_is_left_of_a_pruned_run_answers_whoever_asks(old):
             seen.connection, old.folder / "export", name="export", archive=old.holder.archive
         )
     assert old.alone(old.folder / "export") == 0
+    exports = Exports(old.house.database, old.house.engine.vault)
+    wanted = Package(Period(EPOCH, await old.house.now()))
+    why = {"actor": old.ann, "reason": WHY}
+    await exports.evidence(old.folder / "evidence.zip", wanted, old.holder, **why)
+    assert old.alone(old.folder / "evidence.zip") == 0
     mirror = anchor_of("mirror:mirror", old.folder)
     anchoring = Anchoring(old.house.database, [mirror], archive=old.holder.archive)
     assert await anchoring.anchor() == 1

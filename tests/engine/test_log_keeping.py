@@ -7,13 +7,16 @@ import json
 
 import pytest
 
+from newel import process, step
 from newel.audit.checkpoint import Checkpoint
 from newel.audit.note import Note
 from newel.base.errors import LogInconsistent, NotWaiting, ReasonMissing
+from newel.engine.anchoring import Anchoring
 from newel.engine.anchors import anchor_of
 from newel.engine.key_holder import KeyHolder
 from newel.engine.log_export import written_log
 from newel.engine.log_keeping import LogKeeping
+from newel.engine.restore_check import restore_checked
 from newel.engine.verifying import Trusted, verified, verifier
 from newel.store import audit_log
 from newel.store.export import snapshot
@@ -23,6 +26,18 @@ TABLES = (
     "event", "event_default", "audit_leaf", "audit_checkpoint", "audit_anchor", "audit_head"
 )  # fmt: skip
 WHY = {"actor": OPERATOR, "reason": "The yearly change. O'Hara 🦊"}
+
+
+@step
+async def ask() -> str:
+    """Ask something of a system."""
+    return "asked"
+
+
+@process(subject=None)
+async def asking() -> None:
+    """Ask once."""
+    await ask()
 
 
 class Kept:
@@ -223,3 +238,53 @@ async def test_after_a_restore_the_log_goes_on_and_says_what_was_lost(kept, data
     assert exported.code() == 0, exported.as_text()
     first = (kept.folder / "after/2/tile/entries").rglob("*")
     assert any(b"log.epoch_opened" in path.read_bytes() for path in first if path.is_file())
+
+
+async def test_a_restore_is_noticed_and_what_was_lost_is_named(kept, database):
+    """A copy of a checkpoint says how much is missing, a mirror what; nothing before a restore."""
+    heads, mirror = [kept.folder / "log/checkpoint.1"], anchor_of("mirror:mirror 🦊", kept.folder)
+    folders = [kept.folder / "mirror 🦊", kept.folder / "nowhere"]
+
+    async def checked():
+        async with snapshot(kept.house.database) as seen:
+            return await restore_checked(seen.connection, [*heads, kept.holder.policy], folders)
+
+    size = await database.fetchval("select size from newel.audit_head")
+    rows = await database.fetch("select id, seq, head, last_at from newel.audit_stream")
+    frontier = await database.fetchval("select frontier from newel.audit_head")
+    many = await kept.written(3) - size
+    assert await Anchoring(kept.house.database, [mirror]).anchor() == 1
+    before = await checked()
+    assert (before.short, before.lost) == ({}, [])
+    await restored(database, size, ([tuple(row) for row in rows], frontier))
+    found = await checked()
+    (missing,) = found.short.values()
+    assert missing == many
+    assert [each.leaf_index for each in found.lost] == list(range(size, size + many))
+    assert {each.type for each in found.lost} >= {"person.registered"}
+    await kept.keeping.begin_anew(**WHY)
+    await kept.written(2)
+    assert len((await checked()).lost) == many, "what is lost stays lost"
+
+
+async def test_what_was_done_outside_is_named_with_its_key(build, tmp_path):
+    """A step that only a mirror knows of: the key, and under which key the system was asked."""
+    async with build([asking], key_holder=KeyHolder(tmp_path / "log")) as house:
+        run = await house.start("asking")
+        async with house.worker():
+            assert await house.ended(run) == "completed"
+        await house.engine.sequencer.seal()
+        mirror = anchor_of("mirror:mirror", tmp_path)
+        assert await Anchoring(house.database, [mirror]).anchor() == 1
+        async with house.database.transaction() as connection:
+            for table in ("event", "event_default", "audit_leaf"):
+                await connection.execute(f"alter table newel.{table} disable trigger all")
+            await connection.execute("delete from newel.audit_leaf where stream_id = $1", run)
+            await connection.execute("delete from newel.event where stream_id = $1", run)
+        async with snapshot(house.database) as seen:
+            found = await restore_checked(seen.connection, [], [tmp_path / "mirror"])
+        outside = [each for each in found.lost if each.is_outside]
+        assert [each.type for each in outside] == ["step.started", "step.succeeded"]
+        assert (outside[0].key, outside[0].stream) == ("ask", f"run/{house.reference(run)}")
+        assert outside[0].idempotency_key
+        assert len(found.lost) == 4

@@ -16,6 +16,7 @@ from newel.cli.fetching import fetch
 from newel.cli.output import say, say_json, say_ordered
 from newel.cli.parameters import AsJson, Confirm, NamedActor, Reason
 from newel.cli.reconciling import reconcile
+from newel.cli.restoring import restore_check
 from newel.cli.shipping import ship
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ audit.command(events)
 audit.command(fetch)
 audit.command(prune)
 audit.command(reconcile)
+audit.command(restore_check, name="restore-check")
 audit.command(ship)
 
 

@@ -21,6 +21,7 @@ from newel.store.queries import queries
 __all__ = [
     "Head",
     "Taken",
+    "absent",
     "anchored",
     "anchored_before",
     "archived",
@@ -351,3 +352,11 @@ async def archived(connection: Connection) -> dict[str, int]:
 async def give_up(connection: Connection, log_epoch: int, min_index: int) -> None:
     """Say that entries below a place need not be in the database any more; it never goes back."""
     await connection.execute(_SQL.given_up, log_epoch, min_index)
+
+
+async def absent(
+    connection: Connection, streams: list[UUID], seqs: list[int], leaf_hashes: list[bytes]
+) -> list[int]:
+    """Say which of these events are neither in the journal nor in the tree, by their order here."""
+    rows = await connection.fetch(_SQL.absent, streams, seqs, leaf_hashes)
+    return [row["place"] for row in rows]

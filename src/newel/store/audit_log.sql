@@ -343,3 +343,18 @@ group by data ->> 'origin'
 -- Says that entries below a place need not be in the database any more.
 update newel.audit_head set min_index = $2
 where log_epoch = $1 and min_index < $2 returning min_index
+
+-- name: absent
+-- params: streams, seqs, leaf_hashes
+-- Which of these events are neither in the journal nor, pruned, in the tree.
+select u.place - 1 as place
+from unnest($1::uuid[], $2::bigint[], $3::bytea[]) with ordinality
+     as u(stream_id, seq, leaf_hash, place)
+where not exists (select from newel.event e
+                  where e.stream_id = u.stream_id and e.seq = u.seq
+                    and sha256('\x00'::bytea || e.entry) = u.leaf_hash)
+  and not exists (select from newel.audit_head h
+                  join newel.audit_leaf l on l.log_epoch = h.log_epoch
+                      and l.stream_id = u.stream_id and l.seq = u.seq
+                  where l.leaf_hash = u.leaf_hash)
+order by u.place
