@@ -119,11 +119,7 @@ _SETTINGS: Final = {
 }
 
 
-_GIVEN_UP: Final = (
-    "exists (select 1 from newel.audit_head h join newel.audit_leaf l on l.log_epoch = h.log_epoch "
-    "and l.stream_id = event.stream_id and l.seq = event.seq where l.leaf_index < h.min_index)"
-)
-_CONDITIONS: Final = {(RETENTION, "event", "delete"): _GIVEN_UP}
+_CONDITIONS: Final = {(RETENTION, "event", "delete"): "newel.is_given_up(stream_id, seq)"}
 """Where not every row is meant that the grant allows."""
 _ANYBODY: Final = "everybody"
 _UNASKED: Final = """\

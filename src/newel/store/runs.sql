@@ -312,11 +312,8 @@ where r.finished_at < $1 and r.payload_expired_at is not null and r.pruned_at is
   and not exists (select from held where held.id = r.id)
   and not exists (select from newel.run p where p.id = r.parent_run and p.finished_at is null)
   and not exists (
-      select from newel.event e where e.stream_id = r.id and not exists (
-          select from newel.audit_head h
-          join newel.audit_leaf l on l.log_epoch = h.log_epoch
-              and l.stream_id = e.stream_id and l.seq = e.seq
-          where l.leaf_index < h.min_index))
+      select from newel.event e
+      where e.stream_id = r.id and not newel.is_given_up(e.stream_id, e.seq))
 order by r.finished_at limit $2 for update of r skip locked
 
 -- name: mark_pruned

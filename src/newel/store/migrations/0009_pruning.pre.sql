@@ -27,6 +27,14 @@ begin
     return new;
 end $$;
 
+-- Whether the log need not have an event any more: it is below the minimum index of a tree.
+create function newel.is_given_up(p_stream uuid, p_seq bigint) returns boolean
+    language sql stable set search_path = ''
+    return exists (select 1 from newel.audit_head h
+                   join newel.audit_leaf l on l.log_epoch = h.log_epoch
+                       and l.stream_id = p_stream and l.seq = p_seq
+                   where l.leaf_index < h.min_index);
+
 create or replace function newel.refuse_change() returns trigger
     language plpgsql set search_path = '' as $$
 begin
@@ -44,10 +52,7 @@ begin
     elsif tg_op = 'DELETE' then
         if exists (select 1 from newel.run r
                    where r.id = old.stream_id and r.pruned_at is not null)
-           and exists (select 1 from newel.audit_head h
-                       join newel.audit_leaf l on l.log_epoch = h.log_epoch
-                           and l.stream_id = old.stream_id and l.seq = old.seq
-                       where l.leaf_index < h.min_index) then
+           and newel.is_given_up(old.stream_id, old.seq) then
             return old;
         end if;
     end if;
