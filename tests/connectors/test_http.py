@@ -26,8 +26,9 @@ from newel.connectors.addresses import is_loopback
 from newel.connectors.answers import Answer, Route, judged_by_status, sanitised
 from newel.connectors.auth import BearerCredential
 from newel.connectors.gate import LimitHeaders, MemoryGate
-from newel.connectors.http import Http, Service
+from newel.connectors.http import Http, Service, Timeouts
 from newel.connectors.looking import WouldChange, looking
+from newel.connectors.slack import Slack
 from tests.connectors.support import START, Time, attempt, raised
 
 READ = Route("thing/read", "GET", "/things/{thing}")
@@ -92,6 +93,26 @@ def test_credentials_never_travel_in_the_open(url: str):
         client(None, url=url)
 
 
+async def test_a_system_is_waited_for_as_long_as_it_is_told():
+    """Five seconds for a connection and twenty for an answer, unless another time is given."""
+    plain = Recording(httpx2.Response(200, json={}))
+    await client(plain).call(LISTING)
+    slow = Recording(httpx2.Response(200, json={}))
+    timeouts = Timeouts(connect=timedelta(seconds=10), answer=timedelta(seconds=45))
+    await client(slow, timeouts=timeouts).call(LISTING)
+    waits = [each.requests[0].extensions["timeout"] for each in (plain, slow)]
+    assert [(each["connect"], each["read"]) for each in waits] == [(5, 20), (10, 45)]
+    made = Slack(token=SecretRef("env:T_HTTP_TOKEN"), timeouts=timeouts)
+    assert made.http.service.timeouts == timeouts
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 61])
+def test_nobody_is_waited_for_longer_than_a_minute(seconds: int):
+    """A time in which nobody can answer, or for which nobody would wait, is refused."""
+    with pytest.raises(DefinitionError, match="a minute at most"):
+        Timeouts(answer=timedelta(seconds=seconds))
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:80"])
 def test_this_machine_may_be_spoken_to_in_the_open(url: str):
     """Plain http is allowed on loopback, where the simulators are."""
@@ -135,8 +156,8 @@ async def test_a_moved_address_must_be_trusted():
         return host.endswith(".api.example")
 
     with pytest.raises(Forbidden):
-        http.move("", "https://evil.example", trusted=is_ours)
-    http.move("", "https://eu.api.example", trusted=is_ours)
+        http.addresses.move("", "https://evil.example", trusted=is_ours)
+    http.addresses.move("", "https://eu.api.example", trusted=is_ours)
     await http.call(READ, {"thing": "1"})
     assert transport.requests[0].url.host == "eu.api.example"
 
