@@ -25,7 +25,7 @@ from newel.connectors.capable import Capable, Check
 from newel.connectors.declaring import declared
 from newel.connectors.ensure import Ensured, Settling
 from newel.connectors.gate import Bucket, Gate, LimitHeaders, MemoryGate, Pause, real_pause
-from newel.connectors.http import Credential, Http, Service
+from newel.connectors.http import Credential, Http, Service, Timeouts
 from newel.connectors.looking import looking, report
 from newel.connectors.room import Room
 from newel.connectors.shadow import SHADOW, Mode
@@ -75,6 +75,7 @@ class Outside(TypedDict, total=False):
     runbook: address of the page that says what to do when the system fails; stands in tickets.
     owner: the team that answers for the system, `it` if nothing else is said.
     mode: `shadow` only looks, and notes what would have been asked for; nothing is ever changed.
+    timeouts: how long the system may take, where it is slower or faster than others.
     """
 
     transport: httpx2.AsyncBaseTransport | None
@@ -85,6 +86,7 @@ class Outside(TypedDict, total=False):
     runbook: str | None
     owner: str
     mode: Mode
+    timeouts: Timeouts
 
 
 def marker_of(person: Person) -> str:
@@ -167,6 +169,7 @@ class Connector(Capable):
                 request_id=request_id,
                 proxy=outside.get("proxy"),
                 is_shadow=self.mode == SHADOW,
+                timeouts=outside.get("timeouts", Timeouts()),
             ),
             credential,
             gate,

@@ -28,6 +28,7 @@ from newel.base.clock import Clock
 from newel.base.errors import (
     AuthFailed,
     ContractDrift,
+    DefinitionError,
     LeaseLost,
     NoCapacity,
     StepError,
@@ -43,7 +44,7 @@ from newel.connectors.trust import public_authorities
 from newel.domain.values import Call
 from newel.flow.context import ATTEMPT
 
-__all__ = ["Credential", "Http", "Service"]
+__all__ = ["Credential", "Http", "Service", "Timeouts"]
 
 LARGEST_BODY: Final = 10 * 1024 * 1024
 MOST_PAGES: Final = 1000
@@ -51,7 +52,7 @@ REQUESTS: Final = "api requests"
 STOPS_AT: Final = 0.9
 _BELIEVED: Final = timedelta(minutes=15)
 _NEVER_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-_TIMEOUTS: Final = httpx2.Timeout(20.0, connect=5.0, pool=5.0).as_dict()
+_LONGEST: Final = timedelta(seconds=60)
 
 # The client writes every address it calls into its own log, and addresses hold names of people.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -75,6 +76,32 @@ class Credential(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long a system may take, a minute at most.
+
+    connect: for a connection. answer: for each piece of an answer; an attempt as a whole has the
+    time of its operation. Raises DefinitionError for another length of time.
+    """
+
+    connect: timedelta = timedelta(seconds=5)
+    answer: timedelta = timedelta(seconds=20)
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody would wait for, and what nobody could answer in."""
+        if not all(timedelta(0) < each <= _LONGEST for each in (self.connect, self.answer)):
+            raise DefinitionError(
+                "A system is waited for longer than not at all, and for a minute at most.",
+                fix="`Timeouts(connect=seconds(5), answer=seconds(20))`.",
+            )
+
+    def extension(self) -> dict[str, float | None]:
+        """Give them as a request carries them."""
+        connect = self.connect.total_seconds()
+        total = self.answer.total_seconds()
+        return httpx2.Timeout(total, connect=connect, pool=connect).as_dict()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """How one vendor is spoken to: addresses, fixed headers, and how its answers are read.
@@ -92,6 +119,7 @@ class Service:
     request_id: tuple[str, ...] = ()
     proxy: str | None = None
     is_shadow: bool = False
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
 class Http:
@@ -117,6 +145,7 @@ class Http:
         self._client: httpx2.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._token_lock = asyncio.Lock()
+        self._timeouts = service.timeouts.extension()
         self._used: tuple[float, datetime] | None = None
         self.announced: dict[str, Announcement] = {}
         """What was announced last of each operation, by its name."""
@@ -271,7 +300,7 @@ class Http:
         """Send and read, and record the call however it ends, also when it is cut off."""
         began = self.clock.monotonic()
         answer: Answer | None = None
-        extensions: dict[str, object] = {"timeout": _TIMEOUTS}
+        extensions: dict[str, object] = {"timeout": self._timeouts}
         if route.is_mutating:
             extensions["trace"] = _ask_before_sending
         request = httpx2.Request(
