@@ -29,9 +29,8 @@ from newel.connectors.jira_contract import (
     MOVE,
     PERMISSION_NAMES,
     FieldValue,
-    document_of,
-    text_of,
 )
+from newel.connectors.jira_document import document_of, text_of
 from newel.connectors.trackers.base import Ticket, label_of
 from newel.connectors.trackers.jira import JiraTickets, jira_issues
 from newel.domain.values import Absent, Found

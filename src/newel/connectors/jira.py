@@ -43,9 +43,9 @@ from newel.connectors.jira_contract import (
     FieldValue,
     Transition,
     User,
-    document_of,
     labelled,
 )
+from newel.connectors.jira_document import document_of
 from newel.connectors.jira_site import Issue, JiraSite
 from newel.connectors.looking import report
 from newel.connectors.operation import operation

@@ -51,11 +51,10 @@ from newel.connectors.jira_contract import (
     WAYS,
     Status,
     Transition,
-    document_of,
     judged,
     limits,
-    text_of,
 )
+from newel.connectors.jira_document import document_of, text_of
 from newel.connectors.room import Room
 
 __all__ = ["Issue", "JiraSite"]

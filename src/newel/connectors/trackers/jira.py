@@ -16,9 +16,9 @@ from newel.connectors.jira_contract import (
     LINKS,
     FieldValue,
     Transition,
-    document_of,
     labelled,
 )
+from newel.connectors.jira_document import document_of
 from newel.connectors.trackers.base import Ticket, TicketRef, label_of
 
 __all__ = ["JiraTickets", "jira_issues"]
