@@ -97,6 +97,16 @@ class System:
             raise Transient("no answer")
 
 
+async def _ended(worker: Worker, task: asyncio.Task[None]) -> None:
+    """End a worker, and wait until nothing of it holds a row or a connection any more."""
+    left = [task, *worker._background, *worker._attempts.values()]
+    task.cancel()
+    _, pending = await asyncio.wait(left, timeout=PATIENCE_S)
+    assert not pending, f"they do not end: {pending}"
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
 class House:
     """One database, one engine, any number of workers."""
 
@@ -117,9 +127,7 @@ class House:
             yield worker
         finally:
             self.workers.remove(worker)
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await _ended(worker, task)
         if worker.failure is not None:
             raise worker.failure
 
@@ -139,9 +147,7 @@ class House:
             yield worker
         finally:
             self.workers.remove(worker)
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await _ended(worker, task)
             await self.expire(worker)
 
     async def expire(self, worker: Worker) -> None:
