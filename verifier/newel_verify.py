@@ -544,7 +544,9 @@ def tile_path(level: str, number: int, width: int = 256) -> str:
 
 # -------------------------------------------------------------------------------- the leaves
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+).encode
 _MOST = 2**53 - 1
 
 
@@ -559,7 +561,9 @@ def _whole(text: str) -> int:
     return number
 
 
-_decode = json.JSONDecoder(parse_float=_no_float, parse_int=_whole, parse_constant=_no_float).decode
+_decode = json.JSONDecoder(
+    parse_float=_no_float, parse_int=_whole, parse_constant=_no_float
+).raw_decode  # what stands behind the value is missing when it is written again
 
 
 def read_json(raw: bytes, depth: int = 6) -> Any:
@@ -571,7 +575,7 @@ def read_json(raw: bytes, depth: int = 6) -> Any:
     """
     try:
         text = raw.decode("utf-8")
-        value = _decode(text)
+        value, _ = _decode(text)
         again = _encode(value).encode("utf-8")
     except UnicodeEncodeError:
         raise Malformed("half a surrogate pair") from None

@@ -277,6 +277,8 @@ class House:
     async def move_to_next(self, run: UUID) -> datetime:
         """Move the clock to the moment at which a resting run is due."""
         row = await self.row(run)
+        if row["wake_at"] is None and row["worker_id"] is not None:  # its moment has just come
+            return row["as_of"]  # type: ignore[no-any-return]  # a moment
         assert row["wake_at"] is not None, f"nothing is due: {dict(row)}"
         await self.move(row["wake_at"] - row["as_of"] + timedelta(milliseconds=1))
         moment: datetime = row["wake_at"]
