@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final, Unpack
+from typing import Final, Unpack, cast
 
 from newel import Forbidden, Invalid, SecretRef, StepError
 from newel.connectors.answers import (
@@ -153,7 +153,7 @@ class ServiceNow(HttpApi):
     def judged(answer: Answer) -> StepError | None:
         """Class an answer: its sentence stands in `error`, the status says the rest."""
         error = answer.fields.get("error")
-        told = error if isinstance(error, dict) else {}
+        told = cast("dict[str, object]", error) if isinstance(error, dict) else {}
         said = sanitised(told.get("message"))
         if answer.status == 403 and answer.route.is_mutating:
             text = f"The user may not do this: {said}"

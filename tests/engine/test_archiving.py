@@ -262,6 +262,7 @@ async def test_under_the_strict_rule_two_agree_on_pruning(old):
         await shorter.prune(actor=ben, confirms=True)
     assert await old.events() == before + 1, "the order itself"
     done = await strict.prune(actor=ben, confirms=True)
+    assert isinstance(done, Pruned)
     assert done.runs == 3
     await old.sealed()
     assert (await old.report(old.holder.archive)).code() == 0

@@ -15,7 +15,7 @@ import pytest
 from newel.audit.catalogue import LogAnchorFailing, LogAnchorRecovered
 from newel.domain.change import Beside
 from newel.engine.anchors import anchor_of
-from newel.engine.archiving import Archiving
+from newel.engine.archiving import Archiving, Pruned
 from newel.engine.key_holder import KeyHolder
 from newel.engine.operating import write_aside
 from newel.engine.retention import Retention
@@ -119,6 +119,7 @@ async def pruned(house, sealing, holder, url):
     assert len(await archiving.archive(before=await house.now(), **why)) == 1
     await sequencer.seal()
     done = await archiving.prune(**why)
+    assert isinstance(done, Pruned)
     assert (done.runs, done.events) == (1, 2)
     await sequencer.seal()
     await pruning.close()
