@@ -30,7 +30,7 @@ from newel.engine import archiving, whole_files
 from newel.engine.anchoring import Anchoring
 from newel.engine.anchors import anchor_of
 from newel.engine.archive import Archive
-from newel.engine.archiving import Archiving
+from newel.engine.archiving import Archiving, Pruned
 from newel.engine.event_export import Period, written_events
 from newel.engine.evidence import Package
 from newel.engine.exporting import Exports
