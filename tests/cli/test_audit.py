@@ -248,3 +248,46 @@ def test_after_a_restore_it_says_what_is_missing(sealed, newel, tmp_path):
     lost = newel("audit", "restore-check", "--json", "--mirror", str(copy)).document["lost"]
     assert {each["type"] for each in lost} == {"run.cancel_requested", "run.cancelled"}
     assert f"Copies have {len(lost)} of the events; 0 may have left something" in told.out
+
+
+async def _anchored():
+    from newel.cli.deployment import engine_of, found_here
+
+    async with found_here() as deployment:
+        sequencer = (await engine_of(deployment)).sequencer
+        assert sequencer is not None
+        await sequencer.anchoring.anchor()
+
+
+def test_old_events_are_archived_and_kept_where_nothing_is_set(sealed, newel, monkeypatch):
+    """An archive needs a copy elsewhere; it verifies alone; pruning needs `keep_log`, and age."""
+    why = ("--reason", "The yearly one. O'Hara 🦊", "--actor", ALICE)
+    early = newel("audit", "archive", *why)
+    assert early.status != 0
+    assert "anchored checkpoint" in early.err
+    asyncio.run(_anchored())
+    done = newel("audit", "archive", *why, "--json")
+    assert (done.status, len(done.document)) == (0, 1)
+    archive = sealed / ".newel" / "archive"
+    assert newel("audit", "verify", str(archive), "--policy", ".newel/log/policy").status == 0
+    kept = newel("audit", "prune", *why)
+    assert kept.status != 0
+    assert "kept for ever" in kept.err
+    monkeypatch.setenv("NEWEL_KEEP_LOG", "400")
+    young = newel("audit", "prune", *why)
+    assert young.status != 0
+    assert "archived bundle of events older than" in young.err
+
+
+def test_one_run_is_held_and_released_by_two(sealed, newel, monkeypatch):
+    """Under the strict rule a release is ordered, and somebody else confirms it."""
+    monkeypatch.setenv("NEWEL_SECOND_PERSON", "strict")
+    run = newel("runs", "--json", "--state", "cancelled").document["runs"][0]["run"]
+    why = ("--reason", "Case 12.", "--actor", ALICE)
+    assert "now under legal hold" in newel("person", "hold", run, *why).out
+    assert "has to confirm until" in newel("person", "hold", run, "--release", *why).out
+    confirm = ("person", "hold", run, "--release", "--confirm", "--actor")
+    alone = newel(*confirm, ALICE)
+    assert alone.status != 0
+    assert "a second person" in alone.err
+    assert "no longer under legal hold" in newel(*confirm, "ben@acme.example").out
