@@ -385,7 +385,7 @@ def read(at: Transaction, run: UUID) -> list[Row]:
     person: Any = at.get("person", row["subject"]) or {}
     hidden = {"stint", "priority", "head", "last_at", "seen", "seen_version", "readings"}
     hidden |= {"room", "limit_at", "is_overdue", "parent_run", "parent_key", "with_parent"}
-    hidden.add("payload_expired_at")
+    hidden |= {"payload_expired_at", "pruned_at"}
     found = {name: value for name, value in row.items() if name not in hidden}
     found |= {name: definition.get(name) for name in ("title", "owner", "sha256")}
     found["display_name"] = person.get("display_name")
