@@ -21,6 +21,7 @@ class Onboarded:
 @process(owner="hr")
 async def onboarding(hire: NewHire) -> Onboarded:
     """From signed contract to first day."""
+    await google.reserve_address(hire)
     await confirmed(hire)
 
     account = await google.ensure_account(hire, suspended=True)

@@ -67,6 +67,12 @@ class CompanyHouse(House):
         """Start an onboarding."""
         return await self.start("onboarding", hire(**more))
 
+    async def reserved(self, **more: Any) -> UUID:
+        """Start an onboarding whose address is reserved: every system has answered once."""
+        run = await self.onboard(**more)
+        await self.at_rest(run)
+        return run
+
     async def finish(self, run: UUID) -> str:
         """Do what people and time do, until the run ends: decide, accept, wait."""
         while True:

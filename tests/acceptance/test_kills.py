@@ -126,8 +126,9 @@ async def test_a_worker_killed_around_its_ticket_leaves_one_issue(
 ):
     """R05 (I8), slow, an hour of rounds: kill -9 before the issue is asked for, and behind it."""
     async with acme() as house:
+        async with house.worker():
+            run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         order = await _order(house, run, tmp_path, at="ticket", number=1, when=when)
         assert (await mortal.work(**order))["killed"]
         assert len(world.jira.calls("createIssue", committed=True)) == (when == "after")

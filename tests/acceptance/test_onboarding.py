@@ -34,8 +34,8 @@ async def _minutes_pass(house: CompanyHouse, run: UUID, minutes: int) -> None:
 async def test_github_down_for_ever_parks_one_step_and_opens_one_ticket(acme, world):
     """Four systems are done, one step is parked after three rounds within the hour, one ticket."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         await _to_rounds(house, run)
         while await house.rested(run) != "parked":
             await house.move_to_next(run)
@@ -56,8 +56,8 @@ async def test_github_down_for_ever_parks_one_step_and_opens_one_ticket(acme, wo
 async def test_a_healed_outage_calls_nothing_but_github_and_closes_the_ticket(acme, world):
     """After the heal only GitHub is called for the run; the ticket is commented on and closed."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         await _to_rounds(house, run)
         while await house.rested(run) != "parked":
             await house.move_to_next(run)
@@ -91,8 +91,8 @@ async def test_a_healed_outage_calls_nothing_but_github_and_closes_the_ticket(ac
 async def test_an_outage_of_57_minutes_opens_no_ticket(acme, world):
     """GitHub comes back after 57 minutes: the run goes on by itself, nobody was disturbed."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         await _to_rounds(house, run)
         await _minutes_pass(house, run, 57)
         world.github.heal()
@@ -104,8 +104,8 @@ async def test_an_outage_of_57_minutes_opens_no_ticket(acme, world):
 async def test_a_second_of_outage_costs_seconds(acme, world):
     """One failed call: the next one, about a second later, succeeds; one effect."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.fail("*", Down(), times=1)
-        run = await house.onboard()
         await _to_rounds(house, run)
         before = await house.now()
         moment = await house.move_to_next(run)
@@ -117,9 +117,9 @@ async def test_a_second_of_outage_costs_seconds(acme, world):
 async def test_a_ticket_whose_answer_is_lost_is_found_again(acme, world):
     """The POST of the ticket has its effect and no answer: one issue all the same."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
         world.jira.fail("createIssue", LoseResponse(), times=1)
-        run = await house.onboard()
         await _to_rounds(house, run)
         while await house.rested(run) != "parked":
             await house.move_to_next(run)
@@ -155,9 +155,9 @@ async def test_names_of_the_world_just_work(acme, world, name):
 async def test_an_office_hire_is_untouched_by_githubs_outage(acme, world):
     """Who needs no GitHub is onboarded while it is down."""
     async with acme() as house, house.worker():
+        jane = await house.reserved()
+        rita = await house.reserved(name="Rita Roe", job="sales")
         world.github.down()
-        jane = await house.onboard()
         await _to_rounds(house, jane)
-        rita = await house.onboard(name="Rita Roe", job="sales")
         assert await house.finish(rita) == "completed"
         assert (await house.row(jane))["finished_at"] is None

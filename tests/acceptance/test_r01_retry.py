@@ -12,8 +12,8 @@ from tests.acceptance.outage import GITHUB, attempts, minutes_pass, rounds, to_g
 async def test_retry(acme, world):
     """R01: GitHub answers 503 for 40 s; Jane is onboarded with one membership, failures told."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         await to_github(house, run)
         await minutes_pass(house, run, 40 / 60)
         world.github.heal()
@@ -29,8 +29,8 @@ async def test_retry(acme, world):
 async def test_retry_after_is_obeyed(acme, world):
     """R01: a 429 with Retry-After: no attempt before that moment, and no round is used."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.fail("*", Throttle(retry_after=300), times=1)
-        run = await house.onboard()
         await to_github(house, run)
         began = await house.now()
         waits = (await house.acts(run))[GITHUB]["next_at"] - began

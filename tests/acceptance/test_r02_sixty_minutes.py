@@ -10,8 +10,8 @@ from tests.acceptance.outage import attempts, minutes_pass, rounds, to_github, u
 async def test_sixty_minutes(acme, world):
     """R02: down for 57 minutes: it goes on by itself, two rounds failed, nobody got a ticket."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         await to_github(house, run)
         await minutes_pass(house, run, 57)
         world.github.heal()
@@ -25,8 +25,8 @@ async def test_sixty_minutes(acme, world):
 async def test_the_last_call_comes_within_the_hour_of_the_first(acme, world):
     """R02: down for ever: the step's last own call lies at most 60:00 after its first."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         await to_github(house, run)
         await until_parked(house, run)
         tried = await attempts(house, run)

@@ -13,9 +13,9 @@ from tests.acceptance.outage import attempts, to_github, until_parked
 async def test_backoff(acme, world, killed_after):
     """R03: inside a burst each gap doubles, between rounds it grows fourfold; so after a kill."""
     async with acme() as house:
-        world.github.down()
         async with house.worker() if killed_after is None else house.doomed():
-            run = await house.onboard()
+            run = await house.reserved()
+            world.github.down()
             await to_github(house, run)
             for _ in range(killed_after or 0):
                 await house.move_to_next(run)

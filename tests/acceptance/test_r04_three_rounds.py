@@ -8,8 +8,8 @@ from tests.acceptance.outage import GITHUB, rounds, ticketed, to_github, until_p
 async def test_three_rounds(acme, world):
     """R04: down for ever: exactly three counted rounds, then the incident is IT's."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         await to_github(house, run)
         await until_parked(house, run)
         assert await rounds(house, run) == 3

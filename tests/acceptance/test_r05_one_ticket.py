@@ -16,8 +16,8 @@ RUNBOOKS = "https://wiki.acme.example/runbooks"
 async def test_one_ticket(acme, world):
     """R05: one issue tells system, error, rounds, person and retry; healed, it is closed."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         await to_github(house, run)
         await until_parked(house, run)
         issue = await ticketed(house, world)
@@ -46,9 +46,9 @@ async def test_one_ticket(acme, world):
 async def test_a_lost_answer_leaves_one_issue(acme, world):
     """R05: the POST of the ticket has its effect and no answer: it is searched for, not made."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
         world.jira.fail("createIssue", LoseResponse(), times=1)
-        run = await house.onboard()
         await to_github(house, run)
         await until_parked(house, run)
         ours = await house.database.fetchval(
@@ -104,8 +104,8 @@ async def test_twelve_runs_of_one_outage_are_one_issue_with_twelve_links(acme, w
 async def test_jira_down_as_well_gets_its_issue_when_it_answers(acme, world):
     """R05: the inbox takes the incident meanwhile; the tracker is told when it is back."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         await to_github(house, run)
         world.jira.fail("*", Down())
         await until_parked(house, run)

@@ -35,8 +35,8 @@ async def _page_lists_what_is_done(house, run) -> None:
 async def test_resume_in_place(acme, world):
     """R07: Retry is pressed before the next probe: one mutating request, at GitHub alone."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         await to_github(house, run)
         await until_parked(house, run)
         await ticketed(house, world)
@@ -57,8 +57,8 @@ async def test_resume_in_place(acme, world):
 async def test_nobody_presses_and_it_resumes_all_the_same(acme, world):
     """R07, B2: the next probe finds GitHub well, and the step goes on where it stood."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         world.github.down()
-        run = await house.onboard()
         await to_github(house, run)
         await until_parked(house, run)
         await ticketed(house, world)

@@ -18,9 +18,8 @@ TOGETHER = {
 async def test_parallel(acme, world, monkeypatch):
     """R17: four systems have their request before one of them answers; the journal shows it."""
     async with acme() as house, house.worker():
+        run = await house.reserved()
         gate = gated(monkeypatch, world, TOGETHER)
-        run = await house.onboard()
-        await house.rested(run)
         await house.approve(await house.task(run))
         await asyncio.wait_for(gate.all_came.wait(), PATIENCE_S)  # never, were they called in turn
         assert set(await house.acts(run)) == set(TOGETHER.values())

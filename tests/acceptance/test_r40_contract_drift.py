@@ -23,8 +23,8 @@ async def test_contract_drift(acme, world, key, system, operation, field):
     """
     async with acme() as house, house.worker():
         simulator = world.simulators[system]
+        run = await house.reserved()
         simulator.fail(operation, DropField(field))
-        run = await house.onboard()
         await to_github(house, run)
         parked = (await house.acts(run))[key]
         assert (parked["state"], parked["reason"]) == ("parked", "contract-drift")

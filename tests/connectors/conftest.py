@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from newel.connectors.owning import Owning
 from tests.connectors.recording import Recorder, recorded
-from tests.connectors.support import Time
+from tests.connectors.support import Notebook, Time
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,12 @@ def by_contract() -> Iterator[None]:
         yield
     unknown = seen.unknown()
     assert not unknown, f"run scripts/contracts.py: {unknown}"
+
+
+@pytest.fixture(autouse=True)
+def in_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every address be one that was reserved, as a deployment knows it."""
+    monkeypatch.setattr(Owning, "_book", Notebook())
 
 
 @pytest.fixture

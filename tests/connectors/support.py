@@ -18,6 +18,26 @@ JANE = Person(name="Jane Doe", email="jane.doe@acme.example", ref="per_jane", hr
 OTHER_JANE = Person(name="Jane Doe", email="jane.doe@acme.example", ref="per_other", hr_key="4712")
 
 
+class Notebook:
+    """A deployment's book in which everybody has reserved their address, and no account stands."""
+
+    async def bound(self, person: Person, system: str, account: str) -> None:
+        """Nobody is known to have an account."""
+        del person, system, account
+
+    async def reserved(self, person: Person) -> str | None:
+        """Whatever they come with."""
+        return person.email.lower() or None
+
+    async def is_free(self, person: Person, email: str) -> bool:
+        """As above."""
+        return person.email == email
+
+    async def reserve(self, person: Person, email: str) -> bool:
+        """As above."""
+        return person.email == email
+
+
 def agreed(simulator: Simulator) -> SimulatorTransport:
     """Reach a simulator in process; each exchange must agree with the vendor's specification.
 

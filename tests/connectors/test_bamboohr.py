@@ -15,6 +15,7 @@ from newel.base.errors import (
     InvalidInput,
     NotReady,
     OutcomeUnknown,
+    OwnershipConflict,
     StepError,
     Throttled,
     Transient,
@@ -32,6 +33,7 @@ from newel.connectors.bamboohr_contract import (
     hints_of,
 )
 from newel.connectors.hr import Fact, Hint, facts_of
+from newel.connectors.owning import Owning
 from newel.connectors.webhooks import SignatureInvalid
 from newel.domain.values import Absent, Found
 from newel.simulators.bamboohr import BambooHRSimulator
@@ -308,6 +310,23 @@ async def test_a_refused_number_is_no_existing_record(hr: BambooHR, sim: BambooH
     sim.change(other, "employeeNumber", "4711")
     refused = await raised(hr.ensure_employee(JANE), Invalid)
     assert refused.status == 409
+
+
+async def test_a_record_at_her_address_is_hers_by_its_number(
+    hr: BambooHR, sim: BambooHRSimulator, monkeypatch: pytest.MonkeyPatch
+):
+    """Of another number it is somebody else's; of none it is nobody's unless she has reserved."""
+    record = sim.hire("Jane", "O'Doe 🌻", JANE.email)
+    assert (await hr.ensure_employee(JANE)).id == record
+    monkeypatch.setattr(Owning, "_book", None)
+    unmarked = await raised(hr.ensure_employee(JANE), OwnershipConflict)
+    assert (unmarked.external_id, unmarked.shown) == (record, ("It has no employee number.",))
+    sim.change(record, "employeeNumber", "4712")
+    other = await raised(hr.ensure_employee(JANE), OwnershipConflict)
+    assert (other.evidence, other.shown) == ("marker of another subject", None)
+    sim.change(record, "employeeNumber", "4711")
+    assert (await hr.ensure_employee(JANE)).id == record
+    assert sim.mutations() == []
 
 
 async def test_a_row_is_added_once(hr: BambooHR, sim: BambooHRSimulator, time: Time):

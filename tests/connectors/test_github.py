@@ -191,7 +191,7 @@ async def test_a_removal_is_proved_by_reading(github: GitHub, time: Time):
     with attempt(time) as observed:
         await github.remove_member.called(JANE, "jane-doe")
     assert [call.status for call in observed.calls] == [200, 204, 404]
-    assert effect_of(observed).evidence == "derived, verified absent"
+    assert effect_of(observed).evidence == "user name, verified absent"
 
 
 async def test_a_lost_answer_is_found_by_verify(github: GitHub, sim: GitHubSimulator, time: Time):
@@ -502,7 +502,7 @@ async def test_the_level_of_access_is_what_was_asked(
     assert seen == [(True, "pull"), (True, "push"), (False, "push")]
     with attempt(time) as observed:
         await github.revoke.called(JANE, "jane-doe", "api")
-    assert effect_of(observed).evidence == "derived, verified absent"
+    assert effect_of(observed).evidence == "user name, verified absent"
     assert sim.access("jane-doe") == set()
 
 

@@ -35,6 +35,7 @@ from tests.connectors.support import (
     JANE,
     OTHER_JANE,
     START,
+    Notebook,
     Time,
     agreed,
     attempt,
@@ -433,21 +434,12 @@ async def test_everybody_is_listed_with_what_they_hold(google: Google, sim: Goog
 # Scopes ----------------------------------------------------------------------------------------
 
 
-class Notebook:
-    """A book of addresses in which everything is free."""
+class Blank(Notebook):
+    """A book in which nobody has reserved anything."""
 
-    async def reserved(self, person: Person) -> str | None:
-        """Nobody has reserved anything."""
+    async def reserved(self, person: Person) -> None:
+        """Nothing."""
         del person
-        return None
-
-    async def is_free(self, person: Person, email: str) -> bool:
-        """Whatever they want."""
-        return person.email == email
-
-    async def reserve(self, person: Person, email: str) -> bool:
-        """As above."""
-        return person.email == email
 
 
 async def everything(google: Google) -> dict[str, StepError | None]:
@@ -489,7 +481,7 @@ async def test_each_scope_serves_exactly_the_operations_that_name_it(
     sim.store.put("transfers", "t", {**owners, **done})
     if scope is not None:
         sim.fail("*", RemoveScope(scope))
-    google.reserve_in(Notebook())
+    google.know_from(Blank())
     failed = await everything(google)
     listing = {name for name, step in Google.operations().items() if scope in declared(step).needs}
     assert {name for name, error in failed.items() if error is not None} == listing

@@ -210,7 +210,8 @@ async def test_each_lost_answer_is_found(gusto: Gusto, sim: GustoSimulator, time
     await raised(step(*arguments[name]), OutcomeUnknown)
     with attempt(time) as observed:
         assert isinstance(await step.verify(*arguments[name]), Found)
-    assert effect_of(observed).evidence == "derived, found after unknown outcome"
+    evidence = "derived" if name == "ensure_employee" else "employee id"
+    assert effect_of(observed).evidence == f"{evidence}, found after unknown outcome"
     with attempt(time) as observed:
         await step.called(*arguments[name])
     assert not effect_of(observed).changed

@@ -59,8 +59,8 @@ async def test_the_manager_sleeps_for_three_days(company, saas):  # noqa: F811 -
 
 async def test_an_outage_of_57_minutes_is_nobodys_business(company, saas):  # noqa: F811 - as above
     """The other accounts are made at once; the one that was down follows without a ticket."""
-    saas.jira.down(minutes(40))
     async with running(company.onboarding.request(hire(company)), at="2026-01-05") as run:
+        saas.jira.down(minutes(40))
         await run.decide("manager-confirms", approved=True)
         assert set(run.retrying()) == {"jira.ensure_account"}
         assert "slack.ensure_account" in run.done()

@@ -58,15 +58,13 @@ class Scene:
 
     async def asked(self, **more: Any) -> UUID:
         """Start an onboarding whose manager has not answered yet."""
-        run = await self.house.onboard(**more)
-        await self.house.at_rest(run)
-        return run
+        return await self.house.reserved(**more)
 
     async def retrying(self, system: str = "github", **more: Any) -> UUID:
         """Start an onboarding that tries one system again, because it is down."""
         assert self.house.world is not None, "the scene is played over simulators"
-        self.house.world.simulators[system].faults.add(self.down)
         run = await self.asked(**more)
+        self.house.world.simulators[system].faults.add(self.down)
         await self.house.approve(await self.house.task(run))
         await self.house.at_rest(run)
         return run

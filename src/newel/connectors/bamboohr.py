@@ -31,6 +31,7 @@ from newel.connectors.ensure import Exists, ensured
 from newel.connectors.hr import Employee, employee_of
 from newel.connectors.looking import report
 from newel.connectors.operation import operation
+from newel.connectors.owning import Owned, evidence_of
 from newel.domain.people import Person
 from newel.domain.values import Account, Effect
 
@@ -100,22 +101,22 @@ class BambooHR(BambooHREvents):
         undo="none: HR deletes records, not newel",
         reversible="with_loss",
         bucket=API,
-        needs=("employees.write", "employee_directory"),
+        needs=("employees.write", "employee_directory", "employees"),
         spec=(CREATE_EMPLOYEE.operation,),
-        reads=(DIRECTORY.operation,),
+        reads=(DIRECTORY.operation, EMPLOYEE.operation),
         settle=_SETTLE,
         title="Enter the person in HR",
     )
     async def ensure_employee(self, person: Person, *, starts_on: date | None = None) -> Account:
-        """Enter a person, or find that they are entered."""
+        """Enter a person, or find that they are entered, by their employee number."""
         reached = await ensured(
-            look=lambda: self._listed(person),
-            ours=lambda _: "derived",
+            look=lambda: self._own(person),
+            ours=evidence_of,
             create=lambda: self._create(person, starts_on),
             settling=self.settling(*_SETTLE),
             what="HR record",
         )
-        return self.reported(reached, self._account(person, reached.value))
+        return self.reported(reached, self._account(person, reached.value.value))
 
     @operation(
         natural_key="row/{employee}/{table}/{on}",
@@ -157,6 +158,25 @@ class BambooHR(BambooHREvents):
 
     # Requests ----------------------------------------------------------------------------------
 
+    async def _own(self, person: Person) -> Owned[str] | None:
+        """Find the person's own record; raises OwnershipConflict if it is not known to be."""
+        identity = await self._listed(person)
+        if identity is None:
+            return None
+        column = self._names["number"]
+        answer = await self.http.call(EMPLOYEE, {"id": identity}, query={"fields": column})
+        number = str(RECORD.read(answer).get(column) or "")
+        if number == marker_of(person):
+            return Owned(identity, "marker")
+        if number:
+            raise OwnershipConflict(
+                "The record with this address has another employee number.",
+                external_id=identity,
+                evidence="marker of another subject",
+            )
+        account = self._account(person, identity)
+        return Owned(identity, await self.whose(person, account, "It has no employee number."))
+
     async def _listed(self, person: Person) -> str | None:
         """Find the id of the record with the person's work address in the directory."""
         answer = await self.http.call(
@@ -176,7 +196,7 @@ class BambooHR(BambooHREvents):
             )
         return found[0] if found else None
 
-    async def _create(self, person: Person, starts_on: date | None) -> str:
+    async def _create(self, person: Person, starts_on: date | None) -> Owned[str]:
         given, family = names_of(person)
         body = {
             "employeeNumber": marker_of(person),
@@ -201,7 +221,7 @@ class BambooHR(BambooHREvents):
                 seen="none",
                 operation=CREATE_EMPLOYEE.operation,
             )
-        return identity
+        return Owned(identity, "created")
 
     def _account(self, person: Person, identity: str) -> Account:
         return Account(

@@ -27,6 +27,7 @@ from newel.connectors.ensure import Ensured, Settling
 from newel.connectors.gate import Bucket, Gate, LimitHeaders, MemoryGate, Pause, real_pause
 from newel.connectors.http import Credential, Http, Service, Timeouts
 from newel.connectors.looking import looking, report
+from newel.connectors.owning import Owning
 from newel.connectors.room import Room
 from newel.connectors.shadow import SHADOW, Mode
 from newel.domain.keys import checked_name
@@ -110,7 +111,7 @@ def names_of(person: Person) -> tuple[str, str]:
     return (given.strip() or family, family)
 
 
-class Connector(Capable):
+class Connector(Capable, Owning):
     """One system as processes see it; subclasses add operations.
 
     name: first part of keys, entitlements and the credential id. title: the system's own name.

@@ -145,7 +145,8 @@ async def ensured(
     if found is None:
         raise Invalid(f"There is no {what} to change.")
     try:
-        evidence, adopted = ours(found), False
+        evidence = ours(found)
+        adopted = evidence == BY_PERSON
     except OwnershipConflict as conflict:
         if adoption is None:
             raise

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, Literal
 
 from newel.base.errors import AlreadyDone, Invalid, NoCapacity
 from newel.connectors.answers import Route
 from newel.connectors.base import Holding
 from newel.connectors.capability import BY_HAND, ByHand, Way
-from newel.connectors.ensure import Ensured, Exists, ensured, removed
+from newel.connectors.ensure import BY_PERSON, Ensured, Exists, ensured, removed
 from newel.connectors.github_contract import (
     CANCEL_INVITATION,
     END_MEMBERSHIP,
@@ -32,6 +33,7 @@ from newel.connectors.github_contract import (
     TEAMS,
     WRITE,
     Invitation,
+    Membership,
 )
 from newel.connectors.github_members import (
     GONE,
@@ -45,14 +47,18 @@ from newel.connectors.github_members import (
 )
 from newel.connectors.looking import WouldChange
 from newel.connectors.operation import operation
+from newel.connectors.owning import INVITED, Owned, evidence_of
 from newel.domain.people import Person
-from newel.domain.values import Access, Account
+from newel.domain.values import Account
 
 __all__ = ["GitHubInvitations"]
 
 INVITING: Final = "github.invitations"
 MANAGING: Final = "github.enterprise_managed"
-_BY_NAME: Final = "managed user name"
+_LOOK_FOR_THEM: Final = (
+    "GitHub says that a member has this address, and not which one.",
+    "Look for them in the organization: People.",
+)
 _LONGEST_LOGIN: Final = 39
 _NOT_PLAIN: Final = re.compile(r"[^a-z0-9]+")
 # What an invitation calls the role of a member; our own word stands for one who is in already.
@@ -133,15 +139,19 @@ class GitHubInvitations(GitHubMembers):
         if self.way == BY_HAND:
             return await self._managed(person)
         reached = await ensured(
-            look=lambda: self._invitation(person.email),
-            ours=lambda _: "derived",
-            create=lambda: self._invite(person.email, role, teams),
+            look=lambda: self._open(person),
+            ours=evidence_of,
+            create=lambda: self._invite(person, role, teams),
             settling=self.settling(*SETTLE),
             what="GitHub invitation",
         )
-        account = self._invited(reached.value)
-        access: Access = "active" if account.state == "active" else "prepared"
-        return self.reported(reached, account, access=access, path="invitation")
+        own = reached.value
+        account = self._invited(own.value)
+        if account.state == "invited":
+            return self.reported(reached, account, access="prepared", path="invitation")
+        is_adopted = own.evidence == BY_PERSON
+        there = Ensured(own, changed=is_adopted, evidence=own.evidence, adopted=is_adopted)
+        return self.reported(there, account, path="invitation")
 
     @operation(
         natural_key="invitation/{person.email}",
@@ -163,11 +173,12 @@ class GitHubInvitations(GitHubMembers):
         A managed person was never invited: their membership ends.
         """
         if self.is_managed:
+            await self._own_managed(person)
             return await self.remove_member.called(person, self.login_of(person))
         reached = await removed(
-            look=lambda: self._invitation(person.email),
-            ours=lambda _: "derived",
-            remove=self._cancel,
+            look=lambda: self._open(person),
+            ours=evidence_of,
+            remove=lambda own: self._cancel(own.value),
             settling=self.settling(*SETTLE),
             what="GitHub invitation",
         )
@@ -207,12 +218,20 @@ class GitHubInvitations(GitHubMembers):
 
     async def _managed(self, person: Person) -> Account:
         """Look whether they are a member by now: a person was to see to that."""
+        own = await self._own_managed(person)
+        if own is None or own.value.state != "active":
+            raise WouldChange(INVITE_ADDRESS.operation)
+        reached = Ensured(own, changed=False, evidence=own.evidence)
+        return self.reported(reached, self._account(self.login_of(person), own.value))
+
+    async def _own_managed(self, person: Person) -> Owned[Membership] | None:
+        """Find who has the name that follows from their address; raises OwnershipConflict."""
         username = self.login_of(person)
         found = await self._membership(username)
-        if found is None or found.state != "active":
-            raise WouldChange(INVITE_ADDRESS.operation)
-        reached = Ensured(found, changed=False, evidence=_BY_NAME)
-        return self.reported(reached, self._account(username, found))
+        if found is None:
+            return None
+        account = replace(self._account(username, found), email=person.email)
+        return Owned(found, await self.whose(person, account, _LOOK_FOR_THEM[-1]))
 
     async def _is_in(self, person: Person) -> bool:
         try:
@@ -222,6 +241,11 @@ class GitHubInvitations(GitHubMembers):
         return True
 
     # Requests ----------------------------------------------------------------------------------
+
+    async def _open(self, person: Person) -> Owned[Invitation] | None:
+        """Find the open invitation of their address, whoever has sent it."""
+        found = await self._invitation(person.email)
+        return None if found is None else Owned(found, INVITED)
 
     async def _invitation(self, email: str) -> Invitation | None:
         return await self._first(INVITATIONS, email)
@@ -233,7 +257,8 @@ class GitHubInvitations(GitHubMembers):
                 return each
         return None
 
-    async def _invite(self, email: str, role: str, teams: tuple[str, ...]) -> Invitation:
+    async def _invite(self, person: Person, role: str, teams: tuple[str, ...]) -> Owned[Invitation]:
+        email = person.email
         body: dict[str, object] = {"email": email, "role": _INVITED_AS.get(role, role)}
         if teams:
             body["team_ids"] = await self._team_ids(teams)
@@ -242,11 +267,13 @@ class GitHubInvitations(GitHubMembers):
         except AlreadyDone as there:
             if await self._invitation(email) is not None:
                 raise Exists from there
-            # No open invitation: the address, which was given to them alone, is a member's.
-            return Invitation(id=0, login=None, email=email, role=IS_MEMBER)
+            # No open invitation: the address is a member's, and GitHub does not say whose.
+            member = Invitation(id=0, login=None, email=email, role=IS_MEMBER)
+            evidence = await self.whose(person, self._invited(member), *_LOOK_FOR_THEM)
+            return Owned(member, evidence)
         except NoCapacity as full:
             raise self._dated(full) from None
-        return ONE_INVITATION.read(answer)
+        return Owned(ONE_INVITATION.read(answer), "created")
 
     async def _team_ids(self, slugs: tuple[str, ...]) -> list[int]:
         found = {each.slug: each.id async for each in self.teams()}

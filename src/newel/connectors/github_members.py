@@ -1,9 +1,10 @@
 """One GitHub organization: who is in it, who is invited, and until when.
 
-GitHub has no place for our mark, so whom a membership belongs to is known from the user name
-alone. It must therefore come from the person's own form or the HR record and stand in the
-approval: a typo invites a stranger. A person accepts an invitation by hand; until then the
-grant is prepared, and repositories are granted only afterwards.
+GitHub has no place for our mark, so whom a membership belongs to is known from the user name that
+the person has given. It must therefore come from their own form or the HR record and stand in the
+approval: a typo invites a stranger. One that the ledger has with somebody else is refused. A person
+accepts an invitation by hand; until then the grant is prepared, and repositories are granted only
+afterwards.
 Source: connectors document, §14; https://docs.github.com/rest (API version 2022-11-28).
 """
 
@@ -59,6 +60,7 @@ from newel.connectors.github_contract import (
 )
 from newel.connectors.http import MOST_PAGES
 from newel.connectors.operation import operation
+from newel.connectors.owning import IN_LEDGER, Owned, evidence_of
 from newel.connectors.room import Room
 from newel.domain.people import Person
 from newel.domain.values import Access, Account
@@ -78,6 +80,7 @@ MANAGED: Final = "are managed by an enterprise: they come by SCIM from the ident
 _LARGEST_PAGE: Final = "100"
 _LISTING_LASTS: Final = timedelta(seconds=60)
 IS_MEMBER: Final = "member"
+_BY_NAME: Final = "user name"
 
 
 class GitHubMembers(Connector):
@@ -266,15 +269,14 @@ class GitHubMembers(Connector):
     )
     async def ensure_member(self, person: Person, username: str) -> Account:
         """Make them a member, or find that they are one; a new member is invited first."""
-        del person
         reached = await ensured(
-            look=lambda: self._membership(username),
-            ours=by_name,
+            look=lambda: self._own(person, username),
+            ours=evidence_of,
             create=lambda: self._set_membership(username, "member"),
             settling=self.settling(*SETTLE),
             what="GitHub membership",
         )
-        account = self._account(username, reached.value)
+        account = self._account(username, reached.value.value)
         access: Access = "active" if account.state == "active" else "prepared"
         return self.reported(reached, account, access=access)
 
@@ -315,16 +317,15 @@ class GitHubMembers(Connector):
 
     async def _state(self, person: Person, username: str) -> Standing:
         """Look at the open invitations, all at once for everybody who waits, then at the person."""
-        del person
         if username.lower() in await self._pending():
             return "open"
-        found = await self._membership(username)
-        if found is None:
+        own = await self._own(person, username)
+        if own is None:
             return "over"
-        if found.state != "active":
+        if own.value.state != "active":
             return "open"
-        account = self._account(username, found)
-        self.reported(Ensured(found, changed=True, evidence="accepted by the person"), account)
+        account = self._account(username, own.value)
+        self.reported(Ensured(own, changed=True, evidence="accepted by the person"), account)
         return "active"
 
     async def _pending(self) -> frozenset[str]:
@@ -366,10 +367,9 @@ class GitHubMembers(Connector):
     )
     async def remove_member(self, person: Person, username: str) -> Account:
         """End membership or invitation; private forks are lost."""
-        del person
         reached = await removed(
-            look=lambda: self._membership(username),
-            ours=by_name,
+            look=lambda: self._own(person, username),
+            ours=evidence_of,
             remove=lambda _: self._end(END_MEMBERSHIP, username),
             settling=self.settling(*SETTLE),
             what="GitHub membership",
@@ -379,18 +379,26 @@ class GitHubMembers(Connector):
 
     # Requests ----------------------------------------------------------------------------------
 
+    async def _own(self, person: Person, username: str) -> Owned[Membership] | None:
+        """Find the membership of their user name; raises OwnershipConflict if it is another's."""
+        found = await self._membership(username)
+        if found is None:
+            return None
+        bound = await self.bound(person, self._account(username, found))
+        return Owned(found, _BY_NAME if bound is None else IN_LEDGER)
+
     async def _membership(self, username: str) -> Membership | None:
         path = {"org": self.org, "username": username}
         answer = await self.http.call(MEMBERSHIP, path, expect=(GONE,))
         return None if answer.status == GONE else MEMBERSHIPS.read(answer)
 
-    async def _set_membership(self, username: str, role: Role) -> Membership:
+    async def _set_membership(self, username: str, role: Role) -> Owned[Membership]:
         path = {"org": self.org, "username": username}
         try:
             answer = await self.http.call(SET_MEMBERSHIP, path, body={"role": role})
         except NoCapacity as full:
             raise self._dated(full) from None
-        return MEMBERSHIPS.read(answer)
+        return Owned(MEMBERSHIPS.read(answer), _BY_NAME)
 
     def teams(self) -> AsyncIterator[Team]:
         """List the organization's teams."""
@@ -451,7 +459,7 @@ class GitHubMembers(Connector):
 
 def by_name(_: object) -> str:
     """Nothing but the user name tells whose it is; see the module's text."""
-    return "derived"
+    return _BY_NAME
 
 
 def over(route: str) -> Forbidden:

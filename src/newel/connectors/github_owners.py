@@ -13,8 +13,9 @@ from typing import Final
 from newel.connectors.ensure import ensured, removed
 from newel.connectors.github_contract import MEMBERSHIP, SET_MEMBERSHIP, WRITE, Membership
 from newel.connectors.github_invitations import GitHubInvitations
-from newel.connectors.github_members import NEEDS_WRITE, SETTLE, by_name
+from newel.connectors.github_members import NEEDS_WRITE, SETTLE
 from newel.connectors.operation import operation
+from newel.connectors.owning import Owned, evidence_of
 from newel.domain.people import Person
 from newel.domain.values import Account
 
@@ -44,17 +45,16 @@ class GitHubOwners(GitHubInvitations):
     )
     async def make_owner(self, person: Person, username: str) -> Account:
         """Make a member an owner; raises Invalid for who has not accepted yet."""
-        del person
         reached = await ensured(
-            look=lambda: self._active(username),
-            ours=by_name,
+            look=lambda: self._active(person, username),
+            ours=evidence_of,
             create=None,  # an invitation as an owner would give all of it to whoever accepts
-            differs=lambda found: {} if found.role == OWNER else {"role": OWNER},
+            differs=lambda own: {} if own.value.role == OWNER else {"role": OWNER},
             change=lambda _, __: self._set_membership(username, OWNER),
             settling=self.settling(*SETTLE),
             what="accepted membership of the GitHub organization",
         )
-        return self.reported(reached, self._account(username, reached.value), level=OWNER)
+        return self.reported(reached, self._account(username, reached.value.value), level=OWNER)
 
     @operation(
         natural_key="org/{username}/owner",
@@ -71,10 +71,9 @@ class GitHubOwners(GitHubInvitations):
     )
     async def end_ownership(self, person: Person, username: str) -> Account:
         """Leave them a member and no more; who is no owner is left alone."""
-        del person
         reached = await removed(
-            look=lambda: self._ownership(username),
-            ours=by_name,
+            look=lambda: self._ownership(person, username),
+            ours=evidence_of,
             remove=lambda _: self._made_member(username),
             settling=self.settling(*SETTLE),
             what="GitHub ownership",
@@ -82,13 +81,13 @@ class GitHubOwners(GitHubInvitations):
         account = Account(system=self.name, id="", handle=username, state="active")
         return self.reported(reached, account, access="revoked")
 
-    async def _active(self, username: str) -> Membership | None:
-        found = await self._membership(username)
-        return found if found is not None and found.state == "active" else None
+    async def _active(self, person: Person, username: str) -> Owned[Membership] | None:
+        own = await self._own(person, username)
+        return own if own is not None and own.value.state == "active" else None
 
-    async def _ownership(self, username: str) -> Membership | None:
-        found = await self._membership(username)
-        return found if found is not None and found.role == OWNER else None
+    async def _ownership(self, person: Person, username: str) -> Owned[Membership] | None:
+        own = await self._own(person, username)
+        return own if own is not None and own.value.role == OWNER else None
 
     async def _made_member(self, username: str) -> None:
         await self._set_membership(username, "member")

@@ -9,7 +9,7 @@ from newel.connectors.base import Holding
 from newel.connectors.google_base import GoogleBase
 from newel.connectors.google_contract import DIRECTORY, GET_USER, USER_SCOPE
 from newel.connectors.operation import operation
-from newel.connectors.reserving import Address, Book, reserved, without_a_book
+from newel.connectors.reserving import Address, reserved, without_a_book
 from newel.domain.people import Person
 
 __all__ = ["GoogleAddress"]
@@ -19,12 +19,6 @@ _ALL_SYSTEMS: Final = timedelta(seconds=60)
 
 class GoogleAddress(GoogleBase):
     """One Google Workspace customer, which gives people their addresses."""
-
-    _book: Book | None = None
-
-    def reserve_in(self, book: Book) -> None:
-        """Put the deployment's book of addresses behind `reserve_address`."""
-        self._book = book
 
     @operation(
         idempotency="read",

@@ -49,6 +49,7 @@ from newel.connectors.jira_document import document_of
 from newel.connectors.jira_site import Issue, JiraSite
 from newel.connectors.looking import report
 from newel.connectors.operation import operation
+from newel.connectors.owning import Owned, evidence_of
 from newel.domain.people import Person
 from newel.domain.values import Account, Effect
 from newel.flow.context import ATTEMPT
@@ -117,13 +118,13 @@ class Jira(JiraSite):
     ) -> Account:
         """Invite them with access to products, or find that they have an account."""
         reached = await ensured(
-            look=lambda: self._user(person),
-            ours=_by_address,
+            look=lambda: self._own(person),
+            ours=evidence_of,
             create=lambda: self._create_user(person, products),
             settling=self.settling(*_ACCOUNTS_SETTLE),
             what="Jira account",
         )
-        return self.reported(reached, self._account(person, reached.value))
+        return self.reported(reached, self._account(person, reached.value.value))
 
     @operation(
         natural_key="user/{person.email}",
@@ -141,13 +142,13 @@ class Jira(JiraSite):
     async def remove_account(self, person: Person) -> Account:
         """Remove them from the site; the Atlassian account itself survives."""
         reached = await removed(
-            look=lambda: self._user(person),
-            ours=_by_address,
-            remove=self._remove_user,
+            look=lambda: self._own(person),
+            ours=evidence_of,
+            remove=lambda own: self._remove_user(own.value),
             settling=self.settling(*_ACCOUNTS_SETTLE),
             what="Jira account",
         )
-        gone = self.absent(person, reached.value.account_id if reached.value else "")
+        gone = self.absent(person, reached.value.value.account_id if reached.value else "")
         return self.reported(reached, gone, access="revoked")
 
     # Groups ------------------------------------------------------------------------------------
@@ -303,6 +304,15 @@ class Jira(JiraSite):
 
     # Requests ----------------------------------------------------------------------------------
 
+    async def _own(self, person: Person) -> Owned[User] | None:
+        """Find the person's own account; raises OwnershipConflict if it is not known to be."""
+        user = await self._user(person)
+        if user is None:
+            return None
+        account = self._account(person, user)
+        shown = (f"Look at it: {account.url}", f"It is {account.state}.")
+        return Owned(user, await self.whose(person, account, *shown))
+
     async def _user(self, person: Person) -> User | None:
         """Find the one user with this address; where addresses are hidden, the only hit."""
         await self.prove(BROWSE_USERS)
@@ -332,13 +342,16 @@ class Jira(JiraSite):
                 return
         raise Bug(f"The listing {route.operation} has no end.")
 
-    async def _create_user(self, person: Person, products: tuple[str, ...]) -> User:
+    async def _create_user(self, person: Person, products: tuple[str, ...]) -> Owned[User]:
         body = {
             "emailAddress": person.email,
             "displayName": person.name,
             "products": list(products),
         }
-        return ONE_USER.read(await self.http.call(CREATE_USER, body=body))
+        user = ONE_USER.read(await self.http.call(CREATE_USER, body=body))
+        # Of an account that is there, and that searches do not show, Jira answers as of a new one.
+        await self.bound(person, self._account(person, user))
+        return Owned(user, "created")
 
     async def _remove_user(self, user: User) -> None:
         await self.http.call(REMOVE_USER, query={"accountId": user.account_id}, expect=(404,))
@@ -410,11 +423,6 @@ class Jira(JiraSite):
             state="active" if user.active else "suspended",
             url=f"{self.site_url}/jira/people/{user.account_id}",
         )
-
-
-def _by_address(_: object) -> str:
-    """Jira holds no mark of ours; the work address was never anybody else's."""
-    return "derived"
 
 
 def _mark_of(project: str, title: str) -> str:

@@ -31,6 +31,7 @@ __all__ = [
     "on_way",
     "report",
     "starts_at",
+    "was_asked",
     "way",
 ]
 
@@ -85,6 +86,12 @@ def believe(what: str) -> None:
     attempting = ATTEMPT.get()
     if attempting is None or not attempting.is_claimed:
         raise WouldChange(what)
+
+
+def was_asked() -> bool:
+    """Say whether a person was asked to do it by hand, after newel had looked in vain."""
+    attempting = ATTEMPT.get()
+    return attempting is not None and attempting.was_asked
 
 
 def adopts() -> str | None:

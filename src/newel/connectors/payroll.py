@@ -94,7 +94,7 @@ class Gusto(GustoLeaving):
 
         reached = await ensured(
             look=look,
-            ours=lambda _: "derived",
+            ours=lambda _: "employee id",
             create=create,
             settling=self.settling(*_SETTLE),
             what="position",
@@ -184,7 +184,7 @@ class Gusto(GustoLeaving):
 
         reached = await ensured(
             look=look,
-            ours=lambda _: "derived",
+            ours=lambda _: "employee id",
             create=create,
             settling=self.settling(*_SETTLE),
             what="work address",

@@ -6,6 +6,7 @@ Source: connectors document, §16; Gusto's API 2025-06-15.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import ClassVar, Final, Unpack
 
@@ -25,6 +26,7 @@ from newel.connectors.ensure import ensured, removed
 from newel.connectors.gate import Bucket, LimitHeaders
 from newel.connectors.http import MOST_PAGES, Credential, Http
 from newel.connectors.operation import operation
+from newel.connectors.owning import Owned, evidence_of
 from newel.connectors.payroll_contract import (
     API,
     CREATE_EMPLOYEE,
@@ -198,13 +200,13 @@ class GustoEmployees(Connector):
         address if there is one.
         """
         reached = await ensured(
-            look=lambda: self._employee(person),
-            ours=lambda _: "derived",
+            look=lambda: self._own(person),
+            ours=evidence_of,
             create=lambda: self._create(person, private_email, self_onboarding=self_onboarding),
             settling=self.settling(*_SETTLE),
             what="employee",
         )
-        return self.reported(reached, self._account(person, reached.value))
+        return self.reported(reached, self._account(person, reached.value.value))
 
     @operation(
         natural_key="employee/{person.email}",
@@ -222,13 +224,13 @@ class GustoEmployees(Connector):
     async def withdraw(self, person: Person) -> Account:
         """Take them out of payroll while they are still being onboarded."""
         reached = await removed(
-            look=lambda: self._employee(person),
-            ours=lambda _: "derived",
-            remove=self._delete,
+            look=lambda: self._own(person),
+            ours=evidence_of,
+            remove=lambda own: self._delete(own.value),
             settling=self.settling(*_SETTLE),
             what="employee",
         )
-        gone = self.absent(person, reached.value.uuid if reached.value else "")
+        gone = self.absent(person, reached.value.value.uuid if reached.value else "")
         return self.reported(reached, gone, access="revoked")
 
     @operation(
@@ -250,7 +252,8 @@ class GustoEmployees(Connector):
         wanted = {"email": private_email, "preferred_first_name": preferred_name}
         given = {name: value for name, value in wanted.items() if value}
 
-        async def change(found: Employee, fields: Mapping[str, object]) -> Employee:
+        async def change(own: Owned[Employee], fields: Mapping[str, object]) -> Owned[Employee]:
+            found = own.value
             path: dict[str, object] = {"employee": found.uuid}
 
             async def send(version: str) -> Answer:
@@ -260,18 +263,18 @@ class GustoEmployees(Connector):
             async def fresh() -> str:
                 return ONE.read(await self.http.call(EMPLOYEE, path)).version
 
-            return ONE.read(await on_its_version(send, fresh, found.version))
+            return replace(own, value=ONE.read(await on_its_version(send, fresh, found.version)))
 
         reached = await ensured(
-            look=lambda: self._employee(person),
-            ours=lambda _: "derived",
+            look=lambda: self._own(person),
+            ours=evidence_of,
             create=None,
-            differs=lambda found: {n: v for n, v in given.items() if getattr(found, n) != v},
+            differs=lambda own: {n: v for n, v in given.items() if getattr(own.value, n) != v},
             change=change,
             settling=self.settling(0),
             what="employee",
         )
-        return self.reported(reached, self._account(person, reached.value))
+        return self.reported(reached, self._account(person, reached.value.value))
 
     @operation(
         natural_key="onboarding/{person.email}",
@@ -302,7 +305,7 @@ class GustoEmployees(Connector):
 
         reached = await ensured(
             look=look,
-            ours=lambda _: "derived",
+            ours=lambda _: "employee id",
             create=invite,
             settling=self.settling(*_SETTLE),
             what="invitation",
@@ -310,6 +313,17 @@ class GustoEmployees(Connector):
         return self.reported(reached, self._account(person, employee))
 
     # Requests ----------------------------------------------------------------------------------
+
+    async def _own(self, person: Person) -> Owned[Employee] | None:
+        """Find the person's own record; raises OwnershipConflict if it is not known to be."""
+        found = await self._employee(person)
+        if found is None:
+            return None
+        shown = (
+            "Look for them in Gusto: People.",
+            "They have left." if found.terminated else "They are employed.",
+        )
+        return Owned(found, await self.whose(person, self._account(person, found), *shown))
 
     async def _employee(self, person: Person) -> Employee | None:
         """Search by name and match the address: Gusto searches names only."""
@@ -336,17 +350,17 @@ class GustoEmployees(Connector):
         raise Bug("The list of employees has no end.")
 
     async def known(self, person: Person) -> Employee:
-        """Find the employee, who must be there."""
-        found = await self._employee(person)
-        if found is None:
+        """Find the employee, who must be there; raises OwnershipConflict if they may be another."""
+        own = await self._own(person)
+        if own is None:
             raise Invalid(
                 "There is no such employee in payroll.", fields={"person": "is not there"}
             )
-        return found
+        return own.value
 
     async def _create(
         self, person: Person, private_email: str, *, self_onboarding: bool
-    ) -> Employee:
+    ) -> Owned[Employee]:
         given, family = names_of(person)
         body: dict[str, object] = {
             "first_name": given,
@@ -357,7 +371,7 @@ class GustoEmployees(Connector):
         if private_email or self_onboarding:
             body["email"] = private_email or person.email
         answer = await self.http.call(CREATE_EMPLOYEE, {"company": self.company}, body=body)
-        return ONE.read(answer)
+        return Owned(ONE.read(answer), "created")
 
     async def _delete(self, employee: Employee) -> None:
         try:

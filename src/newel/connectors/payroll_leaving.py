@@ -111,7 +111,7 @@ class GustoLeaving(GustoEmployees):
         employee = await self.known(person)
         reached = await removed(
             look=lambda: self._termination(employee),
-            ours=lambda _: "derived",
+            ours=lambda _: "employee id",
             remove=lambda _: self._cancel(employee),
             settling=self.settling(*_SETTLE),
             what="termination",
@@ -157,7 +157,7 @@ class GustoLeaving(GustoEmployees):
 
         reached = await ensured(
             look=look,
-            ours=lambda _: "derived",
+            ours=lambda _: "employee id",
             create=create,
             settling=self.settling(*_SETTLE),
             what="rehire",
@@ -196,7 +196,7 @@ class GustoLeaving(GustoEmployees):
 
         reached = await ensured(
             look=look,
-            ours=lambda _: "derived",
+            ours=lambda _: "employee id",
             create=create,
             differs=lambda found: {n: v for n, v in wanted.items() if getattr(found, n) != v},
             change=change,

@@ -18,17 +18,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from newel.base.errors import Forbidden, Invalid, OwnershipConflict, StepError
 from newel.connectors.base import Connector, marker_of
 from newel.connectors.looking import adopts, is_looking
+from newel.connectors.owning import Book
 from newel.domain.naming import user_names
 from newel.domain.people import Person
 from newel.flow.context import ATTEMPT
 from newel.flow.reading import reached
 
-__all__ = ["IN_USE", "Address", "Book", "PassedOver", "reserved"]
+__all__ = ["IN_USE", "Address", "PassedOver", "reserved"]
 
 _GIVEN: Final = "given to somebody else"
 IN_USE: Final = "in use before anything was made"
@@ -49,22 +50,6 @@ class Address:
 
     email: str
     passed_over: tuple[PassedOver, ...] = ()
-
-
-class Book(Protocol):
-    """Where the deployment keeps to whom an address was given."""
-
-    async def reserved(self, person: Person) -> str | None:
-        """Give the address that was reserved for them before; None if there is none."""
-        ...
-
-    async def is_free(self, person: Person, email: str) -> bool:
-        """Whether an address was never given to anybody but them."""
-        ...
-
-    async def reserve(self, person: Person, email: str) -> bool:
-        """Give them an address for all time; False if it is somebody else's by now."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,16 @@ from newel.connectors.base import Holding, marker_of, names_of
 from newel.connectors.capability import BY_HAND, ByHand, Way
 from newel.connectors.ensure import Adoption, Ensured, Exists, ensured
 from newel.connectors.operation import operation
-from newel.connectors.slack_base import ADMIN, SCIM, Plan, SlackCapability, Who, evidence_of
+from newel.connectors.owning import INVITED
+from newel.connectors.slack_base import (
+    ADMIN,
+    SCIM,
+    Plan,
+    SlackCapability,
+    Who,
+    evidence_of,
+    seen_from_outside,
+)
 from newel.connectors.slack_contract import (
     INVITE,
     PATCH_SCHEMA,
@@ -175,7 +184,7 @@ class Slack(SlackMessages, SlackWorkspace):
             adoption=Adoption(
                 is_unmarked=lambda who: not who.mark,
                 stamp=lambda who: self._change(who, {"externalId": marker}),
-                shown=_seen_from_outside,
+                shown=seen_from_outside,
             ),
         )
         return self.reported(reached, self._account(reached.value), path="scim")
@@ -183,19 +192,19 @@ class Slack(SlackMessages, SlackWorkspace):
     async def _by_invitation(self, person: Person) -> Account:
         """Invite them; what `users.lookupByEmail` does not show, the answer tells."""
         reached = await ensured(
-            look=lambda: self._who(person),
+            look=lambda: self._own(person),
             ours=lambda who: who.evidence,
             create=lambda: self._invite(person),
             settling=self.settling(0),
             what="Slack account",
         )
-        is_new = reached.value.evidence != _INVITED
+        is_new = reached.value.evidence != INVITED
         account = self._account(reached.value)
         access: Access = "prepared" if account.state == "invited" else "active"
         told = Ensured(
             reached.value,
             changed=reached.changed and is_new,
-            evidence=reached.evidence if is_new else "derived",
+            evidence=reached.evidence if is_new else INVITED,
         )
         return self.reported(told, account, access=access, path="invitation")
 
@@ -216,7 +225,7 @@ class Slack(SlackMessages, SlackWorkspace):
             handle=person.email,
             email=person.email,
             state="invited",
-            evidence=str(code or "derived"),
+            evidence="" if code is None else INVITED,
         )
 
     async def _create(self, person: Person, marker: str) -> Who:
@@ -241,10 +250,9 @@ class Slack(SlackMessages, SlackWorkspace):
         return self._seen(SCIM_ONE.read(answer), who.email)
 
     async def _switched(self, person: Person, *, active: bool) -> Account:
-        marker = marker_of(person)
         reached = await ensured(
-            look=lambda: self._who(person),
-            ours=lambda who: evidence_of(who, marker) if self.has_scim else who.evidence,
+            look=lambda: self._own(person),
+            ours=lambda who: who.evidence,
             create=None,
             differs=lambda who: {} if (who.state == "active") is active else {"active": active},
             change=self._change,
@@ -254,11 +262,3 @@ class Slack(SlackMessages, SlackWorkspace):
         account = self._account(reached.value)
         access: Access = "active" if account.state == "active" else "suspended"
         return self.reported(reached, account, access=access, path="scim")
-
-
-def _seen_from_outside(who: Who) -> tuple[str, ...]:
-    """Say what helps to decide whose an account is."""
-    return (
-        "Look for the address in Slack's administration: Manage members.",
-        "It is active." if who.state == "active" else "It is deactivated.",
-    )

@@ -2,15 +2,14 @@
 
 The plan decides what can be done at all: SCIM makes, locks and shows accounts (Business+ and
 Enterprise), `admin.*` invites and removes (Enterprise), and below that people do it by hand. An
-account seen by SCIM carries our mark; one seen by its address alone is the subject's because newel
-gave that address to nobody else.
+account seen by SCIM carries our mark; whose one is that is seen without it, `owning` says.
 Source: connectors document, §4.3, §7 and §12.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal, Unpack
 
 from newel.base.errors import Bug, DefinitionError, Forbidden, Invalid, OwnershipConflict, StepError
@@ -204,7 +203,6 @@ class SlackBase(Connector):
             handle=member.name,
             email=person.email,
             state="suspended" if member.deleted else "active",
-            evidence="derived",
         )
 
     async def _member(self, person: Person) -> Member | None:
@@ -214,12 +212,19 @@ class SlackBase(Connector):
         )
         return None if answer.document.get("error") else MEMBERS.read(answer).user
 
-    async def _own(self, person: Person) -> Who | None:
-        """Find the person's own account; raises OwnershipConflict if it is not theirs."""
+    async def _own(self, person: Person, *, gives: bool = False) -> Who | None:
+        """Find the person's own account; raises OwnershipConflict if it is not known to be.
+
+        gives: whether the account is what the step is to give.
+        """
         who = await self._who(person)
-        if who is not None and self.has_scim:
-            evidence_of(who, marker_of(person))
-        return who
+        if who is None:
+            return None
+        if self.has_scim:
+            return replace(who, evidence=evidence_of(who, marker_of(person)))
+        shown = seen_from_outside(who)
+        evidence = await self.whose(person, self._account(who), *shown, gives=gives)
+        return replace(who, evidence=evidence)
 
     async def _need_own(self, person: Person) -> Who:
         who = await self._own(person)
@@ -243,7 +248,6 @@ class SlackBase(Connector):
             handle=user.user_name,
             email=email,
             state="active" if user.active else "suspended",
-            evidence="marker",
             mark=user.external_id or "",
         )
 
@@ -299,9 +303,17 @@ class SlackBase(Connector):
 def evidence_of(who: Who, marker: str) -> str:
     """Say why an account is the subject's; SCIM can hold our mark, so without it, it is not."""
     if who.mark == marker:
-        return who.evidence
+        return "marker"
     raise OwnershipConflict(
         "An account with this address exists and is not known to be theirs.",
         external_id=who.id,
         evidence="marker of another subject" if who.mark else "no marker",
+    )
+
+
+def seen_from_outside(who: Who) -> tuple[str, ...]:
+    """Say what helps to decide whose an account is."""
+    return (
+        "Look for the address in Slack's administration: Manage members.",
+        "It is active." if who.state == "active" else "It is deactivated.",
     )

@@ -181,7 +181,7 @@ class SlackWorkspace(SlackChannels):
 
     async def _made_by_hand(self, person: Person) -> Account:
         """Look whether they are an active member by now: a person was to see to that."""
-        who = await self._own(person)
+        who = await self._own(person, gives=True)
         if who is None or who.state != "active" or not await self._is_member(person):
             raise WouldChange(INVITE.operation)
         found = Ensured(who, changed=False, evidence=who.evidence)

@@ -65,6 +65,11 @@ class Trouble:
     released: str | None = None
     refused: bool = False
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether a person was asked to do it by hand, because it was looked for in vain."""
+        return self.seen > 0 or self.is_claimed
+
     def row(self) -> Row:
         """The trouble as JSON, without what is absent; empty for a step without any."""
         shape: Row = {}

@@ -60,9 +60,10 @@ class Begun:
     may_send: whether the worker may still make calls; False when its lease is in doubt.
     is_urgent: whether its calls go before others at a system's limit.
     is_approved: whether the call needs no approval, or has one. way: that was chosen for it; by
-    hand it only looks. is_claimed: whether a person has said that it is done. adopts: the account
-    that a person has said is the subject's. guard: asked before something is sent that takes
-    access away; None for all else. process: whose run it is.
+    hand it only looks. was_asked: whether a person was asked to do it; is_claimed: whether they
+    have said that it is done. adopts: the account that they have said is the subject's. guard:
+    asked before something is sent that takes access away; None for all else. process: whose run it
+    is.
     """
 
     act: StepAct[Any]  # Any: each step has its own result
@@ -81,6 +82,7 @@ class Begun:
     is_urgent: bool = False
     is_approved: bool = True
     way: str | None = None
+    was_asked: bool = False
     is_claimed: bool = False
     adopts: str | None = None
     guard: Callable[[], Awaitable[None]] | None = None
@@ -119,6 +121,7 @@ def begun_of(
         is_urgent=policy_of(run, act).is_urgent,
         is_approved=_is_approved(run, act),
         way=trouble.way,
+        was_asked=trouble.was_asked,
         is_claimed=trouble.is_claimed,
         adopts=trouble.adopts,
         guard=None if guard is None else guard.of(run, opened, act),
@@ -281,6 +284,7 @@ def _attempting(begun: Begun, info: AttemptInfo, observed: Observed) -> Attempti
         is_urgent=begun.is_urgent,
         is_approved=begun.is_approved,
         way=begun.way,
+        was_asked=begun.was_asked,
         is_claimed=begun.is_claimed,
         adopts=begun.adopts,
         guard=begun.guard,

@@ -98,7 +98,7 @@ def looks_again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> bool:  # Any
 
 def seen(opened: OpenAct, effect: Effect | None) -> Effect | None:
     """What a step came to that a person was asked to do, and has done."""
-    if effect is None or not (opened.trouble.seen or opened.trouble.is_claimed):
+    if effect is None or not opened.trouble.was_asked:
         return effect
     evidence = f"{effect.evidence}, done by hand" if effect.evidence else "done by hand"
     return replace(effect, changed=True, evidence=evidence)

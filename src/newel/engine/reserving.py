@@ -1,47 +1,48 @@
-"""The deployment's book of addresses: each is given to one person, for all time.
+"""The deployment's book: whose an account is by the ledger, and to whom an address was given.
 
-The rows are digests under the key-encryption key; in clear an address stands with its person
-alone. Whoever reserves and dies before the outcome is written finds the address again.
+An address is given to one person, for all time. The rows are digests under the key-encryption key;
+in clear an address stands with its person alone. Whoever reserves and dies before the outcome is
+written finds the address again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from newel.base.errors import Invalid
 from newel.base.ids import parse_reference
-from newel.connectors.reserving import Book as Keeps
+from newel.connectors.owning import Bound, Owning
 from newel.domain.people import Person
 from newel.engine.operating import Operating
-from newel.store import registry
+from newel.store import ledger, registry
 
-__all__ = ["Book", "Reserves"]
-
-
-@runtime_checkable
-class Reserves(Protocol):
-    """A connector that gives people their addresses."""
-
-    def reserve_in(self, book: Keeps) -> None:
-        """Put the book behind it."""
-        ...
+__all__ = ["Book"]
 
 
 class Book:
-    """To whom the addresses of one deployment were given."""
+    """Whose accounts and addresses are, in one deployment."""
 
     def __init__(self, operating: Operating, connectors: Sequence[object]) -> None:
-        """Stand behind the connectors that give addresses."""
+        """Stand behind the connectors."""
         self._database, self._vault = operating.database, operating.vault
         for each in connectors:
-            if isinstance(each, Reserves):
-                each.reserve_in(self)
+            if isinstance(each, Owning):
+                each.know_from(self)
+
+    async def bound(self, person: Person, system: str, account: str) -> Bound | None:
+        """Say with whom the ledger has an account; without an id, whether they were invited."""
+        ref = _known(person)
+        holder = await ledger.holder(self._database, f"{system}:account", account, ref)
+        if holder is None:
+            return None
+        return "theirs" if holder == ref else "another's"
 
     async def reserved(self, person: Person) -> str | None:
         """Give the address that was reserved for them before."""
-        ref = _id_of(person)
+        ref = _known(person)
+        if ref is None:
+            return None
         email = await registry.work_address(self._database, ref)
         if email is None:
             return None
@@ -65,8 +66,16 @@ class Book:
         return True
 
 
-def _id_of(person: Person) -> UUID:
+def _known(person: Person) -> UUID | None:
+    """Give a person's id; None for somebody whom newel has not registered."""
     try:
         return parse_reference(person.ref)[1]
     except ValueError:
-        raise Invalid("The person has no reference: only a run knows whom it is about.") from None
+        return None
+
+
+def _id_of(person: Person) -> UUID:
+    ref = _known(person)
+    if ref is None:
+        raise Invalid("The person has no reference: only a run knows whom it is about.")
+    return ref

@@ -78,10 +78,10 @@ class Attempting:
     is_urgent: whether its calls go before others at a system's limit.
     is_approved: whether its call needs no approval, or has one; outside a run nobody asks.
     way: which of its ways an operation goes, as it was chosen and recorded; None where there is
-    no choice. is_claimed: whether a person has said that it is done by hand. adopts: the id of
-    the account that a person has said is the subject's. guard: asked before anything is sent that
-    takes access away; raises Forbidden where it is to wait. process: whose run it is, where
-    there is one.
+    no choice. was_asked: whether a person was asked to do it by hand, because it was not done.
+    is_claimed: whether they have said that it is. adopts: the id of the account that a person has
+    said is the subject's. guard: asked before anything is sent that takes access away; raises
+    Forbidden where it is to wait. process: whose run it is, where there is one.
     """
 
     info: AttemptInfo
@@ -90,6 +90,7 @@ class Attempting:
     is_urgent: bool = False
     is_approved: bool = True
     way: str | None = None
+    was_asked: bool = False
     is_claimed: bool = False
     adopts: str | None = None
     guard: Callable[[], Awaitable[None]] | None = None

@@ -16,6 +16,7 @@ __all__ = [
     "ended_since",
     "had_between",
     "held",
+    "holder",
     "left",
     "of_person",
 ]
@@ -59,6 +60,14 @@ async def held(source: Database | Connection, person: UUID, entitlement: str) ->
     """The grant that a person has of an entitlement: open, or suspended and not given back."""
     row = await source.fetchrow(_SQL.held, person, entitlement)
     return None if row is None else Held(**row)
+
+
+async def holder(
+    database: Database, entitlement: str, account: str, person: UUID | None
+) -> UUID | None:
+    """Who is known to have an account, by its id; the person, where they were only invited yet."""
+    found: UUID | None = await database.fetchval(_SQL.holder, entitlement, account, person)
+    return found
 
 
 async def ended_since(database: Database, person: UUID, run: UUID, moment: datetime) -> bool:

@@ -57,6 +57,15 @@ where g.person = $1 and g.entitlement = $2
   and not exists (select from newel.access_grant c where c.continues = g.id)
 order by g.state = 'suspended', g.recorded_at desc, g.id limit 1
 
+-- name: holder
+-- params: entitlement, account_id, person
+-- Who is known to have an account, by the latest grant of it; a person who was invited has the one
+-- of which no id is known yet.
+select person from newel.access_grant
+where entitlement = $1 and (account_id = $2
+    or (person = $3 and account_id is null and state in ('prepared', 'active')))
+order by account_id is null, recorded_at desc, id limit 1
+
 -- name: ended_since
 -- params: person, run, moment
 -- Whether another run has ended access of a person after a moment, and it was not given back.

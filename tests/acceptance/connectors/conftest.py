@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.connectors.conftest import in_deployment as in_deployment
 from tests.connectors.support import Time
 
 

@@ -77,7 +77,7 @@ async def test_the_step_closes_itself_when_the_account_is_there(pro: Saas) -> No
         assert run.tasks() == []
         (grant,) = run.intervals()
         assert (grant["route"], grant["state"]) == ("by_hand", "active")
-        assert grant["evidence"] == "derived, done by hand"
+        assert grant["evidence"] == "asked for, done by hand"
         routes = [leaf["data"]["route"] for leaf in _of(run, "step.started")]
         assert set(routes) == {"by_hand"}
         assert [leaf["data"]["claimed"] for leaf in _of(run, "step.looked")] == [False, False]
@@ -126,20 +126,24 @@ async def test_a_persons_word_is_looked_at_before_it_is_believed(pro: Saas) -> N
         assert [leaf["data"]["claimed"] for leaf in _of(run, "step.looked")] == [False, True, True]
 
 
-async def test_an_account_that_is_there_asks_nobody(pro: Saas) -> None:
-    """Who was invited before newel came to it has an account: nothing is asked, nothing changed."""
+async def test_of_an_account_that_is_there_somebody_says_whose_it_is(pro: Saas) -> None:
+    """Who was invited before newel came to it: nobody is asked to invite, but whose it is."""
     pro.slack.accept_in_slack(JANE.email)
     async with running(joining.request(JANE)) as run:
+        (task,) = run.tasks()
+        assert task["title"] == "is this Slack account theirs"
+        await run.decide(KEY, approved=True)
         assert await run.result() == "active"
-        assert _of(run, "task.opened") == []
+        assert len(_of(run, "task.opened")) == 1
         (leaf,) = _of(run, "step.succeeded")
-        assert leaf["data"]["changed"] is False
+        assert leaf["data"]["adopted"] is True
 
 
 async def test_access_that_no_program_can_take_is_seen_to_be_gone(pro: Saas) -> None:
     """The same for taking away: the grant ends when newel sees that the account is locked."""
     pro.slack.accept_in_slack(JANE.email)
     async with running(joining.request(JANE), processes=[leaving]) as came:
+        await came.decide(KEY, approved=True)
         assert await came.result() == "active"
         run = await came.start(leaving.request(JANE))
         (task,) = run.tasks()

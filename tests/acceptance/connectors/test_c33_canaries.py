@@ -240,16 +240,25 @@ async def test_what_payroll_and_directories_are_told_is_nowhere_in_clear(
     _set_up(saas, monkeypatch)
     systems = {each: saas.simulators[each.name] for each in (gusto, salesforce, scim)}
     said: list[str] = []
-    if failing == "changing":
-        async with running(hired.request(PERSON)) as run:
-            await run.result()
+
+    def plant() -> None:
+        for connector, simulator in systems.items():
+            only_changes = failing != "everything"
+            planted_in(simulator, connector, FAILURES[failure], only_changes=only_changes)
+
+    wanted = changed.request(PERSON, HOME, NICK)
+    if failing == "changing":  # the ledger knows whose the records are
+        async with running(hired.request(PERSON), processes=[changed]) as known:
+            await known.result()
+            plant()
+            run = await known.start(wanted)
+            run.clock.advance(minutes(65))
+            said += [*_said(known, caplog, capsys), *_said(run, caplog, capsys)]
+    else:
+        plant()
+        async with running(wanted, at="2026-01-06") as run:
+            run.clock.advance(minutes(65))
             said += _said(run, caplog, capsys)
-    for connector, simulator in systems.items():
-        only_changes = failing != "everything"
-        planted_in(simulator, connector, FAILURES[failure], only_changes=only_changes)
-    async with running(changed.request(PERSON, HOME, NICK), at="2026-01-06") as run:
-        run.clock.advance(minutes(65))
-        said += _said(run, caplog, capsys)
     tokens = [each for one in systems.values() for each in one.store.rows("credentials")]
     keys = saas.world.credentials()
     secrets = [*tokens, keys["SALESFORCE_KEY"], keys["GUSTO_REFRESH_TOKEN"]]

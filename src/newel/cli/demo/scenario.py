@@ -75,8 +75,9 @@ class Scenario:
 
     async def play(self) -> Hired:
         """Play it from the start to Jane's end; raises StoreError if something does not come."""
-        await self._outage()
         jane, richard = await self._started()
+        await self._asked(jane, richard)
+        await self._outage()
         await self._confirmed(jane, richard)
         await self._systems_done(jane, richard)
         await self._three_rounds(jane)
@@ -95,11 +96,11 @@ class Scenario:
         rule = {"effect": slow, "match": {"operation": "createIssue"}, "times": 1}
         await self._simulators.fail("jira", "slow", rule)
         now = await self._now()
-        self._first_day = first_monday(now, self._story.zone)
         self._outage_began = now
         self._story.tell("GitHub goes down.", now, tone="red")
 
     async def _started(self) -> tuple[Hired, Hired]:
+        self._first_day = first_monday(await self._now(), self._story.zone)
         shared: dict[str, object] = {"starts_at": self._first_day.isoformat()}
         engineer: dict[str, object] = {
             "job": "engineer",
@@ -127,13 +128,17 @@ class Scenario:
             manager=_person(manager)["email"],
         )
 
-    async def _confirmed(self, *hired: Hired) -> None:
-        self._story.begin("The managers are asked …")
+    async def _asked(self, *hired: Hired) -> None:
+        self._story.begin("Their addresses are reserved, and the managers are asked …")
 
         async def asked() -> bool:
             return len(await self._newel.tasks()) == len(hired)
 
         await self._until("the managers' tasks", asked)
+        said = "No system knows an account at their addresses: both are reserved."
+        self._story.tell(said, await self._now())
+
+    async def _confirmed(self, *hired: Hired) -> None:
         managers = {each.person: each.manager for each in hired}
         for task in await self._newel.tasks():
             manager = managers[task["person"]["ref"]]

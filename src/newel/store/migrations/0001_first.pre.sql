@@ -418,6 +418,8 @@ create index access_grant_of_system on newel.access_grant (system, entitlement, 
 create index access_grant_of_person on newel.access_grant (person, recorded_at);
 create index access_grant_ended on newel.access_grant (valid_to) where ended_run is not null;
 create index access_grant_of_run on newel.access_grant (made_run);
+create index access_grant_of_account on newel.access_grant (account_id)
+    where account_id is not null;
 create unique index access_grant_continued_once on newel.access_grant (continues)
     where continues is not null;
 

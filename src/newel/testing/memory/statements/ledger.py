@@ -33,6 +33,25 @@ def held(at: Transaction, person: UUID, entitlement: str) -> list[Row]:
     return [{name: row[name] for name in names} for row in found[:1]]
 
 
+@statement("ledger.holder")
+def holder(at: Transaction, entitlement: str, account: str, person: UUID | None) -> list[Row]:
+    """Who is known to have an account."""
+    found = [
+        row
+        for row in at.rows("access_grant")
+        if row["entitlement"] == entitlement
+        and (row["account_id"] == account or _is_invited(row, person))
+    ]
+    found.sort(key=lambda row: row["id"])
+    found.sort(key=lambda row: row["recorded_at"], reverse=True)
+    found.sort(key=lambda row: row["account_id"] is None)
+    return [{"person": row["person"]} for row in found[:1]]
+
+
+def _is_invited(row: Row, person: UUID | None) -> bool:
+    return row["person"] == person and row["account_id"] is None and row["state"] in _STANDS
+
+
 @statement("ledger.ended_since")
 def ended_since(at: Transaction, person: UUID, run: UUID, moment: datetime) -> list[Row]:
     """Whether another run has ended access of a person after a moment."""
