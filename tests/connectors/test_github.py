@@ -21,6 +21,7 @@ from newel.base.errors import (
 )
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
+from newel.connectors.capability import Proof
 from newel.connectors.github import GitHub, GitHubApp
 from newel.connectors.github_contract import (
     INVITATIONS,
@@ -577,6 +578,31 @@ async def test_an_app_names_each_missing_permission_before_it_is_needed(
     check = await app.check()
     assert not check.ok
     assert scope in check.missing
+
+
+async def test_inviting_is_proved_by_the_permission(app: GitHub, sim: GitHubSimulator, time: Time):
+    """Never proved it is done by hand; proved once and gone it is lost, and not stepped around."""
+    assert (await app.capabilities()).of("github.invitations").state == "there"
+    sim.fail("*", RemoveScope("members:write"))
+    time.move(timedelta(hours=2))  # the next token has what the App may then
+    app.learn(await app.check())
+    assert app.known_capabilities.of("github.invitations").state == "lost"
+    assert app.way_of(app.ensure_invited).path == "invitation"
+    sim.heal()
+    time.move(timedelta(hours=2))
+    app.learn(await app.check())
+    assert app.known_capabilities.of("github.invitations").state == "there"
+
+
+async def test_a_token_that_may_only_read_does_not_invite(github: GitHub, sim: GitHubSimulator):
+    """What a fine-grained token may not shows late; where it was never proved, a person invites."""
+    sim.fail("*", RemoveScope("members:write"))
+    assert (await github.check()).capabilities == ("github.invitations",)  # it may read
+    github.recall([Proof(name="github.invitations", checked_at=START, proved_at=None)])
+    assert github.way_of(github.ensure_invited).path == "by_hand"
+    refused = await raised(github.ensure_invited(JANE), Forbidden)
+    assert "take them into the GitHub organization" in str(refused)
+    assert sim.mutations() == []
 
 
 @pytest.mark.parametrize(

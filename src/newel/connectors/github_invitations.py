@@ -37,15 +37,17 @@ from newel.connectors.github_contract import (
 )
 from newel.connectors.github_members import (
     GONE,
+    INVITING,
     IS_MEMBER,
     MANAGED,
+    MANAGING,
     NEEDS_READ,
     NEEDS_WRITE,
     SETTLE,
     GitHubMembers,
     over,
 )
-from newel.connectors.looking import WouldChange
+from newel.connectors.looking import WouldChange, believe
 from newel.connectors.operation import operation
 from newel.connectors.owning import INVITED, Owned, evidence_of
 from newel.domain.people import Person
@@ -53,8 +55,6 @@ from newel.domain.values import Account
 
 __all__ = ["GitHubInvitations"]
 
-INVITING: Final = "github.invitations"
-MANAGING: Final = "github.enterprise_managed"
 _LOOK_FOR_THEM: Final = (
     "GitHub says that a member has this address, and not which one.",
     "Look for them in the organization: People.",
@@ -105,11 +105,11 @@ class GitHubInvitations(GitHubMembers):
         idempotency="natural",
         ways=(Way(path="invitation", capability=INVITING),),
         by_hand=ByHand(
-            title="assign them to GitHub in the identity provider",
+            title="take them into the GitHub organization",
             how=(
-                "Open the identity provider that the enterprise's people come from.",
-                "Assign the GitHub application to them, with their work address.",
+                "Where an enterprise manages people: assign GitHub to them where they come from.",
                 "Then open GitHub's enterprise: People, and add them to the organization.",
+                "Elsewhere: open GitHub's organization: People, and invite their work address.",
             ),
         ),
         grants="{system}:account",
@@ -134,10 +134,11 @@ class GitHubInvitations(GitHubMembers):
 
         role: `reinstate` gives a former member back what they had. An invitation that has
         expired is sent again. GitHub never tells which user an address belongs to. Who is managed
-        by an enterprise is assigned by a person, until they are a member.
+        by an enterprise is assigned by a person, until they are a member; where the token may not
+        invite, a person does, and is believed once the invitation is no longer open.
         """
         if self.way == BY_HAND:
-            return await self._managed(person)
+            return await self._taken_in(person)
         reached = await ensured(
             look=lambda: self._open(person),
             ours=evidence_of,
@@ -215,6 +216,19 @@ class GitHubInvitations(GitHubMembers):
         return True
 
     # Managed people ----------------------------------------------------------------------------
+
+    async def _taken_in(self, person: Person) -> Account:
+        """Look whether they are managed or invited by now: a person was to see to that."""
+        if self.is_managed:
+            return await self._managed(person)
+        if await self._open(person) is None:
+            # Who has accepted already is not to be seen: no member shows an address.
+            believe(INVITE_ADDRESS.operation)
+        invited = Account(
+            system=self.name, id="", handle=person.email, email=person.email, state="invited"
+        )
+        found = Ensured(invited, changed=False, evidence=INVITED)
+        return self.reported(found, invited, access="prepared")
 
     async def _managed(self, person: Person) -> Account:
         """Look whether they are a member by now: a person was to see to that."""

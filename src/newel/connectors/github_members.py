@@ -11,7 +11,7 @@ Source: connectors document, §14; https://docs.github.com/rest (API version 202
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import ClassVar, Final, Literal, TypeVar, Unpack
@@ -76,6 +76,8 @@ GONE: Final = HTTPStatus.NOT_FOUND
 NEEDS_READ: Final = "members:read|members:write"
 NEEDS_WRITE: Final = "members:write"
 NEEDS_REPOSITORY: Final = "administration:write"
+INVITING: Final = "github.invitations"
+MANAGING: Final = "github.enterprise_managed"
 MANAGED: Final = "are managed by an enterprise: they come by SCIM from the identity provider"
 _LARGEST_PAGE: Final = "100"
 _LISTING_LASTS: Final = timedelta(seconds=60)
@@ -154,7 +156,8 @@ class GitHubMembers(Connector):
         """Prove the credential, the organization and what may be done there.
 
         An App is told its permissions; a classic token its scopes. A fine-grained token shows
-        that it may not change anything only when it tries, which is said in a note.
+        that it may not change anything only when it tries, which is said in a note. That people
+        are managed shows in the names of those who are in already.
         """
         answer = await self.http.call(LIMITS)
         found = ORGANIZATIONS.read(await self.http.call(ORG, {"org": self.org}))
@@ -173,9 +176,20 @@ class GitHubMembers(Connector):
             identity=found.login,
             have=have,
             missing=missing,
+            capabilities=await self._proved(have, is_told=is_proved),
             quota="" if seats is None else f"{seats.used} of {seats.most} seats in use",
             notes=notes,
         )
+
+    async def _proved(self, have: Collection[str], *, is_told: bool) -> tuple[str, ...]:
+        """Give what plan and token can do; is_told: whether `have` is all that the token may."""
+        if self.is_managed:
+            query = {"per_page": _LARGEST_PAGE}
+            members = USERS.read(await self.http.call(MEMBERS, {"org": self.org}, query=query))
+            is_managed = any(each.login.endswith(f"_{self.short_code}") for each in members)
+            return (MANAGING,) if is_managed else ()
+        need = NEEDS_WRITE if is_told else NEEDS_READ
+        return () if all_of((need,), have) else (INVITING,)
 
     async def capacity(self) -> tuple[Room, ...]:
         """Read the seats of the organization, which are told to its owners."""

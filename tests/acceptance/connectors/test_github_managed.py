@@ -58,7 +58,7 @@ async def test_who_is_managed_is_assigned_by_hand(saas: Saas) -> None:  # noqa: 
     """No invitation is sent: a person does it, newel sees the member, and can end it again."""
     async with running(assigned.request(JANE), processes=[gone]) as run:
         (task,) = run.tasks()
-        assert task["title"] == "assign them to GitHub in the identity provider"
+        assert task["title"] == "take them into the GitHub organization"
         assert "managed by an enterprise" in task["instructions"]
         assert saas.github.mutations() == []
         saas.github.create_by_hand(saas.github.provision(JANE.email))
@@ -107,6 +107,16 @@ async def test_the_way_is_told_before_anything_runs() -> None:
     assert facts.chosen_by(free).path == "invitation"
     with pytest.raises(Invalid):
         free.login_of(JANE)
+
+
+async def test_that_people_are_managed_shows_in_their_names(saas: Saas) -> None:  # noqa: F811 - as above
+    """Declared and seen in nobody's name: absent. With the first member of such a name: there."""
+    fresh = GitHub(org="acme-example", token=SecretRef("env:GITHUB_TOKEN"), short_code="acme")
+    saas.wire(fresh)
+    assert (await fresh.capabilities()).of("github.enterprise_managed").state == "absent"
+    saas.github.create_by_hand(saas.github.provision(JANE.email))
+    fresh.learn(await fresh.check())
+    assert fresh.known_capabilities.of("github.enterprise_managed").state == "there"
 
 
 @pytest.mark.parametrize(
