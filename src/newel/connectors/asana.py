@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar, Final, Unpack
 
-from newel.base.errors import Bug, Forbidden, Invalid, NoCapacity, StepError
+from newel.base.errors import Forbidden, Invalid, NoCapacity, StepError
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer, Route, facts_of, judged_by_status, sanitised
 from newel.connectors.auth import BearerCredential
 from newel.connectors.base import Check, Connector, Outside
 from newel.connectors.contract import Shape
 from newel.connectors.gate import Bucket
-from newel.connectors.http import MOST_PAGES
+from newel.connectors.paging import pages
 
 __all__ = ["Asana", "AsanaTask"]
 
@@ -129,14 +129,15 @@ class Asana(Connector):
     async def comments(self, gid: str) -> AsyncIterator[str]:
         """Give the texts of a task's stories."""
         query = {"opt_fields": "text", "limit": "100"}
-        for _ in range(MOST_PAGES):
-            page = _STORIES.read(await self.http.call(STORIES, {"task_gid": gid}, query=query))
+
+        async def read(offset: str) -> tuple[_Stories, str | None]:
+            asked = {**query, "offset": offset} if offset else query
+            page = _STORIES.read(await self.http.call(STORIES, {"task_gid": gid}, query=asked))
+            return page, None if page.next_page is None else page.next_page.offset
+
+        async for page in pages(STORIES.operation, read, ""):
             for each in page.data:
                 yield each.text
-            if page.next_page is None:
-                return
-            query["offset"] = page.next_page.offset
-        raise Bug("The stories of a task have no end.")
 
     @staticmethod
     def judged(answer: Answer) -> StepError | None:

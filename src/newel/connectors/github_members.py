@@ -17,7 +17,6 @@ from http import HTTPStatus
 from typing import ClassVar, Final, Literal, TypeVar, Unpack
 
 from newel.base.errors import (
-    Bug,
     DefinitionError,
     Forbidden,
     NoCapacity,
@@ -58,9 +57,9 @@ from newel.connectors.github_contract import (
     notes_on,
     seats_of,
 )
-from newel.connectors.http import MOST_PAGES
 from newel.connectors.operation import operation
 from newel.connectors.owning import IN_LEDGER, Owned, evidence_of
+from newel.connectors.paging import pages
 from newel.connectors.room import Room
 from newel.domain.people import Person
 from newel.domain.values import Access, Account
@@ -241,15 +240,18 @@ class GitHubMembers(Connector):
         self, route: Route, shape: Shape[tuple[T, ...]], path: Mapping[str, object], **query: str
     ) -> AsyncIterator[T]:
         """Give all entries of a listing, page by page; links must stay on GitHub's own host."""
-        answer = await self.http.call(route, path, query={"per_page": _LARGEST_PAGE, **query})
-        for _ in range(MOST_PAGES):
-            for entry in shape.read(answer):
+
+        async def read(url: str) -> tuple[tuple[T, ...], str | None]:
+            if url:
+                answer = await self.http.call(route, path, url=url)
+            else:
+                asked = {"per_page": _LARGEST_PAGE, **query}
+                answer = await self.http.call(route, path, query=asked)
+            return shape.read(answer), next_page(answer)
+
+        async for page in pages(route.operation, read, ""):
+            for entry in page:
                 yield entry
-            url = next_page(answer)
-            if url is None:
-                return
-            answer = await self.http.call(route, path, url=url)
-        raise Bug(f"The listing {route.operation} has no end.")
 
     # Membership --------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import ClassVar, Final, Protocol, TypeVar, Unpack
 
 import orjson
 
-from newel.base.errors import AuthFailed, Bug, DefinitionError, StepError
+from newel.base.errors import AuthFailed, DefinitionError, StepError
 from newel.base.secrets import Secret, SecretRef
 from newel.connectors import google_answers
 from newel.connectors.answers import Answer, Route
@@ -37,7 +37,8 @@ from newel.connectors.google_contract import (
     USERS,
     User,
 )
-from newel.connectors.http import MOST_PAGES, Http
+from newel.connectors.http import Http
+from newel.connectors.paging import pages
 from newel.connectors.reveal_link import RevealLink, Safe
 from newel.domain.people import Person
 from newel.domain.values import Account
@@ -213,7 +214,7 @@ class GoogleBase(Connector):
         answer = await self.http.call(UPDATE_USER, {"key": user.id}, body=dict(fields))
         return USERS.read(answer)
 
-    async def _pages(
+    def _pages(
         self,
         route: Route,
         shape: Shape[P],
@@ -222,14 +223,13 @@ class GoogleBase(Connector):
         query: Mapping[str, str],
     ) -> AsyncIterator[P]:
         """Give the pages of a listing, to its end."""
-        asked = dict(query)
-        for _ in range(MOST_PAGES):
+
+        async def read(token: str) -> tuple[P, str | None]:
+            asked = {**query, "pageToken": token} if token else query
             page = shape.read(await self.http.call(route, path, query=asked))
-            yield page
-            if not page.next:
-                return
-            asked["pageToken"] = page.next
-        raise Bug(f"The listing {route.operation} has no end.")
+            return page, page.next or None
+
+        return pages(route.operation, read, "")
 
     def _account(self, user: User) -> Account:
         return Account(

@@ -25,11 +25,11 @@ from newel.connectors.generic import API, HttpApi
 from newel.connectors.hr import Employee, Hint, employee_of
 from newel.connectors.http import Credential
 from newel.connectors.operation import operation
+from newel.connectors.paging import pages
 
 __all__ = ["FRAPPE", "GENERIC", "PERSONIO", "Found", "HrMapping", "MappedHr"]
 
 _OVERLAP: Final = timedelta(minutes=5)
-_MOST_PAGES: Final = 1000
 _NOWHERE: Final = object()
 _ANYTHING: Final = Shape(dict[str, Any])  # Any: read path by path
 
@@ -246,12 +246,14 @@ class MappedHr(HttpApi):
     async def changed(self, since: datetime) -> Found:
         """Ask whose records have changed since a moment, five minutes before it included."""
         until, hints = self.clock.now(), list[Hint]()
-        for number in range(_MOST_PAGES):
+
+        async def read(number: int) -> tuple[list[Any], int | None]:  # Any: as `_page` has it
             entries = await self._page(since - _OVERLAP, number)
-            hints.extend(self._hints_of(entries))
             page = self._mapping.page
-            if page is None or len(entries) < page[2]:
-                break
+            return entries, None if page is None or len(entries) < page[2] else number + 1
+
+        async for entries in pages(_LIST.operation, read, 0):
+            hints.extend(self._hints_of(entries))
         return Found(hints=tuple(hints), until=max(since, until))
 
     def hints(self, document: object) -> tuple[Hint, ...]:

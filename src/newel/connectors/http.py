@@ -47,7 +47,6 @@ from newel.flow.context import ATTEMPT
 __all__ = ["Credential", "Http", "Service", "Timeouts"]
 
 LARGEST_BODY: Final = 10 * 1024 * 1024
-MOST_PAGES: Final = 1000
 REQUESTS: Final = "api requests"
 STOPS_AT: Final = 0.9
 _BELIEVED: Final = timedelta(minutes=15)

@@ -11,11 +11,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from newel.base.errors import Bug, Forbidden, Invalid, OwnershipConflict
+from newel.base.errors import Forbidden, Invalid, OwnershipConflict
 from newel.connectors.answers import Route
 from newel.connectors.base import Holding
 from newel.connectors.ensure import Exists, ensured, removed
-from newel.connectors.http import MOST_PAGES
 from newel.connectors.jira_contract import (
     ADD_COMMENT,
     ALL_USERS,
@@ -50,6 +49,7 @@ from newel.connectors.jira_site import Issue, JiraSite
 from newel.connectors.looking import report
 from newel.connectors.operation import operation
 from newel.connectors.owning import Owned, evidence_of
+from newel.connectors.paging import pages
 from newel.domain.people import Person
 from newel.domain.values import Account, Effect
 from newel.flow.context import ATTEMPT
@@ -331,16 +331,17 @@ class Jira(JiraSite):
 
     async def _users(self, route: Route, query: dict[str, str]) -> AsyncIterator[User]:
         """Give all hits, page by page; a page may be shorter than asked and not be the last."""
-        seen = 0
-        for _ in range(MOST_PAGES):
+
+        async def read(seen: int) -> tuple[tuple[User, ...], int | None]:
             page = {**query, "startAt": str(seen), "maxResults": str(_LARGEST_PAGE)}
             users = USERS.read(await self.http.call(route, query=page))
+            following = seen + len(users)
+            is_last = not users or (route is FIND_USERS and following >= _LARGEST_PAGE)
+            return users, None if is_last else following
+
+        async for users in pages(route.operation, read, 0):
             for user in users:
                 yield user
-            seen += len(users)
-            if not users or (route is FIND_USERS and seen >= _LARGEST_PAGE):
-                return
-        raise Bug(f"The listing {route.operation} has no end.")
 
     async def _create_user(self, person: Person, products: tuple[str, ...]) -> Owned[User]:
         body = {

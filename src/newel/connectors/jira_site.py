@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final, Unpack
 
-from newel.base.errors import Bug, Forbidden, Invalid, StepError
+from newel.base.errors import Forbidden, Invalid, StepError
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer
 from newel.connectors.auth import BasicCredential
 from newel.connectors.base import Check, Connector, Outside
 from newel.connectors.gate import Bucket, LimitHeaders
-from newel.connectors.http import MOST_PAGES
 from newel.connectors.jira_contract import (
     ADD_COMMENT,
     API,
@@ -49,12 +48,16 @@ from newel.connectors.jira_contract import (
     TRANSITIONS,
     USER_SEARCH,
     WAYS,
+    CommentPage,
+    IssueFieldPage,
+    IssuePage,
     Status,
     Transition,
     judged,
     limits,
 )
 from newel.connectors.jira_document import document_of, text_of
+from newel.connectors.paging import pages
 from newel.connectors.room import Room
 
 __all__ = ["Issue", "JiraSite"]
@@ -177,20 +180,20 @@ class JiraSite(Connector):
         types = {each.name: each.id for each in ISSUE_TYPE_PAGES.read(answer).issue_types}
         if issue_type not in types:
             return [f"issue type {issue_type} in {project}"]
-        found, seen = [], 0
         path: dict[str, object] = {"project": project, "type": types[issue_type]}
-        for _ in range(MOST_PAGES):
+
+        async def read(seen: int) -> tuple[IssueFieldPage, int | None]:
             query = {"startAt": str(seen), "maxResults": "200"}
             page = ISSUE_FIELD_PAGES.read(await self.http.call(ISSUE_FIELDS, path, query=query))
-            found += [
-                f"a value for {each.name} ({each.id}), which {project} requires"
-                for each in page.fields
-                if each.is_required and not each.has_default and each.id not in sent
-            ]
-            seen += len(page.fields)
-            if not page.fields or seen >= page.total:
-                break
-        return found
+            following = seen + len(page.fields)
+            return page, following if page.fields and following < page.total else None
+
+        return [
+            f"a value for {each.name} ({each.id}), which {project} requires"
+            async for page in pages(ISSUE_FIELDS.operation, read, 0)
+            for each in page.fields
+            if each.is_required and not each.has_default and each.id not in sent
+        ]
 
     # Issues ------------------------------------------------------------------------------------
 
@@ -208,13 +211,18 @@ class JiraSite(Connector):
             "properties": mark,
             "maxResults": "50",
         }
-        mine = []
-        for _ in range(MOST_PAGES):
-            page = HITS.read(await self.http.call(SEARCH, query=query))
-            mine += [hit for hit in page.issues if (hit.properties or {}).get(mark, value) == value]
-            if page.next_page is None:
-                break
-            query["nextPageToken"] = page.next_page
+
+        async def read(token: str) -> tuple[IssuePage, str | None]:
+            asked = {**query, "nextPageToken": token} if token else query
+            page = HITS.read(await self.http.call(SEARCH, query=asked))
+            return page, page.next_page
+
+        mine = [
+            hit
+            async for page in pages(SEARCH.operation, read, "")
+            for hit in page.issues
+            if (hit.properties or {}).get(mark, value) == value
+        ]
         return [self.issue(hit.id, hit.key) for hit in sorted(mine, key=lambda hit: int(hit.id))]
 
     async def create(self, project: str, fields: dict[str, object], mark: str, value: str) -> Issue:
@@ -277,17 +285,17 @@ class JiraSite(Connector):
         await self.http.call(MOVE, {"issue": key}, body=body, bucket=_writes(key))
 
     async def _has_comment(self, key: str, last_line: str) -> bool:
-        seen = 0
-        for _ in range(MOST_PAGES):
+        async def read(seen: int) -> tuple[CommentPage, int | None]:
             query = {"startAt": str(seen), "maxResults": "100", "orderBy": "-created"}
             answer = await self.http.call(COMMENTS, {"issue": key}, query=query)
             page = COMMENT_PAGES.read(answer)
+            following = seen + len(page.comments)
+            return page, following if page.comments and following < page.total else None
+
+        async for page in pages(COMMENTS.operation, read, 0):
             if any(_last_line(comment.body) == last_line for comment in page.comments):
                 return True
-            seen += len(page.comments)
-            if not page.comments or seen >= page.total:
-                return False
-        raise Bug("The comments of an issue have no end.")
+        return False
 
     async def _permissions(
         self, keys: tuple[str, ...], project: str | None = None

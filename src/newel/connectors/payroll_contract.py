@@ -22,7 +22,7 @@ from newel.connectors.answers import (
 )
 from newel.connectors.contract import Shape
 from newel.connectors.gate import LimitHeaders
-from newel.connectors.http import MOST_PAGES
+from newel.connectors.paging import MOST_PAGES
 from newel.connectors.rotating import Renewed
 
 API: Final = "gusto.api"

@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import ClassVar, Final, Unpack
 
 from newel.base.errors import (
-    Bug,
     Forbidden,
     Invalid,
     OwnershipConflict,
@@ -24,9 +23,10 @@ from newel.connectors.auth import REFUSED, BearerCredential, granted, revealed
 from newel.connectors.base import Check, Connector, Holding, Outside, all_of, names_of
 from newel.connectors.ensure import ensured, removed
 from newel.connectors.gate import Bucket, LimitHeaders
-from newel.connectors.http import MOST_PAGES, Credential, Http
+from newel.connectors.http import Credential, Http
 from newel.connectors.operation import operation
 from newel.connectors.owning import Owned, evidence_of
+from newel.connectors.paging import pages
 from newel.connectors.payroll_contract import (
     API,
     CREATE_EMPLOYEE,
@@ -339,15 +339,15 @@ class GustoEmployees(Connector):
         return found[0] if found else None
 
     async def _employees(self, **search: str) -> AsyncIterator[Employee]:
-        for number in range(1, MOST_PAGES + 1):
+        async def read(number: int) -> tuple[tuple[Employee, ...], int | None]:
             query = {**search, "page": str(number), "per": str(_PAGE)}
             answer = await self.http.call(EMPLOYEES, {"company": self.company}, query=query)
             page = PAGES.read(answer)
+            return page, number + 1 if page and number < last_page(answer) else None
+
+        async for page in pages(EMPLOYEES.operation, read, 1):
             for employee in page:
                 yield employee
-            if not page or number >= last_page(answer):
-                return
-        raise Bug("The list of employees has no end.")
 
     async def known(self, person: Person) -> Employee:
         """Find the employee, who must be there; raises OwnershipConflict if they may be another."""

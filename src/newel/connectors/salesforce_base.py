@@ -5,12 +5,12 @@ Source: connectors document, §8 and §15.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Final, Literal, Unpack
 
 from newel.base.errors import (
-    Bug,
     ContractDrift,
     DefinitionError,
     StepError,
@@ -20,7 +20,8 @@ from newel.connectors.answers import Answer
 from newel.connectors.auth import Assertion, FetchedCredential, Token, exchanged, revealed
 from newel.connectors.base import Check, Connector, Outside
 from newel.connectors.gate import Bucket, LimitHeaders
-from newel.connectors.http import MOST_PAGES, REQUESTS, STOPS_AT, Http
+from newel.connectors.http import REQUESTS, STOPS_AT, Http
+from newel.connectors.paging import pages
 from newel.connectors.room import Room
 from newel.connectors.salesforce_contract import (
     ALL_LIMITS,
@@ -33,6 +34,7 @@ from newel.connectors.salesforce_contract import (
     ROWS,
     TOKEN,
     DailyUse,
+    Rows,
     judged,
     limits,
     selected,
@@ -170,16 +172,17 @@ class SalesforceBase(Connector):
         joint: Literal["AND", "OR"] = "AND",
     ) -> tuple[dict[str, Any], ...]:  # Any: see Rows
         query = {"q": selected(fields, kind, conditions, joint)}
-        answer = await self.http.call(QUERY, self._path(), query=query)
-        found: list[dict[str, Any]] = []  # Any: as above
-        for _ in range(MOST_PAGES):
+
+        async def read(cursor: str) -> tuple[Rows, str | None]:
+            if cursor:
+                answer = await self.http.call(QUERY_MORE, self._path(cursor=cursor))
+            else:
+                answer = await self.http.call(QUERY, self._path(), query=query)
             page = ROWS.read(answer)
-            found += page.records
-            if not page.more:
-                return tuple(found)
-            cursor = page.more.rpartition("/")[2]
-            answer = await self.http.call(QUERY_MORE, self._path(cursor=cursor))
-        raise Bug("The answer to a query has no end.")
+            return page, page.more.rpartition("/")[2] if page.more else None
+
+        found = [page.records async for page in pages("query", read, "")]
+        return tuple(itertools.chain.from_iterable(found))
 
     def _mark(self, row: dict[str, Any]) -> str:  # Any: see Rows
         return str(row.get(self._marker_field) or "")

@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Final
 
 from newel.base.errors import (
-    Bug,
     ContractDrift,
     NotReady,
     OwnershipConflict,
@@ -21,8 +20,8 @@ from newel.base.errors import (
 from newel.connectors.answers import Answer
 from newel.connectors.base import Holding, marker_of, names_of
 from newel.connectors.ensure import Adoption, Exists, ensured, removed
-from newel.connectors.http import MOST_PAGES
 from newel.connectors.operation import operation
+from newel.connectors.paging import pages
 from newel.connectors.scim_base import LARGEST_PAGE
 from newel.connectors.scim_contract import (
     API,
@@ -40,6 +39,7 @@ from newel.connectors.scim_contract import (
     WRITE_USERS,
     Quirks,
     User,
+    Users,
     equal,
     replacing,
 )
@@ -151,17 +151,16 @@ class Scim(ScimGroups):
         """Give all accounts of the directory with their groups, page by page; changes nothing."""
         config = await self.dialect()
         size = config.page_size or LARGEST_PAGE
-        start, seen = 1, 0
-        for _ in range(MOST_PAGES):
+
+        async def read(start: int) -> tuple[Users, int | None]:
             query = {"startIndex": str(start), "count": str(size)}
             page = PAGE_OF_USERS.read(await self.http.call(USERS, query=query))
+            following = start + len(page.resources)
+            return page, following if page.resources and following <= page.total else None
+
+        async for page in pages(USERS.operation, read, 1):
             for user in page.resources:
                 yield self._holding(user)
-            seen += len(page.resources)
-            start += len(page.resources)
-            if not page.resources or seen >= page.total:
-                return
-        raise Bug("The list of users has no end.")
 
     def _holding(self, user: User) -> Holding:
         groups = tuple(

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final, Literal, Unpack
+from typing import ClassVar, Final, Literal, Protocol, TypeVar, Unpack
 
-from newel.base.errors import Bug, DefinitionError, Forbidden, Invalid, OwnershipConflict, StepError
+from newel.base.errors import DefinitionError, Forbidden, Invalid, OwnershipConflict, StepError
 from newel.base.secrets import SecretRef
 from newel.connectors import slack_answers
-from newel.connectors.answers import Answer
+from newel.connectors.answers import Answer, Route
 from newel.connectors.auth import BearerCredential
 from newel.connectors.base import Check, Connector, Outside, all_of, marker_of
+from newel.connectors.contract import Shape
 from newel.connectors.declaring import declared
 from newel.connectors.gate import Bucket
-from newel.connectors.http import MOST_PAGES
+from newel.connectors.paging import pages
 from newel.connectors.slack_contract import (
     AUTH_TEST,
     CHANNEL_PAGES,
@@ -38,7 +39,9 @@ from newel.connectors.slack_contract import (
     TIER4,
     WHOAMI,
     Channel,
+    ChannelPage,
     Member,
+    More,
     ScimUser,
 )
 from newel.domain.people import Person
@@ -79,6 +82,18 @@ class Who:
     state: AccountState
     evidence: str = ""
     mark: str = ""
+
+
+class _Paged(Protocol):
+    """One page of a listing of Slack."""
+
+    @property
+    def more(self) -> More:
+        """Where the next page begins."""
+        ...
+
+
+P = TypeVar("P", bound=_Paged)
 
 
 class SlackBase(Connector):
@@ -280,19 +295,31 @@ class SlackBase(Connector):
 
     async def _channels(self) -> AsyncIterator[Channel]:
         """List the channels that the token may see: public ones and, with the scope, private."""
-        query = {"types": f"{PUBLIC},{PRIVATE}", "limit": "999"}
-        for _ in range(MOST_PAGES):
+        types = f"{PUBLIC},{PRIVATE}"
+
+        async def read(cursor: str) -> tuple[ChannelPage, str | None]:
+            nonlocal types
+            query = {"types": types, "limit": "999", **({"cursor": cursor} if cursor else {})}
             answer = await self.http.call(CHANNELS, query=query, expect=("missing_scope",))
             if answer.document.get("error"):
-                query["types"] = PRIVATE if query["types"] == PUBLIC else PUBLIC
-                answer = await self.http.call(CHANNELS, query=query)
+                types = PUBLIC
+                answer = await self.http.call(CHANNELS, query={**query, "types": types})
             page = CHANNEL_PAGES.read(answer)
+            return page, page.more.next_cursor or None
+
+        async for page in pages(CHANNELS.operation, read, ""):
             for each in page.channels:
                 yield each
-            if not page.more.next_cursor:
-                return
-            query["cursor"] = page.more.next_cursor
-        raise Bug("The list of channels has no end.")
+
+    def pages_of(self, route: Route, shape: Shape[P], query: Mapping[str, str]) -> AsyncIterator[P]:
+        """Give the pages of a listing, to its end."""
+
+        async def read(cursor: str) -> tuple[P, str | None]:
+            asked = {**query, "cursor": cursor} if cursor else query
+            page = shape.read(await self.http.call(route, query=asked))
+            return page, page.more.next_cursor or None
+
+        return pages(route.operation, read, "")
 
     @staticmethod
     def judged(answer: Answer) -> StepError | None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final
 
-from newel.base.errors import AlreadyDone, Bug, Forbidden
+from newel.base.errors import AlreadyDone, Forbidden
 from newel.connectors.ensure import Ensured, Exists, ensured, removed
-from newel.connectors.http import MOST_PAGES
 from newel.connectors.operation import operation
 from newel.connectors.slack_base import SlackBase, Who
 from newel.connectors.slack_contract import (
@@ -114,14 +113,9 @@ class SlackChannels(SlackBase):
 
     async def _members(self, channel: str) -> AsyncIterator[str]:
         query = {"channel": channel, "limit": "999"}
-        for _ in range(MOST_PAGES):
-            page = PRESENT.read(await self.http.call(IN_CHANNEL, query=query))
+        async for page in self.pages_of(IN_CHANNEL, PRESENT, query):
             for user in page.members:
                 yield user
-            if not page.more.next_cursor:
-                return
-            query["cursor"] = page.more.next_cursor
-        raise Bug("The list of a channel's members has no end.")
 
     async def _put_in(self, channel: str, who: Who) -> Who:
         body = {"channel": channel, "users": who.id}

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from newel.base.errors import Bug, Forbidden
+from newel.base.errors import Forbidden
 from newel.connectors.base import marker_of
-from newel.connectors.http import MOST_PAGES
 from newel.connectors.looking import report
 from newel.connectors.operation import operation
 from newel.connectors.slack_base import SlackBase
@@ -152,13 +151,9 @@ class SlackMessages(SlackBase):
             since = attempting.info.intended_at - _CLOCKS_DIFFER
         if since is not None:
             query["oldest"] = f"{since.timestamp():.6f}"
-        for _ in range(MOST_PAGES):
-            page = HISTORIES.read(await self.http.call(HISTORY, query=query))
+        async for page in self.pages_of(HISTORY, HISTORIES, query):
             for message in page.messages:
                 metadata = message.metadata
                 if metadata is not None and metadata.event_payload.op_key == op_key:
                     return Message(system=self.name, channel=channel_id, ts=message.ts)
-            if not page.more.next_cursor:
-                return None
-            query["cursor"] = page.more.next_cursor
-        raise Bug("The history of a channel has no end.")
+        return None

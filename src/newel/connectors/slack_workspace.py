@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
 
-from newel.base.errors import Bug, OutcomeUnknown
+from newel.base.errors import OutcomeUnknown
 from newel.connectors.base import Holding
 from newel.connectors.capability import BY_HAND, ByHand, Way
 from newel.connectors.ensure import Ensured
-from newel.connectors.http import MOST_PAGES
 from newel.connectors.looking import WouldChange, believe
 from newel.connectors.operation import operation
+from newel.connectors.paging import pages
 from newel.connectors.slack_base import ADMIN, Who
 from newel.connectors.slack_channels import SlackChannels
 from newel.connectors.slack_contract import (
@@ -32,6 +32,7 @@ from newel.connectors.slack_contract import (
     SCIM_USERS,
     TIER2,
     Member,
+    ScimUsers,
 )
 from newel.domain.people import Person
 from newel.domain.values import Account
@@ -156,28 +157,22 @@ class SlackWorkspace(SlackChannels):
                     state="suspended" if member.deleted else "active",
                 )
             return
-        seen = 0
-        for _ in range(MOST_PAGES):
-            query = {"startIndex": str(seen + 1), "count": "200"}
+
+        async def read(start: int) -> tuple[ScimUsers, int | None]:
+            query = {"startIndex": str(start), "count": "200"}
             page = SCIM_USERS.read(await self.http.call(SCIM_FIND, query=query))
+            following = start + len(page.resources)
+            return page, following if page.resources and following <= page.total else None
+
+        async for page in pages(SCIM_FIND.operation, read, 1):
             for user in page.resources:
                 yield self._seen(user, user.email)
-            seen += len(page.resources)
-            if not page.resources or seen >= page.total:
-                return
-        raise Bug("The list of users has no end.")
 
     async def _listed(self) -> AsyncIterator[Member]:
-        query = {"limit": "200"}
-        for _ in range(MOST_PAGES):
-            page = MEMBER_PAGES.read(await self.http.call(LIST_USERS, query=query))
+        async for page in self.pages_of(LIST_USERS, MEMBER_PAGES, {"limit": "200"}):
             for member in page.members:
                 if not member.is_bot:
                     yield member
-            if not page.more.next_cursor:
-                return
-            query["cursor"] = page.more.next_cursor
-        raise Bug("The list of members has no end.")
 
     async def _made_by_hand(self, person: Person) -> Account:
         """Look whether they are an active member by now: a person was to see to that."""

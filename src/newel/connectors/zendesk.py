@@ -7,19 +7,19 @@ Source: connectors document, §20; https://developer.zendesk.com/api-reference (
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import ClassVar, Final, Unpack
+from typing import ClassVar, Final, Protocol, TypeVar, Unpack
 
-from newel.base.errors import Bug, Forbidden, Invalid, StepError
+from newel.base.errors import Forbidden, Invalid, StepError
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer, Route, facts_of, judged_by_status, sanitised
 from newel.connectors.auth import BasicCredential
 from newel.connectors.base import Check, Connector, Outside
 from newel.connectors.contract import Shape
 from newel.connectors.gate import Bucket, LimitHeaders
-from newel.connectors.http import MOST_PAGES
+from newel.connectors.paging import pages
 
 __all__ = ["Zendesk", "ZendeskTicket"]
 
@@ -65,6 +65,17 @@ class _User:
     role: str
     name: str = ""
 
+
+class _Paged(Protocol):
+    """One page of a listing of Zendesk."""
+
+    @property
+    def next_page(self) -> str | None:
+        """The address of the next one; None on the last."""
+        ...
+
+
+P = TypeVar("P", bound=_Paged)
 
 _ONE: Final = Shape(ZendeskTicket, at="ticket")
 _MANY: Final = Shape(_Many)
@@ -113,14 +124,9 @@ class Zendesk(Connector):
     async def tickets(self, external_id: str) -> list[ZendeskTicket]:
         """Find the tickets with an external id, the oldest first."""
         found: list[ZendeskTicket] = []
-        answer = await self.http.call(LIST, query={"external_id": external_id})
-        for _ in range(MOST_PAGES):
-            page = _MANY.read(answer)
+        async for page in self._pages(LIST, _MANY, {}, {"external_id": external_id}):
             found += [each for each in page.tickets if each.external_id == external_id]
-            if page.next_page is None:
-                return sorted(found, key=lambda each: each.id)
-            answer = await self.http.call(LIST, url=page.next_page)
-        raise Bug("The tickets of an external id have no end.")
+        return sorted(found, key=lambda each: each.id)
 
     async def create(self, fields: dict[str, object], key: str) -> ZendeskTicket:
         """Open a ticket; key: the same for every attempt at the same ticket."""
@@ -137,16 +143,24 @@ class Zendesk(Connector):
 
     async def comments(self, number: str) -> AsyncIterator[str]:
         """Give the texts of a ticket's comments; the first is the ticket's own."""
-        path = {"ticket": number}
-        answer = await self.http.call(COMMENTS, path)
-        for _ in range(MOST_PAGES):
-            page = _COMMENT_PAGES.read(answer)
+        async for page in self._pages(COMMENTS, _COMMENT_PAGES, {"ticket": number}, {}):
             for each in page.comments:
                 yield each.plain_body
-            if page.next_page is None:
-                return
-            answer = await self.http.call(COMMENTS, path, url=page.next_page)
-        raise Bug("The comments of a ticket have no end.")
+
+    def _pages(
+        self, route: Route, shape: Shape[P], path: Mapping[str, object], query: Mapping[str, str]
+    ) -> AsyncIterator[P]:
+        """Give the pages of a listing, to its end."""
+
+        async def read(url: str) -> tuple[P, str | None]:
+            if url:
+                answer = await self.http.call(route, path, url=url)
+            else:
+                answer = await self.http.call(route, path, query=query)
+            page = shape.read(answer)
+            return page, page.next_page
+
+        return pages(route.operation, read, "")
 
     @staticmethod
     def judged(answer: Answer) -> StepError | None:
