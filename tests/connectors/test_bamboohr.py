@@ -317,6 +317,7 @@ async def test_a_record_at_her_address_is_hers_by_its_number(
 ):
     """Of another number it is somebody else's; of none it is nobody's unless she has reserved."""
     record = sim.hire("Jane", "O'Doe 🌻", JANE.email)
+    sim.change(record, "employeeNumber", None)
     assert (await hr.ensure_employee(JANE)).id == record
     monkeypatch.setattr(Owning, "_book", None)
     unmarked = await raised(hr.ensure_employee(JANE), OwnershipConflict)
@@ -326,6 +327,24 @@ async def test_a_record_at_her_address_is_hers_by_its_number(
     assert (other.evidence, other.shown) == ("marker of another subject", None)
     sim.change(record, "employeeNumber", "4711")
     assert (await hr.ensure_employee(JANE)).id == record
+    assert sim.mutations() == []
+
+
+async def test_everybody_is_listed(hr: BambooHR, sim: BambooHRSimulator):
+    """Who works here, who has left, and who has no address; HR is changed by nobody."""
+    before = {each.account.id async for each in hr.accounts()}
+    ida = sim.hire("Ida", "O'Neil 🌻", "ida@acme.example")
+    unknown = sim.hire("Max", "Roe")
+    left = sim.hire("Leo", "Late", "leo@acme.example")
+    sim.change(left, "status", "Inactive")
+    found = {each.account.id: each async for each in hr.accounts() if each.account.id not in before}
+    assert {key: each.account.state for key, each in found.items()} == {
+        ida: "active", unknown: "active", left: "suspended"
+    }  # fmt: skip
+    assert [each.account.email for each in found.values()] == [
+        "ida@acme.example", "", "leo@acme.example"
+    ]  # fmt: skip
+    assert {each.entitlements for each in found.values()} == {("bamboohr:account",)}
     assert sim.mutations() == []
 
 

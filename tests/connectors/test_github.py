@@ -29,6 +29,7 @@ from newel.connectors.github_contract import (
     MEMBERSHIP,
     SET_MEMBERSHIP,
 )
+from newel.domain.people import Person
 from newel.domain.values import Absent, Effect, Found
 from newel.flow.step import Step
 from newel.simulators.faults import (
@@ -534,6 +535,15 @@ async def test_all_accounts_are_listed_page_by_page(github: GitHub, sim: GitHubS
     owners = [each.account.handle for each in found if "github:org" in each.entitlements]
     assert owners == ["acme-owner"]
     assert {each.entitlements[0] for each in found} == {"github:account"}
+    for number in range(4):
+        person = Person(name="M", email=f"m{number}@acme.example")
+        await github.join_team(person, f"member-{number}", "platform")
+    held = {
+        each.account.handle
+        async for each in github.accounts()
+        if "github:team/platform" in each.entitlements
+    }
+    assert held == {f"member-{number}" for number in range(4)}
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from newel.connectors.jira_contract import (
 from newel.connectors.jira_document import document_of, text_of
 from newel.connectors.trackers.base import Ticket, label_of
 from newel.connectors.trackers.jira import JiraTickets, jira_issues
+from newel.domain.people import Person
 from newel.domain.values import Absent, Found
 from newel.simulators.faults import (
     DropField,
@@ -494,9 +495,18 @@ async def test_all_people_are_listed(jira: Jira, sim: JiraSimulator, time: Time)
     for number in range(5):
         sim.create_by_hand(f"user-{number}@acme.example")
     sim.deactivate_user("user-3@acme.example")
-    found = {each.account.email: each.account.state async for each in jira.accounts()}
+    sim.add_group("Büro 🌻 & O'Neil")
+    for number in range(4):
+        account = await jira.find(Person(name="U", email=f"user-{number}@acme.example"))
+        if account is not None:
+            await jira.join_group(account, "Büro 🌻 & O'Neil")
+    found = {each.account.email: each async for each in jira.accounts()}
     assert len(found) == 6
-    assert found["user-3@acme.example"] == "suspended"
+    assert found["user-3@acme.example"].account.state == "suspended"
+    group = "jira:group/Büro 🌻 & O'Neil"
+    held = {email for email, each in found.items() if group in each.entitlements}
+    assert held == {f"user-{number}@acme.example" for number in range(3)}
+    assert {each.entitlements[0] for each in found.values()} == {"jira:account"}
     sim.fail("*", RemoveScope("USER_PICKER"))
     time.move(timedelta(hours=25))
     await raised(anext(jira.accounts()), Forbidden)

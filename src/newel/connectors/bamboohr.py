@@ -7,7 +7,7 @@ Source: connectors document, §17.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from http import HTTPStatus
@@ -26,7 +26,7 @@ from newel.connectors.bamboohr_contract import (
     TABLE,
 )
 from newel.connectors.bamboohr_events import BambooHREvents, Changes, Shelf, Subscription
-from newel.connectors.base import marker_of, names_of
+from newel.connectors.base import Holding, marker_of, names_of
 from newel.connectors.ensure import Exists, ensured
 from newel.connectors.hr import Employee, employee_of
 from newel.connectors.looking import report
@@ -48,6 +48,14 @@ class Row:
     employee: str
     table: str
     on: date
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Somebody in the directory. email: empty where HR has entered none."""
+
+    id: str
+    email: str
 
 
 class BambooHR(BambooHREvents):
@@ -92,6 +100,19 @@ class BambooHR(BambooHREvents):
         """Look for the record with the person's work address."""
         found = await self._listed(person)
         return None if found is None else self._account(person, found)
+
+    async def accounts(self) -> AsyncIterator[Holding]:
+        """Give everybody's record, also of those who have left; the directory shows no marks."""
+        current = {each.id for each in await self._directory(is_current=True)}
+        for each in await self._directory(is_current=False):
+            account = Account(
+                system=self.name,
+                id=each.id,
+                handle=each.email or each.id,
+                email=each.email,
+                state="active" if each.id in current else "suspended",
+            )
+            yield Holding(account=account, entitlements=(self.base_entitlement,))
 
     # Writing -----------------------------------------------------------------------------------
 
@@ -179,22 +200,24 @@ class BambooHR(BambooHREvents):
 
     async def _listed(self, person: Person) -> str | None:
         """Find the id of the record with the person's work address in the directory."""
-        answer = await self.http.call(
-            DIRECTORY, query={"onlyCurrent": "false"}, expect=(HTTPStatus.NOT_FOUND,)
-        )
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return None
-        wanted = person.email.lower()
-        found = [
-            str(each.get("id"))
-            for each in EVERYBODY.read(answer).employees
-            if str(each.get("workEmail") or "").lower() == wanted
-        ]
+        everybody = await self._directory(is_current=False)
+        found = [each.id for each in everybody if each.email.lower() == person.email.lower()]
         if len(found) > 1:
             raise OwnershipConflict(
                 "More than one record has this address.", evidence=f"{len(found)} hits"
             )
         return found[0] if found else None
+
+    async def _directory(self, *, is_current: bool) -> list[_Listed]:
+        """Read the directory; an empty one is none."""
+        query = {"onlyCurrent": "true" if is_current else "false"}
+        answer = await self.http.call(DIRECTORY, query=query, expect=(HTTPStatus.NOT_FOUND,))
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return []
+        return [
+            _Listed(id=str(each.get("id")), email=str(each.get("workEmail") or ""))
+            for each in EVERYBODY.read(answer).employees
+        ]
 
     async def _create(self, person: Person, starts_on: date | None) -> Owned[str]:
         given, family = names_of(person)

@@ -59,6 +59,9 @@ END_MEMBERSHIP: Final = Route(
 )
 TEAMS: Final = Route("teams/list", "GET", "/orgs/{org}/teams", READ)
 ONE_TEAM: Final = Route("teams/get-by-name", "GET", "/orgs/{org}/teams/{slug}", READ)
+TEAM_MEMBERS: Final = Route(
+    "teams/list-members-in-org", "GET", "/orgs/{org}/teams/{slug}/members", READ
+)
 TEAM: Final = Route("teams/get-membership-for-user-in-org", "GET", _TEAM, READ)
 SET_TEAM: Final = Route(
     "teams/add-or-update-membership-for-user-in-org", "PUT", _TEAM, WRITE, repeatable=True

@@ -11,6 +11,7 @@ Source: connectors document, §14; https://docs.github.com/rest (API version 202
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -45,6 +46,7 @@ from newel.connectors.github_contract import (
     READ,
     SET_MEMBERSHIP,
     TEAM_LISTS,
+    TEAM_MEMBERS,
     TEAMS,
     USERS,
     WRITE,
@@ -221,8 +223,16 @@ class GitHubMembers(Connector):
         return ("members:read",)
 
     async def accounts(self) -> AsyncIterator[Holding]:
-        """Give everybody in the organization: members, owners among them, and who is invited."""
+        """Give everybody in the organization with their teams, and who is invited to it.
+
+        Owners hold the organization itself. One request for each team; who is in a team below
+        another is in both.
+        """
         path, base = {"org": self.org}, (self.base_entitlement,)
+        held: defaultdict[int, list[str]] = defaultdict(list)
+        async for team in self.teams():
+            async for user in self.listed(TEAM_MEMBERS, USERS, {**path, "slug": team.slug}):
+                held[user.id].append(f"{self.name}:team/{team.slug}")
         owners = {user.id async for user in self.listed(MEMBERS, USERS, path, role="admin")}
         async for user in self.listed(MEMBERS, USERS, path):
             account = Account(
@@ -232,7 +242,8 @@ class GitHubMembers(Connector):
                 url=f"https://github.com/{user.login}",
             )
             more = (f"{self.name}:org",) if user.id in owners else ()
-            yield Holding(account=account, entitlements=(*base, *more))
+            teams = sorted(held[user.id])
+            yield Holding(account=account, entitlements=(*base, *more, *teams))
         async for invitation in self.listed(INVITATIONS, INVITATION_LISTS, path):
             yield Holding(account=self._invited(invitation), entitlements=base)
 

@@ -7,6 +7,7 @@ Source: connectors document, §13.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -25,11 +26,13 @@ from newel.connectors.jira_contract import (
     CREATE_USER,
     FIND_USERS,
     GROUP_LISTS,
+    GROUP_MEMBERS,
     GROUP_PAGES,
     GROUPS,
     ISSUE,
     JOIN_GROUP,
     LEAVE_GROUP,
+    MEMBER_PAGES,
     MOVE,
     ONE_USER,
     PERMISSIONS,
@@ -40,6 +43,9 @@ from newel.connectors.jira_contract import (
     USER_SEARCH,
     USERS,
     FieldValue,
+    Group,
+    GroupPage,
+    MemberPage,
     Transition,
     User,
     labelled,
@@ -68,13 +74,19 @@ class Jira(JiraSite):
     async def accounts(self) -> AsyncIterator[Holding]:
         """Give all people's accounts, also locked ones; programs and customers are left out.
 
-        Groups are not told: Jira lists them for one account at a time. Raises Forbidden if the
-        credential cannot see users.
+        One request for each group. Raises Forbidden if the credential cannot see users.
         """
         await self.prove(BROWSE_USERS)
+        held: defaultdict[str, list[str]] = defaultdict(list)
+        async for group in self._groups():
+            async for member in self._members(group):
+                held[member].append(f"{self.name}:group/{group.name}")
         async for user in self._users(ALL_USERS, {}):
             if user.kind == "atlassian":
-                yield Holding(account=self._shown(user), entitlements=(self.base_entitlement,))
+                groups = sorted(held[user.account_id])
+                yield Holding(
+                    account=self._shown(user), entitlements=(self.base_entitlement, *groups)
+                )
 
     # Accounts ----------------------------------------------------------------------------------
 
@@ -356,6 +368,30 @@ class Jira(JiraSite):
 
     async def _remove_user(self, user: User) -> None:
         await self.http.call(REMOVE_USER, query={"accountId": user.account_id}, expect=(404,))
+
+    async def _groups(self) -> AsyncIterator[Group]:
+        async def read(seen: int) -> tuple[GroupPage, int | None]:
+            page = GROUP_PAGES.read(await self.http.call(GROUPS, query={"startAt": str(seen)}))
+            is_last = page.is_last or not page.values
+            return page, None if is_last else seen + len(page.values)
+
+        async for page in pages(GROUPS.operation, read, 0):
+            for group in page.values:
+                yield group
+
+    async def _members(self, group: Group) -> AsyncIterator[str]:
+        """Give who is in a group, by account id, also who is locked out."""
+        query = {"groupId": group.group_id, "includeInactiveUsers": "true"}
+
+        async def read(seen: int) -> tuple[MemberPage, int | None]:
+            asked = {**query, "startAt": str(seen)}
+            page = MEMBER_PAGES.read(await self.http.call(GROUP_MEMBERS, query=asked))
+            is_last = page.is_last or not page.values
+            return page, None if is_last else seen + len(page.values)
+
+        async for page in pages(GROUP_MEMBERS.operation, read, 0):
+            for member in page.values:
+                yield member.account_id
 
     async def _in_group(self, account: Account, group: str) -> str | None:
         """Give the group's id if the account is in it; one that is gone is in none."""

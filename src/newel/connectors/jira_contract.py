@@ -52,6 +52,7 @@ CREATE_USER: Final = Route("createUser", "POST", f"{_V3}/user", API)
 REMOVE_USER: Final = Route("removeUser", "DELETE", f"{_V3}/user", API, repeatable=True)
 USER_GROUPS: Final = Route("getUserGroups", "GET", f"{_V3}/user/groups", API)
 GROUPS: Final = Route("bulkGetGroups", "GET", f"{_V3}/group/bulk", API)
+GROUP_MEMBERS: Final = Route("getUsersFromGroup", "GET", f"{_V3}/group/member", API)
 JOIN_GROUP: Final = Route("addUserToGroup", "POST", f"{_V3}/group/user", API, repeatable=True)
 LEAVE_GROUP: Final = Route(
     "removeUserFromGroup", "DELETE", f"{_V3}/group/user", API, repeatable=True
@@ -109,6 +110,22 @@ class GroupPage:
     """One page of groups."""
 
     values: tuple[Group, ...]
+    is_last: Annotated[bool, named("isLast")] = False
+
+
+@dataclass(frozen=True)
+class GroupMember:
+    """Somebody in a group; whatever else there is to know stands in the listing of users."""
+
+    account_id: Annotated[str, named("accountId")]
+
+
+@dataclass(frozen=True)
+class MemberPage:
+    """One page of a group's members."""
+
+    values: tuple[GroupMember, ...]
+    is_last: Annotated[bool, named("isLast")] = False
 
 
 @dataclass(frozen=True)
@@ -263,6 +280,7 @@ class ApplicationRole:
 USERS: Final = Shape(tuple[User, ...])
 ONE_USER: Final = Shape(User)
 GROUP_PAGES: Final = Shape(GroupPage)
+MEMBER_PAGES: Final = Shape(MemberPage)
 GROUP_LISTS: Final = Shape(tuple[Group, ...])
 MINE: Final = Shape(Permissions)
 CREATED: Final = Shape(CreatedIssue)

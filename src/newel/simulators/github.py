@@ -272,6 +272,17 @@ class GitHubSimulator(GitHubIssues):
         whole = self.organization_view(org, asked.base_url)
         return Answer(200, views.full_team(team, whole, members=members, base_url=asked.base_url))
 
+    @route("GET", TEAM + "/members", operation="teams/list-members-in-org", needs=(READ,))
+    def team_listing(self, asked: Asked) -> Answer:
+        """List who is in a team; who was only invited is not."""
+        self.the_org(asked)
+        slug = self.the_team(asked)["slug"]
+        rows = self.store.rows(
+            "team_members", lambda row: row["team"] == slug and row["state"] == "active"
+        )
+        shown = [self.simple_user(row["login"], asked.base_url) for row in rows.values()]
+        return self.listed(asked, shown)
+
     @route("GET", TEAM_MEMBERSHIP, operation="teams/get-membership-for-user-in-org", needs=(READ,))
     def team_membership(self, asked: Asked) -> Answer:
         """Show one team membership."""
