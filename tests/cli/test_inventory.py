@@ -124,6 +124,7 @@ def test_what_plans_allow_is_listed_and_says_that_nobody_was_asked(newel, projec
         "github.invitations": "there",
         "google.data_transfer": "there",
         "google.licensing": "there",
+        "jira.administration": "there",
         "slack.admin": "absent",
         "slack.scim": "absent",
     }

@@ -21,6 +21,7 @@ from typing import Final, Generic, TypeVar
 
 from newel.base.clock import Clock
 from newel.base.errors import Invalid, NotReady, OutcomeUnknown, OwnershipConflict
+from newel.connectors.capability import BY_HAND
 from newel.connectors.gate import LONGEST_PAUSE, Pause
 from newel.connectors.looking import (
     WouldChange,
@@ -29,6 +30,7 @@ from newel.connectors.looking import (
     intent_age,
     is_looking,
     starts_at,
+    way,
 )
 
 __all__ = ["BY_PERSON", "Adoption", "Ensured", "Exists", "Settling", "ensured", "removed"]
@@ -201,6 +203,8 @@ async def removed(
     if found is None:
         return Ensured(None, changed=False, evidence="verified absent")
     evidence = ours(found)
+    if way() == BY_HAND:
+        raise WouldChange(what)  # not done yet; no call of ours is in doubt
     age = doubt_age(settling.clock)
     if age is not None and age.total_seconds() < settling.times[-1]:
         raise NotReady(f"The {what} was removed, and is still to be seen.")

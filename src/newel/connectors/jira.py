@@ -15,6 +15,7 @@ from typing import Final
 from newel.base.errors import Forbidden, Invalid, OwnershipConflict
 from newel.connectors.answers import Route
 from newel.connectors.base import Holding
+from newel.connectors.capability import ByHand, Way
 from newel.connectors.ensure import Exists, ensured, removed
 from newel.connectors.jira_contract import (
     ADD_COMMENT,
@@ -51,7 +52,7 @@ from newel.connectors.jira_contract import (
     labelled,
 )
 from newel.connectors.jira_document import document_of
-from newel.connectors.jira_site import Issue, JiraSite
+from newel.connectors.jira_site import ADMINISTERING, Issue, JiraSite
 from newel.connectors.looking import report
 from newel.connectors.operation import operation
 from newel.connectors.owning import Owned, evidence_of
@@ -62,6 +63,8 @@ from newel.flow.context import ATTEMPT
 
 __all__ = ["Issue", "Jira"]
 
+_OPEN: Final = "Open Atlassian's administration: Directory, Users."
+_BY_API: Final = (Way(path="admin_api", capability=ADMINISTERING),)
 _ACCOUNTS_SETTLE: Final = (0, 5)
 _SEARCH_SETTLES: Final = (0, 20, 60)
 _MARK: Final = "newel.key"
@@ -114,6 +117,11 @@ class Jira(JiraSite):
     @operation(
         natural_key="user/{person.email}",
         idempotency="natural",
+        ways=_BY_API,
+        by_hand=ByHand(
+            title="give them a Jira account",
+            how=(_OPEN, "Invite users: enter their work address, with access to Jira."),
+        ),
         grants="{system}:account",
         undo="remove_account",
         reversible="with_loss",
@@ -128,9 +136,12 @@ class Jira(JiraSite):
     async def ensure_account(
         self, person: Person, *, products: tuple[str, ...] = ("jira-software",)
     ) -> Account:
-        """Invite them with access to products, or find that they have an account."""
+        """Invite them with access to products, or find that they have an account.
+
+        Whoever does it by hand chooses the products.
+        """
         reached = await ensured(
-            look=lambda: self._own(person),
+            look=lambda: self._own(person, gives=True),
             ours=evidence_of,
             create=lambda: self._create_user(person, products),
             settling=self.settling(*_ACCOUNTS_SETTLE),
@@ -141,6 +152,11 @@ class Jira(JiraSite):
     @operation(
         natural_key="user/{person.email}",
         idempotency="natural",
+        ways=_BY_API,
+        by_hand=ByHand(
+            title="take their Jira account away",
+            how=(_OPEN, "Find their work address, then: Remove user."),
+        ),
         revokes="{system}:account",
         undo="ensure_account",
         reversible="with_loss",
@@ -316,14 +332,17 @@ class Jira(JiraSite):
 
     # Requests ----------------------------------------------------------------------------------
 
-    async def _own(self, person: Person) -> Owned[User] | None:
-        """Find the person's own account; raises OwnershipConflict if it is not known to be."""
+    async def _own(self, person: Person, *, gives: bool = False) -> Owned[User] | None:
+        """Find the person's own account; raises OwnershipConflict if it is not known to be.
+
+        gives: whether the account is what the step is to give.
+        """
         user = await self._user(person)
         if user is None:
             return None
         account = self._account(person, user)
         shown = (f"Look at it: {account.url}", f"It is {account.state}.")
-        return Owned(user, await self.whose(person, account, *shown))
+        return Owned(user, await self.whose(person, account, *shown, gives=gives))
 
     async def _user(self, person: Person) -> User | None:
         """Find the one user with this address; where addresses are hidden, the only hit."""

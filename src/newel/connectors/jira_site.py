@@ -8,7 +8,7 @@ Source: connectors document, §13.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final, Unpack
@@ -62,6 +62,8 @@ from newel.connectors.room import Room
 
 __all__ = ["Issue", "JiraSite"]
 
+ADMINISTERING: Final = "jira.administration"
+_ADMINISTER: Final = "ADMINISTER"
 _PROOF_LASTS: Final = timedelta(hours=24)
 _WARNED_BEFORE: Final = timedelta(days=30)
 _COMMENT_MARK: Final = "newel.comment"
@@ -97,6 +99,7 @@ class JiraSite(Connector):
         base_url: str,
         site_url: str | None = None,
         token_expires: datetime | None = None,
+        administers: bool = True,
         name: str = "jira",
         **outside: Unpack[Outside],
     ) -> None:
@@ -105,6 +108,7 @@ class JiraSite(Connector):
         base_url: the site, or `https://api.atlassian.com/ex/jira/{cloudId}` for scoped tokens.
         site_url: where people open issues, if that is another address. token_expires: the aware
         moment that Atlassian showed when the token was made; it lasts a year at most.
+        administers: whether the token is meant to create and remove accounts; else people do.
         """
         super().__init__(
             name=name,
@@ -116,7 +120,13 @@ class JiraSite(Connector):
         )
         self.site_url = (site_url or base_url).rstrip("/")
         self.token_expires = token_expires
+        self._administers = administers
         self._proved: dict[str, datetime] = {}
+
+    def declared_capabilities(self) -> Mapping[str, str]:
+        """Creating and removing accounts, which only who administers the site may do."""
+        why_not = "the connector is told not to administer Jira's accounts"
+        return {ADMINISTERING: "" if self._administers else why_not}
 
     def forget(self) -> None:
         """Drop what was proved of permissions."""
@@ -140,7 +150,10 @@ class JiraSite(Connector):
         """
         me = ME.read(await self.http.call(MYSELF))
         have = await self._permissions(tuple(PERMISSION_NAMES), project)
-        missing = [f"{key} ({PERMISSION_NAMES[key]})" for key in have if not have[key]]
+        lacks = [key for key in have if not have[key]]
+        if not self._administers and _ADMINISTER in lacks:
+            lacks.remove(_ADMINISTER)
+        missing = [f"{key} ({PERMISSION_NAMES[key]})" for key in lacks]
         if project is not None and not missing:
             missing += await self._lacks(project, issue_type, {*fields, *_SENT})
         return Check(
@@ -148,6 +161,7 @@ class JiraSite(Connector):
             identity=me.display_name,
             have=tuple(key for key in have if have[key]),
             missing=tuple(missing),
+            capabilities=(ADMINISTERING,) if have[_ADMINISTER] else (),
             expires_at=self.token_expires,
             notes=self._notes(),
         )
