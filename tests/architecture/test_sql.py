@@ -62,6 +62,7 @@ OWNERS = {
     "schedule": {"schedules"},
     "start_request": {"registry", "erasure"},  # erasing a person is one act across them
     "system": {"registry"},
+    "system_calls": {"call_counts"},
     "task": {"tasks", "erasure"},  # erasing a person is one act across them
     "task_file": {"files"},
     "ticket": {"incidents"},

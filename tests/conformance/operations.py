@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 from uuid import UUID
@@ -28,6 +28,7 @@ class Operations:
     def __init__(self, pair: Pair, seed: int) -> None:
         self.pair = pair
         self.random = Random(seed)
+        self.chance = Random(seed)
         self.workers: list[tuple[int, int]] = []
         self.runs: dict[UUID, int] = {}
         self.people: list[UUID] = []
@@ -505,16 +506,25 @@ class Operations:
         await self.ask("registry.claim_request", "s", key, b"d", self.uuid())
         await self.ask("registry.known_request", "s", key)
 
+    async def counts_and_pauses(self) -> None:
+        """Count calls, and pause and resume a system; by a chance of its own."""
+        counted = (["github", "jira"], [100, 400], [3, 1], [0, 1])
+        await self.ask("call_counts.add", *counted)
+        if self.chance.random() < 0.1:
+            await self.ask("call_counts.forget", timedelta(hours=self.chance.randrange(3)))
+        await self.ask("call_counts.since", ["github"], datetime(2000, 1, 1, tzinfo=UTC))
+        if self.chance.random() < 0.5:
+            await self.ask("rooms.pause", "system/github", "svc_cli")
+        else:
+            await self.ask("rooms.resume", "system/github")
+        await self.ask("rooms.declare", "system/github", self.chance.choice([None, 1, 2]))
+        await self.ask("rooms.paused")
+
     async def clock(self) -> None:
         """Ask what time it is, and what comes next."""
         await self.ask("runs.next_due")
         await self.ask("rooms.known")
-        if self.random.random() < 0.5:
-            await self.ask("rooms.pause", "system/github", "svc_cli")
-        else:
-            await self.ask("rooms.resume", "system/github")
-        await self.ask("rooms.declare", "system/github", self.random.choice([None, 1, 2]))
-        await self.ask("rooms.paused")
+        await self.counts_and_pauses()
         await self.ask("rooms.call_queued", "github")
         await self.ask("schedules.listed")
         await self.ask("deployment.calm")

@@ -153,3 +153,30 @@ async def test_budgets_show_what_is_used_and_when_it_is_there_again(client, hous
     await house.move(timedelta(hours=1))
     later = (await client.get("/api/v1/systems/github")).json()["budgets"]
     assert [each["used_percent"] for each in later if each["name"] == "github.read"] == [0]
+
+
+async def test_how_a_system_answers_is_told_from_what_workers_have_counted(client, house):
+    """Calls of three hours: how many, how many failed, and the time within which 95 % ended."""
+    hour = (await house.now()).replace(minute=0, second=0, microsecond=0)
+    counted = [
+        (hour, 200, 90, 0),
+        (hour, 2500, 10, 4),
+        (hour - timedelta(hours=2), 100, 100, 0),
+        (hour - timedelta(hours=30), 20000, 1000, 1000),
+    ]
+    for at, upto, calls, failures in counted:
+        await house.database.execute(
+            "insert into newel.system_calls values ('github', $1, $2, $3, $4)",
+            at, upto, calls, failures,
+        )  # fmt: skip
+    twin = (await client.get("/api/v1/systems/github")).json()
+    assert (twin["calls"]["calls"], twin["calls"]["failures"]) == (200, 4)
+    assert twin["calls"]["failed_percent"] == 2.0
+    assert twin["calls"]["nearly_all_ms"] == twin["system"]["nearly_all_ms"] == 200
+    last = twin["calls"]["hours"][-1]
+    assert (last["calls"], last["failures"], last["nearly_all_ms"]) == (100, 4, 2000)
+    page = text_of((await client.get("/systems/github")).text)
+    assert "200 calls in 24 hours, 4 failed." in page
+    assert "95 % within 0.2 s" in page or "95 % within 200 ms" in page
+    slack = text_of((await client.get("/systems/slack")).text)
+    assert "It was not called in the last 24 hours." in slack

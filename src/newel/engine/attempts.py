@@ -8,10 +8,10 @@ writes anything here; the run's Runner turns the end into facts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from newel.base.codec import OUTCOME_LIMIT
@@ -87,6 +87,10 @@ class Begun:
     adopts: str | None = None
     guard: Callable[[], Awaitable[None]] | None = None
     process: Process[..., Any] | None = None  # Any: whatever its result is
+
+
+Attempt: TypeAlias = Callable[[Begun], Coroutine[Any, Any, Finished]]  # Any: asyncio's own
+"""What makes one attempt."""
 
 
 def begun_of(

@@ -30,6 +30,7 @@ from newel.engine.attention import Attention
 from newel.engine.beginning import begin, in_turn
 from newel.engine.builtin import PREFIX, BuiltIn
 from newel.engine.bulk import BulkReport, Item, Verb
+from newel.engine.call_counts import CallCounts
 from newel.engine.commands import Amendment, Proposal
 from newel.engine.confirming import Confirming
 from newel.engine.cutting import Cutting
@@ -270,15 +271,12 @@ class Engine:
     def new_worker(self) -> Worker:
         """Make a worker for this deployment; its `run` drives runs until it is cancelled."""
         incidents = Incidents(
-            self._operating,
-            self.messages,
-            self.connectors,
-            self.tickets,
-            self.healing,
-            self.cutting,
-            self.holding,
-        )
+            self._operating, self.messages, self.connectors, self.tickets, self.healing,
+            self.cutting, self.holding,
+        )  # fmt: skip
+        counts = CallCounts(self.database)
         beside = (
+            counts,
             self.schedules,
             self.retention,
             self.hooks,
@@ -291,7 +289,7 @@ class Engine:
             Silence(self.database, self.hooks.declared.values(), self.attention),
             self.sequencer,
         )
-        return Worker(
+        made = Worker(
             self.database,
             self.processes,
             self.vault,
@@ -303,6 +301,8 @@ class Engine:
             companions=[each for each in beside if each is not None],
             offspring=Offspring(self._operating, self.versions, self._ids),
         )
+        made.attempt = counts.counting(made.attempt)
+        return made
 
     # --- starting ---------------------------------------------------------------------------
 

@@ -101,6 +101,7 @@ NOT_REPLAYED: Final = {
     "room": _OF_WORKERS,
     "start_request": "which request was answered with which run",
     "system": "titles as the code declares them",
+    "system_calls": _OF_WORKERS,
     "task_file": "sealed files; the digest of each is in the event of its decision",
     "webhook_delivery": _OUTSIDE,
     "webhook_endpoint": _OUTSIDE,

@@ -27,7 +27,7 @@ from newel.domain.change import Change
 from newel.engine import granting, steps
 from newel.engine.after_commit import AfterCommit
 from newel.engine.arriving import arrive
-from newel.engine.attempts import Begun, attempt, begun_of, let_ride
+from newel.engine.attempts import Attempt, Begun, attempt, begun_of, let_ride
 from newel.engine.calls import Caller
 from newel.engine.children import Errand
 from newel.engine.claiming import claimed_due
@@ -131,7 +131,7 @@ class Worker:
         self.registered = asyncio.Event()
         self.notices = Notices()
         self.failure: BaseException | None = None
-        self.attempt = attempt
+        self.attempt: Attempt = attempt
 
     # --- what an Runner needs (Host) -----------------------------------------------------
 

@@ -33,6 +33,7 @@ LEFT_OUT: Final = {
     "person_key": "whoever has it can read what erasing a person made unreadable",
     "received_secret": "first passwords on their way to a person, for nobody else to have",
     "removal": "a count of the last hour, worth nothing to another deployment",
+    "system_calls": "how systems answered in the last two days; it proves nothing",
 }
 """The tables that are not, each with the reason."""
 

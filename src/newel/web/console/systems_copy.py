@@ -14,6 +14,7 @@ from newel.people.words import clipped, team_name
 __all__ = [
     "ActWords",
     "budget_text",
+    "calls_text",
     "endpoint_text",
     "endpoint_words",
     "hours_text",
@@ -168,3 +169,11 @@ def budget_text(rate: float) -> str:
 
 
 _WHOLE: Final = 1e-6
+
+
+def calls_text(calls: int, failures: int, nearly_all_ms: int | None) -> str:
+    """Say in words how a system has answered for 24 hours."""
+    if nearly_all_ms is None:
+        return "It was not called in the last 24 hours."
+    failed = "none failed" if not failures else f"{failures:,} failed"
+    return f"{calls:,} {'call' if calls == 1 else 'calls'} in 24 hours, {failed}."

@@ -1,6 +1,7 @@
 """The functions of the named statements, one module for each file of the store."""
 
 from newel.testing.memory.statements import (
+    call_counts,
     capabilities,
     changes,
     commands,
@@ -23,6 +24,7 @@ from newel.testing.memory.statements import (
 )
 
 __all__ = [
+    "call_counts",
     "capabilities",
     "changes",
     "commands",

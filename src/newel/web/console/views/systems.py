@@ -26,6 +26,7 @@ from newel.web.console import systems_copy
 from newel.web.console.copy import quoted
 from newel.web.console.views.model import Chip, PersonLink, View, chip, person_link
 from newel.web.console.views.system_budgets import BudgetView, budgets_of, fullest
+from newel.web.console.views.system_calls import CallsView, calls_of
 from newel.web.site import Reader
 
 __all__ = ["SystemPage", "SystemsView", "TestedView", "system_page", "systems_view", "tested"]
@@ -38,6 +39,7 @@ class SystemLine(View):
     """A system and how it stands. team: the owner as people say it; people: with access.
 
     paused_at: an operator has paused it then. budget: the rate budget of which most is used.
+    nearly_all_ms: within what time 95 % of its calls of 24 hours ended.
     """
 
     system: str
@@ -51,6 +53,7 @@ class SystemLine(View):
     waiting: int
     people: int
     budget: BudgetView | None
+    nearly_all_ms: int | None
     chip: Chip
     href: str
 
@@ -123,6 +126,8 @@ class SystemPage(View):
     capabilities: tuple[CapabilityView, ...]
     checked_at: datetime | None
     budgets: tuple[BudgetView, ...]
+    calls: CallsView
+    calls_text: str
     waiting: tuple[WaitingView, ...]
     operations: tuple[OperationView, ...]
     others: tuple[OperationView, ...]
@@ -176,6 +181,10 @@ async def system_page(read: Reader, engine: Engine, name: str) -> SystemPage:
         capabilities=capabilities,
         checked_at=checked_at,
         budgets=stand.budgets.get(name, ()),
+        calls=stand.calls[name],
+        calls_text=systems_copy.calls_text(
+            stand.calls[name].calls, stand.calls[name].failures, stand.calls[name].nearly_all_ms
+        ),
         waiting=tuple(_waiting(row) for row in waiting),
         operations=tuple(used),
         others=tuple(others),
@@ -231,6 +240,7 @@ class _Stand:
     incidents: Sequence[Row]
     paused: Mapping[str, Row]
     budgets: Mapping[str, tuple[BudgetView, ...]]
+    calls: Mapping[str, CallsView]
 
 
 async def _stand(read: Reader, connectors: Sequence[Probed]) -> _Stand:
@@ -244,6 +254,7 @@ async def _stand(read: Reader, connectors: Sequence[Probed]) -> _Stand:
     rooms = {room_of_system(name): name for name in names}
     paused = {rooms[row["name"]]: row for row in await rows.paused(read.database, list(rooms))}
     budgets = await budgets_of(read.database, connectors)
+    calls = await calls_of(read.database, names, read.now)
     lines = [
         _line(
             each,
@@ -252,11 +263,14 @@ async def _stand(read: Reader, connectors: Sequence[Probed]) -> _Stand:
             blocked_until=blocked.get(each.credential),
             paused_at=paused[each.name]["paused_at"] if each.name in paused else None,
             budget=fullest(budgets.get(each.name, ())),
+            nearly_all_ms=calls[each.name].nearly_all_ms,
         )
         for each in connectors
     ]
     lines.sort(key=lambda each: (-_RANKS.index(each.state), each.title.lower()))
-    return _Stand(lines=tuple(lines), incidents=incidents, paused=paused, budgets=budgets)
+    return _Stand(
+        lines=tuple(lines), incidents=incidents, paused=paused, budgets=budgets, calls=calls
+    )
 
 
 def _line(
@@ -267,6 +281,7 @@ def _line(
     blocked_until: datetime | None,
     paused_at: datetime | None,
     budget: BudgetView | None,
+    nearly_all_ms: int | None,
 ) -> SystemLine:
     states = [_state(row) for row in incidents]
     if blocked_until is not None:
@@ -284,6 +299,7 @@ def _line(
             "blocked_until": blocked_until,
             "paused_at": paused_at,
             "budget": budget,
+            "nearly_all_ms": nearly_all_ms,
             "since": min((row["opened_at"] for row in incidents), default=None),
             "waiting": counts["waiting"],
             "people": counts["people"],
