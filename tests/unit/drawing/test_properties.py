@@ -62,14 +62,20 @@ def written(cases: list[Case], place: Path) -> Iterator[ModuleType]:
 
 
 async def play(
-    case: Case, run: Run[Any], foreseeing: Foreseeing | None = None, *, is_calm: bool = False
+    case: Case,
+    run: Run[Any],
+    foreseeing: Foreseeing | None = None,
+    *,
+    is_calm: bool = False,
+    most: int | None = None,
 ) -> None:
     """Lead a run to its end: answers, time and help come as the seed says.
 
-    is_calm: time passes only where nothing else is to be done, and what is done goes by its key.
+    most: so many verbs and no more. is_calm: time passes only where nothing else is to be done, and
+    what is done goes by its key.
     """
     chance = Random(case.seed)
-    for _ in range(MOST_VERBS):
+    for _ in range(MOST_VERBS if most is None else most):
         if foreseeing is not None:
             foreseeing.look()
         if run.row["finished_at"] is not None:

@@ -292,7 +292,8 @@ class Tokens:
         doomed = state.doomed | {each.key for each in inside if each.status == "on"}
         doomed |= {f"?{each.node}" for each in inside if self.nodes[each.node].act == "mark"}
         doomed |= {f"!{act}" for each in inside for act in self._always(each, home)}
-        undoing = [Token(f"{each.node}:on:cancelled") for each in inside
+        undoing = [Token(f"{each.node}:on:cancelled", tags=(f"{each.node}\0cancelled",))
+                   for each in inside
                    if each.status == "box" and self.nodes[each.node].act == "compensation"
                    and f"{each.node}:on:cancelled" in self.nodes]  # fmt: skip
         return _swapped(State(_without(state, inside), doomed), None, *undoing)
