@@ -30,7 +30,8 @@ class Join(ParallelGateway):  # type: ignore[misc]  # it has no types
         inside = my_task.workflow.task_tree.id
         if my_task.id not in self._seen:
             self._seen.add(my_task.id)
-            self._standing[inside, my_task.parent.task_spec] += 1
+            before: Any = my_task.parent
+            self._standing[inside, before.task_spec] += 1
         flows = [(inside, each) for each in self.inputs]
         if not all(self._standing[each] for each in flows):
             return False
