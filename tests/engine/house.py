@@ -278,7 +278,8 @@ class House:
         """Move the clock to the moment at which a resting run is due."""
         row = await self.row(run)
         if row["wake_at"] is None and row["worker_id"] is not None:  # its moment has just come
-            return row["as_of"]  # type: ignore[no-any-return]  # a moment
+            come: datetime = row["as_of"]
+            return come
         assert row["wake_at"] is not None, f"nothing is due: {dict(row)}"
         await self.move(row["wake_at"] - row["as_of"] + timedelta(milliseconds=1))
         moment: datetime = row["wake_at"]
