@@ -35,7 +35,7 @@ ONLY_REAL = {
     "kept_tokens.reseal", "kept_tokens.sealed_after",
     "received_secrets.reseal", "received_secrets.sealed_after",
     "registry.keep_key", "registry.rewrap", "registry.stale_keys",
-    "runs.expiring", "runs.mark_expired", "runs.mark_pruned", "runs.prunable",
+    "runs.expiring", "runs.held", "runs.mark_expired", "runs.mark_pruned", "runs.prunable",
     "runs.listed", "riding.begin", "riding.check", "riding.settle",
 }  # fmt: skip
 """Statements about a server, a demo, SQL of a company, or for lists: memory has none of these."""

@@ -40,7 +40,7 @@ from newel.engine.log_export import written_log
 from newel.engine.operating import write_aside
 from newel.engine.proving import proved
 from newel.engine.verifying import Trusted, verified, verifier
-from newel.store import invariants, journal
+from newel.store import audit_log, invariants, journal, runs
 from newel.store.export import snapshot
 from tests.engine.house import OPERATOR, opened
 
@@ -260,6 +260,10 @@ async def test_under_the_strict_rule_two_agree_on_pruning(old):
     shorter = Archiving(operating, old.holder, timedelta(days=380))
     with pytest.raises(NotWaiting, match="not ordered"):
         await shorter.prune(actor=ben, confirms=True)
+    async with old.house.database.transaction() as connection:
+        assert await audit_log.may_seal(connection), "as a sequencer does once a second"
+        with pytest.raises(NotWaiting, match="being sealed: try again"):
+            await strict.prune(actor=ben, confirms=True)
     assert await old.events() == before + 1, "the order itself"
     done = await strict.prune(actor=ben, confirms=True)
     assert isinstance(done, Pruned)
@@ -407,3 +411,72 @@ async def test_an_archive_grows_and_may_be_rebuilt_only_from_both(old):
     shutil.rmtree(old.folder / ARCHIVE)
     shutil.move(moved, old.folder / ARCHIVE)
     assert (await old.report(Archive(old.folder / ARCHIVE))).code() == 0
+
+
+async def test_what_the_archive_has_lost_since_is_not_removed(old):
+    """Of a run that was held when its events were given up, the bundle has to be there later."""
+    run, hold = old.old[0], old.house.engine.legal_hold
+    ben = await old.house.engine.actor("ben@acme.example", via="api")
+    await hold.set(run, actor=ben, reason="Case 12.", is_run=True)
+    await old.archive()
+    assert (await old.prune()).runs == 2
+    await old.archive()  # it has `log.pruned` now, which tells the verifier what need not be there
+    (old.folder / ARCHIVE / "1/tile/entries/000").unlink()
+    assert old.alone(old.folder / ARCHIVE) == 0
+    await hold.release(run, actor=ben, reason="It is over.", is_run=True)
+    with pytest.raises(LogInconsistent, match="lacks"):
+        await old.prune()
+    assert len(await old.house.events(run)) == 23
+
+
+@pytest.mark.parametrize("when", ["looked", "locked"])
+async def test_a_hold_on_a_person_and_pruning_come_one_after_the_other(old, monkeypatch, when):
+    """Set while runs are looked for, it is respected; set once they are locked, it waits."""
+    run, database = old.old[0], old.house.database
+    await old.archive()
+    person = parse_reference(old.ann.person)[1]
+    await database.execute("update newel.run set subject = $2 where id = $1", run, person)
+    ben = await old.house.engine.actor("ben@acme.example", via="api")
+    holding = []
+
+    async def held():
+        hold = old.house.engine.legal_hold.set(person, actor=ben, reason="Case 12.")
+        holding.append(asyncio.create_task(hold))
+        await asyncio.wait(holding, timeout=1)
+
+    class Late:
+        """A connection whose first look for runs began before the hold, and locks after it."""
+
+        def __init__(self, connection):
+            self.connection = connection
+
+        async def fetch(self, query, *values):
+            found = await self.connection.fetch(query, *values)
+            if "for update of r" in query and not holding:
+                await self.connection.execute("rollback to looked")
+                await held()
+                for row in found:
+                    locked = "select from newel.run where id = $1 for update"
+                    await self.connection.fetch(locked, row["id"])
+            return found
+
+    real, remove, done_at_once = runs.prunable, journal.prune, []
+
+    async def looked(connection, *arguments):
+        await connection.execute("savepoint looked")
+        return await real(Late(connection), *arguments)
+
+    async def locked(connection, found):
+        await held()
+        done_at_once.append(holding[0].done())
+        return await remove(connection, found)
+
+    if when == "looked":
+        monkeypatch.setattr(runs, "prunable", looked)
+        assert (await old.prune()).runs == 2
+    else:
+        monkeypatch.setattr(journal, "prune", locked)
+        monkeypatch.setattr(archiving, "_BATCH", 9)
+        assert (await old.prune()).runs == 3
+        assert done_at_once == [False], "it says so only when it holds"
+    await asyncio.gather(*holding)

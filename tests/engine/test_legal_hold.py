@@ -111,3 +111,18 @@ async def test_one_run_is_held_alone(past):
     assert {each["subject"] for each in leaves} == {reference("per", past.jane)}
     await past.erase()
     assert (await past.verdict()).code() == 0
+
+
+async def test_a_child_about_nobody_that_is_held_stops_the_erasure(past):
+    """Erasing would empty it with its parent's."""
+    ann, database = await past.actor("ann"), past.house.database
+    child = await database.fetchval(
+        "select c.id from newel.run c join newel.run p on p.id = c.parent_run "
+        "where p.subject = $1 and c.subject is null",
+        past.jane,
+    )
+    await past.house.engine.legal_hold.set(child, actor=ann, reason="Case 12.", is_run=True)
+    with pytest.raises(NotWaiting, match="a legal hold, which somebody has to release"):
+        await past.erase()
+    await past.house.engine.legal_hold.release(child, actor=ann, reason="Over.", is_run=True)
+    await past.erase()

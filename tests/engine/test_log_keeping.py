@@ -267,6 +267,24 @@ async def test_a_restore_is_noticed_and_what_was_lost_is_named(kept, database):
     assert len((await checked()).lost) == many, "what is lost stays lost"
 
 
+async def test_a_restored_log_that_has_grown_since_is_noticed_by_its_roots(kept, database):
+    """A worker that was not stopped gives places to new events: as many as before say nothing."""
+    heads = [kept.folder / "log/checkpoint.1"]
+    size = await database.fetchval("select size from newel.audit_head")
+    rows = await database.fetch("select id, seq, head, last_at from newel.audit_stream")
+    frontier = await database.fetchval("select frontier from newel.audit_head")
+    signed = await kept.written(3)
+    await restored(database, size, ([tuple(row) for row in rows], frontier))
+    with pytest.raises(LogInconsistent):
+        await kept.written(9)
+    async with snapshot(kept.house.database) as seen:
+        found = await restore_checked(seen.connection, heads, [])
+    (here,) = found.here.values()
+    assert here > signed
+    assert found.short == {}
+    assert list(found.other.values()) == [signed]
+
+
 async def test_what_was_done_outside_is_named_with_its_key(build, tmp_path):
     """A step that only a mirror knows of: the key, and under which key the system was asked."""
     async with build([asking], key_holder=KeyHolder(tmp_path / "log")) as house:

@@ -5,6 +5,7 @@ All in one test: roles belong to the server, which tests in other programs share
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from datetime import timedelta
 from urllib.parse import urlsplit, urlunsplit
@@ -23,6 +24,7 @@ from newel.engine.sequencer import Sequencer
 from newel.engine.verifying import Trusted, verified
 from newel.flow.process import process
 from newel.flow.step import step
+from newel.store import roles
 from newel.store.database import Database, Listeners
 from newel.store.export import snapshot
 from newel.store.log_events import sealed_in
@@ -98,6 +100,31 @@ async def exposed(logins, database):
         "revoke all on schema newel from public; "
         "revoke all on all tables in schema newel from public"
     )
+
+
+async def line_by_line(logins, database):
+    """Run as psql does it, the statements never show a running newel a table without rows."""
+    app = await asyncpg.connect(logins[APP])
+    await app.execute("set lock_timeout = '20ms'")
+    statements = [each for each in roles._lines() if not each.startswith("--")]
+    for at, statement in enumerate(statements):
+        await database.execute(statement)
+        if statement == roles._UNASKED or at % 40 == 0:
+            with contextlib.suppress(asyncpg.LockNotAvailableError):
+                assert await app.fetchval("select count(*) from newel.deployment") == 1, statement
+    await app.close()
+
+
+async def through_views(database):
+    """A view gives no row that its tables would not give."""
+    name = f"anon_{secrets.token_hex(4)}"
+    await database.execute(
+        f"create role {name}; grant usage on schema newel to {name}; "
+        f"grant select on all tables in schema newel to {name}; set role {name}"
+    )
+    for view in sorted(set(roles._made(roles._VIEW))):
+        assert await database.fetchval(f"select count(*) from newel.{view}") == 0, view
+    await database.execute(f"reset role; drop owned by {name}; drop role {name}")
 
 
 async def pruned(house, sealing, holder, url):
@@ -241,4 +268,6 @@ async def test_each_role_does_its_own_and_no_more(logins, database, database_url
         "select 1 from newel.received_secret",
     )
     await exposed(logins, database)
+    await line_by_line(logins, database)
+    await through_views(database)
     await compared(database, database_url)

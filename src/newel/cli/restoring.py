@@ -60,10 +60,11 @@ def restore_check(
             return await restore_checked(at.connection, heads, folders)
 
     found = carried_out(checked())
-    status = LOST if found.short or found.lost else 0
+    status = LOST if found.short or found.other or found.lost else 0
     if as_json:
         lost = [asdict(each) for each in found.lost]
-        say_json({"here": found.here, "elsewhere": found.elsewhere, "lost": lost})
+        told = {"here": found.here, "elsewhere": found.elsewhere, "other": found.other}
+        say_json({**told, "lost": lost})
         return status
     _say(found)
     return status
@@ -73,6 +74,8 @@ def _say(found: RestoreChecked) -> None:
     for origin, many in found.short.items():
         size = found.elsewhere[origin]
         say(f"{origin}: {size} entries were signed, {many} of them are not in the database.")
+    for origin, size in found.other.items():
+        say(f"{origin}: what was signed at {size} entries is not what the database has there.")
     if found.lost:
         outside = [each for each in found.lost if each.is_outside]
         say(f"Copies have {len(found.lost)} of the events; {len(outside)} may have left something:")
@@ -88,7 +91,7 @@ def _say(found: RestoreChecked) -> None:
             for each in outside
         ]
         say(columns(_HEADS, rows))
-    if found.short or found.lost:
+    if found.short or found.other or found.lost:
         return say(_WHAT_TO_DO)
     if not found.elsewhere:
         return say("No copy of a checkpoint can be read here: nothing can be said. Name --anchors.")

@@ -23,7 +23,7 @@ from typing import Any, Final
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, Event
 from newel.audit.note import Note
-from newel.audit.tiles import WIDTH
+from newel.audit.tiles import WIDTH, Tile, entries_path
 from newel.base.errors import LogInconsistent, NotAllowed, NotFound, NotWaiting, StoreError
 from newel.domain.change import Beside
 from newel.engine.archive import Archive
@@ -132,9 +132,10 @@ class Archiving:
             passed = await self._eyes.ask(
                 connection, _PRUNE, about, actor=actor, reason=reason, confirms=confirms
             )
-        if isinstance(passed, Ordered):
-            return passed
-        before, given_up = await self._given_up(keep, passed, is_forced=is_forced)
+            if isinstance(passed, Ordered):
+                return passed
+            # What is confirmed is used up only once the log has given up something for it.
+            before, given_up = await self._given_up(keep, passed, is_forced=is_forced)
         many = events = 0
         while batch := await self._removed(before):
             many, events = many + batch[0], events + batch[1]
@@ -161,6 +162,7 @@ class Archiving:
                 min_index = max(size - size % WIDTH, row["min_index"])
                 if min_index:
                     await self._same_head(connection, row, size)
+                    await asyncio.to_thread(self._check_whole, row["log_epoch"], min_index)
                     await audit_log.give_up(connection, row["log_epoch"], min_index)
                     given_up[row["origin"]] = min_index
                     said.append(
@@ -198,6 +200,17 @@ class Archiving:
                 if own is not None and _text(own) == _text(there.read_bytes()):
                     return
         raise LogInconsistent(at=str(self._folder), what=f"it lacks {size} entries of this log.")
+
+    def _check_whole(self, log_epoch: int, min_index: int) -> None:
+        """Raise LogInconsistent unless the archive has each bundle below a place.
+
+        To the verifier it is as announced that what was given up earlier is not there.
+        """
+        folder = self._folder / str(log_epoch)
+        for number in range(min_index // WIDTH):
+            path = entries_path(Tile(0, number))
+            if not (folder / path).is_file():
+                raise LogInconsistent(at=str(folder), what=f"it lacks {path}.")
 
     async def _verified(self) -> None:
         """Let the auditor's verifier judge the archive; raises LogInconsistent, StoreError."""

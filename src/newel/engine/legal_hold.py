@@ -120,6 +120,8 @@ class LegalHold:
                 raise NotFound(kind="person", reference=named)
             if is_erased:
                 raise NotWaiting(verb=verb, what=named, state="erased already")
+            if verb == _SET:
+                await erasure.locked_past(connection, whom)
         if verb == _RELEASE and subject is not None and actor.person == reference("per", subject):
             needed = "somebody else than the person"
             raise NotAllowed(actor=actor.person, verb=verb, needed=needed)

@@ -11,6 +11,7 @@ Source: our own audit document §7.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from newel.audit.note import Note
 from newel.audit.tiles import WIDTH, Tile, entries_of, entries_path
 from newel.base.errors import CheckpointInvalid, LogInconsistent
 from newel.base.ids import parse_reference
+from newel.engine.sealed_log import edge_of
 from newel.store import audit_log, streams
 from newel.store.database import Connection
 
@@ -58,12 +60,15 @@ class Lost:
 class RestoreChecked:
     """What was compared: by origin, how many entries are here, and how many were signed elsewhere.
 
-    lost: of the copies that have events, in the order of the log.
+    other: by origin, the smallest size at which another tree was signed than the one that is here:
+    a restored log that has grown past what was signed. lost: of the copies that have events, in the
+    order of the log.
     """
 
     here: dict[str, int]
     elsewhere: dict[str, int]
     lost: list[Lost] = field(default_factory=list[Lost])
+    other: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def short(self) -> dict[str, int]:
@@ -82,8 +87,15 @@ async def restore_checked(
     heads: files with a checkpoint each; what is none is passed over. folders: with a folder in it
     for each log epoch.
     """
-    here = {row["origin"]: row["size"] for row in await audit_log.log_epochs(connection)}
-    found = RestoreChecked(here, await asyncio.to_thread(_signed, heads))
+    rows = await audit_log.log_epochs(connection)
+    log_epochs = {row["origin"]: row["log_epoch"] for row in rows}
+    found = RestoreChecked({row["origin"]: row["size"] for row in rows}, {})
+    for origin, size, root in sorted(await asyncio.to_thread(_signed, heads)):
+        found.elsewhere[origin] = size
+        if size <= found.here.get(origin, 0) and origin not in found.other:
+            edge = await edge_of(connection, log_epochs[origin], size)
+            if base64.b64encode(edge.root()).decode() != root:
+                found.other[origin] = size
     known: set[tuple[str, int]] = set()
     for folder in folders:
         for log_epoch in sorted(int(each.name) for each in folder.glob("*") if _is_epoch(each)):
@@ -99,13 +111,13 @@ def _is_epoch(folder: Path) -> bool:
     return folder.is_dir() and folder.name.isdecimal()
 
 
-def _signed(heads: Sequence[Path]) -> dict[str, int]:
-    """Say how many entries copies of checkpoints are over, by origin: the largest counts."""
-    found: dict[str, int] = {}
+def _signed(heads: Sequence[Path]) -> set[tuple[str, int, str]]:
+    """Read copies of checkpoints: origin, how many entries they are over, root."""
+    found: set[tuple[str, int, str]] = set()
     for path in heads:
         try:
-            origin, size = Note.parsed(path.read_bytes()).text.split("\n")[:2]
-            found[origin] = max(found.get(origin, 0), int(size))
+            origin, size, root = Note.parsed(path.read_bytes()).text.split("\n")[:3]
+            found.add((origin, int(size), root))
         except (CheckpointInvalid, OSError, ValueError):
             continue
     return found

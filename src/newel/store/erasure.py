@@ -20,6 +20,7 @@ __all__ = [
     "expected",
     "in_the_way",
     "locked",
+    "locked_past",
     "locked_run",
     "ordered",
     "pending",
@@ -111,6 +112,11 @@ async def locked_run(connection: Connection, run: UUID) -> tuple[UUID | None] | 
     """Lock a run, so that nothing of it is emptied meanwhile; its subject, None if unknown."""
     row = await connection.fetchrow(_SQL.lock_run, run)
     return None if row is None else (row["subject"],)
+
+
+async def locked_past(connection: Connection, person: UUID) -> None:
+    """Lock what has ended about a person, so that nothing of it is emptied or removed meanwhile."""
+    await connection.execute(_SQL.lock_past, person)
 
 
 async def expect(

@@ -36,6 +36,11 @@ update newel.erasure set ended_at = newel.now() where person = $1
 -- name: in_the_way
 -- params: person
 -- What is still open about a person: runs, access, tasks that only they can do, a first password.
+-- A hold counts on any run that erasing would empty, about them or about nobody.
+with recursive line as (
+    select id from newel.run where subject = $1
+    union
+    select r.id from newel.run r join line l on r.parent_run = l.id where r.subject is null)
 select 'run' as kind, r.id, r.process as name from newel.run r
 where r.subject = $1 and r.finished_at is null
 union all
@@ -49,7 +54,7 @@ where s.person = $1 and s.state = 'waiting'
 union all
 select 'hold', coalesce(h.person, h.run_id), 'legal hold' from newel.legal_hold h
 where h.released_at is null
-  and (h.person = $1 or h.run_id in (select r.id from newel.run r where r.subject = $1))
+  and (h.person = $1 or h.run_id in (select id from line))
 order by 1, 3, 2
 
 -- name: runs
@@ -133,6 +138,16 @@ where released_at is null and (person = $1 or run_id = $2) returning event_id
 -- params: run
 -- The subject of a run, which is locked.
 select subject from newel.run where id = $1 for update
+
+-- name: lock_past
+-- params: person
+-- Runs about a person that have ended, and those that they started about nobody; locked.
+with recursive line as (
+    select id from newel.run where subject = $1
+    union
+    select r.id from newel.run r join line l on r.parent_run = l.id where r.subject is null)
+select r.id from newel.run r join line l on l.id = r.id
+where r.finished_at is not null order by r.id for update of r
 
 -- name: expect
 -- params: event_id, act, about, ordered_by, orderer, lasts

@@ -146,7 +146,8 @@ class Privilege(NamedTuple):
 def roles_sql() -> str:
     """Write the statements that make the roles and give them exactly their rights.
 
-    To be run by the owner of the schema after each migration; a second time changes nothing.
+    To be run by the owner of the schema after each migration; a second time changes nothing. It is
+    one transaction: between two policies a running newel would see tables without rows.
     """
     return "\n".join(_lines()) + "\n"
 
@@ -196,6 +197,8 @@ def _policies() -> Iterator[str]:
     tables = sorted(set(_made(_TABLE)))
     for table in tables:
         yield f"alter table newel.{table} enable row level security;"
+    for view in sorted(set(_made(_VIEW))):  # else it asks for the rows of its owner
+        yield f"alter view newel.{view} set (security_invoker = true);"
     for role, table, verb in sorted({each[:3] for each in _expected() if each.table in tables}):
         rows = _CONDITIONS.get((role, table, verb), "true")
         using = "" if verb == "insert" else f" using ({rows})"
@@ -206,6 +209,7 @@ def _policies() -> Iterator[str]:
 
 def _lines() -> Iterator[str]:
     yield "-- Roles of newel. Run it as the owner of the schema, after each migration."
+    yield "begin;"
     for role in ROLES:
         yield (
             f"do $$ begin create role {role} nologin; "
@@ -223,4 +227,5 @@ def _lines() -> Iterator[str]:
     yield from _policies()
     for name, value in _SETTINGS.items():
         yield f"alter role {APP} set {name} = '{value}';"
+    yield "commit;"
     yield "-- Each gets its way in from you: alter role newel_app login password '...';"

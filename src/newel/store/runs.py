@@ -191,8 +191,13 @@ async def mark_expired(connection: Connection, expired: Sequence[UUID]) -> None:
 
 
 async def prunable(connection: Connection, before: datetime, how_many: int) -> list[UUID]:
-    """Runs that ended before a moment and whose events may be removed by now; locked."""
-    return [row["id"] for row in await connection.fetch(_SQL.prunable, before, how_many)]
+    """Runs that ended before a moment and whose events may be removed by now; locked.
+
+    A hold that was set while they were looked for is seen only now that they are locked.
+    """
+    found = [row["id"] for row in await connection.fetch(_SQL.prunable, before, how_many)]
+    held = {row["id"] for row in await connection.fetch(_SQL.held, found)}
+    return [each for each in found if each not in held]
 
 
 async def mark_pruned(connection: Connection, pruned: Sequence[UUID]) -> None:

@@ -316,6 +316,19 @@ where r.finished_at < $1 and r.payload_expired_at is not null and r.pruned_at is
       where e.stream_id = r.id and not newel.is_given_up(e.stream_id, e.seq))
 order by r.finished_at limit $2 for update of r skip locked
 
+-- name: held
+-- params: runs
+-- Which of these, locked before, are under legal hold by now, or of a run that is.
+with recursive held as (
+    (select r.id from newel.run r
+     join newel.legal_hold h on h.person = r.subject and h.released_at is null
+     union all
+     select h.run_id from newel.legal_hold h
+     where h.run_id is not null and h.released_at is null)
+    union
+    select c.id from newel.run c join held on c.parent_run = held.id where c.subject is null)
+select id from held where id = any($1)
+
 -- name: mark_pruned
 -- params: runs
 -- Marks runs whose events are removed in this transaction.
