@@ -27,6 +27,7 @@ from newel.flow.parallel import parallel
 from newel.flow.process import process
 from newel.flow.step import Step, step
 from newel.flow.waits import timer
+from newel.store import incidents as probes
 from tests.engine.house import OPERATOR
 from tests.engine.outages import (
     GitHub,
@@ -111,6 +112,21 @@ async def test_a_step_that_meets_a_known_outage_joins_before_its_first_call(buil
         assert sorted(github.effects) == ["ann", "bob"]
         assert Counter(github.calls)["bob"] == 1
         await closed(house)
+
+
+async def test_a_paused_system_is_not_probed(build):
+    """An open incident asks nothing of a system that is left alone; resumed, it asks again."""
+    github = GitHub()
+    github.down()
+    async with build([inviting(github)], systems=[github]) as house:
+        async with house.worker():
+            await until_parked(house, [await house.start("invite", "ann")])
+            await house.engine.systems.pause("github", actor=OPERATOR, reason="it moves")
+        await house.move(timedelta(hours=1))
+        pauses = timedelta(minutes=2), timedelta(seconds=30)
+        assert await probes.take_due_probes(house.database, *pauses) == []
+        await house.engine.systems.resume("github", actor=OPERATOR, reason="it has moved")
+        assert len(await probes.take_due_probes(house.database, *pauses)) == 1
 
 
 async def test_an_outage_of_57_minutes_ends_without_a_ticket(build):

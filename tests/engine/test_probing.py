@@ -107,6 +107,20 @@ async def test_a_quiet_night_asks_everybody_and_tells_nobody(night, world):
         assert await runs(house, "newel.renewal") == []
 
 
+async def test_a_paused_system_is_left_alone_and_holds_up_no_other(night, world):
+    """Nothing is asked of it, no question waits for it, and what others need is told."""
+    async with night(token_ends_in=ENDS) as house, house.worker():
+        reason = "it moves tonight"
+        await house.engine.systems.pause("github", actor=OPERATOR, reason=reason)
+        run = await next_night(house)
+        assert (await house.row(run))["state"] == "completed"
+        assert world.github.calls() == []
+        assert len(await runs(house, "newel.renewal")) == 1
+        await house.engine.systems.resume("github", actor=OPERATOR, reason=reason)
+        assert await house.ended(await next_night(house, 2)) == "completed"
+        assert world.github.calls() != []
+
+
 @pytest.mark.parametrize(
     ("operation", "faults", "told"),
     [

@@ -135,6 +135,23 @@ async def test_what_is_in_flight_ends_and_is_recorded(opened):
         assert await house.ended(second) == "completed"
 
 
+async def test_who_has_waited_long_is_called_as_well(opened):
+    """Whoever has looked in vain meanwhile is due at once when the system is resumed."""
+    async with opened() as house:
+        async with house.worker():
+            await house.engine.systems.pause("outside", actor=OPERATOR, reason=WHY)
+            runs = [await house.start("caller", f"run-{n}") for n in range(2)]
+            await waits(house, 2)
+            await house.move(timedelta(hours=3))
+            for run in runs:
+                await house.rested(run)
+        await house.engine.systems.resume("outside", actor=OPERATOR, reason=WHY)
+        due = await house.database.fetchval(
+            "select count(*) from newel.run where wake_at <= newel.now()"
+        )
+        assert due == 2
+
+
 async def test_a_step_that_is_tried_again_waits_as_well(opened):
     """The next attempt of a step that has failed is not made before the system is resumed."""
     ill.add("x")
@@ -150,6 +167,29 @@ async def test_a_step_that_is_tried_again_waits_as_well(opened):
         await house.engine.systems.resume("outside", actor=OPERATOR, reason=WHY)
         assert await house.ended(run) == "completed"
         assert len(called) == tries + 1
+
+
+async def test_what_a_dead_worker_began_waits_as_well(opened):
+    """Who takes the run over writes it down once and lets it rest: nobody spins until the end."""
+    gates["x"] = asyncio.Event()
+    async with opened() as house:
+        async with house.doomed():
+            run = await house.start("caller", "x")
+
+            async def begun() -> bool:
+                return "x" in called
+
+            await house.until(begun)
+            await house.engine.systems.pause("outside", actor=OPERATOR, reason=WHY)
+        gates["x"].set()
+        async with house.worker():
+            await waits(house, 1)
+            assert called == ["elsewhere/x", "x"]
+            await house.engine.systems.resume("outside", actor=OPERATOR, reason=WHY)
+            assert await house.ended(run) == "completed"
+        assert called == ["elsewhere/x", "x", "x"]
+        kinds = [kind for kind, _ in await house.events(run)]
+        assert (kinds.count("step.in_doubt"), kinds.count("step.queued")) == (1, 1)
 
 
 async def test_a_paused_system_stays_paused_and_keeps_its_limit(opened, build):

@@ -4,9 +4,10 @@ Each credential is asked read-only questions: its `check()`, and the first entri
 of accounts, where the connector has one. An answer that has changed, a permission that is gone
 and a credential that is refused fail the question as they would fail a step of a run: the same
 incident, the same ticket, only hours earlier. The question waits in that incident, as any step
-would, until it gets its answer; while it is open, the system is not asked by later nights.
+would, until it gets its answer; while it is open, the system is not asked by later nights. Nor is
+one that an operator has paused: its question would hold up what is told of all the others.
 
-    due        -> the systems without an incident of their own
+    due        -> the systems without an incident of their own that nobody has paused
     X.examine  -> one question for each, beside each other; nothing but reads leaves
     renewal    -> one task for each credential that ends within thirty days, once
     shortage   -> one task for each system whose seats run out, once a month (`shortage`)
@@ -21,6 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from newel.connectors.base import Connector, Examined
+from newel.domain.limits import room_of_system
 from newel.domain.people import Team
 from newel.engine.announcing import Announcing
 from newel.engine.builtin import PROBE, BuiltIn, dated
@@ -33,6 +35,7 @@ from newel.flow.process import Process, process
 from newel.flow.schedules import Schedule, every
 from newel.flow.step import step
 from newel.store import incidents as rows
+from newel.store import rooms
 from newel.store.database import Database
 
 __all__ = ["Probing"]
@@ -71,12 +74,15 @@ class Probing:
         self.processes: tuple[Process[..., Any], ...] = (self.announcing.process,)
         self.schedules: tuple[Schedule, ...] = ()
         if timetable is not None and asked:
-            night = _night(asked, self._busy, self._warn, self._shortages.tell)
+            night = _night(asked, self._busy, self._paused, self._warn, self._shortages.tell)
             self.processes += (night, self._renewal, self._shortages.process)
             self.schedules = (every(timetable, night.request(), name=PROBE),)
 
     async def _busy(self, credentials: list[str]) -> set[str]:
         return await rows.busy(self._database, credentials)
+
+    async def _paused(self) -> set[str]:
+        return {row["name"] for row in await rooms.paused(self._database)}
 
     async def _warn(self, ending: Ending) -> None:
         """Ask once for a new credential: the run's id follows from the system and the end."""
@@ -88,14 +94,20 @@ class Probing:
 def _night(
     asked: Mapping[str, Connector],
     busy: Callable[[list[str]], Any],  # Any: an awaitable of credentials
+    paused: Callable[[], Any],  # Any: an awaitable of rooms
     warn: Callable[[Ending], Any],  # Any: an awaitable of nothing
     tell: Callable[[Short], Any],  # Any: an awaitable of nothing
 ) -> Process[[], tuple[str, ...]]:
     @step(in_doubt="repeat")
     async def due() -> tuple[str, ...]:
-        """Say which systems have no incident of their own."""
+        """Say which systems have no incident of their own and are not paused."""
         taken = await busy([each.credential for each in asked.values()])
-        return tuple(name for name, each in asked.items() if each.credential not in taken)
+        closed = await paused()
+        return tuple(
+            name
+            for name, each in asked.items()
+            if each.credential not in taken and room_of_system(name) not in closed
+        )
 
     @step(in_doubt="repeat")
     async def renewal(ending: Ending) -> None:

@@ -83,10 +83,8 @@ def _first(run: Runner, key: str, act: StepAct[Any]) -> None:
         _rest(run, opened, run.moment)
     elif granting.is_being_made(run, opened):
         _rest(run, opened, run.moment + _TURN)
-    elif run.host.places.has_to_queue(run.id, opened.system):
-        _queue(run, opened)
     else:
-        _intend(run, opened)
+        _in_turn(run, opened)
 
 
 def _again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
@@ -109,6 +107,14 @@ def _again(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
             return
     if not by_hand.looks_again(run, opened, act):
         opened.fingerprint = run.fingerprint(act)
+        _intend(run, opened)
+
+
+def _in_turn(run: Runner, opened: OpenAct) -> None:
+    """Intend it, or wait for a place where the system has none."""
+    if run.host.places.has_to_queue(run.id, opened.system):
+        _queue(run, opened)
+    else:
         _intend(run, opened)
 
 
@@ -170,9 +176,9 @@ def _after_crash(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
             _give_up(run, opened)
             return
         _note(run, opened, facts.StepResolved(how="redone"))
-        _intend(run, opened)
+        _in_turn(run, opened)
     else:
-        _intend(run, opened)
+        _in_turn(run, opened)
 
 
 def is_due_again(run: Runner, done: Finished) -> bool:
@@ -232,7 +238,7 @@ def _succeed(
     by_hand.withdraw(run, opened)
     if by_hand.is_by_hand(opened):
         done.effect = effect = by_hand.seen(opened, effect)
-    if opened.trouble.adopts is not None:
+    elif opened.trouble.adopts is not None:
         done.effect = effect = ownership.adopted(opened, effect)
     late = run.is_leaving(opened.key) or None
     seq = _note(

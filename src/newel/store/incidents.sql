@@ -27,11 +27,14 @@ from newel.incident where id = $1 and state <> 'closed' for update
 
 -- name: take_due_probes
 -- params: pause, urgent_pause
--- Takes the probes that are due: nobody else makes them before the pause is over.
+-- Takes the probes that are due: nobody else makes them before the pause is over. A system that an
+-- operator has paused is not asked.
 update newel.incident i
 set probe_at = newel.now() + case when i.is_urgent then $2::interval else $1::interval end
 from (select id from newel.incident
       where state in ('watching', 'escalated') and probe_at <= newel.now()
+        and not exists (select from newel.room r
+                        where r.name = 'system/' || system and r.paused_at is not null)
       order by probe_at limit 20 for update skip locked) due
 where i.id = due.id
 returning i.id, i.fingerprint, i.system, i.credential, i.scope, i.state, i.lead_run, i.lead_key,

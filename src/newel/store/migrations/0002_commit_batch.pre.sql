@@ -255,7 +255,8 @@ begin
         select a.run_id, a.key from newel.open_act a
         join newel.run r on r.id = a.run_id
         where a.system = p_system and a.state = 'retrying' and a.reason = 'place'
-          and a.next_at > newel.now() and places > 0
+          -- A run that has looked in vain rests again, and writes nothing of it to its act.
+          and (a.next_at > newel.now() or r.wake_at > newel.now()) and places > 0
         order by a.opened_at limit greatest(places, 0)
         for update of r, a skip locked
     loop

@@ -58,10 +58,12 @@ def locked(at: Transaction, incident: UUID) -> list[Row]:
 def take_due_probes(at: Transaction, pause: timedelta, urgent_pause: timedelta) -> list[Row]:
     """Takes the probes that are due."""
     now = at.now()
+    paused = {room["name"] for room in at.rows("room") if room["paused_at"] is not None}
     due = [
         row
         for row in at.rows("incident")
         if row["state"] in _PROBED and row["probe_at"] is not None and row["probe_at"] <= now
+        if f"system/{row['system']}" not in paused
     ]
     due.sort(key=lambda row: row["probe_at"])
     names = (
