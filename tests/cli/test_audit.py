@@ -262,7 +262,7 @@ async def _anchored():
 def test_old_events_are_archived_and_kept_where_nothing_is_set(sealed, newel, monkeypatch):
     """An archive needs a copy elsewhere; it verifies alone; pruning needs `keep_log`, and age."""
     why = ("--reason", "The yearly one. O'Hara 🦊", "--actor", ALICE)
-    early = newel("audit", "archive", *why)
+    early = newel("audit", "archive", "--before", "2020-01-01", *why)
     assert early.status != 0
     assert "anchored checkpoint" in early.err
     asyncio.run(_anchored())
