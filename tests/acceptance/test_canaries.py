@@ -70,9 +70,9 @@ async def paid(person: Person, salary: str) -> str:
 
 async def lived(house: CompanyHouse, world: World) -> str:
     """Let somebody be hired through an outage, and paid by code that fails; gives the tickets."""
-    world.github.fail("*", echoed(503), times=None)
     run = await house.onboard(**HIRED, github_username="jane-doe")
     await house.rested(run)
+    world.github.fail("*", echoed(503), times=None)
     manager = await house.engine.actor(MANAGER, via="api")
     await house.engine.decide(await house.task(run), approved=True, actor=manager, comment=COMMENT)
     house.poke()

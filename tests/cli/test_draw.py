@@ -34,7 +34,7 @@ def test_a_run_that_would_start_is_planned_without_a_database(newel, project):
     assert lines["salesforce.ensure_account"]["forecast"] == "not-needed"
     row = planned["critical_path"]
     printed = newel("plan", "onboarding", "--input", "example.json").out
-    assert f"The longest row has {len(row)} steps: google.ensure_account → " in printed
+    assert f"The longest row has {len(row)} steps: google.reserve_address → " in printed
     assert newel("plan", "onboarding", "--input", "{}").status == 1
     assert not (project / ".newel").exists()
 
@@ -45,7 +45,7 @@ def test_a_run_under_way_is_planned_and_drawn(newel):
     started = newel("start", "onboarding", "--input", "example.json", "--json")
     run = started.document["run"]
     lines = newel("plan", run, "--json").document["lines"]
-    assert lines[0]["key"] == "manager-confirms"
+    assert lines[0]["key"] == "google.reserve_address"
     assert newel("draw", "onboarding", "--run", run).out.count("not needed") == 0
     printed = newel("plan", run).out
     assert "ACT" in printed
@@ -63,6 +63,6 @@ def test_the_status_of_a_run_can_tell_its_plan(newel):
     assert "not-needed" in printed
     told = newel("status", run, "--plan", "--json").document
     assert (told["run"], told["plan"]["sentence"]) == (run, sentence)
-    assert told["plan"]["lines"][0]["key"] == "manager-confirms"
+    assert told["plan"]["lines"][0]["key"] == "google.reserve_address"
     assert sentence not in newel("status", run).out
     assert newel("status", "Jane Doe", "--plan").status == 1

@@ -282,11 +282,11 @@ async def test_the_run_tells_its_attempts_in_rounds(client, house, scene):
 async def test_counts_equal_the_lists_they_link_to(client, house, scene):
     """Each standing's count is the number of runs in its list."""
     async with house.worker():
-        await scene.parked()
         await scene.asked(name="Tom Alvarez", job="office")
         run = await scene.asked(name="Ines Costa", job="office")
         await house.approve(await house.task(run))
         await house.at_rest(run)
+        await scene.parked()
         view = (await client.get("/api/v1/runs")).json()
         counted = {each["standing"]: each["count"] for each in view["counts"]}
         listed = {

@@ -83,11 +83,11 @@ async def browse(chromium, address) -> AsyncIterator[Any]:
 
 async def pages_of(house, scene) -> list[str]:
     """Every page there is, over a company with a parked, a waiting and an asked run."""
-    parked = await scene.parked()
     asked = await scene.asked(name="Maximiliana Featherstonehaugh-Wolfeschlegelstein", job="office")
     waiting = await scene.asked(name="ليلى حداد", job="office", email="leila@acme.example")
     await house.approve(await house.task(waiting))
     await house.at_rest(waiting)
+    parked = await scene.parked()
     task = reference("tsk", await house.task(asked))
     runs = [f"/runs/{reference('run', run)}" for run in (parked, asked, waiting)]
     rows = await house.database.fetch("select ref from newel.person")
