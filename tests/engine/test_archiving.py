@@ -464,7 +464,7 @@ async def test_a_hold_on_a_person_and_pruning_come_one_after_the_other(old, monk
 
     async def looked(connection, *arguments):
         await connection.execute("savepoint looked")
-        return await real(Late(connection), *arguments)
+        return await real(Late(connection), *arguments)  # type: ignore[arg-type]  # enough of one
 
     async def locked(connection, found):
         await held()

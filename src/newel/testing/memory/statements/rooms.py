@@ -146,7 +146,9 @@ def call_queued(at: Transaction, system: str) -> list[Row]:
         if woken >= places:
             break
         key = (act["run_id"], act["key"])
-        rests_until = max(act["next_at"], at.get("run", key[0])["wake_at"] or now)
+        run = at.get("run", key[0])
+        assert run is not None, "an act is of a run"
+        rests_until = max(act["next_at"], run["wake_at"] or now)
         if rests_until > now and at.lock_free("run", key[0]) and at.lock_free("open_act", key):
             at.update("run", key[0], wake_at=now)
             at.update("open_act", key, next_at=now)
