@@ -83,6 +83,16 @@ def deployed(project, monkeypatch, new_database) -> Iterator[Path]:
     loop.close()
 
 
+def unreserved(project: Path) -> Path:
+    """Let a project's onboarding begin with the manager, where none of its systems is there."""
+    code = project / "company" / "onboarding.py"
+    text = code.read_text("utf-8")
+    line = "    await google.reserve_address(hire)\n"
+    assert line in text
+    code.write_text(text.replace(line, ""), "utf-8")
+    return project
+
+
 @pytest.fixture
 def work(deployed):
     """Give a way to let a worker drive all runs until nobody has anything to do."""

@@ -11,6 +11,7 @@ import sys
 import asyncpg
 import pytest
 
+from tests.cli.conftest import unreserved
 from tests.faults.pooler import behind
 
 _WRONG = '''"""A process that cannot rest."""
@@ -153,23 +154,15 @@ def test_a_child_that_nobody_registers_is_refused_where_it_is_started(newel, pro
     assert newel("check", "ordering").status == 0
 
 
-@pytest.fixture
-def unreserved(deployed):
-    """Give a project whose onboarding begins with the manager: none of its systems is here."""
-    code = deployed / "company" / "onboarding.py"
-    text = code.read_text("utf-8")
-    code.write_text(text.replace("    await google.reserve_address(hire)\n", ""), "utf-8")
-    return deployed
-
-
-def test_open_runs_are_judged_before_new_code_comes(newel, unreserved, work):
+def test_open_runs_are_judged_before_new_code_comes(newel, deployed, work):
     """Unchanged is 0; an act before where a run stands is 3, unless it is wanted; a rename is 4."""
+    unreserved(deployed)
     assert newel("check", "--against", "here").out.endswith("No run is under way.\n")
     newel("start", "onboarding", "--input", "example.json")
     work()
     said = newel("check", "--against", "here")
     assert (said.status, said.out.splitlines()[-1]) == (0, "onboarding: 1 run unchanged")
-    file = unreserved / "company" / "onboarding.py"
+    file = deployed / "company" / "onboarding.py"
     text = file.read_text("utf-8")
     first = '    await slack.say["early"]("#general", "Somebody comes.")\n'
     file.write_text(
@@ -183,9 +176,10 @@ def test_open_runs_are_judged_before_new_code_comes(newel, unreserved, work):
 
 
 def test_open_runs_are_judged_from_a_file_where_their_database_is_not_at_hand(
-    newel, unreserved, work, monkeypatch, tmp_path
+    newel, deployed, work, monkeypatch, tmp_path
 ):
     """Exported without persons, judged without a database; both readings stand in the log."""
+    unreserved(deployed)
     newel("start", "onboarding", "--input", "example.json")
     work()
     assert newel("check", "--against", "here").status == 0
@@ -209,7 +203,7 @@ def test_open_runs_are_judged_from_a_file_where_their_database_is_not_at_hand(
     _forgotten()
     again = newel("check", "--against", str(file))
     assert (again.status, again.out.splitlines()[-1]) == (0, "onboarding: 1 run unchanged")
-    code = unreserved / "company" / "onboarding.py"
+    code = deployed / "company" / "onboarding.py"
     code.write_text(code.read_text("utf-8").replace('"manager-confirms"', '"boss-confirms"'))
     _forgotten()
     renamed = newel("check", "--against", str(file))

@@ -16,7 +16,7 @@ import pytest
 from newel.cli.app import answered
 from newel.cli.scaffold import written_project
 from tests import patience
-from tests.cli.conftest import COMMAND, NOW, command, environment
+from tests.cli.conftest import COMMAND, NOW, command, environment, unreserved
 from tests.patience import PATIENCE_S
 
 
@@ -65,6 +65,7 @@ def test_successive_commands_see_one_deployment(home):
 
     Slow: a PostgreSQL of its own is made, and a worker.
     """
+    unreserved(home)
     assert command(home, "runs").returncode == 1
     assert json.loads(command(home, "migrate", "--json").stdout)["applied"][0].startswith("0001_")
     assert json.loads(command(home, "migrate", "--json").stdout) == {"applied": []}
