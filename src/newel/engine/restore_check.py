@@ -92,10 +92,10 @@ async def restore_checked(
     found = RestoreChecked({row["origin"]: row["size"] for row in rows}, {})
     for origin, size, root in sorted(await asyncio.to_thread(_signed, heads)):
         found.elsewhere[origin] = size
-        if size <= found.here.get(origin, 0) and origin not in found.other:
-            edge = await edge_of(connection, log_epochs[origin], size)
-            if base64.b64encode(edge.root()).decode() != root:
-                found.other[origin] = size
+        if origin in found.other or size > found.here.get(origin, 0):
+            continue
+        if await _root_at(connection, log_epochs[origin], size) != root:
+            found.other[origin] = size
     known: set[tuple[str, int]] = set()
     for folder in folders:
         for log_epoch in sorted(int(each.name) for each in folder.glob("*") if _is_epoch(each)):
@@ -105,6 +105,15 @@ async def restore_checked(
                         known.add((each.stream, each.seq))
                         found.lost.append(each)
     return found
+
+
+async def _root_at(connection: Connection, log_epoch: int, size: int) -> str | None:
+    """Give the root of the first entries, as a checkpoint has it; None where leaves are missing."""
+    try:
+        edge = await edge_of(connection, log_epoch, size)
+    except LogInconsistent:
+        return None
+    return base64.b64encode(edge.root()).decode()
 
 
 def _is_epoch(folder: Path) -> bool:
