@@ -66,6 +66,10 @@ class Site:
         """Let Jane be a member of GitHub."""
         self.world.github.create_by_hand("jane-doe")
 
+    async def owner(self) -> None:
+        """Let her be an owner."""
+        self.world.github.create_by_hand("jane-doe", "admin")
+
     async def in_team(self) -> None:
         """Let her be in a team."""
         await self.member()
@@ -105,6 +109,8 @@ class Site:
 CASES: list[tuple[type[Any], str, Any, Any]] = [
     (GitHub, "ensure_member", Site.nothing, (JANE, "jane-doe")),
     (GitHub, "remove_member", Site.member, (JANE, "jane-doe")),
+    (GitHub, "make_owner", Site.member, (JANE, "jane-doe")),
+    (GitHub, "end_ownership", Site.owner, (JANE, "jane-doe")),
     (GitHub, "ensure_invited", Site.nothing, (JANE,)),
     (GitHub, "cancel_invitation", Site.invited, (JANE,)),
     (GitHub, "join_team", Site.member, (JANE, "jane-doe", "platform")),
