@@ -180,6 +180,7 @@ def test_any_name_is_accepted(company: Company, name: str):
 def test_every_step_of_the_process_is_seen(company: Company):
     """The reader of processes finds all operations that onboarding uses, helpers included."""
     assert set(sites(company.onboarding.onboarding)) == {
+        "google.reserve_address",
         "google.ensure_account",
         "google.activate",
         "slack.ensure_account",

@@ -238,7 +238,7 @@ def _succeed(
     by_hand.withdraw(run, opened)
     if by_hand.is_by_hand(opened):
         done.effect = effect = by_hand.seen(opened, effect)
-    elif opened.trouble.adopts is not None:
+    if opened.trouble.adopts is not None:
         done.effect = effect = ownership.adopted(opened, effect)
     late = run.is_leaving(opened.key) or None
     seq = _note(
