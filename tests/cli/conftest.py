@@ -96,6 +96,7 @@ def unreserved(project: Path) -> Path:
 @pytest.fixture
 def work(deployed):
     """Give a way to let a worker drive all runs until nobody has anything to do."""
+    unreserved(deployed)
 
     def until_calm() -> None:
         asyncio.run(_worked())

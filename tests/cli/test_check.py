@@ -11,7 +11,6 @@ import sys
 import asyncpg
 import pytest
 
-from tests.cli.conftest import unreserved
 from tests.faults.pooler import behind
 
 _WRONG = '''"""A process that cannot rest."""
@@ -156,7 +155,6 @@ def test_a_child_that_nobody_registers_is_refused_where_it_is_started(newel, pro
 
 def test_open_runs_are_judged_before_new_code_comes(newel, deployed, work):
     """Unchanged is 0; an act before where a run stands is 3, unless it is wanted; a rename is 4."""
-    unreserved(deployed)
     assert newel("check", "--against", "here").out.endswith("No run is under way.\n")
     newel("start", "onboarding", "--input", "example.json")
     work()
@@ -179,7 +177,6 @@ def test_open_runs_are_judged_from_a_file_where_their_database_is_not_at_hand(
     newel, deployed, work, monkeypatch, tmp_path
 ):
     """Exported without persons, judged without a database; both readings stand in the log."""
-    unreserved(deployed)
     newel("start", "onboarding", "--input", "example.json")
     work()
     assert newel("check", "--against", "here").status == 0
