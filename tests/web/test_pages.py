@@ -95,8 +95,8 @@ async def test_each_page_names_its_twin(client, house):
 async def test_only_pages_that_exist_are_linked(client, house, scene):
     """Every link inside the console leads somewhere."""
     async with house.worker():
-        await scene.parked()
         await scene.asked(name="Tom Alvarez", job="sales")
+        await scene.parked()
         seen, todo = set(), ["/"]
         while todo:
             path = todo.pop()
