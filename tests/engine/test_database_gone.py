@@ -164,21 +164,20 @@ async def test_a_worker_that_lost_its_lease_while_nobody_took_over_goes_on(build
     async with build([journey], settings=SHORT) as house, house.worker() as worker:
         await house.ended(await house.start("journey", "before"))
         epoch = worker.epoch
-        blocked = asyncio.Event()
-        real = worker.committer._commit
+        is_away, commit, beat = True, worker.committer._commit, worker.heart.beat_once
+
+        def unless_away():
+            nonlocal is_away
+            is_away = is_away and worker.heart.holds()
+            if is_away:
+                raise ConnectionResetError("away")
 
         async def hanging(batch):
-            if not worker.heart.holds():
-                blocked.set()
-            if not blocked.is_set():
-                raise ConnectionResetError("away")
-            return await real(batch)
-
-        beat = worker.heart.beat_once
+            unless_away()
+            return await commit(batch)
 
         async def silent(connection):
-            if not blocked.is_set():
-                raise ConnectionResetError("away")
+            unless_away()  # also where the heart sees first that its lease is over
             await beat(connection)
 
         worker.committer._commit = hanging

@@ -161,6 +161,8 @@ async def test_twelve_runs_of_one_outage_are_twelve_links_of_one_issue(build):
 
         await linked(3)
         runs += [await house.start("invite", names[3])]
+        await house.rested(runs[3])
+        await house.move(timedelta(minutes=1))  # so often it is told who waits
         await linked(4)  # told just now: the next are told all at once, a minute later
         runs += [await house.start("invite", name) for name in names[4:]]
         for run in runs[4:]:

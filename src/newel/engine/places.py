@@ -8,7 +8,8 @@ step waits for its turn as a row, without an intent. Whenever an attempt ends, t
 waits is called; who comes anew waits behind all others.
 
 A system that an operator has paused has no place. A worker learns it from the first step that is
-refused, and looks every second from then on until it is resumed.
+refused, or before it looks at work that people do there, and looks every second from then on until
+it is resumed.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from uuid import UUID
 
 from newel.domain.change import Change
 from newel.domain.limits import room_of_process, room_of_system
+from newel.engine.by_hand import is_by_hand
 from newel.engine.pace import monotonic
-from newel.engine.runner import Runner
+from newel.engine.runner import Loaded, Runner
 from newel.flow.process import Process
 from newel.store import rooms, runs
 from newel.store.database import LOST, Connection, Database
@@ -135,6 +137,17 @@ class Places:
             self._closed |= asked
         self._wanted.set()
 
+    async def look(self, connection: Connection, loaded: Iterable[Loaded]) -> None:
+        """See which systems are paused, for runs where newel looks at what people are to do.
+
+        Such a look has no intent, and so the database refuses nothing.
+        """
+        if not any(is_by_hand(act) for each in loaded for act in each.open_acts.values()):
+            return
+        if closed := set(await rooms.paused(connection)) - self._closed:
+            self._closed |= closed
+            self._wanted.set()
+
     def driven(self, run: UUID) -> None:
         """Note that a refused run has been driven again: its steps wait for their turn now."""
         self._refused.discard(run)
@@ -170,7 +183,5 @@ class Places:
 
     async def _reopened(self) -> set[str]:
         """See which systems are paused; answers with those that are so no more."""
-        prefix = room_of_system("")
-        paused = {row["name"].removeprefix(prefix) for row in await rooms.paused(self._database)}
-        before, self._closed = self._closed, paused
-        return before - paused
+        before, self._closed = self._closed, set(await rooms.paused(self._database))
+        return before - self._closed

@@ -22,7 +22,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from newel.connectors.base import Connector, Examined
-from newel.domain.limits import room_of_system
 from newel.domain.people import Team
 from newel.engine.announcing import Announcing
 from newel.engine.builtin import PROBE, BuiltIn, dated
@@ -82,7 +81,7 @@ class Probing:
         return await rows.busy(self._database, credentials)
 
     async def _paused(self) -> set[str]:
-        return {row["name"] for row in await rooms.paused(self._database)}
+        return set(await rooms.paused(self._database))
 
     async def _warn(self, ending: Ending) -> None:
         """Ask once for a new credential: the run's id follows from the system and the end."""
@@ -106,7 +105,7 @@ def _night(
         return tuple(
             name
             for name, each in asked.items()
-            if each.credential not in taken and room_of_system(name) not in closed
+            if each.credential not in taken and name not in closed
         )
 
     @step(in_doubt="repeat")

@@ -46,14 +46,13 @@ class Systems:
 
     async def listed(self) -> list[Standing]:
         """The systems by name, and which of them are paused."""
-        rows = await rooms.paused(self._operating.database)
-        paused = {row["name"]: row["paused_at"] for row in rows}
+        paused = await rooms.paused(self._operating.database)
         return [
             Standing(
                 name=name,
                 title=each.title,
                 owner=each.owner,
-                paused_at=paused.get(room_of_system(name)),
+                paused_at=paused[name]["paused_at"] if name in paused else None,
             )
             for name, each in sorted(self._systems.items())
         ]

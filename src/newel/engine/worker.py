@@ -244,7 +244,7 @@ class Worker:
         if not self.heart.holds():
             return _BUSY_POLL_S
         found = await runs.next_due(connection)
-        as_of, due = found.as_of, found.first
+        as_of, due, epoch = found.as_of, found.first, self.epoch
         self._clock, DEPLOYMENT.offset = (as_of, monotonic()), found.moved
         if monotonic() < self._unsure_until:
             await runs.let_go_strays(
@@ -262,7 +262,6 @@ class Worker:
             return _IDLE_POLL_S if self._runs == {} else _BUSY_POLL_S * 4
         if due > as_of:
             return min((due - as_of).total_seconds(), _IDLE_POLL_S)
-        epoch = self.epoch
         claimed = await claimed_due(connection, found, self.worker, epoch, room, self.versions)
         if claimed:
             loaded = await self._load(connection, claimed)
@@ -271,9 +270,11 @@ class Worker:
         return self.code.pause(claimed)
 
     async def _load(self, connection: Connection, wanted: list[UUID]) -> list[Loaded]:
-        return await load(
+        loaded = await load(
             connection, wanted, self.processes, self.vault, self.versions, self._unreadable
         )
+        await self.places.look(connection, loaded)
+        return loaded
 
     def _held(self) -> set[UUID]:
         """Runs that are in this worker's memory, or on their way into it."""
@@ -472,10 +473,9 @@ class Worker:
         previous = self._runs.pop(run, None)
         if previous is not None:
             previous.dismiss()
-        if not owned or not rows:
-            self._unsaved.take(run)
-            return
         unsaved = self._unsaved.take(run)
+        if not owned or not rows:
+            return
         in_flight = {key for owner, key in self._attempts if owner == run}
         in_flight |= {done.key for done in unsaved}
         runner = self._runner(rows[0])

@@ -30,9 +30,9 @@ async def resume(connection: Connection, name: str) -> bool:
     return await connection.fetchval(_SQL.resume, name) is not None
 
 
-async def paused(database: Database) -> list[Row]:
-    """The rooms that somebody has paused, who, and since when."""
-    return await database.fetch(_SQL.paused)
+async def paused(database: Database | Connection) -> dict[str, Row]:
+    """The systems that somebody has paused: who, and since when."""
+    return {row["system"]: row for row in await database.fetch(_SQL.paused)}
 
 
 async def call_queued(database: Database | Connection, system: str) -> int:

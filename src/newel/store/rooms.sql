@@ -34,8 +34,9 @@ returning name
 
 -- name: paused
 -- params: none
--- The rooms that somebody has paused, who, and since when.
-select name, paused_at, paused_by from newel.room where paused_at is not null order by name
+-- The systems that somebody has paused, who, and since when.
+select substr(name, length('system/') + 1) as system, paused_at, paused_by from newel.room
+where paused_at is not null and name like 'system/%' order by name
 
 -- name: call_queued
 -- params: system

@@ -8,7 +8,7 @@ from typing import Final
 from newel.store.database import Database, Row
 from newel.store.queries import queries
 
-__all__ = ["blocked", "counts", "incidents", "levels", "paused", "waiting_runs"]
+__all__ = ["blocked", "counts", "incidents", "levels", "waiting_runs"]
 
 _SQL: Final = queries("systems")
 
@@ -31,11 +31,6 @@ async def blocked(database: Database, credentials: Sequence[str]) -> list[Row]:
 async def levels(database: Database, credentials: Sequence[str]) -> list[Row]:
     """What is left in the buckets of some credentials, as it was left last."""
     return await database.fetch(_SQL.levels, list(credentials))
-
-
-async def paused(database: Database, rooms: Sequence[str]) -> list[Row]:
-    """Which of these rooms somebody has paused, who, and since when."""
-    return await database.fetch(_SQL.paused, list(rooms))
 
 
 async def waiting_runs(database: Database, system: str, *, how_many: int) -> list[Row]:

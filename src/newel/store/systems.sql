@@ -49,8 +49,3 @@ order by bool_or(a.state = 'parked') desc, min(a.opened_at), a.run_id limit $2
 -- with the database's time.
 select credential, bucket, tokens, filled_at, blocked_until, newel.now() as as_of
 from newel.gate where credential = any($1) order by credential, bucket
-
--- name: paused
--- params: rooms
--- Which of these rooms somebody has paused, who, and since when.
-select name, paused_at, paused_by from newel.room where name = any($1) and paused_at is not null

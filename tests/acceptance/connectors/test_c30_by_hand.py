@@ -268,6 +268,23 @@ async def test_an_outage_while_somebody_is_asked_disturbs_nobody(pro: Saas) -> N
         assert await run.result() == "active"
 
 
+async def test_nobody_looks_into_a_system_that_is_paused(pro: Saas) -> None:
+    """Paused while somebody is asked: not one call until it is resumed, and then newel looks on."""
+    async with running(joining.request(JANE)) as run:
+        actor = await run.engine.actor("it@acme.example", via="test")
+        run.clock.advance(minutes(2))
+        calls = len(pro.slack.calls("users.lookupByEmail"))
+        await run.do(run.engine.systems.pause("slack", actor=actor, reason="the vendor moves"))
+        run.clock.advance(hours(6))
+        assert len(pro.slack.calls("users.lookupByEmail")) == calls
+        assert len(run.tasks()) == 1
+        pro.slack.accept_in_slack(JANE.email)
+        await run.do(run.engine.systems.resume("slack", actor=actor, reason="it has moved"))
+        run.clock.advance(minutes(1))
+        assert await run.result() == "active"
+        assert run.tasks() == []
+
+
 async def test_a_better_plan_is_used_when_an_operator_says_retry(pro: Saas) -> None:
     """The way stands until somebody has it chosen anew; then SCIM does it, and the task goes."""
     async with running(joining.request(JANE)) as run:

@@ -70,12 +70,17 @@ def resume(at: Transaction, name: str) -> list[Row]:
 
 @statement("rooms.paused")
 def paused(at: Transaction) -> list[Row]:
-    """The rooms that somebody has paused."""
-    names = ("name", "paused_at", "paused_by")
-    found = [row for row in at.rows("room") if row["paused_at"] is not None]
-    return sorted(
-        ({name: row[name] for name in names} for row in found), key=lambda row: row["name"]
-    )
+    """The systems that somebody has paused."""
+    found = [
+        {
+            "system": row["name"].removeprefix("system/"),
+            "paused_at": row["paused_at"],
+            "paused_by": row["paused_by"],
+        }
+        for row in at.rows("room")
+        if row["paused_at"] is not None and row["name"].startswith("system/")
+    ]
+    return sorted(found, key=lambda row: row["system"])
 
 
 def _busy(at: Transaction, system: str) -> Iterator[Row]:

@@ -15,11 +15,10 @@ from newel.base.errors import NotFound, StepError
 from newel.base.ids import parse_reference, reference
 from newel.connectors import inventory
 from newel.connectors.base import Connector
-from newel.domain.limits import room_of_system
 from newel.engine.engine import Engine
 from newel.engine.incidents import Probed
 from newel.people.words import process_title, team_name
-from newel.store import people
+from newel.store import people, rooms
 from newel.store import systems as rows
 from newel.store.database import Row
 from newel.web.console import systems_copy
@@ -251,8 +250,7 @@ async def _stand(read: Reader, connectors: Sequence[Probed]) -> _Stand:
     blocked = {
         row["credential"]: row["until"] for row in await rows.blocked(read.database, credentials)
     }
-    rooms = {room_of_system(name): name for name in names}
-    paused = {rooms[row["name"]]: row for row in await rows.paused(read.database, list(rooms))}
+    paused = await rooms.paused(read.database)
     budgets = await budgets_of(read.database, connectors)
     calls = await calls_of(read.database, names, read.now)
     lines = [
