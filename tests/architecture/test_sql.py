@@ -27,7 +27,7 @@ OWNERS = {
     "audit_stream": {"streams"},
     "audit_tile": {"audit_log"},
     "capability": {"capabilities"},
-    "confirmation": {"erasure"},
+    "confirmation": {"confirmations"},
     "definition": {"registry"},
     "deployment": {"deployment"},
     "entitlement": {"registry"},

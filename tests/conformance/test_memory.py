@@ -21,9 +21,9 @@ from tests.conformance.operations import Operations
 from tests.conformance.pairs import Pair, in_transaction
 
 PAGES = {
-    "access", "audit_log", "doctor", "drawn", "endpoints", "erasure", "export", "hr", "invariants",
-    "log_events", "measured", "metrics", "open_acts", "overview", "people", "roles",
-    "run_list", "snapshot", "systems", "tables", "unfinished", "webhooks",
+    "access", "audit_log", "confirmations", "doctor", "drawn", "endpoints", "erasure", "export",
+    "hr", "invariants", "log_events", "measured", "metrics", "open_acts", "overview", "people",
+    "roles", "run_list", "snapshot", "systems", "tables", "unfinished", "webhooks",
 }  # fmt: skip
 """Files whose statements only pages, tools, people and other systems ask for: runs in memory need
 none of them."""

@@ -100,7 +100,10 @@ async def test_an_operator_pauses_a_system_and_resumes_it(client, house):
     form = {"actor": "mary@acme.example", "reason": "it moves tonight"}
     asked = await client.get("/systems/github/pause")
     assert "not even what takes access away" in text_of(asked.text)
-    for missing, said in (("reason", "Is missing: it is recorded"), ("actor", "is recorded under")):
+    for missing, said in (
+        ("reason", "Is missing: others will read it"),
+        ("actor", "is recorded under"),
+    ):
         answer = await client.post("/systems/github/pause", data={**form, missing: " "})
         assert (answer.status_code >= 400, said in text_of(answer.text)) == (True, True), missing
     assert (await client.get("/api/v1/systems/github")).json()["paused"] == ""

@@ -95,6 +95,12 @@ class Actor:
         """The reference of the person who acts, or on whose behalf; None where nobody is named."""
         return self.on_behalf_of or (self.id if self.type == "person" else None)
 
+    @property
+    def kept(self) -> dict[str, str | None]:
+        """Who it is, as it is kept with an order until a second person comes: `Actor(**kept)`."""
+        names = ("type", "id", "via", "on_behalf_of")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessVersion:

@@ -57,7 +57,7 @@ from newel.connectors.jira_contract import (
     limits,
 )
 from newel.connectors.jira_document import document_of, text_of
-from newel.connectors.paging import pages
+from newel.connectors.paging import pages, place_after
 from newel.connectors.room import Room
 
 __all__ = ["Issue", "JiraSite"]
@@ -199,8 +199,7 @@ class JiraSite(Connector):
         async def read(seen: int) -> tuple[IssueFieldPage, int | None]:
             query = {"startAt": str(seen), "maxResults": "200"}
             page = ISSUE_FIELD_PAGES.read(await self.http.call(ISSUE_FIELDS, path, query=query))
-            following = seen + len(page.fields)
-            return page, following if page.fields and following < page.total else None
+            return page, place_after(seen, len(page.fields), page.total)
 
         return [
             f"a value for {each.name} ({each.id}), which {project} requires"
@@ -303,8 +302,7 @@ class JiraSite(Connector):
             query = {"startAt": str(seen), "maxResults": "100", "orderBy": "-created"}
             answer = await self.http.call(COMMENTS, {"issue": key}, query=query)
             page = COMMENT_PAGES.read(answer)
-            following = seen + len(page.comments)
-            return page, following if page.comments and following < page.total else None
+            return page, place_after(seen, len(page.comments), page.total)
 
         async for page in pages(COMMENTS.operation, read, 0):
             if any(_last_line(comment.body) == last_line for comment in page.comments):

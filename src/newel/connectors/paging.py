@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from newel.base.errors import Bug
 
-__all__ = ["MOST_PAGES", "pages"]
+__all__ = ["MOST_PAGES", "pages", "place_after"]
 
 MOST_PAGES: Final = 1000
 Page = TypeVar("Page")
@@ -34,3 +34,13 @@ async def pages(
             return
         at = following
     raise Bug(f"The listing {listing} has no end.")
+
+
+def place_after(place: int, count: int, end: int) -> int | None:
+    """Give the place of the next page, of a listing whose entries are numbered; None at its end.
+
+    place: where the page begins that has so many entries. end: the place behind the last entry. A
+    page without entries is the last, whatever is said of the total.
+    """
+    following = place + count
+    return following if count and following < end else None

@@ -21,7 +21,7 @@ from newel.connectors.answers import Answer
 from newel.connectors.base import Holding, marker_of, names_of
 from newel.connectors.ensure import Adoption, Exists, ensured, removed
 from newel.connectors.operation import operation
-from newel.connectors.paging import pages
+from newel.connectors.paging import pages, place_after
 from newel.connectors.scim_base import LARGEST_PAGE
 from newel.connectors.scim_contract import (
     API,
@@ -155,8 +155,7 @@ class Scim(ScimGroups):
         async def read(start: int) -> tuple[Users, int | None]:
             query = {"startIndex": str(start), "count": str(size)}
             page = PAGE_OF_USERS.read(await self.http.call(USERS, query=query))
-            following = start + len(page.resources)
-            return page, following if page.resources and following <= page.total else None
+            return page, place_after(start, len(page.resources), page.total + 1)
 
         async for page in pages(USERS.operation, read, 1):
             for user in page.resources:

@@ -17,7 +17,7 @@ from newel.connectors.capability import BY_HAND, ByHand, Way
 from newel.connectors.ensure import Ensured
 from newel.connectors.looking import WouldChange, believe
 from newel.connectors.operation import operation
-from newel.connectors.paging import pages
+from newel.connectors.paging import pages, place_after
 from newel.connectors.slack_base import ADMIN, Who
 from newel.connectors.slack_channels import SlackChannels
 from newel.connectors.slack_contract import (
@@ -161,8 +161,7 @@ class SlackWorkspace(SlackChannels):
         async def read(start: int) -> tuple[ScimUsers, int | None]:
             query = {"startIndex": str(start), "count": "200"}
             page = SCIM_USERS.read(await self.http.call(SCIM_FIND, query=query))
-            following = start + len(page.resources)
-            return page, following if page.resources and following <= page.total else None
+            return page, place_after(start, len(page.resources), page.total + 1)
 
         async for page in pages(SCIM_FIND.operation, read, 1):
             for user in page.resources:

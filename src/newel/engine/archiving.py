@@ -29,7 +29,7 @@ from newel.domain.change import Beside
 from newel.engine.archive import Archive
 from newel.engine.four_eyes import FourEyes, Ordered, Passed
 from newel.engine.key_holder import KeyHolder
-from newel.engine.operating import Operating, check_reason, said_reason, write_aside
+from newel.engine.operating import Operating, check_reason, named_person, said_reason, write_aside
 from newel.engine.sealed_log import CHECKPOINT, SealedLog, sealed_logs
 from newel.engine.verifying import verifier
 from newel.engine.whole_files import write_once, write_whole
@@ -241,8 +241,7 @@ class Archiving:
 
 def _check(verb: str, actor: Actor, reason: str) -> None:
     check_reason(verb, reason)
-    if actor.person is None:
-        raise NotAllowed(actor=actor.id, verb=verb, needed="to name a person")
+    named_person(actor, verb)
 
 
 async def _log_at(connection: Connection, row: Row, archive: Archive) -> SealedLog:

@@ -17,9 +17,15 @@ from uuid import UUID
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
 from newel.base.errors import NotAllowed, NotFound, NotWaiting
-from newel.base.ids import parse_reference, reference
+from newel.base.ids import reference
 from newel.domain.change import Beside, Change
-from newel.engine.operating import Operating, check_reason, said_reason, write_aside
+from newel.engine.operating import (
+    Operating,
+    check_reason,
+    named_person,
+    said_reason,
+    write_aside,
+)
 from newel.engine.retention import emptied
 from newel.store import erasure, registry
 from newel.store.database import Connection
@@ -65,14 +71,14 @@ class Erasing:
         NotWaiting (something is open, it is ordered already, or done).
         """
         check_reason(_VERB, reason)
-        orderer = _acting(actor, person)
+        orderer = named_person(actor, _VERB, other_than=person)
         event_id = self._new_event_id()
         async with self._operating.database.transaction() as connection:
             await self._erasable(connection, person)
             expires_at = await erasure.ordered(
                 connection,
                 person,
-                by=_written(actor),
+                by=actor.kept,
                 orderer=orderer,
                 event_id=UUID(event_id),
                 lasts=LASTS,
@@ -101,7 +107,7 @@ class Erasing:
         Raises NotAllowed (nobody is named, or it is the person or who ordered it), NotFound,
         NotWaiting (something is open, nothing was ordered, or its time is over).
         """
-        second = _acting(actor, person)
+        second = named_person(actor, _VERB, other_than=person)
         async with self._operating.database.transaction() as connection:
             await self._erasable(connection, person)
             order = await erasure.pending(connection, person)
@@ -163,21 +169,6 @@ class Erasing:
             id_=self._operating.vault.ids().new(),
             new_event_id=self._new_event_id,
         )
-
-
-def _acting(actor: Actor, person: UUID) -> UUID:
-    """Give the person who acts, who is not the one to be erased; raises NotAllowed."""
-    if actor.person is None:
-        raise NotAllowed(actor=actor.id, verb=_VERB, needed="to name a person")
-    acting = parse_reference(actor.person)[1]
-    if acting == person:
-        raise NotAllowed(actor=actor.person, verb=_VERB, needed="somebody else than the person")
-    return acting
-
-
-def _written(actor: Actor) -> dict[str, str | None]:
-    names = ("type", "id", "via", "on_behalf_of")
-    return {name: getattr(actor, name) for name in names}
 
 
 def _named(person: UUID) -> str:

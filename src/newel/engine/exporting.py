@@ -27,14 +27,14 @@ import orjson
 from newel.audit import catalogue as facts
 from newel.audit.canonical import leaf_bytes
 from newel.audit.leaf import Actor, instant
-from newel.base.errors import InvalidInput, NotAllowed
+from newel.base.errors import InvalidInput
 from newel.engine.archive import Archive
 from newel.engine.event_export import Form, Period, WrittenEvents, written_events
 from newel.engine.evidence import Package, Written, written_package
 from newel.engine.key_holder import KeyHolder
 from newel.engine.log_export import WrittenLog, written_log
 from newel.engine.opening import Opener
-from newel.engine.operating import check_reason, write_reasoned
+from newel.engine.operating import check_reason, named_person, write_reasoned
 from newel.engine.sequencer import Sequencer
 from newel.engine.vault import Vault
 from newel.store.audit_log import draws, is_waiting, newest
@@ -106,8 +106,8 @@ class Exports:
         InvalidInput (there is something in its place), NotAllowed (nobody is named for opening).
         """
         check_reason("export", reason)
-        if is_opened and actor.person is None:
-            raise NotAllowed(actor=actor.id, verb="open payloads", needed="to name a person")
+        if is_opened:
+            named_person(actor, "open payloads")
         part = _begun(directory)
         try:
             done = await self.copied(part, is_opened=is_opened)
@@ -189,8 +189,8 @@ class Exports:
         NotAllowed where names are wanted and nobody is named who wants them.
         """
         check_reason("export", reason)
-        if wanted.with_names and actor.person is None:
-            raise NotAllowed(actor=actor.id, verb="take names along", needed="to name a person")
+        if wanted.with_names:
+            named_person(actor, "take names along")
         part = _new(path)
         since, until = (instant(each) for each in wanted.period)
         if wanted.sampling is not None:

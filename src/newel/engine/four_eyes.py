@@ -16,11 +16,17 @@ from uuid import UUID
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, Event
 from newel.base.errors import NotAllowed, NotWaiting
-from newel.base.ids import parse_reference, reference
+from newel.base.ids import reference
 from newel.domain.change import Beside, Change
-from newel.engine.operating import SecondPerson, check_reason, said_reason, write_aside
+from newel.engine.operating import (
+    SecondPerson,
+    check_reason,
+    named_person,
+    said_reason,
+    write_aside,
+)
 from newel.engine.vault import Vault
-from newel.store import erasure, registry
+from newel.store import confirmations, registry
 from newel.store.database import Connection
 
 __all__ = ["Act", "FourEyes", "Ordered", "Passed"]
@@ -84,13 +90,13 @@ class FourEyes:
         check_reason(act, reason)
         if not self._is_strict:
             return Passed(by=actor, reason=reason)
-        orderer = _named(act, actor, subject)
+        orderer = named_person(actor, act, other_than=subject)
         event_id = self._ids.event_id()
-        expires_at = await erasure.expect(
+        expires_at = await confirmations.ordered(
             connection,
             act,
             about,
-            by=_written(actor),
+            by=actor.kept,
             orderer=orderer,
             event_id=UUID(event_id),
             lasts=LASTS,
@@ -105,13 +111,13 @@ class FourEyes:
     async def _confirmed(
         self, connection: Connection, act: Act, about: str, actor: Actor, subject: UUID | None
     ) -> Passed:
-        second = _named(act, actor, subject)
-        order = await erasure.expected(connection, act, about)
+        second = named_person(actor, act, other_than=subject)
+        order = await confirmations.pending(connection, act, about)
         if order is None:
             raise NotWaiting(verb="confirm", what=f"{act} of {about}", state="not ordered")
         if order["orderer"] == second:
             raise NotAllowed(actor=reference("per", second), verb=act, needed="a second person")
-        await erasure.confirmed(connection, order["event_id"])
+        await confirmations.carried_out(connection, order["event_id"])
         fact = facts.AdminConfirmed(of=str(order["event_id"]), verb=act)
         told = await self._tell(connection, fact, actor, self._ids.event_id(), None)
         named = reference("per", second)
@@ -130,23 +136,3 @@ class FourEyes:
         return await write_aside(
             connection, [told], id_=self._ids.new(), new_event_id=self._ids.event_id
         )
-
-
-def _named(act: Act, actor: Actor, subject: UUID | None) -> UUID:
-    """Give the person who acts; raises NotAllowed."""
-    if actor.person is None:
-        raise NotAllowed(actor=actor.id, verb=act, needed="to name a person")
-    person = parse_reference(actor.person)[1]
-    if person == subject:
-        raise NotAllowed(actor=actor.person, verb=act, needed="somebody else than the person")
-    return person
-
-
-def _written(actor: Actor) -> dict[str, Any]:  # Any: JSON
-    """Write who acts, as it is read again when the second person comes."""
-    return {
-        "type": actor.type,
-        "id": actor.id,
-        "via": actor.via,
-        "on_behalf_of": actor.on_behalf_of,
-    }

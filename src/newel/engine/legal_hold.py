@@ -12,11 +12,11 @@ from uuid import UUID
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
-from newel.base.errors import NotAllowed, NotFound, NotWaiting
+from newel.base.errors import NotFound, NotWaiting
 from newel.base.ids import reference
 from newel.domain.change import Change
 from newel.engine.four_eyes import FourEyes, Ordered
-from newel.engine.operating import Operating, check_reason, write_reasoned
+from newel.engine.operating import Operating, check_reason, named_person, write_reasoned
 from newel.store import erasure
 from newel.store.database import Connection
 
@@ -106,8 +106,7 @@ class LegalHold:
         Raises NotAllowed (nobody is named, or it is the person), NotFound, NotWaiting.
         """
         named = _named(whom, is_run=is_run)
-        if actor.person is None:
-            raise NotAllowed(actor=actor.id, verb=verb, needed="to name a person")
+        named_person(actor, verb)
         subject: UUID | None = whom
         if is_run:
             found = await erasure.locked_run(connection, whom)
@@ -122,9 +121,8 @@ class LegalHold:
                 raise NotWaiting(verb=verb, what=named, state="erased already")
             if verb == _SET:
                 await erasure.locked_past(connection, whom)
-        if verb == _RELEASE and subject is not None and actor.person == reference("per", subject):
-            needed = "somebody else than the person"
-            raise NotAllowed(actor=actor.person, verb=verb, needed=needed)
+        if verb == _RELEASE:
+            named_person(actor, verb, other_than=subject)
         return subject
 
     async def _told(

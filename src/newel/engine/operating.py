@@ -15,7 +15,7 @@ from uuid import UUID
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, Event, ProcessVersion
-from newel.base.errors import NotFound, NotWaiting, ReasonMissing
+from newel.base.errors import NotAllowed, NotFound, NotWaiting, ReasonMissing
 from newel.base.ids import parse_reference, reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Beside, Change, Entries, Head
@@ -341,3 +341,16 @@ def check_reason(verb: str, reason: str) -> None:
     """Refuse a verb that changes the course of a run and says no reason."""
     if not reason.strip():
         raise ReasonMissing(verb=verb)
+
+
+def named_person(actor: Actor, verb: str, *, other_than: UUID | None = None) -> UUID:
+    """Give the person who acts, for what nobody may do without a name.
+
+    other_than: whom the act is about. Raises NotAllowed where nobody is named, or it is they.
+    """
+    if actor.person is None:
+        raise NotAllowed(actor=actor.id, verb=verb, needed="to name a person")
+    person = parse_reference(actor.person)[1]
+    if person == other_than:
+        raise NotAllowed(actor=actor.person, verb=verb, needed="somebody else than the person")
+    return person

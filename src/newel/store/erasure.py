@@ -1,6 +1,6 @@
 """Erasing a person in the tables: the order, what stands in its way, and what is emptied.
 
-What two have to agree on besides, and legal hold, stand here as well: they belong to retention.
+Legal hold stands here as well: it belongs to retention.
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ from newel.store.database import Connection, Row
 from newel.store.queries import queries
 
 __all__ = [
-    "confirmed",
     "emptied",
-    "expect",
-    "expected",
     "in_the_way",
     "locked",
     "locked_past",
@@ -117,31 +114,3 @@ async def locked_run(connection: Connection, run: UUID) -> tuple[UUID | None] | 
 async def locked_past(connection: Connection, person: UUID) -> None:
     """Lock what has ended about a person, so that nothing of it is emptied or removed meanwhile."""
     await connection.execute(_SQL.lock_past, person)
-
-
-async def expect(
-    connection: Connection,
-    act: str,
-    about: str,
-    *,
-    by: dict[str, Any],  # Any: JSON
-    orderer: UUID,
-    event_id: UUID,
-    lasts: timedelta,
-) -> datetime | None:
-    """Keep an order of an act; answers with until when, None if there is one already."""
-    await connection.execute(_SQL.lapse, act, about)
-    expires_at: datetime | None = await connection.fetchval(
-        _SQL.expect, event_id, act, about, by, orderer, lasts
-    )
-    return expires_at
-
-
-async def expected(connection: Connection, act: str, about: str) -> Row | None:
-    """What was ordered and waits for somebody else: event_id, ordered_by, orderer; locked."""
-    return await connection.fetchrow(_SQL.expected, act, about)
-
-
-async def confirmed(connection: Connection, event_id: UUID) -> None:
-    """End an order that is carried out in this transaction."""
-    await connection.execute(_SQL.confirmed, event_id)

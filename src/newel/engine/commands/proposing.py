@@ -20,10 +20,10 @@ import orjson
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor
-from newel.base.errors import NotAllowed, NotWaiting
-from newel.base.ids import parse_reference, reference
+from newel.base.errors import NotWaiting
+from newel.base.ids import reference
 from newel.engine.history import CONFIRM
-from newel.engine.operating import Command, Operating
+from newel.engine.operating import Command, Operating, named_person
 from newel.flow.act import StepAct
 from newel.store.queries import queries
 
@@ -64,9 +64,8 @@ class Order:
 
     def written(self, actor: Actor) -> bytes:
         """The order and who gave it, as they are sealed."""
-        by = {name: getattr(actor, name) for name in ("type", "id", "via", "on_behalf_of")}
         names = ("verb", "reason", "key", "value", "evidence", "document")
-        return orjson.dumps({"by": by, **{name: getattr(self, name) for name in names}})
+        return orjson.dumps({"by": actor.kept, **{name: getattr(self, name) for name in names}})
 
     @classmethod
     def read(cls, text: bytes) -> tuple[Order, Actor]:
@@ -81,12 +80,11 @@ async def propose(operating: Operating, made: Command, order: Order) -> UUID:
 
     Raises NotAllowed where nobody is named who orders it, NotWaiting where it is proposed already.
     """
-    if made.actor.person is None:
-        raise NotAllowed(actor=made.actor.id, verb=order.verb, needed="to name a person")
+    person = named_person(made.actor, order.verb)
     if await made.connection.fetchval(_SQL.is_proposed, made.run, order.place):
         what = f"`{order.key}`" if order.key else reference("run", made.run)
         raise NotWaiting(verb=order.verb, what=what, state="waiting for a second person already")
-    task, person = operating.vault.ids().new(), parse_reference(made.actor.person)[1]
+    task = operating.vault.ids().new()
     excluded = [person]
     if made.row["subject"] is not None and made.row["subject"] != person:
         excluded.append(made.row["subject"])

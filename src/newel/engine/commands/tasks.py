@@ -23,11 +23,11 @@ from newel.base.errors import (
     NotWaiting,
     SelfApproval,
 )
-from newel.base.ids import parse_reference, reference
+from newel.base.ids import reference
 from newel.domain.values import Done, File
 from newel.engine import by_hand, ownership
 from newel.engine.commands.files import attach, checked
-from newel.engine.operating import Command, Operating
+from newel.engine.operating import Command, Operating, named_person
 from newel.engine.rehearsal import rehearsed
 from newel.flow.act import WaitAct
 from newel.flow.process import written
@@ -113,7 +113,7 @@ async def open_task(
             assert current is not None, "tasks are never deleted"
             _check_open(current)
             _check_in_time(current, made.at)
-            person = _person(current, actor)
+            person = named_person(actor, f"decide {named(current)}")
             await _check_person(made, current, person)
             yield made, current, person
     except NotWaiting:
@@ -138,12 +138,6 @@ def _check_in_time(task: Row, at: datetime) -> None:
     """Refuse what nobody waits for any more; the deadline of a wait closes it itself."""
     if task["verb"] is not None and task["due_at"] <= at:
         raise AlreadyDecided(task=named(task), by="its deadline", at=task["due_at"])
-
-
-def _person(task: Row, actor: Actor) -> UUID:
-    if actor.person is None:
-        raise NotAllowed(actor=actor.id, verb=f"decide {named(task)}", needed="to name a person")
-    return parse_reference(actor.person)[1]
 
 
 async def _check_person(made: Command, task: Row, person: UUID) -> None:

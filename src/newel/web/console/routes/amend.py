@@ -14,13 +14,14 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from newel.audit.leaf import Actor
-from newel.base.errors import InvalidInput, NotFound, ReasonMissing, RequestError
+from newel.base.errors import NotFound, RequestError
 from newel.base.ids import reference
 from newel.engine.commands import Amendment
 from newel.flow.process import Process
 from newel.store import runs
 from newel.store.database import Row
 from newel.web.console import copy
+from newel.web.console.act_pages import told_of
 from newel.web.console.acting import acting_person, address_in
 from newel.web.console.forms import (
     Field,
@@ -66,9 +67,7 @@ async def act(request: Request, run: str) -> Response:
         try:
             amendment, is_done = await _amended(request, row, fields, posted)
         except RequestError as error:
-            told = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
-            if isinstance(error, ReasonMissing):
-                told = {"reason": "is missing: others will read it"}
+            told = told_of(error)
             shown = filled(fields, posted, told)
             return await _form(request, read, row, shown, told, status_of(error), typed, None)
         if is_done:

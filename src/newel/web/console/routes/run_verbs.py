@@ -23,6 +23,7 @@ from newel.flow.reading import result_of
 from newel.store import runs
 from newel.store.database import Row
 from newel.web.console import copy
+from newel.web.console.act_pages import told_of
 from newel.web.console.acting import NEEDS_ADDRESS, acting_person, address_in
 from newel.web.console.forms import Field, document_of, fields_of, filled, labels_of, rest_of_errors
 from newel.web.console.pages import page, remembered, seen_at
@@ -95,8 +96,7 @@ async def act(request: Request, run: str, verb: str, key: str = "") -> Response:
         try:
             forked = await _carry_out(request, asked, posted)
         except RequestError as error:
-            fields = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
-            fields = {_in_form(name, asked): why for name, why in fields.items()}
+            fields = {_in_form(name, asked): why for name, why in told_of(error).items()}
             typed = {name: str(posted.get(name, "")) for name in ("actor", "reason", "evidence")}
             return await _form(
                 request, read, asked, filled(asked.fields, posted, fields), fields,

@@ -19,6 +19,7 @@ from newel.base.errors import AlreadyStarted, InvalidInput, RequestError
 from newel.base.ids import reference
 from newel.flow.process import Process
 from newel.web.console import copy
+from newel.web.console.act_pages import told_of
 from newel.web.console.acting import NEEDS_ADDRESS, acting_person, address_in
 from newel.web.console.forms import (
     Field,
@@ -111,14 +112,10 @@ def _given(process: Process[..., Any], document: dict[str, Any]) -> object:  # A
 
 
 def _told(error: RequestError) -> dict[str, str]:
-    match error:
-        case InvalidInput():
-            return dict(error.fields)
-        case AlreadyStarted():
-            is_reused = bool(error.facts().get("idempotency_key"))
-            return {"": copy.ALREADY_SENT if is_reused else copy.ALREADY_RUNS}
-        case _:
-            return {"": str(error)}
+    if isinstance(error, AlreadyStarted):
+        is_reused = bool(error.facts().get("idempotency_key"))
+        return {"": copy.ALREADY_SENT if is_reused else copy.ALREADY_RUNS}
+    return told_of(error)
 
 
 async def _form(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Final, Literal
 
@@ -10,14 +9,14 @@ from fastapi import APIRouter, Query, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from newel.base.errors import InvalidInput, NotFound, ReasonMissing, RequestError
+from newel.base.errors import NotFound, RequestError
 from newel.people.holdings import Asked, day_of, had_on
 from newel.web.console import systems_copy
+from newel.web.console.act_pages import Refused, act_page
 from newel.web.console.acting import acting_person, address_in
 from newel.web.console.copy import quoted
 from newel.web.console.pages import page, remembered, seen_at
 from newel.web.console.views.systems import TestedView, system_page, systems_view, tested
-from newel.web.problems import status_of
 from newel.web.site import named, reader_of, site_of
 
 __all__ = ["router"]
@@ -71,7 +70,7 @@ async def one_system(
 @router.get("/systems/{name}/{verb}")
 async def ask(request: Request, name: str, verb: str) -> Response:
     """Show the form of a verb."""
-    return await _form(request, name, verb, {}, 200, {})
+    return await _form(request, name, verb, Refused())
 
 
 @router.post("/systems/{name}/test")
@@ -84,20 +83,16 @@ async def test_connection(request: Request, name: str) -> Response:
 async def act(request: Request, name: str, verb: str) -> Response:
     """Pause or resume a system, or show the form again with what is wrong."""
     async with request.form() as posted:
-        reason = str(posted.get("reason", "")).strip()
         try:
-            await _carry_out(request, name, verb, posted, reason)
+            await _carry_out(request, name, verb, posted)
         except RequestError as error:
-            wrong = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
-            if isinstance(error, ReasonMissing):
-                wrong = {"reason": "is missing: it is recorded"}
-            typed = {"actor": str(posted.get("actor", "")), "reason": reason}
-            return await _form(request, name, verb, wrong, status_of(error), typed)
+            return await _form(request, name, verb, Refused.of(error, posted))
         return remembered(seen_at(f"/systems/{quoted(name)}"), address_in(posted))
 
 
-async def _carry_out(request: Request, name: str, verb: str, posted: FormData, reason: str) -> None:
+async def _carry_out(request: Request, name: str, verb: str, posted: FormData) -> None:
     actor = await acting_person(request, posted)
+    reason = str(posted.get("reason", "")).strip()
     systems = site_of(request).engine.systems
     match verb:
         case "pause":
@@ -108,26 +103,21 @@ async def _carry_out(request: Request, name: str, verb: str, posted: FormData, r
             raise NotFound(kind="page", reference=verb)
 
 
-async def _form(
-    request: Request,
-    name: str,
-    verb: str,
-    errors: Mapping[str, str],
-    status: int,
-    typed: Mapping[str, str],
-) -> Response:
+async def _form(request: Request, name: str, verb: str, refused: Refused) -> Response:
     if verb not in _VERBS:
         raise NotFound(kind="page", reference=verb)
     read = await reader_of(request)
-    view = await system_page(read, site_of(request).engine, name)
-    return await page(
-        request, "act", read=read, status=status, section="systems", is_live=False,
-        name=view.system.title, back=view.system.href, action=f"{view.system.href}/{verb}",
-        what="", words=systems_copy.system_words(verb, view.system.title, view.system.waiting),
-        errors=errors,
-        others={each: why for each, why in errors.items() if each not in {"actor", "reason"}},
-        labels={"actor": "Your work e-mail", "reason": "Reason"}, typed=typed,
-    )  # fmt: skip
+    system = (await system_page(read, site_of(request).engine, name)).system
+    return await act_page(
+        request,
+        read,
+        section="systems",
+        name=system.title,
+        back=system.href,
+        action=f"{system.href}/{verb}",
+        words=systems_copy.system_words(verb, system.title, system.waiting),
+        refused=refused,
+    )
 
 
 async def _shown(request: Request, name: str, told: TestedView | None = None) -> Response:

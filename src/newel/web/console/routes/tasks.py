@@ -10,6 +10,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from newel.base.errors import InvalidInput, RequestError
+from newel.web.console.act_pages import told_of
 from newel.web.console.acting import acting_person, address_in
 from newel.web.console.forms import (
     Field,
@@ -67,7 +68,7 @@ async def decide(request: Request, task: str) -> Response:
                 named("tsk", task), approved=answer == "approve", actor=actor, comment=comment
             )
         except RequestError as error:
-            fields = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
+            fields = told_of(error)
             typed = {name: str(posted.get(name, "")) for name in ("actor", "comment")}
             read = await reader_of(request)
             return await _shown(request, read, task, status_of(error), fields, typed)
@@ -94,8 +95,7 @@ async def fill(request: Request, task: str) -> Response:
                 file=await file_in(posted),
             )
         except RequestError as error:
-            told = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
-            told = {name_in_form(asked.form, name): why for name, why in told.items()}
+            told = {name_in_form(asked.form, name): why for name, why in told_of(error).items()}
             shown = filled(fields, posted, told)
             status = status_of(error)
             return await _shown(request, read, task, status, told, _typed(posted), shown)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
@@ -10,9 +9,10 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from newel.base.errors import InvalidInput, NotFound, RequestError
+from newel.base.errors import NotFound, RequestError
 from newel.connectors.outgoing import Delivered
 from newel.web.console import systems_copy
+from newel.web.console.act_pages import Refused, act_page
 from newel.web.console.acting import acting_person, address_in
 from newel.web.console.copy import quoted
 from newel.web.console.pages import page, remembered, seen_at
@@ -22,7 +22,6 @@ from newel.web.console.views.webhooks import (
     endpoints_view,
     hooks_view,
 )
-from newel.web.problems import status_of
 from newel.web.site import reader_of, site_of
 
 __all__ = ["router"]
@@ -69,7 +68,7 @@ async def ping(request: Request, name: str) -> Response:
 @router.get("/webhooks/{name}/{verb}")
 async def ask(request: Request, name: str, verb: str, event: str = "") -> Response:
     """Show the form of a verb."""
-    return await _form(request, name, verb, event, {}, 200, {})
+    return await _form(request, name, verb, event, Refused())
 
 
 @router.post("/webhooks/{name}/{verb}")
@@ -79,9 +78,7 @@ async def act(request: Request, name: str, verb: str, event: str = "") -> Respon
         try:
             await _carry_out(request, name, verb, event, posted)
         except RequestError as error:
-            wrong = dict(error.fields) if isinstance(error, InvalidInput) else {"": str(error)}
-            typed = {each: str(posted.get(each, "")) for each in ("actor", "reason")}
-            return await _form(request, name, verb, event, wrong, status_of(error), typed)
+            return await _form(request, name, verb, event, Refused.of(error, posted))
         return remembered(seen_at(f"/webhooks/{quoted(name)}"), address_in(posted))
 
 
@@ -121,27 +118,23 @@ async def _shown(
     )  # fmt: skip
 
 
-async def _form(
-    request: Request,
-    name: str,
-    verb: str,
-    event: str,
-    errors: Mapping[str, str],
-    status: int,
-    typed: Mapping[str, str],
-) -> Response:
+async def _form(request: Request, name: str, verb: str, event: str, refused: Refused) -> Response:
     if verb not in _VERBS:
         raise NotFound(kind="page", reference=verb)
     read = await reader_of(request)
     await endpoint_page(read, site_of(request).engine.endpoints, name, state=None, after="")
-    return await page(
-        request, "act", read=read, status=status, section="webhooks", is_live=False,
-        name=name, back=(back := f"/webhooks/{quoted(name)}"),
-        action=f"{back}/{verb}?event={quoted(event)}", what=_what(verb, event),
-        words=systems_copy.endpoint_words(verb, name), errors=errors,
-        others={each: why for each, why in errors.items() if each not in {"actor", "reason"}},
-        labels={"actor": "Your work e-mail", "reason": "Reason"}, typed=typed,
-    )  # fmt: skip
+    back = f"/webhooks/{quoted(name)}"
+    return await act_page(
+        request,
+        read,
+        section="webhooks",
+        name=name,
+        back=back,
+        action=f"{back}/{verb}?event={quoted(event)}",
+        words=systems_copy.endpoint_words(verb, name),
+        refused=refused,
+        what=_what(verb, event),
+    )
 
 
 def _what(verb: str, event: str) -> str:
