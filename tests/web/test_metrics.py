@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+import yaml  # type: ignore[import-untyped]  # it brings no types of its own
 
 from newel.base.secrets import SecretRef
 from newel.web.app import create_app
 from newel.web.metrics import GAUGES, Sample, exposed
 from tests.web.conftest import BERLIN
 
-GUIDE = Path(__file__).parents[2] / "docs" / "monitoring.md"
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = DOCS / "monitoring.md"
 LINE = re.compile(
     r"(?P<name>newel_[a-z_]+)(?P<labels>\{[^\n]*\})? "
     r"(?P<value>-?[0-9.e+-]+)"
@@ -105,3 +108,41 @@ def test_the_guide_has_every_number_and_no_other():
     """The table of the guide names what can be read, in its order, in the same words."""
     rows = re.findall(r"^\| `(newel_\w+)` \| (.+) \|$", GUIDE.read_text("utf-8"), re.MULTILINE)
     assert rows == [(f"newel_{each.name}", each.told) for each in GAUGES]
+
+
+def rules() -> list[dict[str, Any]]:
+    """The rules that are shipped, as Prometheus reads them."""
+    (group,) = yaml.safe_load((DOCS / "alerts.yml").read_text("utf-8"))["groups"]
+    return list(group["rules"])
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_is_of_numbers_that_are_given_and_says_what_to_do(rule):
+    """Every number is one of `/metrics`; the runbook is a heading of a page that exists."""
+    numbers = re.findall(r"newel_\w+", rule["expr"])
+    assert numbers
+    assert {name.removeprefix("newel_") for name in numbers} <= {each.name for each in GAUGES}
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert rule["annotations"]["summary"].endswith(".")
+    page, _, heading = rule["annotations"]["runbook"].partition("#")
+    text = (DOCS.parent / page).read_text("utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    assert heading in {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+
+
+def test_the_guide_has_every_alert_and_no_other():
+    """The table of the guide is what the rules say."""
+    rows = re.findall(
+        r"^\| (Newel\w+) \| (.+) \| (\w+) \| \[.+\]\((.+)\) \|$",
+        GUIDE.read_text("utf-8"),
+        re.MULTILINE,
+    )
+    assert rows == [
+        (
+            each["alert"],
+            f"`{each['expr']}`" + (f" for {each['for']}" if "for" in each else ""),
+            each["labels"]["severity"],
+            each["annotations"]["runbook"].removeprefix("docs/"),
+        )
+        for each in rules()
+    ]
