@@ -40,9 +40,10 @@ from newel.engine.log_export import written_log
 from newel.engine.operating import write_aside
 from newel.engine.proving import proved
 from newel.engine.verifying import Trusted, verified, verifier
-from newel.store import audit_log, invariants, journal, runs
+from newel.store import audit_log, invariants, journal
 from newel.store.export import snapshot
 from tests.engine.house import OPERATOR, opened
+from tests.engine.meeting import late, waits
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 KEEP = timedelta(days=400)
@@ -437,46 +438,25 @@ async def test_a_hold_on_a_person_and_pruning_come_one_after_the_other(old, monk
     person = parse_reference(old.ann.person)[1]
     await database.execute("update newel.run set subject = $2 where id = $1", run, person)
     ben = await old.house.engine.actor("ben@acme.example", via="api")
-    holding = []
+    holding, waited = [], []
 
     async def held():
         hold = old.house.engine.legal_hold.set(person, actor=ben, reason="Case 12.")
         holding.append(asyncio.create_task(hold))
-        await asyncio.wait(holding, timeout=1)
+        waited.append(await waits(database, holding[0]))
 
-    class Late:
-        """A connection whose first look for runs began before the hold, and locks after it."""
-
-        def __init__(self, connection):
-            self.connection = connection
-
-        async def fetch(self, query, *values):
-            found = await self.connection.fetch(query, *values)
-            if "for update of r" in query and not holding:
-                await self.connection.execute("rollback to looked")
-                await held()
-                for row in found:
-                    locked = "select from newel.run where id = $1 for update"
-                    await self.connection.fetch(locked, row["id"])
-            return found
-
-    real, remove, done_at_once = runs.prunable, journal.prune, []
-
-    async def looked(connection, *arguments):
-        await connection.execute("savepoint looked")
-        return await real(Late(connection), *arguments)  # type: ignore[arg-type]  # enough of one
+    remove = journal.prune
 
     async def locked(connection, found):
         await held()
-        done_at_once.append(holding[0].done())
         return await remove(connection, found)
 
     if when == "looked":
-        monkeypatch.setattr(runs, "prunable", looked)
+        late(monkeypatch, "prunable", held)
         assert (await old.prune()).runs == 2
     else:
         monkeypatch.setattr(journal, "prune", locked)
         monkeypatch.setattr(archiving, "_BATCH", 9)
         assert (await old.prune()).runs == 3
-        assert done_at_once == [False], "it says so only when it holds"
+    assert waited == [when == "locked"], "it says so only when it holds"
     await asyncio.gather(*holding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from uuid import UUID
@@ -12,6 +13,8 @@ from newel.audit.leaf import Actor
 from newel.base.errors import NotAllowed, NotFound, NotWaiting, ReasonMissing
 from newel.base.ids import reference
 from newel.engine.retention import Retention
+from newel.store import erasure, files
+from tests.engine.meeting import late, waits
 from tests.engine.test_erasing import past
 
 __all__ = ["past"]
@@ -126,3 +129,76 @@ async def test_a_child_about_nobody_that_is_held_stops_the_erasure(past):
         await past.erase()
     await past.house.engine.legal_hold.release(child, actor=ann, reason="Over.", is_run=True)
     await past.erase()
+
+
+@pytest.mark.parametrize("is_run", [False, True])
+@pytest.mark.parametrize("when", ["looked", "locked"])
+async def test_a_hold_and_retention_come_one_after_the_other(past, monkeypatch, when, is_run):
+    """Set while runs are looked for, it is respected; set once they are locked, it waits."""
+    ann, hold = await past.actor("ann"), past.house.engine.legal_hold
+    whom, holding, waited = past.run if is_run else past.jane, [], []
+
+    async def held():
+        setting = hold.set(whom, actor=ann, reason="Case 12.", is_run=is_run)
+        holding.append(asyncio.create_task(setting))
+        waited.append(await waits(past.house.database, holding[0]))
+
+    empty = files.empty
+
+    async def locked(connection, ids):
+        monkeypatch.setattr(files, "empty", empty)
+        await held()
+        await empty(connection, ids)
+
+    if when == "looked":
+        late(monkeypatch, "expiring", held)
+        assert await emptied(past) == {past.bob: 1, None: 1}
+    else:
+        monkeypatch.setattr(files, "empty", locked)
+        assert await emptied(past) == {past.bob: 1, past.jane: 1, None: 2}
+    assert waited == [when == "locked"], "it says so only when it holds"
+    await asyncio.gather(*holding)
+
+
+async def test_a_hold_on_a_run_waits_while_a_child_about_nobody_is_emptied(past, monkeypatch):
+    """Its child's payloads are its own, and may be emptied in another batch."""
+    ann, database, holding, waited = await past.actor("ann"), past.house.database, [], []
+    await database.execute(
+        "update newel.run set payload_expired_at = newel.now() where subject is not null"
+    )
+    empty = files.empty
+
+    async def locked(connection, ids):
+        setting = past.house.engine.legal_hold.set(
+            past.run, actor=ann, reason="Case 12.", is_run=True
+        )
+        holding.append(asyncio.create_task(setting))
+        waited.append(await waits(database, holding[0]))
+        await empty(connection, ids)
+
+    monkeypatch.setattr(files, "empty", locked)
+    await past.house.move(timedelta(days=366))
+    assert await Retention(past.house.engine._operating, timedelta(days=90)).expire() == 2
+    assert waited == [True]
+    await asyncio.gather(*holding)
+
+
+async def test_a_hold_on_a_run_and_erasing_come_one_after_the_other(past, monkeypatch):
+    """Set while it is asked what stands in the way, it waits until the person is erased."""
+    ann, ben, database = await past.actor("ann"), await past.actor("ben"), past.house.database
+    await past.erasing.order(past.jane, actor=ann, reason="She has asked for it.")
+    in_the_way, holding, waited = erasure.in_the_way, [], []
+
+    async def asked(connection, person):
+        found = await in_the_way(connection, person)
+        setting = past.house.engine.legal_hold.set(
+            past.run, actor=ann, reason="Case 12.", is_run=True
+        )
+        holding.append(asyncio.create_task(setting))
+        waited.append(await waits(database, holding[0]))
+        return found
+
+    monkeypatch.setattr(erasure, "in_the_way", asked)
+    assert (await past.erasing.confirm(past.jane, actor=ben)).runs == 2
+    assert waited == [True]
+    await asyncio.gather(*holding)

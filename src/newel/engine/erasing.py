@@ -28,7 +28,7 @@ from newel.engine.operating import (
 )
 from newel.engine.retention import emptied
 from newel.store import erasure, registry
-from newel.store.database import Connection
+from newel.store.database import Connection, Row
 
 __all__ = ["Erased", "Erasing", "Ordered"]
 
@@ -109,7 +109,7 @@ class Erasing:
         """
         second = named_person(actor, _VERB, other_than=person)
         async with self._operating.database.transaction() as connection:
-            await self._erasable(connection, person)
+            rows = await self._erasable(connection, person)
             order = await erasure.pending(connection, person)
             if order is None:
                 raise NotWaiting(
@@ -118,7 +118,6 @@ class Erasing:
             if order["orderer"] == second:
                 raise NotAllowed(actor=_named(second), verb=_VERB, needed="a second person")
             by = Actor(**order["ordered_by"])
-            rows = await erasure.runs_of(connection, person)
             full = [row for row in rows if not row["is_empty"]]
             changes = await emptied(
                 connection, full, policy=_POLICY, actor=by, new_event_id=self._new_event_id
@@ -137,19 +136,24 @@ class Erasing:
             self._operating.tell(change)
         return Erased(person=_named(person), keys=keys, runs=len(full), rows=counts)
 
-    async def _erasable(self, connection: Connection, person: UUID) -> None:
-        """Lock the person, and refuse where they are unknown, erased or still in something."""
+    async def _erasable(self, connection: Connection, person: UUID) -> list[Row]:
+        """Lock the person and their runs, and refuse where they are still in something.
+
+        Answers with the runs. Locked first, so that a hold on one of them is seen, or waits.
+        """
         is_erased = await erasure.locked(connection, person)
         if is_erased is None:
             raise NotFound(kind="person", reference=_named(person))
         if is_erased:
             raise NotWaiting(verb=_VERB, what=_named(person), state="erased already")
+        rows = await erasure.runs_of(connection, person)
         found = await erasure.in_the_way(connection, person)
         if found:
             told = [_told(row["kind"], row["id"], row["name"]) for row in found]
             raise NotWaiting(
                 verb=_VERB, what=_named(person), state=f"still part of {', '.join(told)}"
             )
+        return rows
 
     async def _tell(
         self,

@@ -119,8 +119,8 @@ class LegalHold:
                 raise NotFound(kind="person", reference=named)
             if is_erased:
                 raise NotWaiting(verb=verb, what=named, state="erased already")
-            if verb == _SET:
-                await erasure.locked_past(connection, whom)
+        if verb == _SET:
+            await erasure.locked_past(connection, whom)
         if verb == _RELEASE:
             named_person(actor, verb, other_than=subject)
         return subject

@@ -111,6 +111,6 @@ async def locked_run(connection: Connection, run: UUID) -> tuple[UUID | None] | 
     return None if row is None else (row["subject"],)
 
 
-async def locked_past(connection: Connection, person: UUID) -> None:
-    """Lock what has ended about a person, so that nothing of it is emptied or removed meanwhile."""
-    await connection.execute(_SQL.lock_past, person)
+async def locked_past(connection: Connection, whom: UUID) -> None:
+    """Lock what has ended about a person, or of a run, so that nothing is emptied meanwhile."""
+    await connection.execute(_SQL.lock_past, whom)

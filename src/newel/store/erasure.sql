@@ -140,10 +140,10 @@ where released_at is null and (person = $1 or run_id = $2) returning event_id
 select subject from newel.run where id = $1 for update
 
 -- name: lock_past
--- params: person
--- Runs about a person that have ended, and those that they started about nobody; locked.
+-- params: whom
+-- Runs about a person, or a run, that have ended, and those that they started about nobody; locked.
 with recursive line as (
-    select id from newel.run where subject = $1
+    select id from newel.run where subject = $1 or id = $1
     union
     select r.id from newel.run r join line l on r.parent_run = l.id where r.subject is null)
 select r.id from newel.run r join line l on l.id = r.id

@@ -182,7 +182,7 @@ async def enter_room(connection: Connection, process: str, room: str) -> None:
 
 async def expiring(connection: Connection, before: datetime, how_many: int) -> list[Row]:
     """Runs that ended before a moment and still have their payloads; locked."""
-    return await connection.fetch(_SQL.expiring, before, how_many)
+    return await _not_held(connection, await connection.fetch(_SQL.expiring, before, how_many))
 
 
 async def mark_expired(connection: Connection, expired: Sequence[UUID]) -> None:
@@ -191,13 +191,15 @@ async def mark_expired(connection: Connection, expired: Sequence[UUID]) -> None:
 
 
 async def prunable(connection: Connection, before: datetime, how_many: int) -> list[UUID]:
-    """Runs that ended before a moment and whose events may be removed by now; locked.
+    """Runs that ended before a moment and whose events may be removed by now; locked."""
+    found = await connection.fetch(_SQL.prunable, before, how_many)
+    return [row["id"] for row in await _not_held(connection, found)]
 
-    A hold that was set while they were looked for is seen only now that they are locked.
-    """
-    found = [row["id"] for row in await connection.fetch(_SQL.prunable, before, how_many)]
-    held = {row["id"] for row in await connection.fetch(_SQL.held, found)}
-    return [each for each in found if each not in held]
+
+async def _not_held(connection: Connection, found: list[Row]) -> list[Row]:
+    """Leave out what is held: a hold set while they were looked for is seen now they are locked."""
+    held = {row["id"] for row in await connection.fetch(_SQL.held, [each["id"] for each in found])}
+    return [each for each in found if each["id"] not in held]
 
 
 async def mark_pruned(connection: Connection, pruned: Sequence[UUID]) -> None:
