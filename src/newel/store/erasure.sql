@@ -37,10 +37,6 @@ update newel.erasure set ended_at = newel.now() where person = $1
 -- params: person
 -- What is still open about a person: runs, access, tasks that only they can do, a first password.
 -- A hold counts on any run that erasing would empty, about them or about nobody.
-with recursive line as (
-    select id from newel.run where subject = $1
-    union
-    select r.id from newel.run r join line l on r.parent_run = l.id where r.subject is null)
 select 'run' as kind, r.id, r.process as name from newel.run r
 where r.subject = $1 and r.finished_at is null
 union all
@@ -54,19 +50,15 @@ where s.person = $1 and s.state = 'waiting'
 union all
 select 'hold', coalesce(h.person, h.run_id), 'legal hold' from newel.legal_hold h
 where h.released_at is null
-  and (h.person = $1 or h.run_id in (select id from line))
+  and (h.person = $1 or h.run_id in (select newel.line_of($1)))
 order by 1, 3, 2
 
 -- name: runs
 -- params: person
 -- Runs about a person, and those that they started about nobody; locked, in the order of their ids.
-with recursive line as (
-    select id from newel.run where subject = $1
-    union
-    select r.id from newel.run r join line l on r.parent_run = l.id where r.subject is null)
 select r.id, r.seq, r.head, r.last_at, r.state, r.subject, r.finished_at,
        r.payload_expired_at is not null as is_empty
-from newel.run r join line l on l.id = r.id order by r.id for update of r
+from newel.run r join newel.line_of($1) as l (id) on l.id = r.id order by r.id for update of r
 
 -- name: person
 -- params: person
@@ -142,9 +134,5 @@ select subject from newel.run where id = $1 for update
 -- name: lock_past
 -- params: whom
 -- Runs about a person, or a run, that have ended, and those that they started about nobody; locked.
-with recursive line as (
-    select id from newel.run where subject = $1 or id = $1
-    union
-    select r.id from newel.run r join line l on r.parent_run = l.id where r.subject is null)
-select r.id from newel.run r join line l on l.id = r.id
+select r.id from newel.run r join newel.line_of($1) as l (id) on l.id = r.id
 where r.finished_at is not null order by r.id for update of r

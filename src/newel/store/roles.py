@@ -90,7 +90,7 @@ _GRANTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "webhook_delivery": ("insert",),  # as above
         **dict.fromkeys(_TREE, _READ),
         **dict.fromkeys(("access_grant", "definition", "deployment", "legal_hold", "room"), _READ),
-        **dict.fromkeys(("migration", "run"), _READ),
+        **dict.fromkeys(("held_run", "migration", "run"), _READ),
     },
     READER: {
         **dict.fromkeys(

@@ -277,14 +277,7 @@ where id = $1 and worker_id = $2 and finished_at is null
 -- params: before, how_many
 -- Runs that ended before a moment and still have their payloads, the oldest first; locked. Those
 -- under legal hold keep them, and about somebody who is; so do those that these started about nobody.
-with recursive held as (
-    (select r.id from newel.run r
-     join newel.legal_hold h on h.person = r.subject and h.released_at is null
-     union all
-     select h.run_id from newel.legal_hold h
-     where h.run_id is not null and h.released_at is null)
-    union
-    select c.id from newel.run c join held on c.parent_run = held.id where c.subject is null)
+with held as materialized (select id from newel.held_run)
 select r.id, r.seq, r.head, r.last_at, r.state, r.subject from newel.run r
 where r.finished_at < $1 and r.payload_expired_at is null
   and not exists (select from held where held.id = r.id)
@@ -299,14 +292,7 @@ update newel.run set payload_expired_at = newel.now() where id = any($1)
 -- params: before, how_many
 -- Runs that ended before a moment, whose payloads are gone and of which the log has given up every
 -- event, the oldest first; locked. Not those under legal hold, nor of a parent that is open.
-with recursive held as (
-    (select r.id from newel.run r
-     join newel.legal_hold h on h.person = r.subject and h.released_at is null
-     union all
-     select h.run_id from newel.legal_hold h
-     where h.run_id is not null and h.released_at is null)
-    union
-    select c.id from newel.run c join held on c.parent_run = held.id where c.subject is null)
+with held as materialized (select id from newel.held_run)
 select r.id from newel.run r
 where r.finished_at < $1 and r.payload_expired_at is not null and r.pruned_at is null
   and not exists (select from held where held.id = r.id)
@@ -319,15 +305,7 @@ order by r.finished_at limit $2 for update of r skip locked
 -- name: held
 -- params: runs
 -- Which of these, locked before, are under legal hold by now, or of a run that is.
-with recursive held as (
-    (select r.id from newel.run r
-     join newel.legal_hold h on h.person = r.subject and h.released_at is null
-     union all
-     select h.run_id from newel.legal_hold h
-     where h.run_id is not null and h.released_at is null)
-    union
-    select c.id from newel.run c join held on c.parent_run = held.id where c.subject is null)
-select id from held where id = any($1)
+select distinct id from newel.held_run where id = any($1)
 
 -- name: mark_pruned
 -- params: runs

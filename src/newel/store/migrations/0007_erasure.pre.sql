@@ -35,6 +35,23 @@ create table newel.legal_hold (
 create unique index legal_hold_on_person on newel.legal_hold (person) where released_at is null;
 create unique index legal_hold_on_run on newel.legal_hold (run_id) where released_at is null;
 
+-- The runs about a person, or one run, with what these have started about nobody: who is erased or
+-- held is so with all of it.
+create function newel.line_of(p_whom uuid) returns setof uuid
+    language sql stable set search_path = ''
+begin atomic
+    with recursive line as (
+        select id from newel.run where subject = p_whom or id = p_whom
+        union
+        select r.id from newel.run r join line l on r.parent_run = l.id where r.subject is null)
+    select id from line;
+end;
+
+create view newel.held_run as
+select l.id from newel.legal_hold h
+cross join lateral newel.line_of(coalesce(h.person, h.run_id)) as l (id)
+where h.released_at is null;
+
 -- Four eyes on acts that are about no run: what one person has ordered and another has to confirm
 -- before its time is over. What it is about is written out, so that nothing else is confirmed.
 create table newel.confirmation (
