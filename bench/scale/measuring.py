@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from bench.scale.filling import NAMES
 
-from newel.people import answer
+from newel.people import answer, unplanned
 from newel.store import overview, run_list, runs, tasks
 from newel.store.database import Connection, Database
 from newel.store.queries import queries
@@ -92,13 +92,13 @@ async def _searched(ground: Ground) -> None:
     """Ask where a person stands whose name is typed wrongly."""
     name = NAMES(ground.chance.randrange(ground.people))
     at = ground.chance.randrange(1, len(name) - 1)
-    await answer(ground.database, name[:at] + name[at + 1 :], datetime.now(UTC), UTC)
+    await answer(ground.database, name[:at] + name[at + 1 :], datetime.now(UTC), UTC, unplanned)
 
 
 async def _asked(ground: Ground) -> None:
     """Ask where a person stands."""
     number = ground.chance.randrange(ground.people)
-    await answer(ground.database, f"p{number}@example.test", datetime.now(UTC), UTC)
+    await answer(ground.database, f"p{number}@example.test", datetime.now(UTC), UTC, unplanned)
 
 
 def _block(module: str, name: str, *values: Any) -> Callable[[Ground], Awaitable[Any]]:

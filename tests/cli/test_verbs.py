@@ -175,12 +175,25 @@ def test_a_run_is_cancelled(deployed, newel, work):
     assert (again.status, "cancelled" in again.err) == (1, True)
 
 
+def test_status_answers_without_the_code_and_without_a_key(deployed, newel, monkeypatch):
+    """What needs neither is said: asking makes no key, and a broken project is no hurdle."""
+    start(newel)
+    said = "Jane Doe's onboarding has begun. Everything is on track."
+    kek = next(deployed.rglob("keys/kek"))
+    kek.rename(kek.with_name("away"))
+    assert (newel("status", "Jane Doe").out.strip(), kek.exists()) == (said, False)
+    kek.with_name("away").rename(kek)
+    monkeypatch.setenv("NEWEL_PROCESSES", '["company.nowhere"]')
+    assert newel("status", "Jane Doe").out.strip() == said
+
+
 def test_status_tells_one_from_several_from_nobody(deployed, newel):
     """One person is a sentence; several are listed with status 3, nobody with 4."""
     start(newel)
     start(newel, name="Jane Roe", email="jane.roe@acme.example")
     one = newel("status", "jane do")
-    assert (one.status, one.out.startswith("Jane Doe's onboarding")) == (0, True)
+    assert one.status == 0
+    assert one.out.startswith("Jane Doe's onboarding: 0 of 4 systems are ready")
     several = newel("status", "jane")
     assert several.status == 3
     assert "jane.doe@acme.example" in several.out

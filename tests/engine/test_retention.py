@@ -187,6 +187,7 @@ async def test_the_page_of_a_run_without_payloads_still_reads(house):
         processes=house.engine.processes,
         proposal_of=house.engine.proposal_of,
         plan_of=house.engine.plan,
+        ahead_of=house.engine.planner.ahead,
     )
     before = await run_view(reader, run)
     await house.engine.retention.expire()

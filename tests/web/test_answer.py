@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from newel.base.ids import reference
 from newel.domain.search import grams
+from newel.engine.vault import Vault
 from newel.people import answer, found
 from tests.acceptance.company_house import hire
+from tests.web.test_pages import text_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
 async def asked(house, text):
     """Ask where somebody stands."""
-    return await answer(house.database, text, await house.now(), BERLIN)
+    now = await house.now()
+    return await answer(house.database, text, now, BERLIN, house.engine.planner.ahead)
 
 
 async def test_one_person_is_answered_with_the_sentence(house):
@@ -25,8 +30,59 @@ async def test_one_person_is_answered_with_the_sentence(house):
     known = await found(house.database, "jane.doe@acme.example")
     texts = ["Jane Doe", "Jnae Doe", "JANE.DOE@acme.example", f"per_{_digits(ref)}"]
     sentences = {(await asked(house, text)).status.sentence for text in texts}
-    assert sentences == {"Jane Doe's onboarding has begun. Everything is on track."}
+    assert sentences == {"Jane Doe's onboarding: 0 of 5 systems are ready. Everything is on track."}
     assert known[0].person.manager == "Priya Manager"
+
+
+async def test_the_counts_are_those_of_the_plan_from_the_start_to_the_end(house, scene, client):
+    """As work goes on systems get ready, out of as many as the plan has had from the start.
+
+    The command line's answer, the API and the page say the same sentence at each point. Steps are
+    those of the plan itself. A declined run, and one whose code is gone, count what is there.
+    """
+    async with house.worker():
+        run = await scene.asked()
+        at_first = await _told(house, client, run)
+        scene.house.world.simulators["github"].faults.add(scene.down)
+        await house.approve(await house.task(run))
+        await house.at_rest(run)
+        await scene.until_parked(run)
+        held_up = await _told(house, client, run)
+        await scene.healed(run)
+        assert await house.finish(run) == "completed"
+        at_last = await _told(house, client, run)
+    assert "onboarding: 0 of 5 systems are ready" in at_first
+    assert "onboarding: 3 of 5 systems are ready" in held_up
+    assert "all 5 systems are ready" in at_last
+
+
+async def _told(house, client, run):
+    """The sentence, which every surface says; while the run is open with the counts of its plan."""
+    row = await house.row(run)
+    person = reference("per", row["subject"])
+    said = (await client.get(f"/api/v1/people/{person}/status?zone=Europe/Berlin")).json()
+    page = (await client.get(f"/people/{person}")).text
+    assert said["sentence"] == (await asked(house, "Jane Doe")).status.sentence
+    assert said["sentence"] in text_of(page)
+    if row["finished_at"] is None:
+        plan = (await client.get(f"/api/v1/runs/{reference('run', run)}/plan")).json()
+        assert said["steps"] == {name: plan[name] for name in ("done", "total", "perhaps")}
+    else:
+        assert said["steps"] is None
+    return said["sentence"]
+
+
+async def test_without_its_code_or_its_key_a_run_counts_what_is_there(house, tmp_path):
+    """A console of other code, and one that cannot open the journal, tell what rows alone tell."""
+    await house.onboard()
+    planner = house.engine.planner
+    for blind in (
+        replace(planner, processes={}),
+        replace(planner, vault=Vault.at(tmp_path / "another")),
+    ):
+        found = await answer(house.database, "Jane Doe", await house.now(), BERLIN, blind.ahead)
+        assert found.status is not None
+        assert found.status.sentence == "Jane Doe's onboarding has begun. Everything is on track."
 
 
 async def test_several_people_are_listed_and_none_is_chosen(house):

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from newel.base.errors import InvalidInput, StoreError
+from newel.base.errors import DefinitionError, InvalidInput, StoreError
 from newel.base.secrets import SecretRef
 from newel.base.settings import Settings, load_settings
 from newel.base.zones import local_zone, zone_named
@@ -36,6 +36,8 @@ from newel.engine.anchors import anchor_of
 from newel.engine.calls import CallSettings
 from newel.engine.desks import TrackerDesk
 from newel.engine.key_holder import KeyHolder
+from newel.engine.loading import with_former
+from newel.engine.planning import Planner
 from newel.engine.runner import Limits
 from newel.store import deployment as purposes
 from newel.store.database import LOST, Database
@@ -51,6 +53,7 @@ __all__ = [
     "found_here",
     "key_holder",
     "opened",
+    "planner_of",
     "vault_of",
 ]
 
@@ -132,9 +135,7 @@ async def engine_of(deployment: Deployment) -> Engine:
 
     A demo without a project of its own is about the example company.
     """
-    settings = deployment.settings
-    if deployment.purpose.kind == "demo" and not settings.processes:
-        settings = example_settings(settings)
+    settings = _settings_of(deployment)
     project = load_project(settings)
     engine = Engine(
         deployment.database,
@@ -181,6 +182,29 @@ async def engine_of(deployment: Deployment) -> Engine:
             f"The PostgreSQL went away while newel started ({type(cause).__name__}): start again."
         ) from cause
     return engine
+
+
+def planner_of(deployment: Deployment) -> Planner | None:
+    """Make what plans the runs of a deployment; nothing is written down.
+
+    None where there is no project that could be read, or no key-encryption key.
+    """
+    settings = _settings_of(deployment)
+    if (place := kek_place(settings)) is not None and not place.exists():
+        return None  # asking must not make a key
+    try:
+        project = load_project(settings)
+    except DefinitionError:
+        return None
+    processes = with_former({each.name: each for each in project.processes})
+    return Planner(deployment.database, processes, vault_of(settings))
+
+
+def _settings_of(deployment: Deployment) -> Settings:
+    settings = deployment.settings
+    if deployment.purpose.kind == "demo" and not settings.processes:
+        return example_settings(settings)
+    return settings
 
 
 def zone_of(settings: Settings) -> tzinfo:

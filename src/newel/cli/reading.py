@@ -125,9 +125,13 @@ def tasks(*, as_json: AsJson = False) -> None:
 
 async def _of_person(deployment: Deployment, whom: str, *, as_json: bool) -> int:
     from newel.base.zones import local_zone
-    from newel.people import answer
+    from newel.cli.deployment import planner_of
+    from newel.people import answer, unplanned
 
-    found = await answer(deployment.database, whom, deployment.purpose.as_of, local_zone())
+    planner = planner_of(deployment)
+    ahead_of = unplanned if planner is None else planner.ahead
+    now = deployment.purpose.as_of
+    found = await answer(deployment.database, whom, now, local_zone(), ahead_of)
     if as_json:
         say_json(_answer(found))
     elif found.status is not None:

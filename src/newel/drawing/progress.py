@@ -7,13 +7,16 @@ Source: console document, §2.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from newel.drawing.drawing import Drawing
+from newel.drawing.duties import step_of
 from newel.drawing.plan import Plan, Planned
+from newel.drawing.regions import acts_of
 
-__all__ = ["Progress", "progress_of"]
+__all__ = ["Progress", "coming_systems", "progress_of"]
 
 _SETTLED: Final = frozenset({"done", "by-hand", "skipped"})
 _OUT: Final = frozenset({"not-needed", "cancelled", "failed"})
@@ -26,6 +29,7 @@ _LIVE: Final = {
     "waiting": "waits",
 }
 """What happens now, the most urgent first."""
+_COMING: Final = frozenset({"will-run", "expected"})
 _NAMED: Final = 2
 
 
@@ -58,6 +62,20 @@ def progress_of(plan: Plan) -> Progress:
     return Progress(done=done, total=total, perhaps=perhaps, sentence=" ".join(said))
 
 
+def coming_systems(drawing: Drawing, plan: Plan) -> Mapping[str, str]:
+    """The systems in which a run is giving access or will, unless it ends early; with their titles.
+
+    What has an outcome is not among them: of that the ledger knows more than the plan.
+    """
+    nodes = {each.node for each in plan.lines if each.state in _LIVE or each.forecast in _COMING}
+    steps = [step_of(act) for act in acts_of(drawing.tree) if act.id in nodes]
+    return {
+        step.options.system: str(getattr(step.owner, "title", "") or "")
+        for step in steps
+        if step is not None and step.options.system and step.options.grants is not None
+    }
+
+
 def _now(plan: Plan) -> list[str]:
     """What is open, by name; the rest as a number."""
     urgency = list(_LIVE)
@@ -69,7 +87,7 @@ def _now(plan: Plan) -> list[str]:
 
 
 def _next(plan: Plan) -> list[str]:
-    coming = (each for each in plan.lines if each.forecast in {"will-run", "expected"})
+    coming = (each for each in plan.lines if each.forecast in _COMING)
     first = next(coming, None)
     return [] if first is None else [f"Next: {first.label}."]
 

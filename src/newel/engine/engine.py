@@ -24,7 +24,7 @@ from newel.domain.limits import RANKS, Priority, checked_places
 from newel.domain.values import File
 from newel.drawing.drawing import errors_of, unregistered
 from newel.drawing.plan import Plan
-from newel.engine import actors, bulk, commands, planning, ticketing
+from newel.engine import actors, bulk, commands, ticketing
 from newel.engine.archiving import Archiving
 from newel.engine.attention import Attention
 from newel.engine.beginning import begin, in_turn
@@ -51,6 +51,7 @@ from newel.engine.loading import with_former
 from newel.engine.messages import SIGNED, Message, Messages, Sent
 from newel.engine.operating import Operating, SecondPerson
 from newel.engine.places import Places, registered
+from newel.engine.planning import Planner
 from newel.engine.probing import Probing
 from newel.engine.reserving import Book
 from newel.engine.retention import Retention
@@ -149,12 +150,12 @@ class Engine:
             tell=self._tell,
             second_person=second_person,
         )
+        self.planner = Planner(database, verbs, vault)
         self.confirming = Confirming(self._operating)
         self.safe = Safe(self._operating, self.connectors, console_url)
         self._builtin = builtin = BuiltIn(self._operating, self.versions)
         inbox = Inbox(self._operating, builtin)
-        own = known.get(ticketing.NAME)
-        self.tickets = ticketing.Ticketing([*channels, inbox], database, own)
+        self.tickets = ticketing.Ticketing([*channels, inbox], database, known.get(ticketing.NAME))
         self.healing = Healing(self._operating, builtin)
         self.cutting = Cutting(self._operating, builtin, channels)
         self.probing = Probing(database, builtin, self.connectors, probe_at)
@@ -266,7 +267,7 @@ class Engine:
 
     async def plan(self, run: UUID) -> Plan:
         """What is done, open and still to come of a run, and why; raises NotFound."""
-        return await planning.plan(self._operating, run)
+        return await self.planner.plan(run)
 
     def new_worker(self) -> Worker:
         """Make a worker for this deployment; its `run` drives runs until it is cancelled."""

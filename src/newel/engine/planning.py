@@ -1,4 +1,4 @@
-"""The plan of one run: its journal as the drawing wants it.
+"""The plan of one run: its journal as the drawing wants it, and what is counted in it.
 
 The values of outcomes are those that the body itself is given: the run is rehearsed, which writes
 nothing and calls nobody. What a rehearsal does not come to (the code has changed, a payload is
@@ -7,21 +7,27 @@ gone) is known by its key and its kind alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from newel.base.errors import Cancelled, NewelError, NotFound
 from newel.base.ids import reference
 from newel.domain.acts import OpenAct
-from newel.drawing.drawing import drawing_of
+from newel.drawing.drawing import Drawing, drawing_of
 from newel.drawing.names import UNKNOWN
 from newel.drawing.plan import Open, Outcome, Past, Plan, State, planned
+from newel.drawing.progress import coming_systems, progress_of
 from newel.engine.history import CONFIRM, Recorded
-from newel.engine.operating import Operating
 from newel.engine.rehearsal import Rehearsal, rehearsed
+from newel.engine.vault import Vault
+from newel.flow.process import Process
+from newel.people.facts import Ahead
 from newel.store import runs
+from newel.store.database import Database
 
-__all__ = ["past_of", "plan"]
+__all__ = ["Planner", "past_of"]
 
 _WORDS: Final[dict[str, State]] = {
     "step.completed_by_hand": "by-hand",
@@ -41,14 +47,43 @@ _PERSON: Final = "person"
 _OVER: Final = frozenset({"completed", "failed", "cancelled"})
 
 
-async def plan(operating: Operating, run: UUID) -> Plan:
-    """What is done, open and still to come of a run; raises NotFound."""
-    async with operating.database.transaction() as connection:
-        rows = await runs.load(connection, [run])
-        if not rows:
-            raise NotFound(kind="run", reference=reference("run", run))
-        now = await rehearsed(connection, run, operating.processes, operating.vault)
-    return planned(drawing_of(now.process), past_of(now, rows[0]["state"]))
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Plans runs by this code; writes nothing and calls nobody."""
+
+    database: Database
+    processes: Mapping[str, Process[..., Any]]  # Any: each has its own result
+    vault: Vault
+
+    async def plan(self, run: UUID) -> Plan:
+        """What is done, open and still to come of a run; raises NotFound."""
+        return (await self._planned(run))[1]
+
+    async def ahead(self, run: UUID) -> Ahead | None:
+        """What the plan of a run counts; None where this code cannot tell.
+
+        It may lack the process, or the key to what the journal holds.
+        """
+        try:
+            drawing, found = await self._planned(run)
+        except NewelError:
+            return None
+        progress = progress_of(found)
+        return Ahead(
+            done=progress.done,
+            total=progress.total,
+            perhaps=progress.perhaps,
+            systems=coming_systems(drawing, found),
+        )
+
+    async def _planned(self, run: UUID) -> tuple[Drawing, Plan]:
+        async with self.database.transaction() as connection:
+            rows = await runs.load(connection, [run])
+            if not rows:
+                raise NotFound(kind="run", reference=reference("run", run))
+            now = await rehearsed(connection, run, self.processes, self.vault)
+        drawing = drawing_of(now.process)
+        return drawing, planned(drawing, past_of(now, rows[0]["state"]))
 
 
 def past_of(now: Rehearsal, state: str) -> Past:

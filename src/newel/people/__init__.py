@@ -4,7 +4,7 @@ Reads through `store` and writes nothing: grants are written with the outcome th
 """
 
 from newel.people.finding import Hit, found
-from newel.people.snapshot import Answer, answer, read_snapshot
+from newel.people.snapshot import Answer, answer, read_snapshot, unplanned
 from newel.people.status import Part, Snapshot, Status, status
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "found",
     "read_snapshot",
     "status",
+    "unplanned",
 ]

@@ -1,7 +1,8 @@
 """Which systems a run is about, and which of them are ready.
 
-Counted are the systems in which the run has made (for a leaver: ended) a grant, and those of
-its open acts. A system is ready when all its grants of this run are active and nothing is open
+Counted are the systems in which the run has made (for a leaver: ended) a grant, those of its open
+acts, and those in which its plan will still give access, so that the whole does not grow on the
+way. A system is ready when all its grants of this run are active and nothing is open or to come
 there: an invitation that is not accepted is not ready.
 Source: product document, §11.
 """
@@ -44,9 +45,10 @@ def standings(run: RunFact, grants: Sequence[GrantFact]) -> tuple[SystemStanding
     for grant in grants:
         if _belongs(grant, run):
             grants_in[grant.system].append(grant)
+    ahead = {} if run.ahead is None or run.kind == "leaver" else run.ahead.systems
     found = [
-        _standing(run, system, acts_in[system], grants_in[system])
-        for system in {*acts_in, *grants_in}
+        _standing(run, system, acts_in[system], grants_in[system], ahead.get(system))
+        for system in {*acts_in, *grants_in, *ahead}
     ]
     return tuple(sorted(found, key=lambda each: (each.title, each.system)))
 
@@ -60,9 +62,17 @@ def _belongs(grant: GrantFact, run: RunFact) -> bool:
 
 
 def _standing(
-    run: RunFact, system: str, acts: Sequence[OpenFact], grants: Sequence[GrantFact]
+    run: RunFact,
+    system: str,
+    acts: Sequence[OpenFact],
+    grants: Sequence[GrantFact],
+    planned: str | None,
 ) -> SystemStanding:
     titles = [act.system_title for act in acts] + [grant.system_title for grant in grants]
+    titles.append(planned)
+    state = _state(run, acts, grants)
+    if planned is not None and not acts:
+        state = "pending" if grants else "planned"
     ticketed = next((act for act in acts if act.ticket), None)
     moments = [act.parked_at or act.since for act in acts] or [
         grant.since for grant in grants if grant.since is not None
@@ -70,7 +80,7 @@ def _standing(
     return SystemStanding(
         system=system,
         title=system_name(system, next(filter(None, titles), None)),
-        state=_state(run, acts, grants),
+        state=state,
         since=min(moments, default=None),
         ticket=None if ticketed is None else ticketed.ticket,
         ticket_url=None if ticketed is None else ticketed.ticket_url,

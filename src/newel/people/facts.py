@@ -6,17 +6,27 @@ them is the database's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
 from newel.people.words import in_words, system_name
 
-__all__ = ["GrantFact", "Kind", "OpenFact", "RunFact", "Snapshot", "SystemState", "kind_of"]
+__all__ = [
+    "Ahead",
+    "GrantFact",
+    "Kind",
+    "OpenFact",
+    "RunFact",
+    "Snapshot",
+    "SystemState",
+    "kind_of",
+]
 
 Kind = Literal["joiner", "mover", "leaver", "other"]
-SystemState = Literal["ready", "parked", "retrying", "running", "pending", "removed"]
+SystemState = Literal["ready", "parked", "retrying", "running", "pending", "planned", "removed"]
 
 _KIND_OF_WORD: dict[str, Kind] = {
     "onboarding": "joiner",
@@ -112,12 +122,27 @@ class GrantFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What the plan of a run counts.
+
+    done, total: steps; perhaps: others that only may come. systems: those in which it will still
+    give access, unless it ends early, with their titles.
+    """
+
+    done: int
+    total: int
+    perhaps: int = 0
+    systems: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFact:
     """One run about the person.
 
     done: steps and tasks that have an outcome. effective_at: the first or last day, where the
     start recorded it. failure: the class of a business end. parked_reason, parked_with: of the
-    run itself, where it is parked without a parked step.
+    run itself, where it is parked without a parked step. ahead: what its plan counts; None where
+    nobody knows, for the code that is asked has no such process.
     """
 
     id: UUID
@@ -135,6 +160,7 @@ class RunFact:
     parked_with: str | None = None
     is_cancelling: bool = False
     acts: tuple[OpenFact, ...] = ()
+    ahead: Ahead | None = None
 
     @property
     def is_open(self) -> bool:

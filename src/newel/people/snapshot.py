@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Any
 from uuid import UUID
 
 import orjson
 
-from newel.people.facts import GrantFact, OpenFact, RunFact, Snapshot, kind_of
+from newel.people.facts import Ahead, GrantFact, OpenFact, RunFact, Snapshot, kind_of
 from newel.people.finding import Hit, best, found
-from newel.people.status import Status, status
+from newel.people.status import Status, leading, status
 from newel.people.words import team_name
 from newel.store import ledger, open_acts, people
 from newel.store.database import Database, Row
 
-__all__ = ["Answer", "answer", "open_fact", "read_snapshot", "run_fact", "snapshot_of"]
+__all__ = [
+    "AheadOf",
+    "Answer",
+    "answer",
+    "open_fact",
+    "read_snapshot",
+    "run_fact",
+    "snapshot_of",
+    "unplanned",
+    "with_ahead",
+]
+
+AheadOf = Callable[[UUID], Awaitable[Ahead | None]]
+"""What the plan of a run counts; None where the code that is asked does not know its process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,22 +46,25 @@ class Answer:
     status: Status | None = None
 
 
-async def answer(database: Database, text: str, now: datetime, zone: tzinfo) -> Answer:
+async def answer(
+    database: Database, text: str, now: datetime, zone: tzinfo, ahead_of: AheadOf
+) -> Answer:
     """Find whom a text means; if it is one person, say where that person stands."""
     hits = best(await found(database, text))
     if len(hits) != 1:
         return Answer(text=text, hits=tuple(hits))
     person = hits[0].person
-    snapshot = await read_snapshot(database, person.ref, person.name)
+    snapshot = await read_snapshot(database, person.ref, person.name, ahead_of)
     return Answer(text=text, hits=tuple(hits), status=status(snapshot, now, zone))
 
 
-async def read_snapshot(database: Database, person: UUID, name: str) -> Snapshot:
-    """Read all that is known of where a person stands; three statements."""
+async def read_snapshot(database: Database, person: UUID, name: str, ahead_of: AheadOf) -> Snapshot:
+    """Read all that is known of where a person stands; three statements, and a plan."""
     runs = await people.runs_of(database, person)
     still_open = [row["id"] for row in runs if row["finished_at"] is None]
     acts = await open_acts.of_runs(database, still_open) if still_open else []
-    return snapshot_of(person, name, runs, acts, await ledger.of_person(database, person))
+    grants = await ledger.of_person(database, person)
+    return await with_ahead(snapshot_of(person, name, runs, acts, grants), ahead_of)
 
 
 def snapshot_of(
@@ -64,6 +80,21 @@ def snapshot_of(
         runs=tuple(run_fact(row, acts_of[row["id"]]) for row in runs),
         grants=tuple(_grant_fact(row) for row in grants),
     )
+
+
+async def unplanned(run: UUID) -> Ahead | None:
+    """Know no plan, where no code of a process is at hand: rows alone answer."""
+    del run
+    return None
+
+
+async def with_ahead(snapshot: Snapshot, ahead_of: AheadOf) -> Snapshot:
+    """Add what the plan of the run counts that the sentence leads with, while it is open."""
+    run = leading(snapshot.runs)
+    if run is None or not run.is_open:
+        return snapshot
+    counted = replace(run, ahead=await ahead_of(run.id))
+    return replace(snapshot, runs=tuple(counted if each is run else each for each in snapshot.runs))
 
 
 def run_fact(row: Row, acts: Sequence[OpenFact]) -> RunFact:

@@ -21,7 +21,7 @@ from uuid import UUID
 
 from newel.people.blocking import blocked, clauses
 from newel.people.counting import SystemStanding, standings
-from newel.people.facts import OpenFact, RunFact, Snapshot
+from newel.people.facts import Ahead, OpenFact, RunFact, Snapshot
 from newel.people.parts import NEVER, Asked, Part, Tone, capital, later, run_href, strong, text_of
 from newel.people.words import clipped, in_words, joined, noun_of, team_name, zone_name
 
@@ -53,6 +53,7 @@ class Status:
 
     run: the run the sentence leads with; None if none concerns the person. attention: whether
     a person has to act. tasks, parked: open acts of that run, in the order of the sentence.
+    steps: what its plan counts, while it is under way.
     """
 
     person: UUID
@@ -66,6 +67,7 @@ class Status:
     tasks: tuple[OpenFact, ...] = ()
     parked: tuple[OpenFact, ...] = ()
     next: Next | None = None
+    steps: Ahead | None = None
     as_of: datetime
 
 
@@ -97,6 +99,7 @@ def status(snapshot: Snapshot, now: datetime, zone: tzinfo) -> Status:
         tasks=tasks,
         parked=parked,
         next=_next(run),
+        steps=run.ahead,
         as_of=now,
     )
 
@@ -204,13 +207,29 @@ def _open_first(
             Part(text=f"{asked.name}'s {noun} was {asked.day(moment)}; "),
             strong(f"{total - done} of {total} systems {verb} still missing", "park"),
         ]
-    head = _progress(run, done, total, subject, asked)
+    head = _beginning(run, systems, subject, asked) or _progress(run, done, total, subject)
     if moment is None or moment <= asked.now:
         return head
     return [*head, Part(text=f"; the {noun} is "), *_date(moment, asked)]
 
 
-def _progress(run: RunFact, done: int, total: int, subject: str, asked: Asked) -> list[Part]:
+def _beginning(
+    run: RunFact, systems: tuple[SystemStanding, ...], subject: str, asked: Asked
+) -> list[Part]:
+    """Say when the first work comes, where nothing is made and a moment is all that is waited for.
+
+    Nothing where there is more to say.
+    """
+    is_still = all(system.state == "planned" for system in systems) and not run.done
+    if not is_still or not run.acts or any(act.kind != "timer" for act in run.acts):
+        return []
+    begins = min((act.due_at for act in run.acts if act.due_at is not None), default=None)
+    if begins is None or in_words(run.acts[0].key) in _DECISIVE:
+        return []
+    return [Part(text=f"{subject} begins "), strong(asked.due(begins))]
+
+
+def _progress(run: RunFact, done: int, total: int, subject: str) -> list[Part]:
     if total:
         what = "access is removed in" if run.kind == "leaver" else ""
         verb = "" if run.kind == "leaver" else " is ready" if total == 1 else " are ready"
@@ -218,12 +237,12 @@ def _progress(run: RunFact, done: int, total: int, subject: str, asked: Asked) -
         number = f"all {total}" if done == total and total > 1 else f"{done} of {total}"
         counted = f"{what} {number} {noun}{verb}".strip()
         return [Part(text=f"{subject}: "), strong(counted)]
+    if run.ahead is not None and run.ahead.total:
+        verb = "step is" if run.ahead.total == 1 else "steps are"
+        counted = f"{run.ahead.done} of {run.ahead.total} {verb} done"
+        return [Part(text=f"{subject}: "), strong(counted)]
     if run.done:
         return [Part(text=f"{subject}: "), strong(f"{_count(run.done, 'step')} done")]
-    if run.acts and all(act.kind == "timer" for act in run.acts):
-        begins = min((act.due_at for act in run.acts if act.due_at is not None), default=None)
-        if begins is not None and in_words(run.acts[0].key) not in _DECISIVE:
-            return [Part(text=f"{subject} begins "), strong(asked.due(begins))]
     return [Part(text=f"{subject} has begun")]
 
 

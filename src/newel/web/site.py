@@ -23,6 +23,7 @@ from newel.drawing.plan import Plan
 from newel.engine.commands import Proposal
 from newel.engine.engine import Engine
 from newel.flow.process import Process
+from newel.people.snapshot import AheadOf
 from newel.store.database import Database
 from newel.store.overview import Overview, overview
 
@@ -75,6 +76,7 @@ class Reader:
     processes: Mapping[str, Process[..., Any]]  # Any: each process has its own result
     proposal_of: Callable[[UUID], Awaitable[Proposal | None]]
     plan_of: Callable[[UUID], Awaitable[Plan]]
+    ahead_of: AheadOf
 
 
 def site_of(request: Request) -> Site:
@@ -98,6 +100,7 @@ async def reader_of(request: Request, zone: str | None = None) -> Reader:
         processes=site.engine.processes,
         proposal_of=site.engine.proposal_of,
         plan_of=site.engine.plan,
+        ahead_of=site.engine.planner.ahead,
     )
 
 

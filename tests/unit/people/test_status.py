@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newel.people.facts import GrantFact, OpenFact, RunFact, Snapshot, kind_of
+from newel.people.facts import Ahead, GrantFact, OpenFact, RunFact, Snapshot, kind_of
 from newel.people.status import LIMIT, leading, status
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -125,6 +125,12 @@ def ended(state, when="2026-03-06 10:12", **facts):
 def jane(*runs, grants=(), name="Jane Doe"):
     """All that is known of Jane."""
     return Snapshot(person=JANE, name=name, runs=runs, grants=tuple(grants))
+
+
+def ahead(done, total, *systems, perhaps=0):
+    """What a plan counts; systems: where access is still to be given."""
+    coming = {system: TITLES[system] for system in systems}
+    return Ahead(done=done, total=total, perhaps=perhaps, systems=coming)
 
 
 FIRST_DAY = timer("first-day", "2026-03-10 09:00")
@@ -585,6 +591,77 @@ CASES = {
         ),
         "Jane Doe's onboarding was completed on Fri 6 Mar; all 4 systems are ready.",
     ),
+    "the systems of the plan are counted before anything is made there": (
+        jane(
+            run(
+                task("confirm the hire", "Max Ortiz", due="2026-03-11 09:00"),
+                done=1,
+                ahead=ahead(1, 9, "google", "slack", "github"),
+            )
+        ),
+        (
+            "Jane Doe's onboarding: 0 of 3 systems are ready. “Confirm the hire” waits for Max Ortiz, "
+            "due Wed 09:00. Everything else is on track."
+        ),
+    ),
+    "the whole holds what is made, open and to come": (
+        jane(
+            run(parked("github", ticket="OPS-12"), ahead=ahead(5, 9, "github", "salesforce")),
+            grants=FOUR,
+        ),
+        (
+            "Jane Doe's onboarding: 4 of 6 systems are ready. GitHub is parked since 14:02, ticket "
+            "OPS-12. Everything else is on track."
+        ),
+    ),
+    "a system is not ready while more access comes there": (
+        jane(run(FIRST_DAY, done=4, ahead=ahead(4, 6, "slack")), grants=granted("google", "slack")),
+        (
+            "Jane Doe's onboarding: 1 of 2 systems are ready; the first day is tomorrow at 09:00 "
+            "(Berlin). Everything is on track."
+        ),
+    ),
+    "steps are counted where the plan has no system": (
+        jane(run(task("check the ID", "Max Ortiz"), process="badge-check", ahead=ahead(5, 9))),
+        (
+            "Jane Doe's badge check: 5 of 9 steps are done. “Check the ID” waits for Max Ortiz. "
+            "Everything else is on track."
+        ),
+    ),
+    "of one step": (
+        jane(run(task("check the ID", "Max Ortiz"), process="badge-check", ahead=ahead(0, 1))),
+        (
+            "Jane Doe's badge check: 0 of 1 step is done. “Check the ID” waits for Max Ortiz. "
+            "Everything else is on track."
+        ),
+    ),
+    "the first work lies ahead in three systems": (
+        jane(run(timer("prepare", "2026-03-12 08:00"), ahead=ahead(0, 9, "google", "slack"))),
+        "Jane Doe's onboarding begins Thu 08:00. Everything is on track.",
+    ),
+    "the first day is past, and two systems are still to come": (
+        jane(
+            run(
+                step("jira", "attempting"),
+                effective_at=at("2026-03-06 09:00"),
+                ahead=ahead(5, 9, "jira", "github"),
+            ),
+            grants=FOUR[:2],
+        ),
+        (
+            "Jane Doe's first day was Fri 6 Mar; 2 of 4 systems are still missing. "
+            "Everything is on track."
+        ),
+    ),
+    "of a leaver the ledger knows all systems": (
+        jane(
+            run(
+                step("google", "attempting"), process="offboarding", ahead=ahead(1, 4, "salesforce")
+            ),
+            grants=granted("google", "slack"),
+        ),
+        ("Jane Doe's offboarding: access is removed in 0 of 2 systems. Everything is on track."),
+    ),
     "too long, the rest goes first": (
         jane(
             run(
@@ -676,6 +753,13 @@ def test_the_next_moment_is_the_earliest_of_all():
     )
     assert found.next is not None
     assert (found.next.phrase, found.next.at) == ("retry GitHub", at("2026-03-09 14:59"))
+
+
+def test_the_counts_of_the_plan_come_along():
+    """`steps` are those of the run that the sentence leads with, where its plan is known."""
+    counted = ahead(5, 9, "github", perhaps=2)
+    assert status(jane(run(FIRST_DAY, ahead=counted)), NOW, BERLIN).steps == counted
+    assert status(jane(run(FIRST_DAY)), NOW, BERLIN).steps is None
 
 
 def test_the_zone_is_the_askers():

@@ -31,7 +31,7 @@ __all__ = [
     "status_view",
 ]
 
-SystemState = Literal["ready", "parked", "retrying", "running", "pending", "removed"]
+SystemState = Literal["ready", "parked", "retrying", "running", "pending", "planned", "removed"]
 
 
 class View(BaseModel):
@@ -119,8 +119,19 @@ class NextFact(View):
     at: datetime
 
 
+class StepsFact(View):
+    """Steps of a plan: done, and in all; perhaps: others that only may come."""
+
+    done: int
+    total: int
+    perhaps: int
+
+
 class StatusView(View):
-    """Where a person stands: one sentence, its parts, and what they were made from."""
+    """Where a person stands: one sentence, its parts, and what they were made from.
+
+    steps: of the run, while it is under way and the code that runs here knows its process.
+    """
 
     person: str
     name: str
@@ -133,6 +144,7 @@ class StatusView(View):
     systems: tuple[SystemView, ...]
     tasks: tuple[TaskFact, ...]
     next: NextFact | None
+    steps: StepsFact | None
     zone: str
     as_of: datetime
 
@@ -180,9 +192,17 @@ def status_view(found: Status, name: str, zone: str) -> StatusView:
             for each in found.tasks
         ),
         next=None if found.next is None else NextFact(phrase=found.next.phrase, at=found.next.at),
+        steps=_steps(found),
         zone=zone,
         as_of=found.as_of,
     )
+
+
+def _steps(found: Status) -> StepsFact | None:
+    ahead = found.steps
+    if ahead is None:
+        return None
+    return StepsFact(done=ahead.done, total=ahead.total, perhaps=ahead.perhaps)
 
 
 def _part(part: Part) -> PartView:
