@@ -687,6 +687,7 @@ schedule.registered admin - schedule:s process:s cron:s zone:s missed:s
 schedule.resumed admin - schedule:s
 schedule.retired admin - schedule:s
 service.migrated service - from:s to:s sha256:h
+service.restore_checked service - compared:i missing:i lost:i outside:i other:i
 service.started service - version:s role:s git_sha?:s
 service.stopped service -
 service.worker_lost service - worker:s runs:i

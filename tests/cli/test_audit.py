@@ -245,8 +245,10 @@ def test_after_a_restore_it_says_what_is_missing(sealed, newel, tmp_path):
     told = newel("audit", "restore-check", "--mirror", str(copy))
     assert told.status == 1
     assert "new-epoch" in told.out
-    lost = newel("audit", "restore-check", "--json", "--mirror", str(copy)).document["lost"]
+    said = newel("audit", "restore-check", "--json", "--mirror", str(copy)).document
+    lost = said["lost"]
     assert {each["type"] for each in lost} == {"run.cancel_requested", "run.cancelled"}
+    assert said["is_recorded"]
     assert f"Copies have {len(lost)} of the events; 0 may have left something" in told.out
 
 

@@ -49,10 +49,10 @@ def late(monkeypatch: pytest.MonkeyPatch, search: str, meanwhile: Meanwhile) -> 
 
 
 async def waits(database: Database, task: asyncio.Task[Any]) -> bool:
-    """Whether a task comes to wait for a lock, instead of being done."""
+    """Whether a task comes to wait for a row that another transaction has locked."""
     waiting = (
         "select exists (select from pg_stat_activity "
-        "where datname = current_database() and wait_event_type = 'Lock')"
+        "where datname = current_database() and wait_event in ('transactionid', 'tuple'))"
     )
     while not task.done():
         if await database.fetchval(waiting):

@@ -16,7 +16,7 @@ from newel.engine.anchors import anchor_of
 from newel.engine.key_holder import KeyHolder
 from newel.engine.log_export import written_log
 from newel.engine.log_keeping import LogKeeping
-from newel.engine.restore_check import restore_checked
+from newel.engine.restore_check import recorded, restore_checked
 from newel.engine.verifying import Trusted, verified, verifier
 from newel.store import audit_log
 from newel.store.export import snapshot
@@ -262,6 +262,18 @@ async def test_a_restore_is_noticed_and_what_was_lost_is_named(kept, database):
     assert missing == many
     assert [each.leaf_index for each in found.lost] == list(range(size, size + many))
     assert {each.type for each in found.lost} >= {"person.registered"}
+    assert await recorded(kept.house.database, found)
+    said = await database.fetchval(
+        "select convert_from(entry, 'UTF8')::jsonb ->> 'data' from newel.event "
+        "where type = 'service.restore_checked'"
+    )
+    assert json.loads(said) == {
+        "compared": 1,
+        "missing": many,
+        "lost": many,
+        "outside": len(found.outside),
+        "other": 0,
+    }
     await kept.keeping.begin_anew(**WHY)
     await kept.written(2)
     assert len((await checked()).lost) == many, "what is lost stays lost"

@@ -102,6 +102,7 @@ UNMAPPED: Final[Mapping[str, str]] = {
     "event.": "a message for a run; OCSF has no class for the course of a process",
     "log.": "the log speaks of itself; a verifier judges it, not an event in a copy",
     "person.": "the directory of people is HR's, and OCSF has no class for it",
+    "service.restore_checked": "a comparison with copies: no program began, ended or changed",
     "run.": "OCSF has no class for the course of a process",
     "step.": "OCSF has no class for the course of a process",
     "subject.": "the directory of people is HR's, and OCSF has no class for it",

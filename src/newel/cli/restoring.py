@@ -45,7 +45,7 @@ def restore_check(
     """
     from newel.base.settings import load_settings
     from newel.cli.deployment import carried_out, opened
-    from newel.engine.restore_check import restore_checked
+    from newel.engine.restore_check import recorded, restore_checked
     from newel.store.export import snapshot
 
     settings = load_settings()
@@ -55,18 +55,22 @@ def restore_check(
     heads += [each for folder in mirror for each in folder.glob("*/checkpoint*")]
     folders = [*mirrors(settings), settings.archive_directory, *mirror]
 
-    async def checked() -> RestoreChecked:
-        async with opened(settings, new=False) as deployment, snapshot(deployment.database) as at:
-            return await restore_checked(at.connection, heads, folders)
+    async def checked() -> tuple[RestoreChecked, bool]:
+        async with opened(settings, new=False) as deployment:
+            async with snapshot(deployment.database) as at:
+                found = await restore_checked(at.connection, heads, folders)
+            return found, await recorded(deployment.database, found)
 
-    found = carried_out(checked())
+    found, is_recorded = carried_out(checked())
     status = LOST if found.short or found.other or found.lost else 0
     if as_json:
         lost = [asdict(each) for each in found.lost]
         told = {"here": found.here, "elsewhere": found.elsewhere, "other": found.other}
-        say_json({**told, "lost": lost})
+        say_json({**told, "lost": lost, "is_recorded": is_recorded})
         return status
     _say(found)
+    if not is_recorded:
+        say("The log does not say that this was asked: the database takes no event from here.")
     return status
 
 
@@ -77,8 +81,8 @@ def _say(found: RestoreChecked) -> None:
     for origin, size in found.other.items():
         say(f"{origin}: what was signed at {size} entries is not what the database has there.")
     if found.lost:
-        outside = [each for each in found.lost if each.is_outside]
-        say(f"Copies have {len(found.lost)} of the events; {len(outside)} may have left something:")
+        many, outside = len(found.lost), len(found.outside)
+        say(f"Copies have {many} of the events; {outside} may have left something:")
         rows = [
             (
                 each.occurred_at,
@@ -88,7 +92,7 @@ def _say(found: RestoreChecked) -> None:
                 each.stream,
                 each.idempotency_key or "-",
             )
-            for each in outside
+            for each in found.outside
         ]
         say(columns(_HEADS, rows))
     if found.short or found.other or found.lost:

@@ -3,8 +3,8 @@
 A database that came from a backup does not know what it has forgotten; copies do. A checkpoint
 kept elsewhere says that something is missing, a mirror or an archive has the events themselves:
 accounts that were made, steps that were under way. Somebody has to look at these before work goes
-on, because newel would do them again. Nothing is written, and no copy has to be believed for it:
-`newel audit verify` judges whether they are genuine.
+on, because newel would do them again. No copy has to be believed for it: `newel audit verify`
+judges whether they are genuine. The log says that it was looked, and what was found.
 Source: our own audit document §7.
 """
 
@@ -18,18 +18,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
+
+from newel.audit import catalogue as facts
 from newel.audit.canonical import leaf_hash
+from newel.audit.leaf import Actor
 from newel.audit.note import Note
 from newel.audit.tiles import WIDTH, Tile, entries_of, entries_path
 from newel.base.errors import CheckpointInvalid, LogInconsistent
-from newel.base.ids import parse_reference
+from newel.base.ids import Ids, parse_reference
+from newel.domain.change import Beside
+from newel.engine.operating import write_aside
 from newel.engine.sealed_log import edge_of
-from newel.store import audit_log, streams
-from newel.store.database import Connection
+from newel.store import audit_log, registry, streams
+from newel.store.database import LOST, Connection, Database
 
-__all__ = ["Lost", "RestoreChecked", "restore_checked"]
+__all__ = ["Lost", "RestoreChecked", "recorded", "restore_checked"]
 
 _RUN: Final = "run/"
+_HERE: Final = "service/cli"
 _OUTSIDE: Final = ("step.started", "step.succeeded", "step.failed", "access.")
 """What may have left something outside."""
 
@@ -78,6 +85,11 @@ class RestoreChecked:
         }
         return {origin: many for origin, many in missing.items() if many > 0}
 
+    @property
+    def outside(self) -> list[Lost]:
+        """What is lost of events that may have left something in a system."""
+        return [each for each in self.lost if each.is_outside]
+
 
 async def restore_checked(
     connection: Connection, heads: Sequence[Path], folders: Sequence[Path]
@@ -105,6 +117,28 @@ async def restore_checked(
                         known.add((each.stream, each.seq))
                         found.lost.append(each)
     return found
+
+
+async def recorded(database: Database, found: RestoreChecked) -> bool:
+    """Let the log say what was found; False where it cannot be written.
+
+    Whoever may only read, or reads from a standby, is to be answered all the same.
+    """
+    fact = facts.ServiceRestoreChecked(
+        compared=len(found.elsewhere),
+        missing=sum(found.short.values()),
+        lost=len(found.lost),
+        outside=len(found.outside),
+        other=len(found.other),
+    )
+    ids, actor = Ids(), Actor(type="system", id="newel", via="cli")
+    try:
+        async with database.transaction() as connection:
+            told = Beside(_HERE, fact, await registry.now(connection), actor, None)
+            await write_aside(connection, [told], id_=ids.new(), new_event_id=ids.event_id)
+    except (asyncpg.InsufficientPrivilegeError, *LOST):
+        return False
+    return True
 
 
 async def _root_at(connection: Connection, log_epoch: int, size: int) -> str | None:

@@ -122,6 +122,8 @@ _SETTINGS: Final = {
 _CONDITIONS: Final = {(RETENTION, "event", "delete"): "newel.is_given_up(stream_id, seq)"}
 """Where not every row is meant that the grant allows."""
 _ANYBODY: Final = "everybody"
+_GUARDED: Final = "row level security"
+_INVOKER: Final = "security_invoker"
 _UNASKED: Final = """\
 do $$ declare p record; begin
     for p in select policyname, tablename from pg_policies where schemaname = 'newel' loop
@@ -162,7 +164,9 @@ async def differences(database: Database) -> tuple[list[Privilege], list[Privile
     for row in await database.fetch(_SQL.policies, list(ROLES)):
         found.add(Privilege(row["role"] or _ANYBODY, row["name"], row["verb"]))
     for row in await database.fetch(_SQL.guarded):
-        found.add(Privilege(_ANYBODY, row["name"], "row level security"))
+        found.add(Privilege(_ANYBODY, row["name"], _GUARDED))
+    for row in await database.fetch(_SQL.invokers):
+        found.add(Privilege(_ANYBODY, row["name"], _INVOKER))
     expected = {*_expected(), *_guards()}
     return sorted(expected - found), sorted(found - expected)
 
@@ -182,13 +186,15 @@ def _expected() -> Iterator[Privilege]:
 
 
 def _guards() -> Iterator[Privilege]:
-    """Name the policies that follow from the grants."""
+    """Name the policies that follow from the grants, and what views are set to."""
     tables = set(_made(_TABLE))
     for role, table, verb in sorted({each[:3] for each in _expected() if each.table in tables}):
         kind = "condition" if (role, table, verb) in _CONDITIONS else "policy"
         yield Privilege(role, table, f"{kind} for {verb}")
     for table in tables:
-        yield Privilege(_ANYBODY, table, "row level security")
+        yield Privilege(_ANYBODY, table, _GUARDED)
+    for view in set(_made(_VIEW)):
+        yield Privilege(_ANYBODY, view, _INVOKER)
 
 
 def _policies() -> Iterator[str]:

@@ -46,3 +46,11 @@ order by 1, 2, 3
 select c.relname as name from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname = 'newel'
 where c.relkind in ('r', 'p') and c.relrowsecurity order by 1
+
+-- name: invokers
+-- params: none
+-- The views that ask for rows as who reads them, and not as who made them.
+select c.relname as name from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname = 'newel'
+join lateral pg_options_to_table(c.reloptions) o on o.option_name = 'security_invoker'
+where c.relkind = 'v' and o.option_value::boolean order by 1

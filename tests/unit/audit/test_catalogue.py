@@ -130,6 +130,7 @@ admin.webhook_retired admin | endpoint url_host
 service.started service | version role git_sha?
 service.stopped service |
 service.migrated service | from to sha256
+service.restore_checked service | compared missing lost outside other
 service.worker_lost service | worker runs
 log.anchor_failing log | target misses
 log.anchor_recovered log | target

@@ -35,6 +35,7 @@ __all__ = [
     "ScheduleResumed",
     "ScheduleRetired",
     "ServiceMigrated",
+    "ServiceRestoreChecked",
     "ServiceStarted",
     "ServiceStopped",
     "ServiceWorkerLost",
@@ -332,6 +333,22 @@ class ServiceMigrated(AuditEvent):
     from_: str
     to: str
     sha256: Digest
+
+
+@audit_event("service.restore_checked", stream="service")
+class ServiceRestoreChecked(AuditEvent):
+    """The database was compared with copies of what was signed, as after a restore.
+
+    compared: log epochs of which a copy was read. missing: entries that were signed and are not
+    here; lost: events that a copy has and the database has not, outside: those of them that may
+    have left something in a system. other: log epochs of which another tree was signed.
+    """
+
+    compared: int
+    missing: int
+    lost: int
+    outside: int
+    other: int
 
 
 @audit_event("service.worker_lost", stream="service")
