@@ -80,16 +80,19 @@ def svg(
     href: Callable[[str], str] = by_key,
     unfold: Callable[[str], str] = by_opening,
     chosen: str = "",
+    zoom: int = 0,
 ) -> str:
     """Write a picture; is_alone: as a file of its own, with its stylesheet inside.
 
     href: what a card links to, from its id; unfold: what a folded block does. chosen: the id of
-    the card that is looked at.
+    the card that is looked at. zoom: percent of its own size; 0: as its page likes it.
     """
     wide, high = _number(picture.width), _number(picture.height)
-    size = f'viewBox="0 0 {wide} {high}" width="{wide}" height="{high}"'
+    across, down = (_number(each * (zoom or 100) / 100) for each in (picture.width, picture.height))
+    size = f'viewBox="0 0 {wide} {high}" width="{across}" height="{down}"'
+    look = "flow sized" if zoom else "flow"
     named = f'role="group" aria-label="{_said(title)}"'
-    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" class="flow" {size} {named}>', _ARROWS]
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" class="{look}" {size} {named}>', _ARROWS]
     if is_alone:
         lines += [
             f"<style>{stylesheet()}</style>",

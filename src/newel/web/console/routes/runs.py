@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
 from uuid import UUID
@@ -13,7 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from newel.base.errors import NotFound, PastNotKept
 from newel.web.console.pages import page
-from newel.web.console.views.inspector import inspected, inspected_at
+from newel.web.console.views.inspector import inspected
+from newel.web.console.views.look import Look
 from newel.web.console.views.plan import ANCHOR, Drawn, drawn_run
 from newel.web.console.views.run import run_view
 from newel.web.console.views.runs import runs_view
@@ -54,11 +54,13 @@ async def one_run(
     key: str | None = None,
     opened: Annotated[tuple[str, ...], Query(alias="open")] = (),
     paths: Literal["taken", "all"] = "taken",
+    zoom: Annotated[int, Query(ge=0, le=400)] = 0,
 ) -> Response:
     """Show one run: what needs a person; its drawing, steps and history, or its plan as a list.
 
     key: the part of the drawing to look at, by its id or by a key of it. open: blocks of a large
-    drawing that are not to be folded. paths: whether what is not taken is drawn, too.
+    drawing that are not to be folded. paths: whether what is not taken is drawn, too. zoom: percent
+    of the drawing's own size; as wide as the page without it.
     """
     read = await reader_of(request)
     found = await run_view(read, named("run", run))
@@ -68,6 +70,7 @@ async def one_run(
     if view == "drawing":
         inspector = None if drawn is None else inspected(drawn, found.keys, key)
         chosen = "" if inspector is None else inspector.node
+        look = Look(key=key or "", opened=opened, has_all_paths=paths == "all", zoom=zoom)
         return await page(
             request,
             "run",
@@ -77,10 +80,8 @@ async def one_run(
             view=found,
             plan=None if drawn is None else drawn.view(),
             inspector=inspector,
-            picture=None
-            if drawn is None
-            else _picture(drawn, title, inspected_at, chosen, opened, has_all_paths=paths == "all"),
-            has_all_paths=paths == "all",
+            picture=None if drawn is None else _chosen(drawn, title, look, chosen),
+            look=look,
         )
     return await page(
         request,
@@ -92,7 +93,8 @@ async def one_run(
         plan=None if drawn is None else drawn.view(),
         outline=() if drawn is None else drawn.outline(),
         longest="" if drawn is None else drawn.longest(),
-        picture=None if drawn is None else _picture(drawn, title, _anchored),
+        picture=None if drawn is None else _listed(drawn, title, zoom),
+        look=Look(view=view, zoom=zoom),
     )
 
 
@@ -101,24 +103,25 @@ def _anchored(node: str) -> str:
     return f"#{quote(ANCHOR + node, safe=':')}"
 
 
-def _picture(
-    drawn: Drawn,
-    title: str,
-    href: Callable[[str], str],
-    chosen: str = "",
-    opened: Sequence[str] | None = None,
-    *,
-    has_all_paths: bool = False,
-) -> Markup:
+def _listed(drawn: Drawn, title: str, zoom: int) -> Markup:
+    """The picture above the plan: whole, each card leading to its line."""
+    text = drawn.picture(title, is_alone=False, href=_anchored, zoom=zoom)
+    return Markup(text)  # noqa: S704 - our own drawing, which escapes what it is given
+
+
+def _chosen(drawn: Drawn, title: str, look: Look, chosen: str) -> Markup:
+    """The picture beside the inspector: folded where it is large, each card leading to itself."""
     text = drawn.picture(
         title,
         is_alone=False,
-        href=href,
+        href=look.choosing,
         chosen=chosen,
-        opened=opened,
-        has_all_paths=has_all_paths,
+        opened=look.opened,
+        unfold=look.opening,
+        has_all_paths=look.has_all_paths,
+        zoom=look.zoom,
     )
-    return Markup(text)  # noqa: S704 - our own drawing, which escapes what it is given
+    return Markup(text)  # noqa: S704 - as above
 
 
 async def _drawn(read: Reader, run: UUID) -> Drawn | None:

@@ -107,11 +107,14 @@ class Drawn:
         href: Callable[[str], str],
         chosen: str = "",
         opened: Sequence[str] | None = None,
+        unfold: Callable[[str], str] = by_opening,
         has_all_paths: bool = False,
+        zoom: int = 0,
     ) -> str:
         """The picture as SVG; title: its accessible name; href: what a card leads to, by its id.
 
         opened: blocks that a person has opened, of a picture that is folded where it is large.
+        unfold: what a folded block leads to. zoom: percent of its own size.
         """
         hidden: frozenset[str] = frozenset()
         if opened is not None:
@@ -122,8 +125,9 @@ class Drawn:
             title,
             is_alone=is_alone,
             href=href,
-            unfold=lambda id_: by_opening(*(opened or ()), id_),
+            unfold=unfold,
             chosen=chosen,
+            zoom=zoom,
         )
 
     def node_of(self, key: str) -> str:

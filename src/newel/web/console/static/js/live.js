@@ -22,7 +22,9 @@ export function startLive() {
 
   async function ask() {
     const headers = { "Newel-Live": "1", ...(tag ? { "If-None-Match": tag } : {}) };
-    const answer = await fetch(location.href, { headers, cache: "no-store" });
+    const asked = location.href;
+    const answer = await fetch(asked, { headers, cache: "no-store" });
+    if (location.href !== asked) return true; // the reader has moved on meanwhile
     if (answer.headers.get("Newel-Build") && answer.headers.get("Newel-Build") !== build) {
       say("lost", "newel was updated. Reload.");
       return false;
@@ -58,14 +60,18 @@ export function startLive() {
   tick();
 }
 
-/** @param {string} text */
-function show(text) {
+/** Make the page like what the server sent of it. @param {string} text */
+export function show(text) {
   const next = new DOMParser().parseFromString(text, "text/html");
+  const focused = document.activeElement;
   for (const id of ["content", "nav"]) {
     const now = document.getElementById(id);
     const then = next.getElementById(id);
     if (now && then) morph(now, then);
   }
+  // An element that had to be moved has lost the focus on the way.
+  if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
+  document.dispatchEvent(new Event("newel:shown"));
 }
 
 /** @param {Element} content */
