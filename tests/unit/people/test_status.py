@@ -768,6 +768,8 @@ def test_the_zone_is_the_askers():
     assert "tomorrow at 04:00 (New York)" in found.sentence
 
 
+words = st.text(max_size=400).filter(lambda text: "None" not in text)
+"""What people may write, but for the word that would be a fault of ours."""
 acts = st.builds(
     OpenFact,
     key=st.text("abc-.[]/", min_size=1, max_size=80),
@@ -786,16 +788,16 @@ acts = st.builds(
     ),
     system=st.none() | st.sampled_from([*TITLES, "another"]),
     reason=st.none() | st.sampled_from(["outage", "unknown", "bug", "what"]),
-    owner=st.none() | st.text(max_size=200),
+    owner=st.none() | words,
     task=st.none() | st.just(UUID(int=3)),
-    task_title=st.none() | st.text(max_size=200),
-    assignee=st.none() | st.text(max_size=200),
-    ticket=st.none() | st.text(max_size=80),
+    task_title=st.none() | words,
+    assignee=st.none() | words,
+    ticket=st.none() | words.map(lambda text: text[:80]),
 )
 
 
 @given(
-    name=st.text(max_size=400),
+    name=words,
     opened=st.lists(acts, max_size=8),
     state=st.sampled_from(["running", "waiting", "parked", "completed", "failed", "cancelled"]),
     done=st.integers(0, 50),
@@ -808,4 +810,4 @@ def test_any_person_is_told_in_few_words(name, opened, state, done):
     sentence = status(jane(one, name=name, grants=FOUR), NOW, BERLIN).sentence
     assert 0 < len(sentence) <= LIMIT
     assert "\n" not in sentence
-    assert "None" not in sentence or "None" in name
+    assert "None" not in sentence
