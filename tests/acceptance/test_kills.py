@@ -27,6 +27,10 @@ HELD = {
     ("github:repo/acme-example/api", "active"),
 }
 SHARDS = 4
+SESSIONS = (
+    "select pid, state, wait_event, now() - xact_start as since, left(query, 200) as query, "
+    "pg_blocking_pids(pid) as behind from pg_stat_activity where datname = current_database()"
+)
 
 
 async def _order(house: CompanyHouse, run: Any, tmp_path: Any, **more: Any) -> dict[str, Any]:
@@ -67,10 +71,13 @@ async def _clear(house: CompanyHouse, world: World) -> None:
     Else the ledger would find that accounts it knows of are gone, and are being made anew.
     """
     world.reset()
-    await house.database.execute(
-        "truncate newel.run, newel.open_act, newel.task, newel.access_grant, newel.incident, "
-        "newel.ticket, newel.person, newel.person_key, newel.worker, newel.inbox cascade"
-    )
+    try:
+        await house.database.execute(
+            "truncate newel.run, newel.open_act, newel.task, newel.access_grant, newel.incident, "
+            "newel.ticket, newel.person, newel.person_key, newel.worker, newel.inbox cascade"
+        )
+    except TimeoutError as waited:  # somebody still holds a table: say who
+        raise AssertionError(await house.database.fetch(SESSIONS)) from waited
 
 
 async def _count(acme: Any, mortal: Any, tmp_path: Any) -> dict[str, int]:
