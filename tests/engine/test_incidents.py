@@ -129,6 +129,24 @@ async def test_a_paused_system_is_not_probed(build):
         assert len(await probes.take_due_probes(house.database, *pauses)) == 1
 
 
+async def test_what_a_probe_is_told_is_kept_without_the_systems_words(build):
+    """Status and code say enough, and a code that PostgreSQL cannot hold stops nobody's look."""
+    github = GitHub()
+    github.down()
+    github.probe_fails = Transient("Ann O'Quill is ill", status=503, code="a\0b")
+    async with build([inviting(github)], systems=[github]) as house, house.worker():
+        await until_parked(house, [await house.start("invite", "ann")])
+        before = await one(house, "select probe_misses from newel.incident")
+        await house.move(timedelta(minutes=16))
+
+        async def missed() -> bool:
+            return await one(house, "select probe_misses from newel.incident") > before
+
+        await house.until(missed)
+        said = await house.database.fetchval("select last_error from newel.incident")
+        assert said == "The system answered 503 (a?b) when it was asked whether it is well"
+
+
 async def test_an_outage_of_57_minutes_ends_without_a_ticket(build):
     """Two rounds fail, the probe finds the system well, and the step completes; nobody is told."""
     github = GitHub()

@@ -260,9 +260,8 @@ def _judged(begun: Begun, error: BaseException) -> Exception:
         found = Transient(f"it was not begun in time ({type(error).__name__})")
     if found is not error:
         found.__cause__ = error
-    found.message = _storable(_impersonal(begun, found.message), _LONGEST_MESSAGE)
-    found.code = None if found.code is None else _storable(found.code, _LONGEST_CODE)
-    return found
+    found.message = _impersonal(begun, found.message)
+    return _kept(found)
 
 
 def _impersonal(begun: Begun, message: str) -> str:
@@ -273,6 +272,13 @@ def _impersonal(begun: Begun, message: str) -> str:
     except TypeError:  # a call that does not fit the step; that is what has failed
         return message
     return redacted(message, personal_words(arguments))
+
+
+def _kept(error: StepError) -> StepError:
+    """Let an error say only what JSON and PostgreSQL can hold."""
+    error.message = _storable(error.message, _LONGEST_MESSAGE)
+    error.code = None if error.code is None else _storable(error.code, _LONGEST_CODE)
+    return error
 
 
 def _storable(text: str, longest: int) -> str:
@@ -313,13 +319,18 @@ def _info(begun: Begun, intended_at: datetime, *, follows_doubt: bool) -> Attemp
 async def asked(question: Callable[[], Awaitable[object]]) -> StepError | None:
     """Ask a connector something cheap; answers with what went wrong, whatever it was.
 
-    A `check()` that answers without being content counts as a refusal.
+    A `check()` that answers without being content counts as a refusal. A system's own words are
+    left out: a call's arguments say what is personal in them, and a question has none.
     """
     try:
         async with asyncio.timeout(_LONGEST_QUESTION_S):
             answer = await question()
     except Exception as error:  # noqa: BLE001 - a stranger's code must not end the worker
         found = judged(error)
-        found.message = _storable(found.message, _LONGEST_MESSAGE)
-        return found
+        if found.status is not None:
+            code = f" ({found.code})" if found.code else ""
+            found.message = (
+                f"The system answered {found.status}{code} when it was asked whether it is well"
+            )
+        return _kept(found)
     return None if getattr(answer, "ok", True) else AuthFailed("The credential is refused.")

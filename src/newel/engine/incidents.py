@@ -345,7 +345,7 @@ class Incidents:
         )
         error = await asked(question)
         if error is not None and kind == "outage":
-            await rows.missed(self._database, row["id"], _gap(row), _told_probe(error))
+            await rows.missed(self._database, row["id"], _gap(row), error.message)
         elif error is not None:
             await rows.later(self._database, row["id"], _REFUSED if kind == "auth" else _gap(row))
         elif kind == "outage" and row["scope"] == "operation":
@@ -536,17 +536,6 @@ def _is_lead(row: Row, member: Row) -> bool:
 
 def _is_member(run: UUID, key: str, members: list[Row]) -> bool:
     return any((member["run_id"], member["key"]) == (run, key) for member in members)
-
-
-def _told_probe(error: StepError) -> str:
-    """What a probe was told, but not in the system's words.
-
-    A step's own arguments say what is personal in an answer (`redacting`); a probe has none.
-    """
-    if error.status is None:
-        return error.message
-    code = f" ({error.code})" if error.code else ""
-    return f"The system answered {error.status}{code} when it was asked whether it is well"
 
 
 def _gap(row: Row) -> timedelta:
