@@ -13,7 +13,7 @@ from functools import cache
 from html import escape
 from importlib import resources
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from newel.drawing.boxes import LINE
 from newel.drawing.lettering import legible
@@ -62,9 +62,9 @@ def by_key(id_: str) -> str:
     return f"?key={quote(id_, safe='')}"
 
 
-def by_opening(*ids: str) -> str:
-    """The address at which folded blocks are open; it leads to the last of them."""
-    return "?" + urlencode([("open", each) for each in ids], quote_via=quote, safe="") + "#drawing"
+def by_opening(id_: str) -> str:
+    """The address at which a folded block is open."""
+    return f"?open={quote(id_, safe='')}#drawing"
 
 
 def mark(id_: str) -> str:

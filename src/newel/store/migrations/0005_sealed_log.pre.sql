@@ -60,8 +60,9 @@ create table newel.audit_anchor (
     foreign key (log_epoch, size) references newel.audit_checkpoint (log_epoch, size)
 );
 
--- The events that have a place, as they lie in the journal; pruned ones are null. is_signed: a signed
--- head covers the place. is_newest: no later log epoch gave the event another one, which alone counts then.
+-- The events that have a place, as they lie in the journal; pruned ones are null. is_signed: a
+-- signed head covers the place. is_newest: no later log epoch gave the event another one, which
+-- alone counts then.
 create view newel.sealed_event as
 select l.log_epoch, l.leaf_index, l.leaf_hash, l.stream_id, l.seq, e.occurred_at, e.entry,
        l.leaf_index < (select max(c.size) from newel.audit_checkpoint c

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from newel.base.ids import reference
 from newel.web.auth import KnownCaller, acting
-from newel.web.console.views.inspector import inspected_at
+from newel.web.console.views.look import Look
 from newel.web.console.views.plan import PlanView, drawn_run
 from newel.web.console.views.run import RunView, run_view
 from newel.web.console.views.runs import RunsView, runs_view
@@ -81,7 +81,7 @@ async def read_drawing(
         return Response(drawn.flowchart(), media_type="text/vnd.mermaid; charset=utf-8")
     page = f"/runs/{reference('run', named('run', run))}"
     picture = drawn.picture(
-        drawn.drawing.process.title, is_alone=True, href=lambda id_: f"{page}{inspected_at(id_)}"
+        drawn.drawing.process.title, is_alone=True, href=lambda id_: f"{page}{Look().choosing(id_)}"
     )
     return Response(picture, media_type="image/svg+xml", headers=_PICTURE)
 

@@ -23,7 +23,7 @@ from newel.web.site import Reader
 __all__ = ["Refused", "act_page", "told_of"]
 
 _FIELDS: Final = ("actor", "reason")
-REASON_MISSING: Final = "is missing: others will read it"
+_REASON_MISSING: Final = "is missing: others will read it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def told_of(error: RequestError) -> dict[str, str]:
     if isinstance(error, InvalidInput):
         return dict(error.fields)
     if isinstance(error, ReasonMissing):
-        return {"reason": REASON_MISSING}
+        return {"reason": _REASON_MISSING}
     return {"": str(error)}
 
 

@@ -12,14 +12,13 @@ from typing import Final
 from newel.drawing.boxes import second_line
 from newel.drawing.labels import capital
 from newel.drawing.regions import Act
-from newel.drawing.svg import by_key
 from newel.flow.process import Process
 from newel.flow.step import Step
 from newel.web.console.views.model import Chip, View
 from newel.web.console.views.plan import Drawn
 from newel.web.console.views.run import KeyView
 
-__all__ = ["InspectorView", "inspected", "inspected_at"]
+__all__ = ["InspectorView", "inspected"]
 
 _FIRST: Final = ("parked", "task", "in-doubt", "retrying", "running", "waiting")
 _MOST: Final = 12
@@ -56,11 +55,6 @@ class InspectorView(View):
     facts: tuple[FactView, ...]
     keys: tuple[KeyView, ...]
     more: int
-
-
-def inspected_at(node: str) -> str:
-    """Where the inspector shows a part, from the address of its run."""
-    return f"{by_key(node)}#inspector"
 
 
 def inspected(drawn: Drawn, keys: Sequence[KeyView], asked: str | None) -> InspectorView | None:

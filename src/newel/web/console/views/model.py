@@ -7,12 +7,12 @@ disagree; templates format and never compute.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 from newel.base.ids import reference
+from newel.people.facts import SystemState
 from newel.people.parts import Part
 from newel.people.status import Status
 from newel.web.console.bar import Bar
@@ -30,8 +30,6 @@ __all__ = [
     "person_link",
     "status_view",
 ]
-
-SystemState = Literal["ready", "parked", "retrying", "running", "pending", "planned", "removed"]
 
 
 class View(BaseModel):
