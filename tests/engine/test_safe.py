@@ -26,11 +26,10 @@ from newel.connectors.google import Google
 from newel.connectors.reveal_link import reveal_link
 from newel.engine.safe import _token
 from newel.engine.vault import Vault
-from newel.simulators.google import GoogleSimulator
+from newel.simulators import GoogleSimulator, MailSimulator, Status, serve
 from newel.testing.transport import SimulatorTransport
 from newel.web.app import create_app
 from tests.engine.house import OPERATOR, House
-from tests.engine.mails import Sink
 
 CONSOLE = "https://newel.acme.example/"
 LINK = re.compile(r"https://newel\.acme\.example(/reveal/\S+)")
@@ -71,7 +70,7 @@ class Scene:
     house: House
     google: Google
     sim: GoogleSimulator
-    sink: Sink
+    mail: MailSimulator
 
     def client(self, address: str = "192.0.2.7") -> httpx2.AsyncClient:
         """A browser, by default one that is far away."""
@@ -91,7 +90,7 @@ class Scene:
 
     def links(self) -> list[str]:
         """The links that were mailed, in their order."""
-        return [LINK.findall(text)[0] for text in self.sink.texts()]
+        return [LINK.findall(each["text"])[0] for each in self.mail.mails()]
 
     async def states(self) -> list[tuple[str, bool]]:
         """What became of each secret, and whether it is still there."""
@@ -104,30 +103,29 @@ class Scene:
 @pytest.fixture
 async def scene(build: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     """Give the scene, with a worker at work."""
-    sim, sink, numbers = GoogleSimulator(seed=7), Sink(), count(1)
+    sim, server, numbers = GoogleSimulator(seed=7), MailSimulator(), count(1)
     given = sim.credentials()
     monkeypatch.setenv("T_GOOGLE_KEY", given["GOOGLE_SERVICE_ACCOUNT"])
     SecretRef("env:T_GOOGLE_KEY").resolve(fresh=True)
-    server = await sink.serve()
-    google = Google(
-        service_account=SecretRef("env:T_GOOGLE_KEY"),
-        admin=given["GOOGLE_ADMIN"],
-        transport=SimulatorTransport(sim),
-        password=lambda: f"{CANARY}-<'🌻'>-{next(numbers)}",
-        deliver=reveal_link(
-            to=lambda person: getattr(person, "private_email", None),
-            sender="newel@acme.example",
-            host="127.0.0.1",
-            port=server.sockets[0].getsockname()[1],
-        ),
-    )
-    async with (
-        server,
-        contextlib.aclosing(google),
-        build([welcoming(google)], systems=[google], console_url=CONSOLE) as house,
-        house.worker(),
-    ):
-        yield Scene(house, google, sim, sink)
+    async with serve([server]):
+        google = Google(
+            service_account=SecretRef("env:T_GOOGLE_KEY"),
+            admin=given["GOOGLE_ADMIN"],
+            transport=SimulatorTransport(sim),
+            password=lambda: f"{CANARY}-<'🌻'>-{next(numbers)}",
+            deliver=reveal_link(
+                to=lambda person: getattr(person, "private_email", None),
+                sender="newel@acme.example",
+                host=server.credentials()["MAIL_HOST"],
+                port=int(server.credentials()["MAIL_PORT"]),
+            ),
+        )
+        async with (
+            contextlib.aclosing(google),
+            build([welcoming(google)], systems=[google], console_url=CONSOLE) as house,
+            house.worker(),
+        ):
+            yield Scene(house, google, sim, server)
 
 
 async def everything(house: House) -> str:
@@ -150,9 +148,9 @@ async def test_a_password_is_shown_once_and_lies_nowhere_in_clear(scene, caplog)
     """The mail has a link; looking changes nothing, the button shows the password, once."""
     caplog.set_level(logging.DEBUG)
     await scene.welcomed()
-    ((link,), (mail,)) = scene.links(), scene.sink.mails
-    assert "To: jane@home.example" in mail
-    assert CANARY not in mail
+    ((link,), (mail,)) = scene.links(), scene.mail.mails()
+    assert mail["to"] == ["jane@home.example"]
+    assert CANARY not in mail["source"]
     before = await everything(scene.house)
     assert CANARY not in before and link.rpartition("/")[2] not in before
     async with scene.client() as client:
@@ -212,11 +210,11 @@ async def test_of_many_who_press_at_once_one_sees_it(scene):
 
 async def test_a_mail_that_failed_leads_to_another_password(scene):
     """What nobody was told is replaced: the newest link shows the newest password."""
-    scene.sink.code = 451
+    scene.mail.fail("RCPT", Status(451))
     run = await scene.house.start("welcome", JANE)
     await scene.house.rested(run)
     assert (await scene.states())[0] == ("waiting", True)
-    scene.sink.code = 250
+    scene.mail.heal()
     assert await scene.house.ended_in_time(run) == "completed"
     states = await scene.states()
     assert states[-1] == ("waiting", True)
@@ -271,7 +269,7 @@ async def test_whoever_cannot_be_written_to_gets_no_password(scene):
     assert await scene.house.rested(run) == "parked"
     row = await scene.house.row(run)
     assert row["parked_reason"] == "invalid"
-    assert (await scene.states(), scene.sink.mails) == ([], [])
+    assert (await scene.states(), scene.mail.mails()) == ([], [])
     assert len(scene.sim.mutations()) == 1  # the account
 
 
@@ -313,12 +311,12 @@ async def test_strangers_keep_nobody_from_their_password(scene):
 
 async def test_a_run_that_gave_up_before_the_mail_does_not_count_as_handed_over(scene):
     """Cancelled while the mail server refuses, the link is nobody's: the next run mails one."""
-    scene.sink.code = 550
+    scene.mail.fail("RCPT", Status(550))
     run = await scene.house.start("welcome", JANE)
     await scene.house.rested(run)
     await scene.house.engine.cancel(run, actor=OPERATOR, reason="the mail server")
     await scene.house.ended(run)
-    scene.sink.code = 250
+    scene.mail.heal()
     await scene.welcomed()
     [link] = scene.links()
     async with scene.client() as client:

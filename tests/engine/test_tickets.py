@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +13,8 @@ from newel.engine.desks import TrackerDesk
 from newel.engine.ticketing import NAME, NEWS, Case, Issue
 from newel.flow.process import process
 from newel.flow.step import step
+from newel.simulators import MailSimulator, serve
 from tests.engine.house import Desk
-from tests.engine.mails import Sink
 from tests.engine.outages import GitHub, closed, healed, inviting, one, until_parked
 from tests.patience import PATIENCE_S
 
@@ -294,38 +295,42 @@ async def test_a_company_can_tell_people_in_its_own_way(build):
 
 async def test_mail_takes_over_where_the_tracker_is_down(build):
     """One mail by real SMTP, and one in its thread at the end; no name and no address inside."""
-    github, sink = GitHub(), Sink()
+    github, server = GitHub(), MailSimulator()
     github.down()
-    server = await sink.serve()
-    port = server.sockets[0].getsockname()[1]
-    channel = TrackerDesk(
-        mail("oncall@acme.example", sender="newel@acme.example", host="127.0.0.1", port=port),
-        console_url="https://newel.acme.example/",
-    )
-    async with (
-        server,
-        build([inviting(github)], systems=[github], channels=[channel]) as house,
-        house.worker(),
-    ):
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(serve([server]))
+        told = server.credentials()
+        channel = TrackerDesk(
+            mail(
+                "oncall@acme.example",
+                sender="newel@acme.example",
+                host=told["MAIL_HOST"],
+                port=int(told["MAIL_PORT"]),
+            ),
+            console_url="https://newel.acme.example/",
+        )
+        house = await stack.enter_async_context(
+            build([inviting(github)], systems=[github], channels=[channel])
+        )
+        await stack.enter_async_context(house.worker())
         down(house.desk)
         run = await house.start("invite", "ann")
         await until_parked(house, [run])
         ours = await telling(house)
         for _ in range(30):
-            if sink.mails:
+            if server.mails():
                 break
             await house.rested(ours)
             await house.move_to_next(ours)
             await house.rested(ours)
-        assert len(sink.mails) == 1
-        assert f"Retry: https://newel.acme.example/runs/{house.reference(run)}/retry" in (
-            sink.mails[0].replace("=\r\n", "").replace("=3D", "=")
-        )
+        [opened] = server.mails()
+        retry = f"Retry: https://newel.acme.example/runs/{house.reference(run)}/retry"
+        assert retry in opened["text"]
         await healed(house, github, timedelta(minutes=2))
         assert await house.ended(run) == "completed"
         assert await house.ended_in_time(ours) == "completed"
-        assert len(sink.mails) == 2
-        name = sink.mails[0].partition("Message-ID: ")[2].partition("\r\n")[0]
-        assert f"References: {name}" in sink.mails[1]
+        _, over = server.mails()
+        assert over["references"] == [opened["message_id"]]
         assert await tickets(house) == [("mail:oncall", "closed")]
-        assert "ann@" not in "".join(sink.mails)
+        assert all("ann@" not in each["source"] for each in server.mails())
+        assert server.book.doubled() == {}

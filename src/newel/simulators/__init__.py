@@ -12,7 +12,7 @@ from .asana import AsanaSimulator
 from .bamboohr import BambooHRSimulator
 from .book import Call, CallBook
 from .clock import SimulatedClock
-from .core import Simulator
+from .core import Simulator, Spoken
 from .exchange import ConnectionCut
 from .faults import (
     AddField,
@@ -54,6 +54,7 @@ from .google import GoogleSimulator
 from .gusto import GustoSimulator
 from .jira import JiraSimulator
 from .linear import LinearSimulator
+from .mail import MailSimulator
 from .salesforce import SalesforceSimulator
 from .scim import ScimSimulator
 from .server import NotLoopback, serve
@@ -95,6 +96,7 @@ __all__ = [
     "Licences",
     "LinearSimulator",
     "LoseResponse",
+    "MailSimulator",
     "Match",
     "NotLoopback",
     "NotReady",
@@ -115,6 +117,7 @@ __all__ = [
     "SimulatedClock",
     "Simulator",
     "SlackSimulator",
+    "Spoken",
     "Status",
     "Throttle",
     "Truncate",

@@ -6,12 +6,13 @@ answer whatever faults are in force.
 
 from __future__ import annotations
 
+import asyncio
 from functools import cached_property
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .admin import admin_application
-from .exchange import Exchange
+from .exchange import Connection, Exchange
 from .system import SimulatedSystem
 
 
@@ -36,6 +37,21 @@ class Simulator(SimulatedSystem):
             await self._admin(scope, receive, send)
         else:
             await Exchange(self, scope, receive, send).run()
+
+
+class Spoken(Simulator):
+    """A system whose clients do not speak HTTP: `serve` gives it a door of its own beside its page.
+
+    door: host and port, while it is served.
+    """
+
+    door: tuple[str, int] | None = None
+
+    async def talk(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: Connection
+    ) -> None:
+        """Speak with one client until it leaves."""
+        raise NotImplementedError
 
 
 async def _lived(receive: Receive, send: Send) -> None:

@@ -21,7 +21,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from .core import Simulator
+from .core import Simulator, Spoken
 from .exchange import CONNECTION
 
 # The largest wait for answers under way when a server stops; faults that hang are cut at once.
@@ -34,7 +34,7 @@ KEEP_ALIVE_S = 75
 class SocketConnection:
     """A client's TCP connection."""
 
-    transport: asyncio.Transport
+    transport: asyncio.WriteTransport
 
     def reset(self) -> None:
         """End it with a TCP reset: what the client sees of a service that is not there."""
@@ -85,20 +85,28 @@ async def serve(
 ) -> AsyncIterator[dict[str, str]]:
     """Run each simulator on a port of its own and give the addresses by system.
 
-    base_port: the first port, the others follow in order; 0 takes free ones.
+    base_port: the first port, the others follow in order, after them the doors of systems that do
+    not speak HTTP (`Spoken.door`); 0 takes free ones.
     token: what the admin API asks for; None makes one (`simulator.admin_token` holds it).
     Raises NotLoopback. On leaving, every connection is closed and every port is free again.
     """
     if not ipaddress.ip_address(host).is_loopback:
         raise NotLoopback(host)
     token = token or secrets.token_urlsafe(18)
-    listeners: list[Listener] = []
+    listeners: list[Listener | Door] = []
+    addresses: dict[str, str] = {}
     try:
         for position, simulator in enumerate(simulators):
             simulator.admin_token = token
             port = base_port + position if base_port else 0
-            listeners.append(await Listener.opened(simulator, host=host, port=port))
-        yield {each.simulator.system: each.address for each in listeners}
+            listener = await Listener.opened(simulator, host=host, port=port)
+            listeners.append(listener)
+            addresses[simulator.system] = listener.address
+        for simulator in simulators:
+            if isinstance(simulator, Spoken):
+                port = base_port + len(listeners) if base_port else 0
+                listeners.append(await Door.opened(simulator, host=host, port=port))
+        yield addresses
     finally:
         await asyncio.gather(*(each.close() for each in listeners))
 
@@ -158,3 +166,50 @@ class Listener:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._server.wait_closed()
+
+
+class Door:
+    """One system that does not speak HTTP, on a port of its own."""
+
+    def __init__(self, simulator: Spoken) -> None:
+        self._simulator = simulator
+        self._talks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    @classmethod
+    async def opened(cls, simulator: Spoken, *, host: str, port: int) -> Door:
+        """Listen; raises OSError if the port is taken."""
+        door = cls(simulator)
+        door._server = server = await asyncio.start_server(door._enter, host, port)
+        found_host, found_port = server.sockets[0].getsockname()[:2]
+        simulator.door = (found_host, found_port)
+        return door
+
+    def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = SocketConnection(writer.transport)
+        talk = asyncio.ensure_future(self._talk(reader, writer, connection))
+        self._talks.add(talk)
+        talk.add_done_callback(self._talks.discard)
+
+    async def _talk(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        connection: SocketConnection,
+    ) -> None:
+        try:
+            await self._simulator.talk(reader, writer, connection)
+        finally:
+            writer.close()
+
+    async def close(self) -> None:
+        """Stop listening, and cut off whoever still talks."""
+        self._simulator.door = None
+        if self._server is not None:
+            self._server.close()
+        talks = set(self._talks)
+        for talk in talks:
+            talk.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+        if self._server is not None:
+            await self._server.wait_closed()

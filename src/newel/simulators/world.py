@@ -19,6 +19,7 @@ from .google import GoogleSimulator
 from .gusto import GustoSimulator
 from .jira import JiraSimulator
 from .linear import LinearSimulator
+from .mail import MailSimulator
 from .salesforce import SalesforceSimulator
 from .scim import ScimSimulator
 from .slack import SlackSimulator
@@ -27,7 +28,7 @@ from .zendesk import ZendeskSimulator
 
 SYSTEMS: tuple[str, ...] = ("google", "slack", "jira", "github", "gusto", "salesforce")
 # Systems that the demo company does without; they run when they are asked for.
-FURTHER: tuple[str, ...] = ("asana", "bamboohr", "linear", "scim", "zendesk")
+FURTHER: tuple[str, ...] = ("asana", "bamboohr", "linear", "mail", "scim", "zendesk")
 
 
 class World:
@@ -66,6 +67,7 @@ class World:
         self.scim = ScimSimulator(**shared)
         self.linear = LinearSimulator(**shared)
         self.asana = AsanaSimulator(**shared)
+        self.mail = MailSimulator(**shared)
         self.zendesk = ZendeskSimulator(**shared)
         self._names = [*SYSTEMS, *FURTHER]
 
