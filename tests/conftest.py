@@ -17,6 +17,8 @@ import asyncpg
 import hypothesis
 import pytest
 import structlog
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from newel.base import secrets
 from newel.base.clock import DEPLOYMENT
@@ -28,9 +30,13 @@ _POOLED = os.environ.get("NEWEL_TEST_POOLER") == "1"
 """Whether every test reaches its database through PgBouncer in transaction mode."""
 
 
-# Timings never decide a test: a machine may be busy.
-hypothesis.settings.register_profile("suite", deadline=None)
+# Timings never decide a test: a machine may be busy. Nor does chance: what is generated depends
+# on the test alone, and not on an earlier run, nor on which modules other tests have imported,
+# whose constants Hypothesis would mix in. (`--hypothesis-profile=search` asks chance for more.)
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=1_000)
 hypothesis.settings.load_profile("suite")
+pytest.MonkeyPatch().setattr(providers, "_get_local_constants", Constants)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -33,7 +33,7 @@ from newel.flow.waits import approval, timer
 from tests.conformance.memory import MARY, Host, Store, Worker, replayed
 
 # Whole lives of runs are large examples; what they do is fixed by the seed.
-MANY = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+MANY = settings(suppress_health_check=list(HealthCheck))
 BOSS = Person(name="Mary", email="mary@example.com", ref=MARY)
 
 

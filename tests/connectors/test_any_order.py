@@ -117,5 +117,5 @@ def test_whatever_happens_there_is_one_account(monkeypatch: pytest.MonkeyPatch, 
     case = CASES[system]
     keep_secret(monkeypatch, case)
     machine = type("Machine", (Company,), {"case": case})
-    few = settings(max_examples=12, stateful_step_count=10, derandomize=True, database=None)
+    few = settings(max_examples=12, stateful_step_count=10)
     run_state_machine_as_test(machine, settings=few)

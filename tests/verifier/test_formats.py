@@ -6,7 +6,7 @@ import json
 
 import pytest
 import rfc8785
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.verifier.building import (
@@ -22,7 +22,6 @@ from tests.verifier.building import (
     verifier,
 )
 
-steady = settings(deadline=None, derandomize=True)
 TEXT = f"{ORIGIN}\n1\n{'A' * 43}=\n"
 LINE = signer().line(TEXT)
 W1, W2, W3 = (signer(f"witness.example/{n}", n + 10, 4) for n in (1, 2, 3))
@@ -270,14 +269,12 @@ values = st.recursive(
 )
 
 
-@steady
 @given(values)
 def test_the_reader_agrees_with_another_encoder(value):
     """What `rfc8785` writes of a leaf's part of JSON is accepted as canonical."""
     assert verifier.read_json(rfc8785.dumps(value), depth=99) == value
 
 
-@steady
 @given(st.integers(1, 40), st.data())
 def test_proofs_by_definition_are_accepted(size, data):
     """A proof made by the recursion of RFC 6962 leads to the root, and to no other."""

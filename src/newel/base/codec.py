@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from types import UnionType
 from typing import (
@@ -128,7 +128,7 @@ class Codec(Generic[T]):
             # Its text quotes values, so it is not chained.
             raise self._unsuitable(_said(str(cause))) from None
         if self._holds_moments:
-            self._refuse_naive(value)
+            self._refuse_unwritable(value)
         return data
 
     def load(self, data: bytes, *, key: str = "") -> T:
@@ -190,13 +190,25 @@ class Codec(Generic[T]):
             raise InvalidInput(problems)
         return value
 
-    def _refuse_naive(self, value: object) -> None:
+    def _refuse_unwritable(self, value: object) -> None:
+        """Refuse moments that RFC 3339 cannot write: no zone, or an offset that is no minutes."""
         for at, leaf in _leaves(value, ""):
-            if isinstance(leaf, datetime) and leaf.tzinfo is None:
+            if not isinstance(leaf, datetime):
+                continue
+            place = f" ({at})" if at else ""
+            offset = leaf.utcoffset()
+            if offset is None:
                 raise NotJournalable(
-                    f"A `datetime` without a time zone{f' ({at})' if at else ''} cannot be kept "
+                    f"A `datetime` without a time zone{place} cannot be kept "
                     "in the journal: it names no moment.",
                     fix="an aware one, `datetime(…, tzinfo=ZoneInfo(…))` or `now()`.",
+                    code="F702",
+                )
+            if offset % timedelta(minutes=1):
+                raise NotJournalable(
+                    f"A `datetime` whose zone then differed from UTC by seconds{place} cannot be "
+                    "kept in the journal: RFC 3339 writes whole minutes.",
+                    fix="the same moment in UTC, `….astimezone(UTC)`.",
                     code="F702",
                 )
 

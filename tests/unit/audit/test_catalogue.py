@@ -243,7 +243,7 @@ def _json(value: object) -> object:
 
 
 @pytest.mark.parametrize("cls", TYPES.values(), ids=TYPES)
-@settings(deadline=None, derandomize=True, max_examples=10)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_every_type_makes_a_leaf_that_says_what_it_holds(cls, data):
     """Any event of any type stands in a valid leaf, with its members and without absent ones."""
@@ -256,7 +256,7 @@ WRONG: list[Any] = [3.5, b"x", [], {}, {"enc": 1}, object(), datetime(2026, 1, 5
 
 
 @pytest.mark.parametrize("cls", TYPES.values(), ids=TYPES)
-@settings(deadline=None, derandomize=True, max_examples=3)
+@settings(max_examples=3)
 @given(data=st.data())
 def test_every_member_is_checked(cls, data):
     """A member of another type is refused by name, in every type, and so is its absence."""

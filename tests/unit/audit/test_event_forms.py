@@ -119,7 +119,7 @@ def test_every_type_has_a_class_or_a_reason():
 
 
 @pytest.mark.parametrize("cls", TYPES.values(), ids=TYPES)
-@settings(deadline=None, derandomize=True, max_examples=2)
+@settings(max_examples=2)
 @given(data=st.data())
 def test_any_event_is_valid_in_every_form(cls, data):
     """Whatever a leaf holds, each form of it is valid, and holds nothing that is sealed."""

@@ -2,7 +2,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newel.audit.canonical import leaf_bytes
@@ -203,7 +203,6 @@ def test_a_moment_in_a_leaf(moment, text):
     assert instant(moment) == text
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_a_moment_is_read_back(moment):
     """The text of a moment is the moment."""
@@ -289,7 +288,6 @@ def test_a_bad_leaf_is_refused_with_its_place(entry, what):
     assert str(refused.value).endswith(what)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.binary(max_size=200) | st.text(max_size=60).map(str.encode))
 def test_anything_is_read_or_refused(entry):
     """Reading never fails in another way than by saying that the log is wrong."""
@@ -297,7 +295,6 @@ def test_anything_is_read_or_refused(entry):
         parse(entry)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.integers(0, len(EXAMPLE) - 1), st.integers(1, 255))
 def test_no_changed_byte_goes_unnoticed(place, change):
     """A leaf with one byte changed has another hash, whether it can be read or not."""

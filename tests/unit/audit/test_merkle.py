@@ -1,4 +1,4 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newel.audit.canonical import leaf_hash, node_hash
@@ -46,7 +46,6 @@ def test_the_roots_of_a_known_tree():
     assert [root_of(leaves[:size]).hex() for size in range(9)] == SAMPLE_ROOTS
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=70))
 def test_a_growing_tree_has_the_root_of_its_definition(hashes):
     """At every size, appending gives the root that halving gives."""

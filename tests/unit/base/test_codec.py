@@ -9,14 +9,13 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field
 
 from newel.base.codec import OUTCOME_LIMIT, codec_of, json_schema
 from newel.base.errors import InvalidInput, NotJournalable, OutcomeUnreadable
 
-steady = settings(deadline=None, derandomize=True)
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
@@ -111,7 +110,7 @@ everything = st.builds(
     exact=st.decimals(allow_nan=False, allow_infinity=False),
     moment=st.datetimes(
         timezones=st.sampled_from([UTC, BERLIN, ZoneInfo("Asia/Kathmandu")]),
-        min_value=datetime(1900, 1, 2),  # noqa: DTZ001  # hypothesis asks for bounds without zone
+        min_value=datetime(1920, 1, 2),  # noqa: DTZ001  # hypothesis asks for bounds without zone
         max_value=datetime(2200, 1, 1),  # noqa: DTZ001  # as above
     ),
     day=st.dates(),
@@ -134,7 +133,6 @@ everything = st.builds(
 )
 
 
-@steady
 @given(everything)
 def test_every_value_comes_back_equal_and_of_its_type(value):
     """Loading what was dumped gives an equal value, with the annotated types in every place."""
@@ -147,7 +145,6 @@ def test_every_value_comes_back_equal_and_of_its_type(value):
     assert [type(photo) for photo in loaded.many] == [Photo] * len(value.many)
 
 
-@steady
 @given(st.one_of(_texts(), st.booleans(), st.integers(-(10**30), 10**30), st.none()))
 def test_quick_and_careful_codecs_write_the_same(value):
     """Text, flags, numbers and nothing are written and read as they are inside a record."""
@@ -261,6 +258,20 @@ def test_a_naive_moment_is_refused(annotation, value, at):
     assert str(refused.value).startswith(
         f"F702: A `datetime` without a time zone{at} cannot be kept in the journal"
     )
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "Europe/Amsterdam", "Africa/Monrovia"])
+def test_a_moment_of_a_zone_that_counted_seconds_is_refused(zone):
+    """RFC 3339 has no seconds in an offset; what the message says to write instead is kept."""
+    moment = datetime(1919, 1, 1, tzinfo=ZoneInfo(zone))
+    with pytest.raises(NotJournalable) as refused:
+        codec_of(tuple[datetime, ...]).dump((moment,))
+    assert str(refused.value) == (
+        "F702: A `datetime` whose zone then differed from UTC by seconds (0) cannot be kept in "
+        "the journal: RFC 3339 writes whole minutes. "
+        "Fix: the same moment in UTC, `….astimezone(UTC)`."
+    )
+    assert codec_of(datetime).round_trip(moment.astimezone(UTC))[1] == moment
 
 
 def test_equal_parts_are_enough():

@@ -2,14 +2,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122, UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newel.base.clock import FakeClock
 from newel.base.ids import PREFIXES, Ids, idempotency_key, parse_reference, reference, uuid7
 
 START = datetime(2026, 1, 5, 7, tzinfo=UTC)
-steady = settings(deadline=None, derandomize=True)
 
 
 class Chance:
@@ -36,7 +35,6 @@ def test_an_id_of_time_and_chance():
     assert (made.version, made.variant) == (7, RFC_4122)
 
 
-@steady
 @given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
 def test_every_id_of_time_and_chance_is_a_uuid7(now_ms, random):
     """Whatever the time and the chance, version, variant and milliseconds are where they belong."""
@@ -102,7 +100,6 @@ def test_a_person_id_tells_no_time():
     assert (made.version, made.variant) == (4, RFC_4122)
 
 
-@steady
 @given(st.sampled_from(sorted(PREFIXES)), st.uuids())
 def test_a_reference_is_read_back(prefix, name):
     """Writing and reading a reference is the identity; it has a prefix and 26 digits."""
@@ -126,7 +123,6 @@ def test_a_reference_is_the_number_in_crockford_digits(number, digits):
     assert reference("run", UUID(int=number)) == f"run_{digits}"
 
 
-@steady
 @given(st.uuids(), st.uuids())
 def test_references_sort_as_their_ids(one, other):
     """The order of references is the order of ids."""

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 import structlog
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newel.base.clock import FakeClock
@@ -194,7 +194,6 @@ def test_other_values_become_text():
     assert len(str(redacted("note", 10**9_000))) == LONGEST_TEXT
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     st.text(st.characters(categories=["L", "C", "P"])),
     st.recursive(st.text(st.characters(categories=["Cs", "L"])) | st.integers(), st.lists),

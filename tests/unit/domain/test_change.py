@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newel.audit import catalogue as facts
@@ -66,7 +66,6 @@ def test_a_second_batch_goes_on_where_the_first_ended():
     assert second[0].seq == 2
 
 
-@settings(derandomize=True)
 @given(st.lists(st.integers(-10_000, 10_000), min_size=1, max_size=12))
 def test_times_never_run_backwards_within_a_stream(offsets):
     """A clock that jumps back is overruled by the event before."""

@@ -63,7 +63,6 @@ def test_a_part_whose_text_is_not_stable_is_refused(part):
 texts = st.text(min_size=1, max_size=12)
 
 
-@settings(derandomize=True)
 @given(st.tuples(texts, texts), st.tuples(texts, texts))
 def test_different_parts_have_different_texts(one, other):
     """Encoding is one-to-one, also for tuples."""
@@ -247,7 +246,7 @@ class Interleaving:
         self.claims.joined(fork)
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=300)
 @given(bodies, st.lists(st.integers(), min_size=2, max_size=6))
 def test_keys_depend_on_the_program_and_never_on_timing(body, seeds):
     """Every interleaving gives the same key to the same place, or finds the shared key."""

@@ -184,7 +184,6 @@ def test_a_blip_is_over_with_the_second_attempt():
     assert len(played(standard, is_down=outage(clock("0:40"))).starts) == 7
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.text(max_size=20))
 def test_the_third_round_fails_within_the_hour(seed):
     """With failures at once the ticket opens between 58:56 and 59:25, whatever the jitter."""
@@ -195,7 +194,6 @@ def test_the_third_round_fails_within_the_hour(seed):
     assert played(standard, is_down=outage(clock("58:55")), seed=seed).has_succeeded
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.text(max_size=20))
 def test_the_urgent_ticket_opens_between_4_37_and_4_51(seed):
     """Cutting access escalates within five minutes."""
@@ -224,7 +222,7 @@ def fitting(facts: tuple[int, timedelta, int, bool]) -> Retry:
         raise
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=300)
 @given(profiles, st.text(max_size=8))
 def test_an_endless_outage_fails_exactly_the_rounds_of_its_profile(facts, seed):
     """Whatever the profile and the jitter: all rounds fail, and no round is counted twice."""
@@ -235,7 +233,7 @@ def test_an_endless_outage_fails_exactly_the_rounds_of_its_profile(facts, seed):
     assert told.failed[-1] <= policy.within
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=300)
 @given(profiles, st.lists(st.floats(0, 20), min_size=1, max_size=40), st.text(max_size=8))
 def test_slow_failures_never_leave_the_window(facts, seconds, seed):
     """Attempts never overlap, none starts after W - tail/8, and the last ends within W."""
@@ -255,7 +253,6 @@ def test_slow_failures_never_leave_the_window(facts, seconds, seed):
     assert len(told.failed) <= policy.rounds
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=30), st.text(max_size=8))
 def test_slow_failures_of_the_standard_profile_still_fail_three_rounds(seconds, seed):
     """With the time-out of 20 seconds an endless outage leaves exactly three failed rounds."""
@@ -294,7 +291,6 @@ def test_a_profile_that_does_not_fit_is_refused(facts):
     assert refused.value.fix
 
 
-@settings(derandomize=True)
 @given(profiles)
 def test_rounds_of_an_accepted_profile_do_not_touch(facts):
     """The second round of a profile that fits begins after the first one's tail."""
@@ -484,7 +480,7 @@ def test_the_boundaries_of_an_outage_lie_at_the_attempts(seed, number):
     assert (len(after.failed), after.has_succeeded) == (number, number < 3)
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(profiles, st.text(max_size=8), st.integers(0, 20))
 def test_a_plan_is_the_same_after_a_restart(facts, seed, cut):
     """Whoever goes on from the stored progress computes the same moments."""

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newel.base.errors import (
@@ -209,7 +209,6 @@ troubles = st.builds(
 )
 
 
-@settings(derandomize=True)
 @given(troubles)
 def test_trouble_survives_its_row(trouble):
     """What a step has been through is read back from JSON as it was."""

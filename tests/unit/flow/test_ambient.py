@@ -65,7 +65,7 @@ def _said(driving: Driving) -> list[str]:
     return [event for _, event, _ in driving.body.driven.log_lines]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shape=SHAPES, order=st.data())
 def test_a_replay_sees_what_the_first_pass_saw(shape, order):
     """Every branch sees the same moments, ids and facts again, and says nothing."""
@@ -84,7 +84,7 @@ def test_a_replay_sees_what_the_first_pass_saw(shape, order):
         assert moments[0] > START
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shape=SHAPES, order=st.data())
 def test_no_interleaving_changes_an_id(shape, order):
     """Ids depend on run, branch, section, name and count, not on who was first."""
@@ -96,7 +96,7 @@ def test_no_interleaving_changes_an_id(shape, order):
     assert ids[0] == ids[1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shape=SHAPES, order=st.data(), cut=st.integers(0, 20))
 def test_a_crash_anywhere_says_each_line_once(shape, order, cut):
     """What was said before the crash is not said again, what came after it is."""
