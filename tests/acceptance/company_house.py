@@ -18,6 +18,7 @@ from newel.base.settings import Settings
 from newel.connectors.trust import public_authorities
 from newel.engine.desks import TrackerDesk
 from newel.engine.engine import Engine
+from newel.engine.sharing import gates_of
 from newel.engine.vault import Vault
 from newel.engine.worker import WorkerSettings
 from newel.simulators.server import serve
@@ -208,7 +209,8 @@ async def house_over(
     house = CompanyHouse(database, engine, None)  # type: ignore[arg-type]  # the tracker is Jira's
     house.world = world
     for each in connectors_of(module):
-        each._pause = house.passing  # a wait for what may still appear; the gate's are its own
+        each._pause = house.passing  # for what may still appear, and for a turn at the gate
+        each.share(gates_of(database))
     try:
         yield house
     finally:

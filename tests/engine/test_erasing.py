@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -130,7 +131,15 @@ async def lived(house: House, person: dict[str, str], iban: str) -> UUID:
     await house.rested(run)
     await house.engine.send(signed, "message-canary", actor=mary, match=f"match-canary {iban}")
     assert await house.ended(run) == "completed"
+    await house.until(partial(_is_over, house))
     return run
+
+
+async def _is_over(house: House) -> bool:
+    """Whether nothing goes on any more: what they have spawned ends for itself."""
+    return not await house.database.fetchval(
+        "select count(*) from newel.run where finished_at is null"
+    )
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import orjson
 
 from newel.audit.leaf import Actor
 from newel.base.errors import AlreadyStarted, DefinitionError, InvalidInput, NotFound
 from newel.base.ids import reference
-from newel.connectors.gate import Pause
 from newel.connectors.hr_feed import Feed
 from newel.domain.change import Change
 from newel.domain.limits import RANKS, Priority, checked_places
@@ -38,14 +38,12 @@ from newel.engine.definitions import defined, version_of
 from newel.engine.desks import Inbox
 from newel.engine.endpoints import Endpoints
 from newel.engine.erasing import Erasing
-from newel.engine.gates import Limited, SharedGate
 from newel.engine.healing import Healing
 from newel.engine.holding import Holding
 from newel.engine.hooks import Hooks
 from newel.engine.hr_feeds import hr_feeds
 from newel.engine.incidents import Incidents, Probed
 from newel.engine.key_holder import KeyHolder
-from newel.engine.knowing import Knowing
 from newel.engine.legal_hold import LegalHold
 from newel.engine.loading import with_former
 from newel.engine.messages import SIGNED, Message, Messages, Sent
@@ -59,12 +57,12 @@ from newel.engine.rewrapping import Rewrapping, load_marks
 from newel.engine.safe import Safe
 from newel.engine.schedules import Schedules
 from newel.engine.sequencer import Sequencer
+from newel.engine.sharing import shared
 from newel.engine.silence import Silence
 from newel.engine.spawning import Offspring
 from newel.engine.starting import Source, Wanted
 from newel.engine.systems import Systems
 from newel.engine.taking_back import TakingBack
-from newel.engine.token_keeping import Renews, TokenKeeping
 from newel.engine.told import Teller
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
@@ -134,7 +132,7 @@ class Engine:
         self.database = database
         self.vault = vault
         self.connectors = tuple(connectors)
-        self.knowing = self._shared()
+        self.knowing = shared(database, vault, self.connectors)
         self.worker_settings = worker or WorkerSettings()
         self._ids = vault.ids()
         self.versions: dict[str, int] = {}
@@ -161,6 +159,7 @@ class Engine:
         self.probing = Probing(database, builtin, self.connectors, probe_at)
         self._bulk = bulk.bulk_process(self._operating)
         self.feeds = hr_feeds(self._operating, feeds, begin=self._begin)
+        self._workers_here: WeakValueDictionary[int, Worker] = WeakValueDictionary()
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
         self.attention = Attention(builtin, self.messages)
         self.taking_back = TakingBack(self._operating, self.messages, self.connectors, self._begin)
@@ -201,26 +200,10 @@ class Engine:
         )  # fmt: skip
         return {each.name: each for each in own}
 
-    def _shared(self) -> Knowing:
-        """Let all workers share the limits of each credential, and what is known of it."""
-        for each in self.connectors:
-            if isinstance(each, Limited):
-                each.share(self._gate)
-            if isinstance(each, Renews):
-                each.keep_tokens_in(TokenKeeping(self.database, self.vault))
-        return Knowing(self.database, self.connectors)
-
-    def _gate(self, connector: Limited, pause: Pause) -> SharedGate:
-        """Make the gate of a connector's credential, which all workers share."""
-        return SharedGate(
-            self.database,
-            connector.credential,
-            connector.buckets,
-            clock=connector.clock,
-            pause=pause,
-        )
-
     def _tell(self, change: Change) -> None:
+        """Tell of what is committed: the log, and workers here, which need not wait to look."""
+        for worker in self._workers_here.values():  # always in the same order
+            worker.poke()
         if self.teller is not None and change.events:
             self.teller.tell(change.events)
             self.teller.flush()
@@ -303,6 +286,7 @@ class Engine:
             offspring=Offspring(self._operating, self.versions, self._ids),
         )
         made.attempt = counts.counting(made.attempt)
+        self._workers_here[id(made)] = made
         return made
 
     # --- starting ---------------------------------------------------------------------------

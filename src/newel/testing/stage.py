@@ -22,6 +22,7 @@ from newel.engine.attempts import Begun, attempt
 from newel.engine.engine import Engine
 from newel.engine.finished import Finished
 from newel.engine.incidents import Probed
+from newel.engine.sharing import gates_of
 from newel.engine.ticketing import Channel
 from newel.engine.vault import Vault
 from newel.engine.worker import Worker, WorkerSettings
@@ -153,7 +154,7 @@ class Stage(Scene):
         for each in self.connectors:
             if isinstance(each, Connector):
                 each.http._client = None  # noqa: SLF001 - a new process has connections of its own
-                each.share(self.engine._gate)  # noqa: SLF001 - and turns of its own
+                each.share(gates_of(self.engine.database))  # and turns of its own
         place = Place(f"worker {len(self.staff) + 1}")
         worker = self.engine.new_worker()
         worker.attempt = lambda begun: self._attempted(place, begun)

@@ -248,8 +248,10 @@ begin
               where a.system = p_system and a.state = 'attempting'
                 and w.lease_until > clock_timestamp())
            - (select count(*) from newel.open_act q
+              join newel.run c on c.id = q.run_id
               where q.system = p_system and q.state = 'retrying' and q.reason = 'place'
-                and q.next_at > newel.now() - interval '10 seconds' and q.next_at <= newel.now())
+                and q.next_at > newel.now() - interval '10 seconds' and q.next_at <= newel.now()
+                and (c.worker_id is not null or c.wake_at is null or c.wake_at <= newel.now()))
     into places from newel.room r where r.name = 'system/' || p_system;
     for waiting in
         select a.run_id, a.key from newel.open_act a

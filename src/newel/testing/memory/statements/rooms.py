@@ -143,7 +143,11 @@ def call_queued(at: Transaction, system: str) -> list[Row]:
         return [{"call_queued": 0}]
     now = at.now()
     queued = list(_queued(at, system))
-    called = [act for act in queued if now - _CALLED < act["next_at"] <= now]
+    called = [
+        act
+        for act in queued
+        if now - _CALLED < act["next_at"] <= now and not _has_looked_in_vain(at, act)
+    ]
     places = _AS_MANY_AS_WANTED if room["at_most"] is None else room["at_most"]
     places -= len(list(_busy(at, system))) + len(called)
     woken = 0
@@ -159,6 +163,13 @@ def call_queued(at: Transaction, system: str) -> list[Row]:
             at.update("open_act", key, next_at=now)
             woken += 1
     return [{"call_queued": woken}]
+
+
+def _has_looked_in_vain(at: Transaction, act: Row) -> bool:
+    """Whether a run that was called rests again."""
+    run = at.get("run", act["run_id"])
+    assert run is not None, "an act is of a run"
+    return run["worker_id"] is None and run["wake_at"] is not None and run["wake_at"] > at.now()
 
 
 def active_in(at: Transaction, room: str) -> int:
