@@ -20,9 +20,10 @@ import structlog
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 
-from newel.base import secrets
+from newel.base import log, secrets
 from newel.base.clock import DEPLOYMENT
 from newel.embedded.server import Server
+from newel.engine.told import service
 from newel.testing.databases import NewDatabase, connected, databases, program
 from tests.faults.pooler import behind, pooled
 
@@ -64,8 +65,12 @@ def _own_environment() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_log() -> Iterator[None]:
-    """Let no test write its lines into what another, that set up a program, has closed."""
+    """Log as a program does, and let no test write into what another, that set up one, has closed.
+
+    Without it structlog would draw every traceback for a terminal, which takes ten seconds for one.
+    """
     before = structlog.get_config()
+    log.configure(service("newel-test", "test"), stream=sys.stderr.buffer)
     yield
     structlog.configure(**before)
 
