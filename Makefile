@@ -26,8 +26,9 @@ help:
 demo: $(INSTALLED)
 	$(BIN)/newel demo $(if $(ONCE),--once) $(ARGS)
 
+# Tests wait for servers and browsers: there are more of them than a small machine has cores.
 test: $(INSTALLED) chromium poolers readers
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 patterns: $(INSTALLED)
 	ORDERS=200 $(BIN)/python -m pytest -n 2 --dist worksteal tests/patterns $(ARGS)
