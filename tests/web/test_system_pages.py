@@ -135,9 +135,9 @@ async def test_budgets_show_what_is_used_and_when_it_is_there_again(client, hous
     ]
     assert by_name["github.read"]["allows"] == "4,000 an hour"
     credential = next(each.credential for each in house.engine.connectors if each.name == "github")
-    await house.database.execute(
+    await house.database.execute(  # nothing drips in while the pages are read
         "insert into newel.gate (credential, bucket, tokens, filled_at, blocked_until) values "
-        "($1, 'github.read', 20, newel.now(), null), "
+        "($1, 'github.read', 20, newel.now() + interval '10 minutes', null), "
         "($1, 'github.write', 1, newel.now(), newel.now() + interval '1 minute')",
         credential,
     )

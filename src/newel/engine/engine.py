@@ -159,7 +159,6 @@ class Engine:
         self.probing = Probing(database, builtin, self.connectors, probe_at)
         self._bulk = bulk.bulk_process(self._operating)
         self.feeds = hr_feeds(self._operating, feeds, begin=self._begin)
-        self._workers_here: WeakValueDictionary[int, Worker] = WeakValueDictionary()
         self.messages = Messages(database, vault, self._ids.event_id, self._tell)
         self.attention = Attention(builtin, self.messages)
         self.taking_back = TakingBack(self._operating, self.messages, self.connectors, self._begin)
@@ -186,6 +185,11 @@ class Engine:
         """The guard in front of removals, and what asks about those that it holds."""
         return Holding(self._operating, self._builtin, self.messages, self.worker_settings)
 
+    @cached_property
+    def _workers_here(self) -> WeakValueDictionary[int, Worker]:
+        """The workers of this process, in the order in which they were made."""
+        return WeakValueDictionary()
+
     def _times(self, own: Sequence[Schedule]) -> list[Schedule]:
         """Give all schedules: the company's own, and those of probing and of feeds."""
         return [*own, *self.probing.schedules, *(each.schedule for each in self.feeds)]
@@ -202,7 +206,7 @@ class Engine:
 
     def _tell(self, change: Change) -> None:
         """Tell of what is committed: the log, and workers here, which need not wait to look."""
-        for worker in self._workers_here.values():  # always in the same order
+        for worker in self._workers_here.values():
             worker.poke()
         if self.teller is not None and change.events:
             self.teller.tell(change.events)
