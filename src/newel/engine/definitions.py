@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import orjson
 
@@ -12,6 +13,7 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
 from newel.domain.change import Beside, Change
 from newel.drawing.drawing import drawing_of
+from newel.engine.builtin import PREFIX
 from newel.engine.named import by_name
 from newel.engine.operating import Operating, write_aside
 from newel.flow.process import Process
@@ -19,6 +21,9 @@ from newel.store import registry
 from newel.store.database import Connection
 
 __all__ = ["defined", "version_of"]
+
+_OWN: Final[dict[tuple[str, str], str | None]] = {}
+"""Drawings of newel's own processes by name and digest of their source."""
 
 
 def defined(
@@ -48,7 +53,21 @@ async def version_of(operating: Operating, process: Process[..., Any]) -> int:  
 
 
 def _drawn(process: Process[..., Any]) -> str | None:  # Any: as above
-    """The drawing of a process as it is kept; None for one that cannot be drawn or written."""
+    """The drawing of a process as it is kept; None for one that cannot be drawn or written.
+
+    Each engine makes newel's own processes anew, but what they look like follows from their source:
+    they are drawn once for all engines of a program, of which a test suite has thousands.
+    """
+    if not process.name.startswith(PREFIX):
+        return _document(process)
+    key = (process.name, process.definition_sha256)
+    if key not in _OWN:
+        _OWN[key] = _document(process)
+    return _OWN[key]
+
+
+@lru_cache(maxsize=16)
+def _document(process: Process[..., Any]) -> str | None:  # Any: as above
     drawing = drawing_of(process)
     try:
         return None if drawing.errors else drawing.as_json().decode()
