@@ -52,6 +52,7 @@ from .faults import (
 from .github import GitHubSimulator
 from .google import GoogleSimulator
 from .gusto import GustoSimulator
+from .inbox import InboxSimulator
 from .jira import JiraSimulator
 from .linear import LinearSimulator
 from .mail import MailSimulator
@@ -90,6 +91,7 @@ __all__ = [
     "GustoSimulator",
     "Hang",
     "HtmlPage",
+    "InboxSimulator",
     "JiraSimulator",
     "Lag",
     "Latency",

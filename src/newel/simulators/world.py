@@ -17,6 +17,7 @@ from .core import Simulator
 from .github import GitHubSimulator
 from .google import GoogleSimulator
 from .gusto import GustoSimulator
+from .inbox import InboxSimulator
 from .jira import JiraSimulator
 from .linear import LinearSimulator
 from .mail import MailSimulator
@@ -28,7 +29,7 @@ from .zendesk import ZendeskSimulator
 
 SYSTEMS: tuple[str, ...] = ("google", "slack", "jira", "github", "gusto", "salesforce")
 # Systems that the demo company does without; they run when they are asked for.
-FURTHER: tuple[str, ...] = ("asana", "bamboohr", "linear", "mail", "scim", "zendesk")
+FURTHER: tuple[str, ...] = ("asana", "bamboohr", "inbox", "linear", "mail", "scim", "zendesk")
 
 
 class World:
@@ -67,6 +68,7 @@ class World:
         self.scim = ScimSimulator(**shared)
         self.linear = LinearSimulator(**shared)
         self.asana = AsanaSimulator(**shared)
+        self.inbox = InboxSimulator(**shared)
         self.mail = MailSimulator(**shared)
         self.zendesk = ZendeskSimulator(**shared)
         self._names = [*SYSTEMS, *FURTHER]
