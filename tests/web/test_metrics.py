@@ -63,6 +63,18 @@ async def test_what_stands_is_read_at_the_moment_it_is_asked_for(client, house, 
         assert name not in answer.text
 
 
+async def test_a_worker_that_dies_is_counted_when_another_takes_over(client, house, scene):
+    """One that stops orderly is not; the number is that of the rows, so no restart resets it."""
+    async with house.worker():
+        await scene.asked()
+    assert read((await client.get("/metrics")).text)["newel_leases_ended"] == 0
+    async with house.doomed() as dead:
+        await house.database.execute(
+            "update newel.run set worker_id = $1, worker_epoch = 1", dead.worker
+        )
+    assert read((await client.get("/metrics")).text)["newel_leases_ended"] == 1
+
+
 async def test_the_token_opens_metrics_and_nothing_else(house, settings, monkeypatch):
     """With a token nobody reads without it, from wherever; without one only this machine does."""
     token = "t0ken-of-monitoring"

@@ -15,6 +15,7 @@ select
      where stopped_at is null and lease_until > clock_timestamp()) as workers_alive,
     (select count(*) from newel.worker
      where stopped_at is null and lease_until <= clock_timestamp()) as workers_lost,
+    (select coalesce(sum(epoch - 1), 0) from newel.worker)::bigint as leases_ended,
     (select count(*) from newel.run r where r.wake_at < newel.now() and r.worker_id is null)
         as due_runs,
     (select extract(epoch from newel.now() - min(r.wake_at)) from newel.run r

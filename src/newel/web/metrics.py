@@ -58,6 +58,7 @@ GAUGES: Final[tuple[Gauge, ...]] = (
     Gauge("anchor_age_seconds", "How long ago a place outside took a signed head last."),
     Gauge("workers_alive", "Workers whose lease holds."),
     Gauge("workers_lost", "Workers whose lease ran out and that did not stop orderly."),
+    Gauge("leases_ended", "How often workers were taken over from, or came back after a silence."),
     Gauge("due_runs", "Runs that are due and that no worker has taken: overdue timers, too."),
     Gauge("due_age_seconds", "How long the oldest of them is due."),
     Gauge("steps_in_doubt", "Steps of which it is not known whether they have happened."),
