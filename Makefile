@@ -31,7 +31,7 @@ test: $(INSTALLED) chromium poolers readers
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 patterns: $(INSTALLED)
-	ORDERS=200 $(BIN)/python -m pytest -n 2 --dist worksteal tests/patterns $(ARGS)
+	ORDERS=200 $(BIN)/python -m pytest -n 3 --dist worksteal tests/patterns $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/python scripts/check.py
