@@ -6,21 +6,10 @@ from datetime import timedelta
 
 import httpx2
 
-from newel import SecretRef, endpoint, process, step
+from newel import SecretRef, endpoint
 from newel.connectors.signatures import StandardWebhooks
 from newel.simulators import InboxSimulator, Status, serve
-
-
-@step
-async def greeted(name: str) -> str:
-    """Greet."""
-    return f"Hello {name}"
-
-
-@process(subject=None)
-async def greeting(name: str) -> str:
-    """Greet somebody."""
-    return await greeted(name)
+from tests.engine.test_endpoints import greeting
 
 
 async def test_a_rehearsal_sees_what_another_system_would(build, monkeypatch):

@@ -44,11 +44,8 @@ class InboxSimulator(Simulator):
 
     def populate(self) -> None:
         """Make the secret that the sender has to sign with."""
-        self.grant("newel", self._secret("first"), NEEDS)
-
-    def _secret(self, which: str) -> str:
-        seeded = hashlib.sha256(f"newel simulators/{self.seed}/inbox/{which}".encode()).digest()
-        return SHARED + b64encode(seeded).decode()
+        seeded = hashlib.sha256(f"newel simulators/{self.seed}/inbox/first".encode()).digest()
+        self.grant("newel", SHARED + b64encode(seeded).decode(), NEEDS)
 
     def credentials(self, address: str | None = None) -> dict[str, str]:
         """Give the address to tell, and the secret."""
