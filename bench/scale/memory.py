@@ -12,39 +12,7 @@ __all__ = ["Memory", "waiting_cost"]
 
 _PATIENCE_S: Final = 12.0
 
-_WORKER: Final = """
-import asyncio, resource, sys
-sys.path.insert(0, sys.argv[3])
-from pathlib import Path
-from newel import days, process, timer
-from newel.engine import Engine, Vault, WorkerSettings
-from newel.store.database import Database
-import tempfile
-
-@process(subject=None)
-async def onboarding() -> None:
-    '''Wait.'''
-    await timer("first-day", after=days(1))
-
-async def main():
-    database = await Database.open(sys.argv[1])
-    with tempfile.TemporaryDirectory() as directory:
-        engine = Engine(database, Vault.at(Path(directory) / "kek"), [onboarding])
-        await engine.register()
-        worker = engine.new_worker()
-        worker.settings = WorkerSettings(concurrency=0)  # it looks for what is due; it takes nothing
-        task = asyncio.create_task(worker.run())
-        await worker.registered.wait()
-        await asyncio.sleep(float(sys.argv[2]))
-        status = Path("/proc/self/status").read_text()
-        kb = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await database.close()
-        print(kb)
-
-asyncio.run(main())
-"""  # noqa: E501
+_WORKER: Final = Path(__file__).with_name("waiting_worker.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +39,10 @@ async def waiting_cost(dsn: str) -> Memory:
 
 
 async def _resident(dsn: str) -> float:
-    source = Path(__file__).resolve().parents[2] / "src"  # noqa: ASYNC240
     running = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _WORKER, dsn, str(_PATIENCE_S), str(source),
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        sys.executable, str(_WORKER), dsn, str(_PATIENCE_S), stdout=asyncio.subprocess.PIPE
+    )
     out, _ = await running.communicate()
+    if running.returncode != 0:
+        raise RuntimeError(f"{_WORKER.name} has ended with {running.returncode}.")
     return round(int(out) / 1024, 1)

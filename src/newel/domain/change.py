@@ -252,6 +252,18 @@ class Change:
         """Whether it writes a stream that others write too, or rides, and so travels alone."""
         return bool(self.streams or self.beside or self.together or self.ride)
 
+    @property
+    def whole(self) -> list[Change]:
+        """This Change and those that stand or fall with it."""
+        return [self, *self.together]
+
+    @property
+    def wakes_others(self) -> bool:
+        """Whether a run other than its own becomes due by it: a parent, a waiter, one begun."""
+        if "wake" in self.rest or "unlock" in self.rest:
+            return True
+        return any(other.born is not None for other in self.together)
+
     def also(self, table: str, row: Row) -> None:
         """Add a row of a table that is written rarely."""
         self.rest.setdefault(table, []).append(row)

@@ -191,7 +191,7 @@ class Committer:
         worker, epoch = self.fence
         await with_streams(connection, change, self.new_event_id)
         self.commits += 1
-        return await apply(connection, [change, *change.together], worker=worker, epoch=epoch)
+        return await apply(connection, change.whole, worker=worker, epoch=epoch)
 
     async def _ridden(self, change: Change) -> dict[UUID, Refusal]:
         """Write a Change in the transaction of its step; what passes is tried again as a whole."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, partial
 from typing import Any, Final
 
 import orjson
@@ -13,7 +13,6 @@ from newel.audit import catalogue as facts
 from newel.audit.leaf import Actor, ProcessVersion
 from newel.domain.change import Beside, Change
 from newel.drawing.drawing import drawing_of
-from newel.engine.builtin import PREFIX
 from newel.engine.named import by_name
 from newel.engine.operating import Operating, write_aside
 from newel.flow.process import Process
@@ -22,6 +21,7 @@ from newel.store.database import Connection
 
 __all__ = ["defined", "version_of"]
 
+_OWN_CODE: Final = "newel."
 _OWN: Final[dict[tuple[str, str], str | None]] = {}
 """Drawings of newel's own processes by name and digest of their source."""
 
@@ -36,6 +36,7 @@ def defined(
 
 async def version_of(operating: Operating, process: Process[..., Any]) -> int:  # Any: its result
     """Give the version of a definition; one that is new is written down and told."""
+    drawn = cache(partial(_drawn, process))
     async with operating.database.transaction() as connection:
         version, is_new = await registry.register_definition(
             connection,
@@ -44,9 +45,9 @@ async def version_of(operating: Operating, process: Process[..., Any]) -> int:  
             source=process.source,
             title=process.title,
             owner=process.owner,
-            drawing=lambda: _drawn(process),
+            drawing=drawn,
         )
-        change = await _told(connection, operating, process, version) if is_new else None
+        change = await _told(connection, operating, process, version, drawn()) if is_new else None
     if change is not None:
         operating.tell(change)
     return version
@@ -58,7 +59,7 @@ def _drawn(process: Process[..., Any]) -> str | None:  # Any: as above
     Each engine makes newel's own processes anew, but what they look like follows from their source:
     they are drawn once for all engines of a program, of which a test suite has thousands.
     """
-    if not process.name.startswith(PREFIX):
+    if not process.place.startswith(_OWN_CODE):
         return _document(process)
     key = (process.name, process.definition_sha256)
     if key not in _OWN:
@@ -66,7 +67,6 @@ def _drawn(process: Process[..., Any]) -> str | None:  # Any: as above
     return _OWN[key]
 
 
-@lru_cache(maxsize=16)
 def _document(process: Process[..., Any]) -> str | None:  # Any: as above
     drawing = drawing_of(process)
     try:
@@ -80,8 +80,8 @@ async def _told(
     operating: Operating,
     process: Process[..., Any],  # Any: as above
     version: int,
+    drawing: str | None,
 ) -> Change:
-    drawing = _drawn(process)
     fact = facts.ProcessRegistered(
         source_sha256=process.definition_sha256,
         author="code",

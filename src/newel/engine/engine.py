@@ -187,7 +187,7 @@ class Engine:
 
     @cached_property
     def _workers_here(self) -> WeakValueDictionary[int, Worker]:
-        """The workers of this process, in the order in which they were made."""
+        """The workers of this engine, in the order in which they were made."""
         return WeakValueDictionary()
 
     def _times(self, own: Sequence[Schedule]) -> list[Schedule]:
@@ -206,10 +206,12 @@ class Engine:
 
     def _tell(self, change: Change) -> None:
         """Tell of what is committed: the log, and workers here, which need not wait to look."""
+        if not change.events:
+            return  # a verb that had nothing to write
         for worker in self._workers_here.values():
             worker.poke()
-        if self.teller is not None and change.events:
-            self.teller.tell(change.events)
+        if self.teller is not None:
+            self.teller.tell(change)
             self.teller.flush()
 
     async def register(self) -> None:

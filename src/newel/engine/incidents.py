@@ -328,6 +328,7 @@ class Incidents:
             started = self._escalated(incident, trouble, subject, before, current["as_of"], actor)
             started.also("incident", {**incident, "run_id": started.run})
             await apply(connection, [started])
+        self._operating.tell(started)
 
     # --- looking whether it is over ---------------------------------------------------------
 
@@ -462,7 +463,7 @@ class Incidents:
             current = await rows.locked(connection, row["id"])
             if current is None or await rows.members_in(connection, row["id"]):
                 return
-            by, held_up = await self._closed(connection, current, actor)
+            closed, by, held_up = await self._closed(connection, current, actor)
             news = ticketing.News(
                 kind="over",
                 at=row["as_of"],
@@ -474,10 +475,14 @@ class Incidents:
             if current["run_id"] is not None:
                 # With the closing: after a crash in between nobody would ever send it.
                 await self._messages.keep(connection, message)
+        self._operating.tell(closed)
         self._secrets.pop(row["id"], None)
         await self._messages.deliver(message.name, message.match, actor)
 
-    async def _closed(self, connection: Connection, row: Row, actor: Actor) -> tuple[str, int]:
+    async def _closed(
+        self, connection: Connection, row: Row, actor: Actor
+    ) -> tuple[Change, str, int]:
+        """Write that it is closed; answers with what closed it and how many runs it held up."""
         attached = await rows.attached(connection, row["id"], row["system"])
         by = row["healed_by"] or await self._ended_by(connection, row["lead_run"], row["lead_key"])
         change = Change(run=row["lead_run"], from_seq=0, is_aside=True)
@@ -490,7 +495,7 @@ class Incidents:
         await with_streams(connection, change, self._ids.event_id)
         await rows.closed(connection, row["id"], by)
         await apply(connection, [change])
-        return by, attached
+        return change, by, attached
 
     async def _ended_by(self, connection: Connection, run: UUID, key: str) -> Any:  # Any: literal
         """What ended an incident that never was seen to heal: its last step says."""

@@ -28,7 +28,7 @@ from newel.store.changes import apply
 from newel.store.database import Connection, Database, Row
 
 Tell = Callable[[Change], None]
-"""Told of every Change after its commit, for the log."""
+"""Told of every Change after its commit, for the log and for workers that wait."""
 
 
 SecondPerson: TypeAlias = Literal["asked", "strict"]
@@ -204,7 +204,7 @@ async def _write(made: Command, new_event_id: Callable[[], str]) -> None:
         change.reason, change.addressee = made.parked
     change.seal(made.entries, run_state=None)
     await with_streams(made.connection, change, new_event_id)
-    await apply(made.connection, [change, *change.together])
+    await apply(made.connection, change.whole)
 
 
 async def with_streams(

@@ -8,8 +8,8 @@ step waits for its turn as a row, without an intent. Whenever an attempt ends, t
 waits is called; who comes anew waits behind all others.
 
 A system that an operator has paused has no place. A worker learns it from the first step that is
-refused, or before it looks at work that people do there, and looks every second from then on until
-it is resumed.
+refused, or before it looks at work that people do there. From then on it looks every second and
+with every claim until it is resumed.
 """
 
 from __future__ import annotations
@@ -138,24 +138,31 @@ class Places:
         self._wanted.set()
 
     async def look(self, connection: Connection, loaded: Iterable[Loaded]) -> None:
-        """See which systems are paused, for runs where newel looks at what people are to do.
+        """See which systems are paused, for runs that were just claimed.
 
-        Such a look has no intent, and so the database refuses nothing.
+        Where newel looks at what people are to do there is no intent, and so the database refuses
+        nothing. And whoever was called because a system is resumed should not look in vain; but one
+        that was refused just now has to queue first.
         """
-        if not any(is_by_hand(act) for each in loaded for act in each.open_acts.values()):
+        claimed = list(loaded)
+        is_asked = any(is_by_hand(act) for each in claimed for act in each.open_acts.values())
+        is_believed = bool(self._closed) and self._refused.isdisjoint(each.id for each in claimed)
+        if not (is_asked or is_believed):
             return
-        if closed := set(await rooms.paused(connection)) - self._closed:
-            self._closed |= closed
+        before, found = self._closed, set(await rooms.paused(connection))
+        self._closed = found if is_believed else before | found
+        self._freed |= before - self._closed
+        if self._freed or self._closed - before:
             self._wanted.set()
 
     def driven(self, run: UUID) -> None:
         """Note that a refused run has been driven again: its steps wait for their turn now."""
         self._refused.discard(run)
 
-    def committed(self, change: Change, run: Runner | None, poke: asyncio.Event) -> None:
-        """See which places have become free; poke: set where runs may have waited for one."""
+    def committed(self, change: Change, run: Runner | None, worker: Woken) -> None:
+        """See which places have become free; runs of a process may have waited for one."""
         if run is not None and change.release and run.process.limits.at_most is not None:
-            poke.set()
+            worker.poke()
         if not self._limited:
             return
         freed = {event.system for event in change.events if event.type in _ENDS}

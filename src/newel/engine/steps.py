@@ -510,7 +510,12 @@ def _is_held_back(run: Runner, opened: OpenAct, act: StepAct[Any]) -> bool:
 
 
 def _withhold(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
-    """The circuit is open: a due round is not tried, and counts like a failed one."""
+    """The circuit is open: a due round is not tried, and counts like a failed one.
+
+    The step waits for its next round now, and not for a place: whoever waits for one is called, and
+    each call would be a round.
+    """
+    opened.reason = opened.owner = None
     circuit = run.host.circuit(opened.credential)
     assert circuit is not None, "only an open circuit withholds"
     progress = opened.trouble.progress or begun(run.moment)

@@ -9,7 +9,7 @@ from typing import Final
 from newel.base.ids import reference
 from newel.base.log import Service, logger, transition_line
 from newel.base.version import VERSION
-from newel.domain.change import EventRow, Said
+from newel.domain.change import Change, EventRow, Said
 from newel.engine.runner import Runner
 
 Write = Callable[[bytes], object]
@@ -24,8 +24,16 @@ class Teller:
         self._write: Write = write or _to_stdout
         self._lines: list[bytes] = []
 
-    def tell(self, events: list[EventRow], process: str | None = None) -> None:
-        """Make the lines of one Change's events; `flush` writes those of a whole batch at once."""
+    def tell(self, change: Change, process: str | None = None) -> None:
+        """Make the lines of what a Change and those together with it have written.
+
+        process: of the run that it moves. `flush` writes the lines of a whole batch at once.
+        """
+        self._add(change.events, process)
+        for other in change.together:
+            self._add(other.events, None)
+
+    def _add(self, events: list[EventRow], process: str | None) -> None:
         self._lines += [
             transition_line(
                 self._service,

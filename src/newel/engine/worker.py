@@ -26,6 +26,7 @@ from newel.base.ids import reference
 from newel.domain.change import Change
 from newel.engine import granting, steps
 from newel.engine.after_commit import AfterCommit
+from newel.engine.alarm import Alarm
 from newel.engine.arriving import arrive
 from newel.engine.attempts import Attempt, Begun, attempt, begun_of, let_ride
 from newel.engine.calls import Caller
@@ -115,8 +116,7 @@ class Worker:
         self._clock = (datetime.min.replace(tzinfo=UTC), 0.0)
         self._stopping = False
         self._connection: Connection
-        self._poke = asyncio.Event()
-        self._due_locally: float | None = None
+        self._alarm = Alarm()
         self._has_left = False
         self._unsure_until = 0.0
         self.limits = self.settings.limits
@@ -198,7 +198,7 @@ class Worker:
                 await asyncio.wait_for(self.notices.following(), _IDLE_POLL_S)
         await self.committer.drained()
         self._has_left = True
-        self._poke.set()
+        self._alarm.poke()
 
     def lease_taken(self, as_of: datetime) -> None:
         """Write under this lease from now on."""
@@ -210,12 +210,12 @@ class Worker:
     async def beaten(self, connection: Connection) -> None:
         """Look for what only this worker's code may be able to go on with."""
         if await self.code.has_woken(connection):
-            self._poke.set()
+            self._alarm.poke()
 
     async def _poll(self) -> None:
         pause, patience = 0.0, Patience("look for due runs")
         while not self._has_left:
-            await self._rest(pause)
+            await self._alarm.rest(pause)
             with contextlib.suppress(*LOST), patience:
                 if self._connection.is_closed():
                     self._connection = await self.database.dedicated()
@@ -228,16 +228,6 @@ class Worker:
     def unsure(self) -> None:
         """Look for a while whether the database thinks that more runs are ours than we know of."""
         self._unsure_until = monotonic() + _UNSURE_S
-
-    async def _rest(self, pause: float) -> None:
-        if self._due_locally is not None:
-            # Once: a look that fails must not be made again and again without a pause.
-            pause, self._due_locally = min(pause, max(self._due_locally - monotonic(), 0.0)), None
-        # Not wait_for: in Python 3.11 it swallows a cancellation that comes with the poke.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await self._poke.wait()
-        self._poke.clear()
 
     async def _claim(self, connection: Connection) -> float:
         """Claim, load and begin what is due; answers with how long to wait before the next look."""
@@ -287,7 +277,7 @@ class Worker:
 
     def poke(self) -> None:
         """Look for due runs now."""
-        self._poke.set()
+        self._alarm.poke()
 
     # --- driving ----------------------------------------------------------------------------
 
@@ -343,7 +333,8 @@ class Worker:
             return
         self._starting.put(run.id, settled)
         if settled.rests and settled.wake_at is not None:
-            self._note_due(settled.wake_at)
+            in_s = (settled.wake_at - self.now()).total_seconds()
+            self._alarm.ring_at(monotonic() + max(in_s, 0.0))
         self.committer.submit(settled.change)
 
     def _go_on(self, run: Runner, settled: Settled) -> None:
@@ -351,12 +342,6 @@ class Worker:
             self._attempt(run, key)
         for errand in settled.errands:
             self._care(run.id, partial(self._run_errand, run.id, errand))
-
-    def _note_due(self, at: datetime) -> None:
-        moment = monotonic() + max((at - self.now()).total_seconds(), 0.0)
-        if self._due_locally is None or moment < self._due_locally:
-            self._due_locally = moment
-            self._poke.set()
 
     def _put_back(self, run: Runner, settled: Settled) -> None:
         """Release a run for which nothing was to be done; no state changes, so no event is due."""
@@ -388,10 +373,12 @@ class Worker:
         """Start the attempts whose intents are durable now, tell the log, let go of what rests."""
         for change in changes:
             run = self._runs.get(change.run)
-            if self.teller is not None and change.events:
-                self.teller.tell(change.events, None if run is None else run.process.name)
+            if self.teller is not None:
+                self.teller.tell(change, None if run is None else run.process.name)
             self._hand_over_kept(change)
-            self.places.committed(change, run, self._poke)
+            self.places.committed(change, run, self)
+            if change.wakes_others:
+                self.poke()
             if run is None:
                 continue
             self._unsaved.saved(change)
@@ -402,8 +389,6 @@ class Worker:
                 del self._runs[change.run]
                 self._unsaved.take(change.run)
                 run.dismiss()
-            if any(other.born is not None for other in change.together):
-                self._poke.set()
         if self.teller is not None:
             self.teller.flush()
         self.notices.tell()
@@ -596,5 +581,5 @@ class Worker:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.failure = error
             self._stopping = self._has_left = True
-            self._poke.set()
+            self._alarm.poke()
             raise error

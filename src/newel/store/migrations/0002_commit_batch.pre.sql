@@ -183,8 +183,8 @@ end $$;
 
 -- Runs whose intents find no place at their system, among those of a batch. Rooms are locked in
 -- the order of their names, after the runs. Whoever was called from the queue comes first; whoever
--- comes anew comes after all who wait. One who was called and does not come loses the place again
--- after ten seconds.
+-- comes anew comes after all who wait. One who was called and does not come keeps others out for ten
+-- seconds at most, and nobody who was called as well once its run has looked in vain.
 create function newel.without_place(
     i_run uuid[], i_key text[], i_system text[], refused uuid[]
 ) returns uuid[]
@@ -220,9 +220,12 @@ begin
                   where u.system = room.system and u.run <> all(refused || full_up)) c
             where busy + c.nth > room.at_most - (
                 select count(*) from newel.open_act q
+                join newel.run o on o.id = q.run_id
                 where q.system = room.system and q.state = 'retrying' and q.reason = 'place'
                   and q.next_at > newel.now() - interval '10 seconds'
-                  and (not c.is_queued or q.next_at <= newel.now())
+                  and (not c.is_queued
+                       or (q.next_at <= newel.now()
+                           and (o.worker_id is not null or o.wake_at <= newel.now())))
                   and not exists (select 1 from unnest(i_run, i_key) as u(run, key)
                                   where u.run = q.run_id and u.key = q.key)));
     end loop;
@@ -251,7 +254,8 @@ begin
               join newel.run c on c.id = q.run_id
               where q.system = p_system and q.state = 'retrying' and q.reason = 'place'
                 and q.next_at > newel.now() - interval '10 seconds' and q.next_at <= newel.now()
-                and (c.worker_id is not null or c.wake_at is null or c.wake_at <= newel.now()))
+                -- A run that rests again has looked in vain: it is paused, or was refused.
+                and (c.worker_id is not null or c.wake_at <= newel.now()))
     into places from newel.room r where r.name = 'system/' || p_system;
     for waiting in
         select a.run_id, a.key from newel.open_act a

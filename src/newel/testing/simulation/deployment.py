@@ -26,7 +26,7 @@ from newel.testing.simulation import tales
 if TYPE_CHECKING:
     from newel.testing.simulation.play import Simulation
 
-__all__ = ["deployed"]
+__all__ = ["deployed", "engine_of"]
 
 _KEK: Final = b"k" * 32
 _BEFORE: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,16 +51,19 @@ class _Outside:
         await tales.OUTSIDE.get().probe()
 
 
-def deployed(seed: Simulation) -> tuple[Engine, MemoryDatabase]:
-    """The engine and the database of a seed, registered."""
-    known = _registered()
-    seed.server.put_back(known.rows)
-    database = MemoryDatabase(seed.server, seed.network)
+def deployed(seed: Simulation) -> MemoryDatabase:
+    """The database of a seed, with what registration leaves there."""
+    seed.server.put_back(_registered().rows)
+    return MemoryDatabase(seed.server, seed.network)
+
+
+def engine_of(seed: Simulation) -> Engine:
+    """A program of the deployment: an engine over the seed's database, as if it were registered."""
     vault = Vault(_KEK, entropy=seed.chance.randbytes, clock=seed.clock)
-    engine = _engine(database, vault, [seed.tracker])
-    engine.versions.update(known.versions)
-    engine.tickets.version = known.versions[ticketing.NAME]
-    return engine, database
+    engine = _engine(seed.database, vault, [seed.tracker])
+    engine.versions.update(_registered().versions)
+    engine.tickets.version = engine.versions[ticketing.NAME]
+    return engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,9 @@ def without_place(
             for act in _queued(at, system)
             if (act["run_id"], act["key"]) not in mine and act["next_at"] > now - _CALLED
         ]
-        called = [act for act in others if act["next_at"] <= now]
+        called = [
+            act for act in others if act["next_at"] <= now and not _has_looked_in_vain(at, act)
+        ]
         queued = {(act["run_id"], act["key"]): act["opened_at"] for act in _queued(at, system)}
         asking = [
             (queued.get((intent[0], intent[1])), place, intent[0])
@@ -169,7 +171,7 @@ def _has_looked_in_vain(at: Transaction, act: Row) -> bool:
     """Whether a run that was called rests again."""
     run = at.get("run", act["run_id"])
     assert run is not None, "an act is of a run"
-    return run["worker_id"] is None and run["wake_at"] is not None and run["wake_at"] > at.now()
+    return run["worker_id"] is None and (run["wake_at"] is None or run["wake_at"] > at.now())
 
 
 def active_in(at: Transaction, room: str) -> int:
