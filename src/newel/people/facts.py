@@ -139,10 +139,11 @@ class Ahead:
 class RunFact:
     """One run about the person.
 
-    done: steps and tasks that have an outcome. effective_at: the first or last day, where the
-    start recorded it. failure: the class of a business end. parked_reason, parked_with: of the
-    run itself, where it is parked without a parked step. ahead: what its plan counts; None where
-    nobody knows, for the code that is asked has no such process.
+    done: steps and tasks of an open run that have an outcome. skipped: steps of one that has ended,
+    where it is the one to speak of. effective_at: the first or last day, where the start recorded
+    it. failure: the class of a business end. parked_reason, parked_with: of the run itself, where
+    it is parked without a parked step. ahead: what its plan counts; None where nobody knows, for
+    the code that is asked has no such process.
     """
 
     id: UUID

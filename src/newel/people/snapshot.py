@@ -27,7 +27,7 @@ __all__ = [
     "run_fact",
     "snapshot_of",
     "unplanned",
-    "with_ahead",
+    "with_counts",
 ]
 
 AheadOf = Callable[[UUID], Awaitable[Ahead | None]]
@@ -59,12 +59,12 @@ async def answer(
 
 
 async def read_snapshot(database: Database, person: UUID, name: str, ahead_of: AheadOf) -> Snapshot:
-    """Read all that is known of where a person stands; three statements, and a plan."""
+    """Read all that is known of where a person stands; four statements at most, and a plan."""
     runs = await people.runs_of(database, person)
     still_open = [row["id"] for row in runs if row["finished_at"] is None]
     acts = await open_acts.of_runs(database, still_open) if still_open else []
     grants = await ledger.of_person(database, person)
-    return await with_ahead(snapshot_of(person, name, runs, acts, grants), ahead_of)
+    return await with_counts(database, snapshot_of(person, name, runs, acts, grants), ahead_of)
 
 
 def snapshot_of(
@@ -88,12 +88,15 @@ async def unplanned(run: UUID) -> Ahead | None:
     return None
 
 
-async def with_ahead(snapshot: Snapshot, ahead_of: AheadOf) -> Snapshot:
-    """Add what the plan of the run counts that the sentence leads with, while it is open."""
+async def with_counts(database: Database, snapshot: Snapshot, ahead_of: AheadOf) -> Snapshot:
+    """Add what is counted of the run that the sentence leads with: its plan, or what it skipped."""
     run = leading(snapshot.runs)
-    if run is None or not run.is_open:
+    if run is None:
         return snapshot
-    counted = replace(run, ahead=await ahead_of(run.id))
+    if run.is_open:
+        counted = replace(run, ahead=await ahead_of(run.id))
+    else:
+        counted = replace(run, skipped=await people.skipped(database, run.id))
     return replace(snapshot, runs=tuple(counted if each is run else each for each in snapshot.runs))
 
 
@@ -112,7 +115,6 @@ def run_fact(row: Row, acts: Sequence[OpenFact]) -> RunFact:
         finished_at=row["finished_at"],
         owner=row["owner"],
         done=row["done"],
-        skipped=row["skipped"],
         failure=ended.get("error"),
         effective_at=None if effective_at is None else datetime.fromisoformat(effective_at),
         parked_reason=row["parked_reason"] if is_parked_itself else None,

@@ -13,7 +13,17 @@ from uuid import UUID
 from newel.store.database import Database, Row
 from newel.store.queries import queries
 
-__all__ = ["common", "fitting", "latest", "listed", "names", "read", "runs_of", "similar"]
+__all__ = [
+    "common",
+    "fitting",
+    "latest",
+    "listed",
+    "names",
+    "read",
+    "runs_of",
+    "similar",
+    "skipped",
+]
 
 _SQL: Final = queries("people")
 
@@ -37,7 +47,7 @@ async def listed(
 async def fitting(
     database: Database, *, text: str, whole: Sequence[str], begun: Sequence[str], how_many: int
 ) -> list[Row]:
-    """People whose address or number is the text, or who have all trigrams of a set.
+    """People whose address or number is the text; else those who have all trigrams of a set.
 
     whole: those of the words; begun: those of words that go on. Of each kind at most how_many.
     """
@@ -81,6 +91,12 @@ async def names(database: Database, refs: Collection[UUID]) -> dict[UUID, str]:
 async def runs_of(database: Database, person: UUID, *, how_many: int = 50) -> list[Row]:
     """Runs about a person: open ones first, then the newest; with their first event."""
     return await database.fetch(_SQL.runs_of, person, how_many)
+
+
+async def skipped(database: Database, run: UUID) -> int:
+    """How many steps of a run were skipped."""
+    found: int = await database.fetchval(_SQL.skipped, run)
+    return found
 
 
 async def latest(database: Database, person: UUID, *, how_many: int = 40) -> list[Row]:

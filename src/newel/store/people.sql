@@ -28,12 +28,16 @@ order by p.display_name, p.ref limit $3
 
 -- name: fitting
 -- params: text, whole, begun, how_many
--- People whose address or number it is, then those who have all its words, then those with all
--- its words as beginnings; each kind is read up to a bound, in the order in which they lie.
+-- People whose address or number it is; if there is nobody, those who have all its words, then those
+-- with all its words as beginnings. Each kind is read up to a bound, in the order in which they lie.
 with named as (
     select ref from newel.person where work_email in ($1, lower($1)) or hr_key = $1),
-same as materialized (select ref from newel.person where search_grams @> $2::text[]),
-begun as materialized (select ref from newel.person where search_grams @> $3::text[]),
+same as materialized (
+    select ref from newel.person
+    where search_grams @> $2::text[] and not exists (select 1 from named)),
+begun as materialized (
+    select ref from newel.person
+    where search_grams @> $3::text[] and not exists (select 1 from named)),
 fit as (
     select ref from named
     union (select ref from same limit $4)
@@ -84,14 +88,14 @@ select ref, display_name from newel.person where ref = any($1)
 
 -- name: runs_of
 -- params: person, how_many
--- Runs about a person with their standing, what they have done, and how they began.
+-- Runs about a person with their standing, how they began, and what those that are open have done:
+-- counting reads all events of a run, and a person may have many that are long over.
 select r.id, r.process, r.version, r.state, r.parked_reason, r.parked_with, r.wake_at,
        r.started_at, r.finished_at, r.cancelling, d.title, d.owner, s.standing,
+       case when r.finished_at is not null then 0 else
        (select count(distinct split_part(e.key, '#', 1)) from newel.event e
         where e.stream_id = r.id and e.type in ('step.succeeded', 'step.failed', 'step.skipped',
-              'step.completed_by_hand', 'task.decided')) as done,
-       (select count(*) from newel.event e
-        where e.stream_id = r.id and e.type = 'step.skipped') as skipped,
+              'step.completed_by_hand', 'task.decided')) end as done,
        (select e.entry from newel.event e where e.stream_id = r.id and e.seq = 1) as first_entry,
        (select e.entry from newel.event e
         where e.stream_id = r.id and e.type in ('run.failed', 'run.cancelled', 'run.completed')
@@ -101,6 +105,11 @@ join newel.run_standing s on s.id = r.id
 left join newel.definition d on d.process = r.process and d.version = r.version
 where r.subject = $1 and r.process not like 'newel.%'
 order by r.finished_at is null desc, r.started_at desc limit $2
+
+-- name: skipped
+-- params: run
+-- How many steps of a run were skipped.
+select count(*) from newel.event where stream_id = $1 and type = 'step.skipped'
 
 -- name: latest
 -- params: person, how_many

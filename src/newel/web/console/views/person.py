@@ -10,7 +10,7 @@ from uuid import UUID
 
 from newel.base.errors import NotFound
 from newel.base.ids import parse_reference, reference
-from newel.people.snapshot import snapshot_of, with_ahead
+from newel.people.snapshot import snapshot_of, with_counts
 from newel.people.status import Status, status
 from newel.people.words import process_title
 from newel.store import journal, ledger, open_acts, people
@@ -85,7 +85,9 @@ class _Read:
     async def status(self, read: Reader) -> Status:
         """Say where the person stands."""
         snapshot = snapshot_of(self.person["ref"], self.name, self.runs, self.acts, self.grants)
-        return status(await with_ahead(snapshot, read.ahead_of), read.now, read.zone)
+        return status(
+            await with_counts(read.database, snapshot, read.ahead_of), read.now, read.zone
+        )
 
     @property
     def name(self) -> str:
@@ -104,13 +106,13 @@ async def _read(read: Reader, ref: UUID) -> _Read:
 
 
 async def person_status(read: Reader, ref: UUID) -> StatusView:
-    """Say where a person stands; four statements and a plan. Raises NotFound."""
+    """Say where a person stands; five statements at most, and a plan. Raises NotFound."""
     known = await _read(read, ref)
     return status_view(await known.status(read), known.name, zone(read.zone))
 
 
 async def person_view(read: Reader, ref: UUID) -> PersonView:
-    """Read one person; seven statements and a plan beside the overview. Raises NotFound."""
+    """Read one person: eight statements at most, a plan, and the overview. Raises NotFound."""
     known = await _read(read, ref)
     found = await known.status(read)
     acts_of: dict[UUID, list[Row]] = defaultdict(list)
