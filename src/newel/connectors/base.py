@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -105,6 +106,13 @@ def marker_of(person: Person) -> str:
     return marker
 
 
+def _answers_of(holding: Holding) -> dict[str, object]:
+    """What operations ask for about an account, by the names of their parameters."""
+    account = holding.account
+    person = Person(name=account.handle, email=account.email, hr_key=holding.marker or None)
+    return {"person": person, "username": account.handle}
+
+
 def names_of(person: Person) -> tuple[str, str]:
     """Split a name for systems that insist on two parts; a single word stands for both."""
     given, _, family = person.name.strip().rpartition(" ")
@@ -115,9 +123,11 @@ class Connector(Capable, Owning):
     """One system as processes see it; subclasses add operations.
 
     name: first part of keys, entitlements and the credential id. title: the system's own name.
+    nightly: operations that only read, asked every night about the first account there is.
     """
 
     buckets: ClassVar[tuple[Bucket, ...]] = ()
+    nightly: ClassVar[tuple[str, ...]] = ("find",)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -214,7 +224,7 @@ class Connector(Capable, Owning):
                 raise Forbidden(f"The credential lacks {missing}.", missing=missing)
             if not found.ok:
                 raise AuthFailed(" ".join(found.notes) or "The check is not content.")
-            await self._look_at_accounts()
+            await self._look_at_an_account()
             rooms = await self.capacity()
         return Examined(
             identity=found.identity,
@@ -223,14 +233,24 @@ class Connector(Capable, Owning):
             rooms=rooms,
         )
 
-    async def _look_at_accounts(self) -> None:
-        """Read the first of the listing, where there is one: the fields that most runs rest on."""
+    async def _look_at_an_account(self) -> None:
+        """Read the first of the listing, where there is one, and look it up as steps of runs do.
+
+        Whose it is does not matter: what is asked is whether the fields are there that are read.
+        """
         listing = getattr(self, "accounts", None)
         if listing is None:
             return
         async with contextlib.aclosing(listing()) as found:
-            async for _ in found:
-                return
+            holding: Holding | None = await anext(found, None)
+        if holding is None:
+            return
+        known = _answers_of(holding)
+        for name, question in self.operations().items():
+            _, *wanted = inspect.signature(question.function).parameters  # without `self`
+            if name in self.nightly and known.keys() >= set(wanted):
+                with contextlib.suppress(OwnershipConflict):
+                    await getattr(self, name).called(*[known[each] for each in wanted])
 
     @staticmethod
     def judged(answer: Answer) -> StepError | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Literal
+from typing import ClassVar, Literal
 
 from newel.base.errors import Forbidden, Invalid
 from newel.connectors.ensure import Ensured, ensured, removed
@@ -54,6 +54,8 @@ Permission = Literal["pull", "triage", "push", "maintain", "admin"]
 
 class GitHub(GitHubOwners):
     """One GitHub organization: membership, teams, repositories."""
+
+    nightly: ClassVar = ("find", "teams_of")
 
     # Teams -------------------------------------------------------------------------------------
 

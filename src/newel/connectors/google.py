@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import ClassVar, Final
 
 from newel.base.errors import Invalid, NotReady
 from newel.connectors.base import Holding, marker_of, names_of
@@ -66,6 +66,8 @@ _on_user: Final = partial(
 
 class Google(GoogleAddress, GoogleGroups, GoogleSecurity, GoogleHandover):
     """One Google Workspace customer: accounts of people, and what they have there."""
+
+    nightly: ClassVar = ("find", "groups_of")
 
     @operation(
         idempotency="read",
