@@ -72,10 +72,14 @@ def test_successive_commands_see_one_deployment(home):
     run = json.loads(command(home, *START).stdout)["run"]
     assert json.loads(command(home, "runs", "--json").stdout)["runs"][0]["run"] == run
     with program(home, "worker") as working:
-        lines = [json.loads(working.stdout.readline()) for _ in range(2)]
-        assert {line["run"] for line in lines} == {run}
+        lines = [json.loads(working.stdout.readline()) for _ in range(3)]
+        assert sorted(line["event"] for line in lines if line["run"] is None) == ["service.started"]
+        assert {line["run"] for line in lines} == {run, None}
         assert {"event", "audit", "worker"} - set(lines[0]) <= {"worker"}
-        assert ended(working, signal.SIGTERM) == (0, "")
+        working.send_signal(signal.SIGTERM)
+        out, err = working.communicate(timeout=PATIENCE_S)
+        assert (working.returncode, err) == (0, "")
+        assert json.loads(out.splitlines()[-1])["event"] == "service.stopped"
     tasks = json.loads(command(home, "tasks", "--json").stdout)["tasks"]
     assert [task["run"] for task in tasks] == [run]
     assert not (home / ".newel" / "postgres" / "postmaster.pid").exists()

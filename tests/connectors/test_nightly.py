@@ -39,6 +39,7 @@ async def _filling(case, connector, time) -> None:
 
 
 async def test_what_steps_look_up_is_asked_for_and_nothing_is_changed(system):
+    """The look-up of steps is among what is read."""
     _, simulator, connector, filling = system
     await filling
     before, seen = len(simulator.mutations()), len(simulator.calls())
@@ -51,6 +52,7 @@ async def test_what_steps_look_up_is_asked_for_and_nothing_is_changed(system):
 
 @pytest.mark.parametrize("system", sorted(LOST), indirect=True)
 async def test_a_field_that_only_a_look_up_reads_is_missed_at_night(system):
+    """It is named by the operation that reads it."""
     name, simulator, connector, filling = system
     await filling
     operation, path = LOST[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 
@@ -66,7 +67,7 @@ async def caller(name: str) -> None:
 class Narrow(Stage):
     """A stage whose system takes one call at a time."""
 
-    at_most: dict[str, int] = {"outside": 1}
+    at_most: ClassVar = {"outside": 1}
 
     def _engine(self, processes):
         return Engine(
@@ -103,10 +104,11 @@ class Narrow(Stage):
 class Wide(Narrow):
     """A stage whose system takes any number of calls."""
 
-    at_most: dict[str, int] = {}
+    at_most: ClassVar = {}
 
 
 def names():
+    """Whose calls the system has taken, in their order."""
     return [name for name, _ in outside.called]
 
 
@@ -145,6 +147,7 @@ def test_whoever_waits_for_a_place_when_the_system_falls_ill_keeps_its_rounds():
 
 @pytest.mark.parametrize("stage_of", [Narrow, Wide])
 def test_who_is_called_when_a_system_is_resumed_comes_at_once(stage_of):
+    """Nobody looks in vain before their worker has learnt of it."""
     stage = stage_of([caller], begins=MONDAY)
     with stage.open():
         pause, resume = stage.engine.systems.pause, stage.engine.systems.resume

@@ -167,7 +167,7 @@ async def test_a_stale_epoch_refuses_the_whole_batch(door):
         "update newel.worker set lease_until = clock_timestamp() - interval '1 second'"
     )
     async with door.database.transaction() as connection:
-        assert await workers.take_over(connection) == [door.worker]
+        assert await workers.take_over(connection) == {door.worker: 2}
     with pytest.raises(LeaseLost):
         await door.apply(*changes)
     assert await door.count() == before

@@ -39,6 +39,7 @@ from newel.engine.key_holder import KeyHolder
 from newel.engine.loading import with_former
 from newel.engine.planning import Planner
 from newel.engine.runner import Limits
+from newel.engine.service_events import migrated
 from newel.store import deployment as purposes
 from newel.store.database import LOST, Database
 from newel.store.migrate import check, migrate
@@ -98,7 +99,7 @@ async def opened(
     async with database_server(settings, new=new) as dsn:
         with _explained(settings):
             if settings.database_url is None:
-                await migrate(dsn)
+                await _up_to_date(dsn)
             database = await Database.open(dsn, size=connections)
         try:
             with _explained(settings):
@@ -127,7 +128,19 @@ async def applied_migrations(settings: Settings) -> list[str]:
     """Bring the database to this version; answers with the names of the files applied."""
     async with database_server(settings) as dsn:
         with _explained(settings):
-            return await migrate(dsn)
+            return await _up_to_date(dsn)
+
+
+async def _up_to_date(dsn: str) -> list[str]:
+    """Apply what is missing, and let the log say so; answers with the names of the files."""
+    applied = await migrate(dsn)
+    if applied:
+        database = await Database.open(dsn, size=1)
+        try:
+            await migrated(database, applied)
+        finally:
+            await database.close()
+    return applied
 
 
 async def engine_of(deployment: Deployment) -> Engine:

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,16 +19,18 @@ from newel.base import log
 from newel.base.errors import StoreError
 from newel.base.settings import Settings
 from newel.cli.deployment import Deployment, engine_of, key_holder, zone_of
+from newel.domain.change import Change
 from newel.engine import Engine, Worker
 from newel.engine.log_targets import lines_to
 from newel.engine.sequencer import Sequencer
+from newel.engine.service_events import on_record
 from newel.engine.told import Teller, service
 from newel.store.database import Database
 
 if TYPE_CHECKING:
     from newel.connectors.base import Connector
 
-__all__ = ["asked_to_stop", "log_lines", "served", "web_server", "working"]
+__all__ = ["asked_to_stop", "log_lines", "served", "tells", "web_server", "working"]
 
 _WEB: Final = "newel.web.app"
 _LAST_ANSWERS_S: Final = 3
@@ -141,16 +143,30 @@ async def _at_work(
         _follow(engine, worker)
     driving = asyncio.create_task(_driven(worker))
     try:
-        yield driving
+        async with on_record(engine.database, "worker", tells(engine)):
+            try:
+                yield driving
+            finally:
+                if not driving.done():
+                    await worker.stop()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await driving
     finally:
-        if not driving.done():
-            await worker.stop()
-        with contextlib.suppress(asyncio.CancelledError):
-            await driving
         if engine.sequencer is not None:
             await engine.sequencer.leave()
         for connector in _connectors(engine):
             await connector.aclose()
+
+
+def tells(engine: Engine) -> Callable[[Change], None]:
+    """Tell the log of lines of this program, if it has one."""
+
+    def tell(change: Change) -> None:
+        if engine.teller is not None:
+            engine.teller.tell(change)
+            engine.teller.flush()
+
+    return tell
 
 
 async def _driven(worker: Worker) -> None:

@@ -27,7 +27,8 @@ Port = Annotated[int | None, Parameter(help="Port; 0 takes a free one; default: 
 def serve(*, host: Host = None, port: Port = None, as_json: AsJson = False) -> None:
     """Serve the API and the console, until Ctrl-C."""
     from newel.cli.deployment import carried_out, engine_of, opened
-    from newel.cli.programs import asked_to_stop, log_lines, web_server
+    from newel.cli.programs import asked_to_stop, log_lines, tells, web_server
+    from newel.engine.service_events import on_record
 
     settings = _settings(host, port)
 
@@ -41,7 +42,9 @@ def serve(*, host: Host = None, port: Port = None, as_json: AsJson = False) -> N
                         say_json({"address": address}, on_one_line=True)
                     else:
                         say(f"newel is at {address}")
-                    await asked_to_stop()
+                    # After the address, which whoever starts this program reads first.
+                    async with on_record(deployment.database, "serve", tells(engine)):
+                        await asked_to_stop()
 
     carried_out(served())
 

@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -45,6 +46,10 @@ class Body(Protocol):
 
     async def beaten(self, connection: Connection) -> None:
         """The heart has beaten; the connection may be used for what is looked at as often."""
+        ...
+
+    async def took_over(self, connection: Connection, held: Mapping[int, int]) -> None:
+        """Write down, in the transaction, which workers have lost how many runs."""
         ...
 
     def unsure(self) -> None:
@@ -128,7 +133,7 @@ class Heart:
             self.epoch = epoch
             as_of = (await runs.next_due(connection)).as_of
         self._taken(began, as_of)
-        await workers.take_over(connection)
+        await workers.take_over(connection, say=lambda held: self._body.took_over(connection, held))
         await self._body.beaten(connection)
 
     async def leave(self, connection: Connection) -> None:

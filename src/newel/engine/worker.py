@@ -44,6 +44,7 @@ from newel.engine.notices import Notices
 from newel.engine.pace import monotonic
 from newel.engine.places import Companion, Places
 from newel.engine.runner import Circuit, Loaded, Runner, Settled
+from newel.engine.service_events import lost
 from newel.engine.spawning import Offspring
 from newel.engine.starting import Start, born
 from newel.engine.told import Teller, say
@@ -118,6 +119,7 @@ class Worker:
         self._connection: Connection
         self._alarm = Alarm()
         self._has_left = False
+        self._taken: Change | None = None
         self._unsure_until = 0.0
         self.limits = self.settings.limits
         self._caller = Caller(database, self.settings.calls)
@@ -209,8 +211,16 @@ class Worker:
 
     async def beaten(self, connection: Connection) -> None:
         """Look for what only this worker's code may be able to go on with."""
+        taken, self._taken = self._taken, None
+        if taken is not None and self.teller is not None:
+            self.teller.tell(taken)
+            self.teller.flush()
         if await self.code.has_woken(connection):
             self._alarm.poke()
+
+    async def took_over(self, connection: Connection, held: Mapping[int, int]) -> None:
+        """Let the log say whom this worker has taken over from."""
+        self._taken = await lost(connection, held, self.actor, self._ids)
 
     async def _poll(self) -> None:
         pause, patience = 0.0, Patience("look for due runs")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -183,7 +183,8 @@ class Database:
         """One transaction, read committed; commits when the block ends well."""
         async with self._acquired() as connection:
             transaction = connection.transaction()
-            await transaction.start()
+            with _ended_if_cancelled(connection):
+                await transaction.start()
             is_good = is_dead = False
             try:
                 yield connection
@@ -193,7 +194,8 @@ class Database:
                 raise
             finally:
                 if is_good:
-                    await transaction.commit()
+                    with _ended_if_cancelled(connection):
+                        await transaction.commit()
                 elif is_dead:  # the answer to a rollback would not come, either
                     _cut(connection)
                 else:
@@ -233,6 +235,16 @@ class Database:
     async def _run(self, act: Callable[[Connection], Awaitable[Any]]) -> Any:  # Any: as above
         async with self._acquired() as connection:
             return await act(connection)
+
+
+@contextlib.contextmanager
+def _ended_if_cancelled(connection: Connection) -> Iterator[None]:
+    """End a connection of which nobody knows any more whether it is in a transaction."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        _cut(connection)
+        raise
 
 
 def _cut(connection: Connection) -> None:

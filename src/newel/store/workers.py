@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -38,23 +39,28 @@ async def renew(connection: Connection, *, worker: int, lease: timedelta) -> int
     return None if row is None else int(row["epoch"])
 
 
-async def take_over(connection: Connection) -> list[int]:
+async def take_over(
+    connection: Connection, *, say: Callable[[dict[int, int]], Awaitable[object]] | None = None
+) -> dict[int, int]:
     """Fence every worker whose lease has run out and let go of its runs, in one transaction.
 
-    Answers with the ids of those workers. Locks: workers, then runs.
+    Answers with those workers, and how many runs each held. say: writes that down, in the same
+    transaction, where there are any. Locks: workers, then runs, then what `say` locks.
     """
+    held: dict[int, int] = {}
     async with whole(connection):
-        rows = await connection.fetch(_SQL.lapsed)
-        for row in rows:
+        for row in await connection.fetch(_SQL.lapsed):
             await connection.execute(_SQL.fence, row["id"])
-            await connection.execute(_SQL.let_go, row["id"])
-        return [row["id"] for row in rows]
+            held[row["id"]] = len(await connection.fetch(_SQL.let_go, row["id"]))
+        if held and say is not None:
+            await say(held)
+    return held
 
 
 async def stop(connection: Connection, *, worker: int, epoch: int) -> None:
     """Leave: let go of what is still owned, and give the lease back."""
     async with whole(connection):
-        await connection.execute(_SQL.let_go, worker)
+        await connection.fetch(_SQL.let_go, worker)
         await connection.execute(_SQL.stop, worker, epoch)
 
 

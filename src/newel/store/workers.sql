@@ -40,10 +40,11 @@ update newel.worker set epoch = epoch + 1 where id = $1
 
 -- name: let_go
 -- params: worker
--- Lets go of all runs of a worker; they are ready at once. A row that somebody holds is left for
+-- Lets go of all runs of a worker, and gives them; they are ready at once. A row that somebody holds is left for
 -- the next look: a request that hangs must not hold up a heartbeat.
 update newel.run set worker_id = null, worker_epoch = null, wake_at = newel.now()
 where id in (select id from newel.run where worker_id = $1 for update skip locked)
+returning id
 
 -- name: stop
 -- params: worker, epoch

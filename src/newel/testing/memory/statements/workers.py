@@ -82,13 +82,13 @@ def fence(at: Transaction, worker: int) -> int:
 
 
 @statement("workers.let_go")
-def let_go(at: Transaction, worker: int) -> int:
-    """Lets go of all runs of a worker, but for rows that somebody holds."""
-    released = 0
+def let_go(at: Transaction, worker: int) -> list[Row]:
+    """Lets go of all runs of a worker, but for rows that somebody holds; gives them."""
+    released: list[Row] = []
     for row in list(at.rows("run")):
         if row["worker_id"] == worker and at.lock_free("run", row["id"]):
             at.update("run", row["id"], worker_id=None, worker_epoch=None, wake_at=at.now())
-            released += 1
+            released.append({"id": row["id"]})
     return released
 
 
