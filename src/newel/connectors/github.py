@@ -1,8 +1,8 @@
 """GitHub: membership of one organization, its teams, and access to its repositories.
 
-Members are in `github_members`, invitations of addresses in `github_invitations`, owners in
-`github_owners`. Teams and repositories are given only to who has accepted: before that they would
-be invited once more, each time by mail.
+Members are in `github_members`, whether they have come in `github_acceptance`, invitations of
+addresses in `github_invitations`, owners in `github_owners`. Teams and repositories are given only
+to who has accepted: before that they would be invited once more, each time by mail.
 Source: connectors document, §14; https://docs.github.com/rest (API version 2022-11-28).
 """
 
@@ -14,7 +14,15 @@ from typing import ClassVar, Literal
 
 from newel.base.errors import Forbidden, Invalid
 from newel.connectors.ensure import Ensured, ensured, removed
+from newel.connectors.github_acceptance import GitHubAcceptance
 from newel.connectors.github_app import GitHubApp
+from newel.connectors.github_base import (
+    GONE,
+    NEEDS_READ,
+    NEEDS_REPOSITORY,
+    NEEDS_WRITE,
+    SETTLE,
+)
 from newel.connectors.github_contract import (
     COLLABORATOR_LISTS,
     COLLABORATORS,
@@ -32,14 +40,7 @@ from newel.connectors.github_contract import (
     Collaborator,
     TeamMembership,
 )
-from newel.connectors.github_members import (
-    GONE,
-    NEEDS_READ,
-    NEEDS_REPOSITORY,
-    NEEDS_WRITE,
-    SETTLE,
-    by_name,
-)
+from newel.connectors.github_members import by_name
 from newel.connectors.github_owners import GitHubOwners
 from newel.connectors.looking import is_looking
 from newel.connectors.operation import operation
@@ -52,7 +53,7 @@ TeamRole = Literal["member", "maintainer"]
 Permission = Literal["pull", "triage", "push", "maintain", "admin"]
 
 
-class GitHub(GitHubOwners):
+class GitHub(GitHubOwners, GitHubAcceptance):
     """One GitHub organization: membership, teams, repositories."""
 
     nightly: ClassVar = ("find", "teams_of")

@@ -19,6 +19,15 @@ from newel.connectors.answers import Route
 from newel.connectors.base import Holding
 from newel.connectors.capability import BY_HAND, ByHand, Way
 from newel.connectors.ensure import BY_PERSON, Ensured, Exists, ensured, removed
+from newel.connectors.github_base import (
+    GONE,
+    INVITING,
+    MANAGED,
+    MANAGING,
+    NEEDS_READ,
+    NEEDS_WRITE,
+    SETTLE,
+)
 from newel.connectors.github_contract import (
     CANCEL_INVITATION,
     END_MEMBERSHIP,
@@ -35,18 +44,7 @@ from newel.connectors.github_contract import (
     Invitation,
     Membership,
 )
-from newel.connectors.github_members import (
-    GONE,
-    INVITING,
-    IS_MEMBER,
-    MANAGED,
-    MANAGING,
-    NEEDS_READ,
-    NEEDS_WRITE,
-    SETTLE,
-    GitHubMembers,
-    over,
-)
+from newel.connectors.github_members import IS_MEMBER, GitHubMembers, over
 from newel.connectors.looking import WouldChange, believe
 from newel.connectors.operation import operation
 from newel.connectors.owning import INVITED, Owned, evidence_of

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 from newel.connectors.ensure import ensured, removed
+from newel.connectors.github_base import NEEDS_WRITE, SETTLE
 from newel.connectors.github_contract import MEMBERSHIP, SET_MEMBERSHIP, WRITE, Membership
 from newel.connectors.github_invitations import GitHubInvitations
-from newel.connectors.github_members import NEEDS_WRITE, SETTLE
 from newel.connectors.operation import operation
 from newel.connectors.owning import Owned, evidence_of
 from newel.domain.people import Person
