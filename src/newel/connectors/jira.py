@@ -1,77 +1,54 @@
-"""Jira Cloud: accounts, groups and issues; escalation tickets are in `trackers.jira`.
+"""Jira Cloud: accounts of people; escalation tickets are in `trackers.jira`.
 
-Suspending is the organization's affair, with a key of its own: `atlassian`.
+Groups, issues and their transitions are in the modules beside this one. Suspending is the
+organization's affair, with a key of its own: `atlassian`.
 Source: connectors document, §13.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
 
-from newel.base.errors import Forbidden, Invalid, OwnershipConflict
+from newel.base.errors import OwnershipConflict
 from newel.connectors.answers import Route
 from newel.connectors.base import Holding
 from newel.connectors.capability import ByHand, Way
-from newel.connectors.ensure import Exists, ensured, removed
+from newel.connectors.ensure import ensured, removed
 from newel.connectors.jira_contract import (
-    ADD_COMMENT,
     ALL_USERS,
     API,
     BROWSE_USERS,
-    COMMENTS,
-    CREATE_ISSUE,
     CREATE_USER,
     FIND_USERS,
-    GROUP_LISTS,
-    GROUP_MEMBERS,
-    GROUP_PAGES,
-    GROUPS,
-    ISSUE,
-    JOIN_GROUP,
-    LEAVE_GROUP,
-    MEMBER_PAGES,
-    MOVE,
     ONE_USER,
     PERMISSIONS,
     REMOVE_USER,
-    SEARCH,
-    TRANSITIONS,
-    USER_GROUPS,
     USER_SEARCH,
     USERS,
-    FieldValue,
-    Group,
-    GroupPage,
-    MemberPage,
-    Transition,
     User,
-    labelled,
 )
-from newel.connectors.jira_document import document_of
-from newel.connectors.jira_site import ADMINISTERING, Issue, JiraSite
-from newel.connectors.looking import report
+from newel.connectors.jira_groups import JiraGroups
+from newel.connectors.jira_issues import Issue
+from newel.connectors.jira_site import ADMINISTERING
+from newel.connectors.jira_transitions import JiraTransitions
 from newel.connectors.operation import operation
 from newel.connectors.owning import Owned, evidence_of
 from newel.connectors.paging import pages
 from newel.domain.people import Person
-from newel.domain.values import Account, Effect
-from newel.flow.context import ATTEMPT
+from newel.domain.values import Account
 
 __all__ = ["Issue", "Jira"]
 
 _OPEN: Final = "Open Atlassian's administration: Directory, Users."
 _BY_API: Final = (Way(path="admin_api", capability=ADMINISTERING),)
 _ACCOUNTS_SETTLE: Final = (0, 5)
-_SEARCH_SETTLES: Final = (0, 20, 60)
-_MARK: Final = "newel.key"
 _LARGEST_PAGE: Final = 1000
 
 
-class Jira(JiraSite):
+class Jira(JiraGroups, JiraTransitions):
     """One Jira Cloud site: accounts, groups, issues."""
 
     async def accounts(self) -> AsyncIterator[Holding]:
@@ -179,157 +156,6 @@ class Jira(JiraSite):
         gone = self.absent(person, reached.value.value.account_id if reached.value else "")
         return self.reported(reached, gone, access="revoked")
 
-    # Groups ------------------------------------------------------------------------------------
-
-    @operation(
-        natural_key="group/{group}/{account.id}",
-        idempotency="natural",
-        grants="{system}:group/{group}",
-        undo="leave_group",
-        reversible="yes",
-        bucket=API,
-        needs=("USER_PICKER", "SITE_ADMIN"),
-        spec=(JOIN_GROUP.operation,),
-        reads=(GROUPS.operation, USER_GROUPS.operation),
-        title="Add to the Jira group",
-    )
-    async def join_group(self, account: Account, group: str) -> Account:
-        """Put an account into a group, by the group's name."""
-        reached = await ensured(
-            look=lambda: self._in_group(account, group),
-            ours=lambda _: "account id",
-            create=lambda: self._join(account, group),
-            settling=self.settling(0),
-            what="group membership",
-        )
-        return self.reported(reached, account)
-
-    @operation(
-        natural_key="group/{group}/{account.id}",
-        idempotency="natural",
-        revokes="{system}:group/{group}",
-        undo="join_group",
-        reversible="yes",
-        bucket=API,
-        needs=("USER_PICKER", "SITE_ADMIN"),
-        spec=(LEAVE_GROUP.operation,),
-        reads=(GROUPS.operation, USER_GROUPS.operation),
-        title="Take out of the Jira group",
-    )
-    async def leave_group(self, account: Account, group: str) -> Account:
-        """Take an account out of a group, by the group's name."""
-        reached = await removed(
-            look=lambda: self._in_group(account, group),
-            ours=lambda _: "account id",
-            remove=lambda group_id: self._leave(account, group_id),
-            settling=self.settling(0),
-            what="group membership",
-        )
-        return self.reported(reached, account, access="revoked")
-
-    # Issues ------------------------------------------------------------------------------------
-
-    @operation(
-        idempotency="marker",
-        undo="none: an issue is closed, not unmade",
-        reversible="no",
-        bucket=API,
-        needs=("BROWSE_PROJECTS", "CREATE_ISSUES"),
-        spec=(CREATE_ISSUE.operation,),
-        reads=(PERMISSIONS.operation, SEARCH.operation),
-        settle=_SEARCH_SETTLES,
-        title="Create a Jira issue",
-    )
-    async def create_issue(
-        self,
-        project: str,
-        title: str,
-        text: str,
-        *,
-        issue_type: str = "Task",
-        fields: dict[str, FieldValue] | None = None,
-    ) -> Issue:
-        """Create one issue for this act, found again by its mark after a lost answer.
-
-        fields: what the project asks for beside title and text, by the ids of its fields, as
-        Jira's interface takes it: `{"components": [{"name": "Access"}]}`.
-        """
-        mark = _mark_of(project, title)
-        reached = await ensured(
-            look=lambda: self.search(project, mark, _MARK, mark),
-            ours=lambda _: "marker",
-            create=lambda: self._create_issue(project, title, text, issue_type, mark, fields or {}),
-            settling=self.settling(*_SEARCH_SETTLES),
-            what="issue",
-        )
-        report(
-            Effect(
-                changed=reached.changed,
-                external_id=reached.value.id,
-                account=reached.value.key,
-                evidence=reached.evidence,
-            )
-        )
-        return reached.value
-
-    @operation(
-        idempotency="marker",
-        undo="none: a comment has been read and mailed",
-        reversible="no",
-        sends_email="person",
-        bucket=API,
-        needs=("BROWSE_PROJECTS", "ADD_COMMENTS"),
-        spec=(ADD_COMMENT.operation,),
-        reads=(COMMENTS.operation,),
-        title="Comment on the Jira issue",
-    )
-    async def comment(self, issue: str, text: str) -> Issue:
-        """Add one comment for this act to an issue, by its key."""
-        changed = await self.comment_once(issue, _mark_of(issue, text), text)
-        return self._told(issue, changed=changed, evidence="added" if changed else "marker")
-
-    @operation(
-        natural_key="issue/{issue}",
-        idempotency="natural",
-        undo="none: which way leads back is the workflow's",
-        reversible="with_loss",
-        bucket=API,
-        needs=("BROWSE_PROJECTS", "TRANSITION_ISSUES"),
-        spec=(MOVE.operation,),
-        reads=(ISSUE.operation, TRANSITIONS.operation),
-        title="Move the Jira issue",
-    )
-    async def transition(self, issue: str, to: str) -> Issue:
-        """Move an issue by the name of a transition or of the status it leads to.
-
-        `done` leads to any status that ends the work. Raises Invalid naming the ways there are.
-        """
-        wanted = to.lower()
-        status = await self.status_of(issue)
-        if wanted in {status.name.lower(), status.category.key}:
-            return self._told(issue, changed=False, evidence="its status")
-        ways = await self.ways_from(issue)
-        if not ways:
-            # Jira shows no way to who may take none.
-            raise Forbidden(
-                "The account may not move this issue: it needs the permission TRANSITION_ISSUES.",
-                missing="TRANSITION_ISSUES",
-                operation=TRANSITIONS.operation,
-            )
-        chosen = next((way for way in ways if wanted in _names_of(way)), None)
-        if chosen is None:
-            there_are = ", ".join(way.name for way in ways)
-            raise Invalid(
-                f"No transition of the issue leads to `{to}`; there are: {there_are}.",
-                fields={"to": "is no transition of the issue"},
-            )
-        await self.move(issue, chosen)
-        return self._told(issue, changed=True, evidence="moved")
-
-    def _told(self, key: str, *, changed: bool, evidence: str) -> Issue:
-        report(Effect(changed=changed, account=key, evidence=evidence))
-        return self.issue("", key)
-
     # Requests ----------------------------------------------------------------------------------
 
     async def _own(self, person: Person, *, gives: bool = False) -> Owned[User] | None:
@@ -388,81 +214,6 @@ class Jira(JiraSite):
     async def _remove_user(self, user: User) -> None:
         await self.http.call(REMOVE_USER, query={"accountId": user.account_id}, expect=(404,))
 
-    async def _groups(self) -> AsyncIterator[Group]:
-        async def read(seen: int) -> tuple[GroupPage, int | None]:
-            page = GROUP_PAGES.read(await self.http.call(GROUPS, query={"startAt": str(seen)}))
-            is_last = page.is_last or not page.values
-            return page, None if is_last else seen + len(page.values)
-
-        async for page in pages(GROUPS.operation, read, 0):
-            for group in page.values:
-                yield group
-
-    async def _members(self, group: Group) -> AsyncIterator[str]:
-        """Give who is in a group, by account id, also who is locked out."""
-        query = {"groupId": group.group_id, "includeInactiveUsers": "true"}
-
-        async def read(seen: int) -> tuple[MemberPage, int | None]:
-            asked = {**query, "startAt": str(seen)}
-            page = MEMBER_PAGES.read(await self.http.call(GROUP_MEMBERS, query=asked))
-            is_last = page.is_last or not page.values
-            return page, None if is_last else seen + len(page.values)
-
-        async for page in pages(GROUP_MEMBERS.operation, read, 0):
-            for member in page.values:
-                yield member.account_id
-
-    async def _in_group(self, account: Account, group: str) -> str | None:
-        """Give the group's id if the account is in it; one that is gone is in none."""
-        await self.prove(BROWSE_USERS)
-        answer = await self.http.call(USER_GROUPS, query={"accountId": account.id}, expect=(404,))
-        if answer.status == 404:
-            return None
-        return next(
-            (each.group_id for each in GROUP_LISTS.read(answer) if each.name == group), None
-        )
-
-    async def _join(self, account: Account, group: str) -> str:
-        page = GROUP_PAGES.read(await self.http.call(GROUPS, query={"groupName": group}))
-        group_id = next((each.group_id for each in page.values if each.name == group), None)
-        if group_id is None:
-            raise Invalid("There is no such group.", fields={"group": "is not known"})
-        try:
-            await self.http.call(
-                JOIN_GROUP, query={"groupId": group_id}, body={"accountId": account.id}
-            )
-        except Invalid as refused:
-            if "already a member" in str(refused):
-                raise Exists from refused
-            raise
-        return group_id
-
-    async def _leave(self, account: Account, group_id: str) -> None:
-        query = {"groupId": group_id, "accountId": account.id}
-        try:
-            await self.http.call(LEAVE_GROUP, query=query, expect=(404,))
-        except Invalid as refused:
-            if "not a member" not in str(refused):
-                raise
-
-    async def _create_issue(
-        self,
-        project: str,
-        title: str,
-        text: str,
-        issue_type: str,
-        mark: str,
-        more: Mapping[str, FieldValue],
-    ) -> Issue:
-        fields: dict[str, object] = {
-            **more,
-            "issuetype": {"name": issue_type},
-            "summary": title,
-            "description": document_of(text),
-            "labels": labelled(more, "newel", mark),
-        }
-        return await self.create(project, fields, _MARK, mark)
-
     def _account(self, person: Person, user: User) -> Account:
         return replace(
             self._shown(user),
@@ -479,14 +230,3 @@ class Jira(JiraSite):
             state="active" if user.active else "suspended",
             url=f"{self.site_url}/jira/people/{user.account_id}",
         )
-
-
-def _mark_of(project: str, title: str) -> str:
-    """Give the label of this act: the same for every attempt of it."""
-    attempting = ATTEMPT.get()
-    seed = attempting.info.idempotency_key if attempting else f"{project}\0{title}"
-    return f"newel-{hashlib.sha256(seed.encode()).hexdigest()[:16]}"
-
-
-def _names_of(way: Transition) -> set[str]:
-    return {way.name.lower(), way.to.name.lower(), way.to.category.key}

@@ -1,4 +1,4 @@
-"""What is agreed with Jira Cloud: its routes, the fields we read, and what its refusals mean.
+"""What is agreed with Jira Cloud: its routes, the permissions they need, the fields we read.
 
 Source: connectors document, §13; Atlassian's OpenAPI document of the platform REST API v3.
 """
@@ -7,22 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from newel.base.errors import Forbidden, Invalid, NoCapacity, StepError, Throttled, Transient
-from newel.connectors.answers import (
-    Answer,
-    Known,
-    Route,
-    facts_of,
-    judged_by_status,
-    retry_after,
-    sanitised,
-)
+from newel.connectors.answers import Route
 from newel.connectors.contract import Shape, named
-from newel.connectors.gate import LimitHeaders
 
 API: Final = "jira.api"
 USER_SEARCH: Final = "jira.user_search"
@@ -82,8 +70,6 @@ PERMISSION_NAMES: Final = {
     "TRANSITION_ISSUES": "Transition issues",
     "LINK_ISSUES": "Link issues",
 }
-# Of these a 404 is about the account or the group, which the path does not show.
-_NAMED_IN_QUERY: Final = (USER_GROUPS, JOIN_GROUP, LEAVE_GROUP, REMOVE_USER)
 
 
 @dataclass(frozen=True)
@@ -298,73 +284,3 @@ def labelled(fields: Mapping[str, FieldValue], *labels: str) -> list[str]:
     """Give the labels of an issue: its own first, then newel's."""
     own = fields.get("labels", [])
     return [*(str(each) for each in own), *labels] if isinstance(own, list) else list(labels)
-
-
-def judged(answer: Answer) -> StepError | None:
-    """Class an answer of Jira."""
-    if answer.status < HTTPStatus.BAD_REQUEST:
-        return judged_by_status(answer)
-    document = answer.fields
-    listed, by_field = document.get("errorMessages"), document.get("errors")
-    messages = [str(each) for each in listed] if isinstance(listed, list) else []
-    fields = by_field if isinstance(by_field, dict) else {}
-    texts = " ".join([*messages, *(str(each) for each in fields.values())])
-    said, facts = sanitised(texts), facts_of(answer)
-    match answer.status:
-        case 400 | 422:
-            return _refused(texts.lower(), said, fields, facts)
-        case 403:
-            return Forbidden(f"The account may not do this: {said}", **facts)
-        case 404 if answer.route in _NAMED_IN_QUERY:
-            unknown = {"account": "is not known on the site, or the group is not"}
-            return Invalid(f"Jira does not know it: {said}", fields=unknown, **facts)
-        case 409:
-            return Transient("Somebody else updates the same issue at this moment.", **facts)
-        case 413:
-            return Invalid("The issue has reached a limit of Jira.", **facts)
-        case 429:
-            return _throttled(answer, facts)
-        case _:
-            return judged_by_status(answer, said=said)
-
-
-def _refused(texts: str, said: str, fields: dict[str, object], facts: Known) -> StepError:
-    """Tell a lack of seats from wrong data: Jira answers 400 to both."""
-    if "license" in texts or "user limit" in texts or "seat" in texts:
-        return NoCapacity("No licence is free on the Jira site.", what=SEATS, **facts)
-    reasons = {name: sanitised(str(why)) for name, why in fields.items()}
-    if "already exists" in texts:
-        reasons["products"] = (
-            "An account with this address exists without access to the product: give it "
-            "access in Jira's administration, then retry."
-        )
-    elif facts["operation"] == CREATE_USER.operation and not reasons:
-        reasons["emailAddress"] = (
-            "Jira does not say which: the address is not accepted, or no licence is free."
-        )
-    return Invalid(f"Jira refuses the data: {said}", fields=reasons, **facts)
-
-
-def _throttled(answer: Answer, facts: Known) -> Throttled:
-    wait = retry_after(answer)
-    if not wait and (reset := _reset(answer)) is not None:
-        return Throttled("Jira asks for fewer calls.", retry_at=reset, **facts)
-    return Throttled("Jira asks for fewer calls.", **facts, **wait)
-
-
-def _reset(answer: Answer) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(answer.headers.get("x-ratelimit-reset", ""))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def limits(answer: Answer) -> LimitHeaders | None:
-    """Read how many calls are left, and whether that is few, where Jira says so."""
-    remaining = answer.headers.get("x-ratelimit-remaining", "")
-    left = int(remaining) if remaining.isdigit() else None
-    is_near = answer.headers.get("x-ratelimit-nearlimit", "").lower() == "true"
-    if left is None and not is_near:
-        return None
-    return LimitHeaders(remaining=left, reset_at=_reset(answer), is_near=is_near)

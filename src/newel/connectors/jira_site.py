@@ -1,4 +1,4 @@
-"""One Jira Cloud site: how it is signed in to, what may be done there, and its issues.
+"""One Jira Cloud site: how it is signed in to, and what may be done there.
 
 Searching without the permission to browse answers 200 with an empty list, which a look-up would
 take for "absent" and create a second account. So nothing is searched before the permission was
@@ -9,7 +9,6 @@ Source: connectors document, §13.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final, Unpack
 
@@ -19,70 +18,40 @@ from newel.connectors.answers import Answer
 from newel.connectors.auth import BasicCredential
 from newel.connectors.base import Check, Connector, Outside
 from newel.connectors.gate import Bucket, LimitHeaders
+from newel.connectors.jira_answers import judged, limits
 from newel.connectors.jira_contract import (
-    ADD_COMMENT,
     API,
-    BROWSE_PROJECTS,
-    COMMENT_PAGES,
-    COMMENTS,
-    CREATE_ISSUE,
-    CREATED,
-    HITS,
-    ISSUE,
     ISSUE_FIELD_PAGES,
     ISSUE_FIELDS,
     ISSUE_TYPE_PAGES,
     ISSUE_TYPES,
     ISSUE_WRITES,
-    ISSUES,
     ME,
     MINE,
-    MOVE,
     MYSELF,
     PERMISSION_NAMES,
     PERMISSIONS,
     ROLE_LISTS,
     ROLES,
-    SEARCH,
     SEATS,
-    TRANSITIONS,
     USER_SEARCH,
-    WAYS,
-    CommentPage,
     IssueFieldPage,
-    IssuePage,
-    Status,
-    Transition,
-    judged,
-    limits,
 )
-from newel.connectors.jira_document import document_of, text_of
 from newel.connectors.paging import pages, place_after
 from newel.connectors.room import Room
 
-__all__ = ["Issue", "JiraSite"]
+__all__ = ["JiraSite"]
 
 ADMINISTERING: Final = "jira.administration"
 _ADMINISTER: Final = "ADMINISTER"
 _PROOF_LASTS: Final = timedelta(hours=24)
 _WARNED_BEFORE: Final = timedelta(days=30)
-_COMMENT_MARK: Final = "newel.comment"
 # What every issue is created with; who reports it, Jira knows.
 _SENT: Final = ("project", "issuetype", "summary", "description", "labels", "reporter")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Issue:
-    """An issue: its key as people read it, and where they can read it."""
-
-    system: str
-    id: str
-    key: str
-    url: str
-
-
 class JiraSite(Connector):
-    """The site and its issues; `Jira` adds accounts and groups."""
+    """The site, without its operations."""
 
     title = "Jira"
     buckets: ClassVar = (
@@ -208,49 +177,6 @@ class JiraSite(Connector):
             if each.is_required and not each.has_default and each.id not in sent
         ]
 
-    # Issues ------------------------------------------------------------------------------------
-
-    async def search(self, project: str, label: str, mark: str, value: str) -> Issue | None:
-        """Find the oldest issue with a label whose property `mark` has this value, or is unset."""
-        found = await self.marked(project, label, mark, value)
-        return found[0] if found else None
-
-    async def marked(self, project: str, label: str, mark: str, value: str) -> list[Issue]:
-        """Find all issues with a label and a property `mark` of this value, the oldest first."""
-        await self.prove(BROWSE_PROJECTS)
-        query = {
-            "jql": f'project = "{project}" AND labels = "{label}" ORDER BY created ASC',
-            "fields": "labels",
-            "properties": mark,
-            "maxResults": "50",
-        }
-
-        async def read(token: str) -> tuple[IssuePage, str | None]:
-            asked = {**query, "nextPageToken": token} if token else query
-            page = HITS.read(await self.http.call(SEARCH, query=asked))
-            return page, page.next_page
-
-        mine = [
-            hit
-            async for page in pages(SEARCH.operation, read, "")
-            for hit in page.issues
-            if (hit.properties or {}).get(mark, value) == value
-        ]
-        return [self.issue(hit.id, hit.key) for hit in sorted(mine, key=lambda hit: int(hit.id))]
-
-    async def create(self, project: str, fields: dict[str, object], mark: str, value: str) -> Issue:
-        """Create an issue that carries its mark from the first moment."""
-        body = {
-            "fields": {"project": {"key": project}, **fields},
-            "properties": [{"key": mark, "value": value}],
-        }
-        made = CREATED.read(await self.http.call(CREATE_ISSUE, body=body))
-        return self.issue(made.id, made.key)
-
-    def issue(self, number: str, key: str) -> Issue:
-        """Give an issue with the address people open it at."""
-        return Issue(system=self.name, id=number, key=key, url=f"{self.site_url}/browse/{key}")
-
     async def prove(self, permission: str) -> None:
         """Make sure that a search would see what there is; raises Forbidden naming the lack."""
         proved = self._proved.get(permission)
@@ -266,48 +192,6 @@ class JiraSite(Connector):
                 operation=PERMISSIONS.operation,
             )
         self._proved[permission] = self.clock.now()
-
-    async def comment_once(self, key: str, mark: str, text: str) -> bool:
-        """Add a comment to an issue unless one with this mark is there; says whether it was added.
-
-        The mark is a property and the last line, because a list of comments does not promise
-        properties. A comment notifies everybody who watches the issue.
-        """
-        last_line = f"newel comment {mark}"
-        if await self._has_comment(key, last_line):
-            return False
-        body = {
-            "body": document_of(f"{text}\n\n{last_line}"),
-            "properties": [{"key": _COMMENT_MARK, "value": mark}],
-        }
-        await self.http.call(ADD_COMMENT, {"issue": key}, body=body, bucket=_writes(key))
-        return True
-
-    async def status_of(self, key: str) -> Status:
-        """Give the status of an issue."""
-        answer = await self.http.call(ISSUE, {"issue": key}, query={"fields": "status"})
-        return ISSUES.read(answer).fields.status
-
-    async def ways_from(self, key: str) -> tuple[Transition, ...]:
-        """Give the transitions that this account may take from the issue's status."""
-        return WAYS.read(await self.http.call(TRANSITIONS, {"issue": key})).transitions
-
-    async def move(self, key: str, way: Transition) -> None:
-        """Take a transition."""
-        body = {"transition": {"id": way.id}}
-        await self.http.call(MOVE, {"issue": key}, body=body, bucket=_writes(key))
-
-    async def _has_comment(self, key: str, last_line: str) -> bool:
-        async def read(seen: int) -> tuple[CommentPage, int | None]:
-            query = {"startAt": str(seen), "maxResults": "100", "orderBy": "-created"}
-            answer = await self.http.call(COMMENTS, {"issue": key}, query=query)
-            page = COMMENT_PAGES.read(answer)
-            return page, place_after(seen, len(page.comments), page.total)
-
-        async for page in pages(COMMENTS.operation, read, 0):
-            if any(_last_line(comment.body) == last_line for comment in page.comments):
-                return True
-        return False
 
     async def _permissions(
         self, keys: tuple[str, ...], project: str | None = None
@@ -331,13 +215,3 @@ class JiraSite(Connector):
     def limits(answer: Answer) -> LimitHeaders | None:
         """Read how many calls are left."""
         return limits(answer)
-
-
-def _writes(key: str) -> str:
-    """Name the budget of one issue: Jira limits how often the same one is written."""
-    return f"{ISSUE_WRITES}:{key}"
-
-
-def _last_line(body: object) -> str:
-    lines = text_of(body).strip().split("\n")
-    return lines[-1].strip()
