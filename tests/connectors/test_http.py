@@ -176,7 +176,7 @@ async def test_nothing_is_taken_from_the_environment(monkeypatch: pytest.MonkeyP
     http = client(transport)
     await http.call(READ, {"thing": "1"})
     await http.call(READ, {"thing": "1"})
-    opened = http._open_client()
+    opened = http.wire.client()
     assert opened.trust_env is False
     assert "cookie" not in transport.requests[1].headers
     assert transport.requests[1].headers["user-agent"].startswith("newel/")
@@ -360,7 +360,7 @@ def test_each_event_loop_has_a_client_of_its_own():
 
     async def called() -> None:
         await http.call(READ, {"thing": "1"})
-        seen.append(http._open_client())
+        seen.append(http.wire.client())
         await http.aclose()
 
     asyncio.run(called())

@@ -1,18 +1,15 @@
-"""The only place that builds an HTTP client, and the one way a request leaves.
+"""The one way a request leaves, and what becomes of its answer.
 
     gate -> credential -> request -> answer -> record -> failure class
 
-What leaves is decided here once for all systems: no redirect is followed (it could carry the
-credential elsewhere), nothing is taken from the environment, cookies are dropped, nothing is
-repeated but a request refused for a stale token, only https leaves the machine, and only to the
-hosts that the connector names. What is recorded of a request is its template and its status.
+What leaves is decided here once for all systems: nothing is repeated but a request refused for a
+stale token, only https leaves the machine, and only to the hosts that the connector names. What
+goes on between request and answer is the affair of `wire`.
 Source: connectors document, §3.1, §5, §9.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,37 +22,21 @@ import httpx2
 import orjson
 
 from newel.base.clock import Clock
-from newel.base.errors import (
-    AuthFailed,
-    ContractDrift,
-    DefinitionError,
-    LeaseLost,
-    NoCapacity,
-    StepError,
-    Throttled,
-    Transient,
-)
+from newel.base.errors import AuthFailed, DefinitionError, NoCapacity, StepError, Throttled
 from newel.connectors.addresses import Addresses
 from newel.connectors.announced import Announcement, announced
-from newel.connectors.answers import LONGEST_WAIT, Answer, Route, retry_after, unanswered
+from newel.connectors.answers import LONGEST_WAIT, Answer, Route, retry_after
 from newel.connectors.gate import Gate, Lane, LimitHeaders
 from newel.connectors.looking import WouldChange, is_looking
-from newel.connectors.trust import public_authorities
-from newel.domain.values import Call
+from newel.connectors.wire import Wire
 from newel.flow.context import ATTEMPT
 
 __all__ = ["Credential", "Http", "Service", "Timeouts"]
 
-LARGEST_BODY: Final = 10 * 1024 * 1024
 REQUESTS: Final = "api requests"
 STOPS_AT: Final = 0.9
 _BELIEVED: Final = timedelta(minutes=15)
-_NEVER_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _LONGEST: Final = timedelta(seconds=60)
-
-# The client writes every address it calls into its own log, and addresses hold names of people.
-logging.getLogger("httpx2").setLevel(logging.WARNING)
-logging.getLogger("httpcore2").setLevel(logging.WARNING)
 
 try:
     _VERSION = version("newel")
@@ -137,14 +118,16 @@ class Http:
         self.clock = clock
         self.gate = gate
         self._credential = credential
-        self._transport = transport
         self.addresses = Addresses(service.name, service.addresses)
         self._fixed = {"User-Agent": f"newel/{_VERSION}", "Accept": "application/json"}
         self._fixed |= service.headers
-        self._client: httpx2.AsyncClient | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._token_lock = asyncio.Lock()
-        self._timeouts = service.timeouts.extension()
+        self.wire = Wire(
+            clock,
+            timeouts=service.timeouts.extension(),
+            request_id=service.request_id,
+            proxy=service.proxy,
+            transport=transport,
+        )
         self._used: tuple[float, datetime] | None = None
         self.announced: dict[str, Announcement] = {}
         """What was announced last of each operation, by its name."""
@@ -192,7 +175,7 @@ class Http:
             if route.pace and route.pace != bucket:
                 await self.gate.admit(route.pace, lane=lane)
             await self.gate.admit(bucket, lane=lane)
-        self._open_client()
+        self.wire.client()  # and with it the turn of this event loop
         is_repeated = False
         while True:
             sent = dict(self._fixed)
@@ -201,12 +184,12 @@ class Http:
             if headers:
                 sent |= headers
             if is_signed:
-                async with self._token_lock:
+                async with self.wire.turn:
                     sent |= await self._credential.headers(self)
             # After the credential: the token endpoint may have named another address.
             target = self.addresses.of(route, path, query, url)
             try:
-                answer = await self._exchange(route, target, sent, content)
+                answer = await self.wire.exchange(route, target, sent, content)
             except StepError as lost:
                 await self.gate.report(lost)
                 raise
@@ -238,7 +221,7 @@ class Http:
 
     async def _has_another(self, sent: Mapping[str, str]) -> bool:
         """Whether there is, or can be, another credential than the one that was refused."""
-        async with self._token_lock:
+        async with self.wire.turn:
             current = await self._credential.headers(self)
             if any(sent.get(name) != value for name, value in current.items()):
                 return True  # another request has renewed it meanwhile
@@ -246,9 +229,7 @@ class Http:
 
     async def aclose(self) -> None:
         """Close the client of this event loop."""
-        client, self._client, self._loop = self._client, None, None
-        if client is not None:
-            await client.aclose()
+        await self.wire.aclose()
 
     def _unexpected(self, verdict: StepError, expect: Collection[int | str]) -> StepError | None:
         if isinstance(verdict, Throttled):
@@ -265,7 +246,7 @@ class Http:
         if seen is not None and bucket:
             await self.gate.observe(bucket, seen)
         if verdict is not None:
-            verdict.request_id = self._request_id(answer)
+            verdict.request_id = self.wire.request_id(answer)
             if isinstance(verdict, Throttled):
                 await self._throttled(bucket, verdict)
             elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -292,104 +273,6 @@ class Http:
         if verdict.bucket is not None:
             until = verdict.retry_at or now + timedelta(seconds=30)
             await self.gate.block(verdict.bucket, until)
-
-    async def _exchange(
-        self, route: Route, target: str, headers: Mapping[str, str], content: bytes | None
-    ) -> Answer:
-        """Send and read, and record the call however it ends, also when it is cut off."""
-        began = self.clock.monotonic()
-        answer: Answer | None = None
-        extensions: dict[str, object] = {"timeout": self._timeouts}
-        if route.is_mutating:
-            extensions["trace"] = _ask_before_sending
-        request = httpx2.Request(
-            route.method,
-            target,
-            headers=headers,
-            content=content,
-            extensions=extensions,
-        )
-        try:
-            answer = await self._answered(route, request)
-            return answer
-        except _NEVER_SENT as fault:
-            raise Transient(
-                f"No connection to the system ({type(fault).__name__}); nothing was sent",
-                operation=route.operation,
-            ) from fault
-        except httpx2.HTTPError as fault:
-            raise unanswered(route, f"The answer was lost ({type(fault).__name__})") from fault
-        finally:
-            self._record(route, request.url.host, answer, began)
-
-    async def _answered(self, route: Route, request: httpx2.Request) -> Answer:
-        response = await self._open_client().send(request, stream=True, auth=None)
-        try:
-            body = bytearray()
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > LARGEST_BODY:
-                    raise ContractDrift(
-                        "The answer is larger than any that is agreed",
-                        expected=f"at most {LARGEST_BODY} bytes",
-                        seen="more",
-                        operation=route.operation,
-                    )
-        finally:
-            await response.aclose()
-        return Answer(route, response.status_code, response.headers, bytes(body))
-
-    def _record(self, route: Route, host: str, answer: Answer | None, began: float) -> None:
-        attempting = ATTEMPT.get()
-        if attempting is None:
-            return
-        attempting.observed.calls.append(
-            Call(
-                method=route.method,
-                host=host,
-                path=route.path,
-                operation=route.operation,
-                status=None if answer is None else answer.status,
-                request_id=None if answer is None else self._request_id(answer),
-                duration_us=int((self.clock.monotonic() - began) * 1_000_000),
-                is_mutating=route.is_mutating,
-            )
-        )
-
-    def _request_id(self, answer: Answer) -> str | None:
-        for name in self.service.request_id:
-            if (found := answer.headers.get(name)) is not None:
-                return str(found)[:100]
-        return None
-
-    def _open_client(self) -> httpx2.AsyncClient:
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            # A client belongs to the loop that made its connections; an old loop's is dead.
-            self._client = httpx2.AsyncClient(
-                transport=self._transport,
-                verify=public_authorities(),
-                follow_redirects=False,
-                trust_env=False,
-                proxy=self.service.proxy,
-                limits=httpx2.Limits(max_connections=50, keepalive_expiry=30.0),
-            )
-            self._loop = loop
-            self._token_lock = asyncio.Lock()
-        return self._client
-
-
-async def _ask_before_sending(what: str, _: object) -> None:
-    """Raise LeaseLost in the last moment before a request leaves, when its worker may not send it.
-
-    Connecting takes time, and a process may be stopped in it for longer than its lease: another
-    worker may be making this very call.
-    Source: httpcore documentation, "Extensions", trace (read 2026-11-28).
-    """
-    if what.endswith("send_request_headers.started"):
-        attempting = ATTEMPT.get()
-        if attempting is not None and not attempting.may_send():
-            raise LeaseLost
 
 
 def _content(body: object, form: Mapping[str, str] | None) -> tuple[bytes | None, str | None]:

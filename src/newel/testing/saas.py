@@ -181,7 +181,7 @@ class Saas:
             if simulator is None or any(each[0] is connector for each in self._wired):
                 continue
             http = connector.http
-            self._wired.append((connector, http._transport, http.gate))  # noqa: SLF001 - the kit's own house
+            self._wired.append((connector, http.wire.transport, http.gate))
             _connect(connector, SimulatorTransport(simulator), self._gate(connector))
             self._keep_mails(connector)
 
@@ -201,7 +201,7 @@ class Saas:
         """Make all systems new."""
         self.world.reset()
         for connector, _, _ in self._wired:
-            _connect(connector, connector.http._transport, self._gate(connector))  # noqa: SLF001 - as above
+            _connect(connector, connector.http.wire.transport, self._gate(connector))
 
     def close(self) -> None:
         """Give the connectors back as they were."""
@@ -215,7 +215,8 @@ class Saas:
 
 def _connect(connector: Connector, transport: Any, gate: Any) -> None:  # Any: as they were
     http = connector.http
-    http._transport, http._client, http.gate = transport, None, gate  # noqa: SLF001 - as above
+    http.wire.transport, http.gate = transport, gate
+    http.wire.forget()
     http._credential.renew()  # noqa: SLF001 - a token of another world opens nothing here
     connector.forget()
 

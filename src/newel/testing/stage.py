@@ -153,7 +153,7 @@ class Stage(Scene):
         """Start one more worker; the lease of one that died runs out by itself."""
         for each in self.connectors:
             if isinstance(each, Connector):
-                each.http._client = None  # noqa: SLF001 - a new process has connections of its own
+                each.http.wire.forget()  # a new process has connections of its own
                 each.share(gates_of(self.engine.database))  # and turns of its own
         place = Place(f"worker {len(self.staff) + 1}")
         worker = self.engine.new_worker()

@@ -128,7 +128,7 @@ async def test_in_shadow_nobody_is_asked_to_do_anything_by_hand(saas: Saas) -> N
     simulator = saas.slack.simulator
     assert isinstance(simulator, SlackSimulator)
     simulator.plan = "pro"
-    chat.http._transport = SimulatorTransport(simulator)
+    chat.http.wire.transport = SimulatorTransport(simulator)
     async with running(chatting.request(JANE), connectors=[chat]) as run:
         assert await run.result() == "active"
         assert [leaf for leaf in run.audit() if leaf["type"] == "task.opened"] == []
