@@ -17,13 +17,18 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Final, Literal, TypeVar
 
-from newel.base.errors import (
-    Invalid,
-)
+from newel.base.errors import Invalid
 from newel.connectors.answers import Answer
 from newel.connectors.ensure import Ensured, ensured
 from newel.connectors.looking import report
 from newel.connectors.operation import operation
+from newel.connectors.payroll_base import (
+    JOB_SCOPES,
+    PAY_SCOPES,
+    SCOPES,
+    STALE_VERSION,
+    on_its_version,
+)
 from newel.connectors.payroll_contract import (
     ADDRESSES,
     API,
@@ -43,12 +48,6 @@ from newel.connectors.payroll_contract import (
     Position,
     WorkAddress,
 )
-from newel.connectors.payroll_employees import (
-    JOB_SCOPES,
-    PAY_SCOPES,
-    STALE_VERSION,
-    on_its_version,
-)
 from newel.connectors.payroll_leaving import GustoLeaving, Leaving
 from newel.domain.people import Person
 from newel.domain.values import Effect
@@ -56,7 +55,6 @@ from newel.domain.values import Effect
 __all__ = ["Gusto", "Leaving", "PayUnit"]
 
 _SETTLE: Final = (0, 5, 30, 120)
-_SCOPES: Final = ("employees:read", "employees:manage")
 _Row = TypeVar("_Row")
 PayUnit = Literal["Hour", "Week", "Month", "Year", "Paycheck"]
 
@@ -161,7 +159,7 @@ class Gusto(GustoLeaving):
         undo="none: payroll keeps where somebody has worked",
         reversible="with_loss",
         bucket=API,
-        needs=_SCOPES,
+        needs=SCOPES,
         spec=(CREATE_ADDRESS.operation,),
         reads=(EMPLOYEES.operation, ADDRESSES.operation),
         settle=_SETTLE,

@@ -17,6 +17,7 @@ from newel.base.errors import Forbidden, Invalid
 from newel.connectors.answers import Answer
 from newel.connectors.ensure import Ensured, ensured, removed
 from newel.connectors.operation import operation
+from newel.connectors.payroll_base import EMPLOYMENT_SCOPES, STALE_VERSION, on_its_version
 from newel.connectors.payroll_contract import (
     API,
     CANCEL_TERMINATION,
@@ -33,12 +34,7 @@ from newel.connectors.payroll_contract import (
     Rehire,
     Termination,
 )
-from newel.connectors.payroll_employees import (
-    EMPLOYMENT_SCOPES,
-    STALE_VERSION,
-    GustoEmployees,
-    on_its_version,
-)
+from newel.connectors.payroll_employees import GustoEmployees
 from newel.domain.people import Person
 from newel.domain.values import Account
 
