@@ -17,15 +17,7 @@ from newel.connectors.capability import BY_HAND, ByHand, Way
 from newel.connectors.ensure import Adoption, Ensured, Exists, ensured
 from newel.connectors.operation import operation
 from newel.connectors.owning import INVITED
-from newel.connectors.slack_base import (
-    ADMIN,
-    SCIM,
-    Plan,
-    SlackCapability,
-    Who,
-    evidence_of,
-    seen_from_outside,
-)
+from newel.connectors.slack_base import ADMIN, SCIM, Plan, SlackCapability
 from newel.connectors.slack_contract import (
     INVITE,
     PATCH_SCHEMA,
@@ -38,6 +30,7 @@ from newel.connectors.slack_contract import (
     USER_SCHEMA,
 )
 from newel.connectors.slack_messages import Message, SlackMessages
+from newel.connectors.slack_people import Who, evidence_of, seen_from_outside
 from newel.connectors.slack_workspace import FIND, LOOKS, OPEN, SlackWorkspace
 from newel.domain.people import Person
 from newel.domain.values import Access, Account

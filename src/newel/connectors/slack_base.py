@@ -1,23 +1,22 @@
-"""The way to one Slack workspace: plan and token, and how a person's account is found.
+"""The way to one Slack workspace: its token, its plan, and what the two allow.
 
 The plan decides what can be done at all: SCIM makes, locks and shows accounts (Business+ and
-Enterprise), `admin.*` invites and removes (Enterprise), and below that people do it by hand. An
-account seen by SCIM carries our mark; whose one is that is seen without it, `owning` says.
-Source: connectors document, §4.3, §7 and §12.
+Enterprise), `admin.*` invites and removes (Enterprise), and below that people do it by hand. Whose
+an account is, `slack_people` says.
+Source: connectors document, §7 and §12.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal, Protocol, TypeVar, Unpack
 
-from newel.base.errors import DefinitionError, Forbidden, Invalid, OwnershipConflict, StepError
+from newel.base.errors import DefinitionError, Forbidden, Invalid, StepError
 from newel.base.secrets import SecretRef
 from newel.connectors import slack_answers
 from newel.connectors.answers import Answer, Route
 from newel.connectors.auth import BearerCredential
-from newel.connectors.base import Check, Connector, Outside, all_of, marker_of
+from newel.connectors.base import Check, Connector, Outside, all_of
 from newel.connectors.contract import Shape
 from newel.connectors.declaring import declared
 from newel.connectors.gate import Bucket
@@ -26,28 +25,20 @@ from newel.connectors.slack_contract import (
     AUTH_TEST,
     CHANNEL_PAGES,
     CHANNELS,
-    LOOK_UP,
-    MEMBERS,
     POST,
     SCIM_CONFIG,
-    SCIM_FIND,
     SCIM_READ,
     SCIM_USER,
-    SCIM_USERS,
     TIER2,
     TIER3,
     TIER4,
     WHOAMI,
     Channel,
     ChannelPage,
-    Member,
     More,
-    ScimUser,
 )
-from newel.domain.people import Person
-from newel.domain.values import Account, AccountState
 
-__all__ = ["ADMIN", "SCIM", "Plan", "SlackBase", "SlackCapability", "Who"]
+__all__ = ["ADMIN", "SCIM", "Plan", "SlackBase", "SlackCapability"]
 
 Plan = Literal["pro", "business", "enterprise"]
 SlackCapability = Literal["slack.scim", "slack.admin"]
@@ -70,18 +61,6 @@ _CAPABILITY_OF: Final[dict[str, SlackCapability]] = {
 }
 PUBLIC: Final = "public_channel"
 PRIVATE: Final = "private_channel"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Who:
-    """An account of Slack and why it is the subject's; mark: our mark on it, or empty."""
-
-    id: str
-    handle: str
-    email: str
-    state: AccountState
-    evidence: str = ""
-    mark: str = ""
 
 
 class _Paged(Protocol):
@@ -203,74 +182,6 @@ class SlackBase(Connector):
                     found[need] = None
         return tuple(found)
 
-    # Who somebody is ---------------------------------------------------------------------------
-
-    async def _who(self, person: Person) -> Who | None:
-        """Find the account at the person's work address, whoever it belongs to."""
-        if self.has_scim:
-            found = await self._scim_user(person)
-            return None if found is None else self._seen(found, person.email)
-        member = await self._member(person)
-        if member is None:
-            return None
-        return Who(
-            id=member.id,
-            handle=member.name,
-            email=person.email,
-            state="suspended" if member.deleted else "active",
-        )
-
-    async def _member(self, person: Person) -> Member | None:
-        """Find the member of this workspace at an address; invited people are not shown."""
-        answer = await self.http.call(
-            LOOK_UP, query={"email": person.email}, expect=("users_not_found",)
-        )
-        return None if answer.document.get("error") else MEMBERS.read(answer).user
-
-    async def _own(self, person: Person, *, gives: bool = False) -> Who | None:
-        """Find the person's own account; raises OwnershipConflict if it is not known to be.
-
-        gives: whether the account is what the step is to give.
-        """
-        who = await self._who(person)
-        if who is None:
-            return None
-        if self.has_scim:
-            return replace(who, evidence=evidence_of(who, marker_of(person)))
-        shown = seen_from_outside(who)
-        evidence = await self.whose(person, self._account(who), *shown, gives=gives)
-        return replace(who, evidence=evidence)
-
-    async def _need_own(self, person: Person) -> Who:
-        who = await self._own(person)
-        if who is None:
-            raise Invalid("There is no Slack account to change.")
-        return who
-
-    async def _scim_user(self, person: Person) -> ScimUser | None:
-        address = person.email.replace("\\", "\\\\").replace('"', '\\"')
-        answer = await self.http.call(SCIM_FIND, query={"filter": f'email eq "{address}"'})
-        users = SCIM_USERS.read(answer).resources
-        if len(users) > 1:
-            raise OwnershipConflict(
-                "More than one account has this address.", evidence=f"{len(users)} hits"
-            )
-        return users[0] if users else None
-
-    def _seen(self, user: ScimUser, email: str) -> Who:
-        return Who(
-            id=user.id,
-            handle=user.user_name,
-            email=email,
-            state="active" if user.active else "suspended",
-            mark=user.external_id or "",
-        )
-
-    def _account(self, who: Who) -> Account:
-        return Account(
-            system=self.name, id=who.id, handle=who.handle, email=who.email, state=who.state
-        )
-
     async def _team_id(self) -> str:
         """Give the workspace's id, as told or as the token has it; asked for once."""
         if not self._team:
@@ -325,22 +236,3 @@ class SlackBase(Connector):
     def judged(answer: Answer) -> StepError | None:
         """Class an answer of Slack."""
         return slack_answers.judged(answer)
-
-
-def evidence_of(who: Who, marker: str) -> str:
-    """Say why an account is the subject's; SCIM can hold our mark, so without it, it is not."""
-    if who.mark == marker:
-        return "marker"
-    raise OwnershipConflict(
-        "An account with this address exists and is not known to be theirs.",
-        external_id=who.id,
-        evidence="marker of another subject" if who.mark else "no marker",
-    )
-
-
-def seen_from_outside(who: Who) -> tuple[str, ...]:
-    """Say what helps to decide whose an account is."""
-    return (
-        "Look for the address in Slack's administration: Manage members.",
-        "It is active." if who.state == "active" else "It is deactivated.",
-    )

@@ -13,7 +13,6 @@ from typing import Final
 from newel.base.errors import AlreadyDone, Forbidden
 from newel.connectors.ensure import Ensured, Exists, ensured, removed
 from newel.connectors.operation import operation
-from newel.connectors.slack_base import SlackBase, Who
 from newel.connectors.slack_contract import (
     CHANNELS,
     IN_CHANNEL,
@@ -24,6 +23,7 @@ from newel.connectors.slack_contract import (
     SCIM_FIND,
     TIER3,
 )
+from newel.connectors.slack_people import SlackPeople, Who
 from newel.domain.people import Person
 from newel.domain.values import Account
 
@@ -43,7 +43,7 @@ _LOOKS: Final = (
 )
 
 
-class SlackChannels(SlackBase):
+class SlackChannels(SlackPeople):
     """Membership in channels."""
 
     @operation(

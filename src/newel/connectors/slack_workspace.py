@@ -18,7 +18,7 @@ from newel.connectors.ensure import Ensured
 from newel.connectors.looking import WouldChange, believe
 from newel.connectors.operation import operation
 from newel.connectors.paging import pages, place_after
-from newel.connectors.slack_base import ADMIN, Who
+from newel.connectors.slack_base import ADMIN
 from newel.connectors.slack_channels import SlackChannels
 from newel.connectors.slack_contract import (
     ASSIGN,
@@ -34,6 +34,7 @@ from newel.connectors.slack_contract import (
     Member,
     ScimUsers,
 )
+from newel.connectors.slack_people import Who
 from newel.domain.people import Person
 from newel.domain.values import Account
 
