@@ -29,19 +29,16 @@ from newel.connectors.google_contract import (
     LIST_LICENCES,
     LIST_MEMBERS,
     LIST_USERS,
-    MARKER_TYPE,
     MEMBER_PAGES,
     MEMBER_SCOPE,
     UNDELETE_USER,
     UPDATE_USER,
-    USER_PAGES,
     USER_SCOPE,
-    USERS,
-    User,
 )
 from newel.connectors.google_groups import GoogleGroups, Group
 from newel.connectors.google_handover import GoogleHandover, Transfer
 from newel.connectors.google_security import GoogleSecurity, Issued
+from newel.connectors.google_user import MARKER_TYPE, USER_PAGES, USERS, User
 from newel.connectors.operation import operation
 from newel.connectors.reserving import Address
 from newel.domain.people import Person

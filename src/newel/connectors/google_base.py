@@ -33,10 +33,8 @@ from newel.connectors.google_contract import (
     TOKEN,
     TRANSFER_SCOPE,
     UPDATE_USER,
-    USER_PAGES,
-    USERS,
-    User,
 )
+from newel.connectors.google_user import USER_PAGES, USERS, User
 from newel.connectors.http import Http
 from newel.connectors.paging import pages
 from newel.connectors.reveal_link import RevealLink, Safe

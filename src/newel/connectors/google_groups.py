@@ -28,8 +28,8 @@ from newel.connectors.google_contract import (
     MEMBERS,
     USER_SCOPE,
     Member,
-    User,
 )
+from newel.connectors.google_user import User
 from newel.connectors.operation import operation
 from newel.domain.people import Person
 from newel.domain.values import Account

@@ -36,8 +36,8 @@ from newel.connectors.google_contract import (
     USER_SCOPE,
     Licence,
     TransferSeen,
-    User,
 )
+from newel.connectors.google_user import User
 from newel.connectors.looking import believe, report
 from newel.connectors.operation import operation
 from newel.domain.people import Person

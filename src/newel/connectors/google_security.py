@@ -36,8 +36,8 @@ from newel.connectors.google_contract import (
     USER_SCOPE,
     AppPasswords,
     AppTokens,
-    User,
 )
+from newel.connectors.google_user import User
 from newel.connectors.operation import operation
 from newel.connectors.reveal_link import RevealLink
 from newel.domain.people import Person
