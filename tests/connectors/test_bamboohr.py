@@ -32,6 +32,7 @@ from newel.connectors.bamboohr_contract import (
     EMPLOYEE,
     hints_of,
 )
+from newel.connectors.declaring import declared
 from newel.connectors.hr import Fact, Hint, facts_of
 from newel.connectors.owning import Owning
 from newel.connectors.webhooks import SignatureInvalid
@@ -327,6 +328,18 @@ async def test_a_record_at_her_address_is_hers_by_its_number(
     assert (other.evidence, other.shown) == ("marker of another subject", None)
     sim.change(record, "employeeNumber", "4711")
     assert (await hr.ensure_employee(JANE)).id == record
+    assert sim.mutations() == []
+
+
+async def test_every_record_at_her_address_is_shown(hr: BambooHR, sim: BambooHRSimulator):
+    """What may have been entered twice is looked for by address; who has left counts too."""
+    ids = []
+    for number, status in (("4711", "Active"), ("4712", "Inactive")):
+        fields = {"firstName": "Jane", "lastName": "Doe", "workEmail": JANE.email.upper()}
+        ids.append(sim.new_employee({**fields, "employeeNumber": number, "status": status})["id"])
+    sim.new_employee({"firstName": "Jane", "lastName": "Doe", "workEmail": "other@acme.example"})
+    assert [each.id for each in await hr.doubles(JANE)] == ids
+    assert declared(hr.ensure_employee).doubles == "doubles"
     assert sim.mutations() == []
 
 

@@ -101,6 +101,20 @@ async def test_two_employees_with_one_address_are_a_conflict(gusto: Gusto, sim: 
     assert sim.mutations() == []
 
 
+async def test_every_employee_at_her_address_is_shown(gusto: Gusto, sim: GustoSimulator):
+    """What may have been added twice is looked for by address, on every page."""
+    for number in range(4):
+        sim.create_by_hand("Jane", "Doe", f"jane.doe{number}@acme.example")
+    assert await gusto.doubles(JANE) == ()
+    for _ in range(2):
+        sim.create_by_hand("Jane", "Doe", JANE.email)
+    ids = [
+        key for key, row in sim.store.rows("employees").items() if row["work_email"] == JANE.email
+    ]
+    assert [each.id for each in await gusto.doubles(JANE)] == ids
+    assert sim.mutations() == []
+
+
 async def test_a_lost_answer_is_found(gusto: Gusto, sim: GustoSimulator, time: Time):
     """The answer to the creation is lost: verify finds the one employee."""
     sim.fail(CREATE, LoseResponse(), times=1)

@@ -79,6 +79,7 @@ async def change(self: object, person: Person) -> None:
         ({"timeout": timedelta(minutes=5)}, "within 60 seconds"),
         ({"idempotency": "append", "natural_key": None}, "nothing makes a repeat safe"),
         ({"idempotency": "read"}, "a read changes nothing"),
+        ({"doubles": "find"}, "nothing can double"),
     ],
 )
 def test_an_incomplete_declaration_is_refused(missing: dict[str, Any], told: str):
@@ -108,6 +109,7 @@ def test_a_complete_declaration_is_read_back():
         settle=(0,),
         approval=None,
         locks_out=False,
+        doubles="",
     )
 
 
@@ -117,6 +119,15 @@ def test_an_undo_that_does_not_exist_is_refused():
     with pytest.raises(DefinitionError) as refused:
         type("Thing", (Connector,), {"title": "Thing", "change": step})
     assert "`unchange`" in str(refused.value)
+
+
+@pytest.mark.parametrize("other", [None, "change"])
+def test_doubles_that_nothing_looks_for_are_refused(other: str | None):
+    """Whoever says that doubles can come names an operation that only reads."""
+    step = operation(**{**COMPLETE, "idempotency": "append", "doubles": other or "twins"})(change)
+    with pytest.raises(DefinitionError) as refused:
+        type("Thing", (Connector,), {"title": "Thing", "change": step})
+    assert f"`{other or 'twins'}`" in str(refused.value)
 
 
 async def test_a_refusal_without_a_scope_names_what_is_needed():

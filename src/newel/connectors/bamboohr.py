@@ -101,6 +101,18 @@ class BambooHR(BambooHREvents):
         found = await self._listed(person)
         return None if found is None else self._account(person, found)
 
+    @operation(
+        idempotency="read",
+        natural_key="employee/{person.email}",
+        needs=("employee_directory",),
+        reads=(DIRECTORY.operation,),
+        bucket=API,
+        title="Look for a second HR record",
+    )
+    async def doubles(self, person: Person) -> tuple[Account, ...]:
+        """Give every record with the person's work address; there should be one."""
+        return tuple(self._account(person, each) for each in await self._all_of(person))
+
     async def accounts(self) -> AsyncIterator[Holding]:
         """Give everybody's record, also of those who have left; the directory shows no marks."""
         current = {each.id for each in await self._directory(is_current=True)}
@@ -126,6 +138,7 @@ class BambooHR(BambooHREvents):
         spec=(CREATE_EMPLOYEE.operation,),
         reads=(DIRECTORY.operation, EMPLOYEE.operation),
         settle=_SETTLE,
+        doubles="doubles",
         title="Enter the person in HR",
     )
     async def ensure_employee(self, person: Person, *, starts_on: date | None = None) -> Account:
@@ -200,13 +213,17 @@ class BambooHR(BambooHREvents):
 
     async def _listed(self, person: Person) -> str | None:
         """Find the id of the record with the person's work address in the directory."""
-        everybody = await self._directory(is_current=False)
-        found = [each.id for each in everybody if each.email.lower() == person.email.lower()]
+        found = await self._all_of(person)
         if len(found) > 1:
             raise OwnershipConflict(
                 "More than one record has this address.", evidence=f"{len(found)} hits"
             )
         return found[0] if found else None
+
+    async def _all_of(self, person: Person) -> list[str]:
+        """Find the ids of all records with the person's work address."""
+        everybody = await self._directory(is_current=False)
+        return [each.id for each in everybody if each.email.lower() == person.email.lower()]
 
     async def _directory(self, *, is_current: bool) -> list[_Listed]:
         """Read the directory; an empty one is none."""

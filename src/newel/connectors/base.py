@@ -113,6 +113,23 @@ def _answers_of(holding: Holding) -> dict[str, object]:
     return {"person": person, "username": account.handle}
 
 
+def _check_doubles(
+    cls: type,
+    name: str,
+    found: Step[..., Any],  # Any: each has its own signature
+) -> None:
+    """Refuse an operation whose doubles nothing looks for."""
+    doubles = declared(found).doubles if found.options.facts else ""
+    other = getattr(cls, doubles, None) if doubles else found
+    if not isinstance(other, Step) or (doubles and declared(other).idempotency != "read"):
+        raise DefinitionError(
+            f"The doubles of the operation `{name}` of {cls.__name__} are looked for by "
+            f"`{doubles}`, which is no operation of it that only reads.",
+            fix="the name of one that gives all accounts of a person.",
+            code="F709",
+        )
+
+
 def names_of(person: Person) -> tuple[str, str]:
     """Split a name for systems that insist on two parts; a single word stands for both."""
     given, _, family = person.name.strip().rpartition(" ")
@@ -134,6 +151,7 @@ class Connector(Capable, Owning):
         for name, found in vars(cls).items():
             if not isinstance(found, Step):
                 continue
+            _check_doubles(cls, name, found)
             undo = declared(found).undo if found.options.facts else ""
             if (
                 undo

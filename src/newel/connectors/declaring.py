@@ -38,7 +38,8 @@ class Declared:
     spec, reads: operations of the vendor's specification that it may call.
     settle: seconds at which a negative look-up is repeated before it is believed.
     ways: in order; the first that plan and token allow is taken. by_hand: what stands behind them.
-    locks_out: whether it takes access away for a while, though it ends no grant.
+    locks_out: whether it takes access away for a while, though it ends no grant. doubles: the
+    operation of the same connector that finds all of what it should have made once, for a person.
     """
 
     idempotency: Idempotency
@@ -55,6 +56,7 @@ class Declared:
     settle: tuple[float, ...]
     approval: str | None
     locks_out: bool
+    doubles: str
 
     @property
     def has_choice(self) -> bool:
@@ -142,6 +144,8 @@ def _findings_of_change(
         found.append(("it does not say what it looks up", "`natural_key=`"))
     if facts.reversible not in _REVERSIBLE and not facts.reversible.startswith("until:"):
         found.append(("it does not say whether it can be taken back", "`reversible=`"))
+    if facts.doubles and facts.idempotency not in {"append", "marker"}:
+        found.append(("nothing can double what it makes", "drop `doubles=`"))
     if not facts.undo:
         found.append(("it has no undo", '`undo="operation"`, or `undo="none: reason"`'))
     if facts.idempotency == "append" and not has_verify and options.natural_key is None:

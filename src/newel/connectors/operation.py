@@ -54,6 +54,7 @@ def operation(
     verify: Callable[..., Awaitable[Verdict[Any]]] | None = None,  # Any: the operation's result
     approval: str | None = None,
     locks_out: bool = False,
+    doubles: str = "",
     timeout: timedelta = DEFAULT_TIMEOUT,
     title: str | None = None,
     on_amend: Literal["ask", "redo", "keep"] = "ask",
@@ -80,6 +81,7 @@ def operation(
         settle=settle,
         approval=approval,
         locks_out=locks_out,
+        doubles=doubles,
     )
     options = StepOptions(
         title=title,

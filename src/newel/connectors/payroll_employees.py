@@ -59,6 +59,21 @@ class GustoEmployees(GustoBase):
         found = await self._employee(person)
         return None if found is None else self._account(person, found)
 
+    @operation(
+        idempotency="read",
+        natural_key="employee/{person.email}",
+        needs=("employees:read",),
+        reads=(EMPLOYEES.operation,),
+        bucket=API,
+        title="Look for a second employee",
+    )
+    async def doubles(self, person: Person) -> tuple[Account, ...]:
+        """Give every employee with the person's work address; there should be one."""
+        everybody = self._employees(search_term=person.name)
+        return tuple(
+            [self._account(person, each) async for each in everybody if each.is_at(person.email)]
+        )
+
     async def accounts(self) -> AsyncIterator[Holding]:
         """Give all employees, also those who have left; Gusto holds no marks."""
         async for employee in self._employees():
@@ -92,6 +107,7 @@ class GustoEmployees(GustoBase):
         spec=(CREATE_EMPLOYEE.operation,),
         reads=(EMPLOYEES.operation,),
         settle=_SETTLE,
+        doubles="doubles",
         title="Add to payroll",
     )
     async def ensure_employee(

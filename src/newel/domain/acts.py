@@ -21,6 +21,7 @@ class Trouble:
     progress: its rounds. failed_rounds: counted ones of the current series.
     doubt: why the last attempt's effect is unknown (`crash`, `timeout`, `lost_answer`), or None;
     doubted_at: when the intent of that attempt was recorded.
+    redone: after a doubt it was made once more, or may have been by a worker that died of it.
     crashes: workers that died in the same attempt, one after another.
     unclear: how often `verify` could not tell.
     early: what the step was doing (`retrying`, `parked`) when an uncounted attempt was asked of
@@ -42,6 +43,7 @@ class Trouble:
     failed_rounds: int = 0
     doubt: str | None = None
     doubted_at: datetime | None = None
+    redone: bool = False
     crashes: int = 0
     unclear: int = 0
     early: str | None = None

@@ -61,6 +61,7 @@ from newel.engine.sharing import shared
 from newel.engine.silence import Silence
 from newel.engine.spawning import Offspring
 from newel.engine.starting import Source, Wanted
+from newel.engine.sweeping import Sweeping
 from newel.engine.systems import Systems
 from newel.engine.taking_back import TakingBack
 from newel.engine.told import Teller
@@ -186,6 +187,11 @@ class Engine:
         return Holding(self._operating, self._builtin, self.messages, self.worker_settings)
 
     @cached_property
+    def _sweeping(self) -> Sweeping:
+        """What looks for a second one of what was made again in doubt."""
+        return Sweeping(self._operating, self.connectors)
+
+    @cached_property
     def _workers_here(self) -> WeakValueDictionary[int, Worker]:
         """The workers of this engine, in the order in which they were made."""
         return WeakValueDictionary()
@@ -200,7 +206,7 @@ class Engine:
             self.tickets.process, inbox.process, self.healing.process, self.cutting.notice,
             self.cutting.by_hand, self.cutting.asked, self._bulk, *self.probing.processes,
             *(fed for each in self.feeds for fed in each.processes), self.attention.process,
-            self.taking_back.process, self.holding.process,
+            self.taking_back.process, self.holding.process, self._sweeping.process,
         )  # fmt: skip
         return {each.name: each for each in own}
 
@@ -262,7 +268,7 @@ class Engine:
         """Make a worker for this deployment; its `run` drives runs until it is cancelled."""
         incidents = Incidents(
             self._operating, self.messages, self.connectors, self.tickets, self.healing,
-            self.cutting, self.holding,
+            self.cutting, self.holding, self._sweeping,
         )  # fmt: skip
         counts = CallCounts(self.database)
         beside = (

@@ -47,6 +47,8 @@ from newel.engine.pace import monotonic
 from newel.engine.runner import Circuit, Host, Runner
 from newel.engine.shortage import has_room
 from newel.engine.starting import Start, born
+from newel.engine.sweeping import NAME as SWEEP
+from newel.engine.sweeping import Sweeping
 from newel.engine.vault import Sealer
 from newel.flow.act import StepAct
 from newel.store import incidents as rows
@@ -93,8 +95,8 @@ class Probed(Protocol):
 
 
 def _is_built_in(process: str) -> bool:
-    """Whether a process tells people of incidents itself; the nightly question has them."""
-    return process.startswith(PREFIX) and process != PROBE
+    """Whether a process tells people of incidents itself; those that only ask systems have them."""
+    return process.startswith(PREFIX) and process not in {PROBE, SWEEP}
 
 
 class Incidents:
@@ -109,6 +111,7 @@ class Incidents:
         healing: Healing,
         cutting: Cutting,
         holding: Holding,
+        sweeping: Sweeping,
     ) -> None:
         """Prepare; `watch` moves incidents until it is cancelled."""
         self._operating = operating
@@ -119,6 +122,7 @@ class Incidents:
         self._healing = healing
         self._cutting = cutting
         self.holding = holding
+        self.sweeping = sweeping
         self._looked_for_over = 0.0
         self._was_asked = False
         self._ids = operating.vault.ids()

@@ -27,7 +27,7 @@ from newel.domain.acts import OpenAct
 from newel.domain.calendar import EVERY_WEEK, Calendar
 from newel.domain.change import Beside, Change, Entries, Head, Said
 from newel.domain.retry import Retry
-from newel.domain.values import RunInfo
+from newel.domain.values import Effect, RunInfo
 from newel.engine import children, deciding, drifting, overdue, resting
 from newel.engine.addresses import Addresses
 from newel.engine.body import Body, Decided
@@ -165,6 +165,7 @@ class Settled:
 
 Arrive = Callable[["Runner", str, Act[Any]], None]  # Any: each act has its own result
 Compare = Callable[["Runner", str, Act[Any], Recorded], bool]  # Any: as above
+OnRedone = Callable[["Runner", OpenAct, StepAct[Any], Effect | None], None]  # Any: as above
 
 
 class Runner:
@@ -210,6 +211,7 @@ class Runner:
         self.blocked: tuple[str, str] | None = None
         self.moves_on = False
         self.on_outcome: Callable[[Runner, str, object], None] | None = None
+        self.on_redone: OnRedone | None = None
         self.has_ended = False
         self.state_at_end = "completed"
         self._arrived: list[tuple[str, Act[Any]]] = []  # Any: as above

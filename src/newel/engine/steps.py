@@ -157,6 +157,7 @@ def _after_crash(run: Runner, opened: OpenAct, act: StepAct[Any]) -> None:
         progress=trouble.progress or begun(opened.intended_at or run.moment),
         doubt="crash",
         doubted_at=trouble.doubted_at or opened.intended_at,
+        redone=trouble.redone or trouble.doubt is not None,
         # Whoever finds an attempt of its own has lost its lease in it, and has not died of it.
         crashes=trouble.crashes + (opened.worker_id != run.host.worker),
     )
@@ -233,6 +234,7 @@ def _succeed(
 ) -> None:
     if opened.trouble.doubt is not None:
         _note(run, opened, facts.StepResolved(how="adopted" if done.adopted else "redone"))
+    is_redone = opened.trouble.redone or (opened.trouble.doubt is not None and not done.adopted)
     payload = run.sealer.seal(done.text)
     effect = granting.effect_of(act.step, done.effect, done.value)
     by_hand.withdraw(run, opened)
@@ -261,6 +263,8 @@ def _succeed(
     _closed(run, opened, "step.succeeded", seq)
     if opened.incident_id is not None:
         run.host.answered(opened.credential)
+    if is_redone and run.on_redone is not None:
+        run.on_redone(run, opened, act, effect)
     if run.on_outcome is not None:
         run.on_outcome(run, done.key, done.value)
     run.resume(done.key, ready, seq)
@@ -303,7 +307,7 @@ def _fail(
 ) -> None:
     now = run.moment
     if done.redone and opened.trouble.doubt is not None:  # the lost call had no effect
-        opened.trouble = replace(opened.trouble, doubt=None, doubted_at=None)
+        opened.trouble = replace(opened.trouble, doubt=None, doubted_at=None, redone=True)
         _note(run, opened, facts.StepResolved(how="redone"))
     before = opened.trouble
     if done.unclear:

@@ -304,6 +304,7 @@ class Worker:
     def _runner(self, loaded: Loaded) -> Runner:
         runner = Runner(loaded, self, arrive)
         runner.on_outcome = self.incidents.on_outcome.get(loaded.process.name)
+        runner.on_redone = self.incidents.sweeping.after
         return runner
 
     def _in_flight(self, loaded: Loaded) -> set[str]:
