@@ -21,6 +21,7 @@ HELD = {
     ("google:account", "active"),
     ("slack:account", "active"),
     ("jira:account", "active"),
+    ("jira:product/jira-software", "active"),
     ("gusto:account", "active"),
     ("github:account", "active"),
     ("github:team/platform", "active"),

@@ -10,7 +10,13 @@ import pytest
 
 from newel.base.errors import InvalidInput
 
-EVERYBODY = {"google:account", "slack:account", "jira:account", "gusto:account"}
+EVERYBODY = {
+    "google:account",
+    "slack:account",
+    "jira:account",
+    "jira:product/jira-software",
+    "gusto:account",
+}
 GRANTS = {
     "engineer": EVERYBODY
     | {"github:account", "github:team/platform", "github:repo/acme-example/api"},

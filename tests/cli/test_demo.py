@@ -146,7 +146,7 @@ class TestPlayed:
         assert {verdicts.pop("CT08"), *verdicts.values()} == {
             *("passed", "not judged", "no cases", "not applicable"),
         }
-        assert (cases["CT05"], cases["CT13"]) == (13, 1)
+        assert (cases["CT05"], cases["CT13"]) == (15, 1)
 
     def test_every_effect_happened_once(self, played):
         """No simulator saw the same thing made twice; Jane and Richard have one account each."""

@@ -343,6 +343,8 @@ class Operations:
         """Read what somebody holds."""
         person = self.random.choice(self.people)
         await self.ask("ledger.held", person, "github:account")
+        given = [grant for grant, _ in self.grants]
+        await self.ask("ledger.came_with", self.random.choice([*given, self.uuid()]))
         await self.ask("ledger.left")
         await self.ask("ledger.ended_of_awaited", "take-back-over")
         run = self.random.choice([*self.runs, self.uuid()])

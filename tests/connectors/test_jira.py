@@ -96,6 +96,31 @@ def issues(sim: JiraSimulator) -> list[str]:
 # Accounts --------------------------------------------------------------------------------------
 
 
+async def test_products_are_told_of_by_the_call_that_asked_for_them(
+    jira: Jira, sim: JiraSimulator, time: Time
+):
+    """Also where its answer was lost; an account that was there says nothing of its products."""
+    told = []
+    with attempt(time) as observed:
+        await jira.ensure_account.called(JANE, products=("jira-software", "jira-servicedesk"))
+    told.append(effect_of(observed).also)
+    with attempt(time) as observed:
+        await jira.ensure_account.called(JANE)
+    told.append(effect_of(observed).also)
+    await jira.remove_account.called(JANE)
+    sim.fail(CREATE_USER.operation, LoseResponse(), times=1)
+    await raised(jira.ensure_account(JANE), OutcomeUnknown)
+    assert jira.ensure_account.verify is not None
+    with attempt(time) as observed:
+        await jira.ensure_account.verify(JANE)
+    told.append(effect_of(observed).also)
+    assert told == [
+        ("product/jira-software", "product/jira-servicedesk"),
+        (),
+        ("product/jira-software",),
+    ]
+
+
 async def test_an_account_is_made_once_and_removed_once(jira: Jira, sim: JiraSimulator, time: Time):
     """Creating and removing each change something once and nothing the second time."""
     seen = []

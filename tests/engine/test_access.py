@@ -22,6 +22,9 @@ from newel import (
     timer,
 )
 from newel.base.errors import DefinitionError
+from newel.connectors.looking import report
+from newel.domain.values import Effect
+from newel.store import ledger
 from newel.testing import every_crash, running
 
 LEO = Person(name="Leo Leaver", email="leo.leaver@acme.example", hr_key="E77")
@@ -37,6 +40,20 @@ def account(state="active") -> Account:
 async def give(person: Person, state: str = "active") -> Account:
     """Give the account, or prepare it."""
     return account(state)
+
+
+@step(system="wiki", grants="account", in_doubt="repeat")
+async def equip(person: Person, *parts: str) -> Account:
+    """Give the account, and with it parts of the wiki."""
+    report(
+        Effect(
+            changed=True,
+            external_id="u7",
+            also=tuple(f"part/{each}" for each in parts),
+            is_read=True,
+        )
+    )
+    return account()
 
 
 @step(system="wiki", revokes="account", in_doubt="repeat")
@@ -325,3 +342,99 @@ async def test_what_gives_no_moment_is_refused_at_the_start(wrong):
     with pytest.raises(DefinitionError, match=r"F711.*`access_ends` of `ending` gives no moment"):
         async with running(ending.request(LEA)):
             pass
+
+
+PARTS = ("blog", "forum", "shop")
+WITH_PARTS = {WIKI} | {f"wiki:part/{each}" for each in PARTS}
+
+
+@process
+async def equipped(person: Person) -> None:
+    """Give it with its parts, lock it, open it again, take one part, and take it away."""
+    await equip(person, *PARTS)
+    await timer("later", after=days(1))
+    await suspend(person)
+    await timer("back", after=days(1))
+    await give(person)
+    await drop(person, "shop")
+    await timer("last", after=days(1))
+    await remove(person)
+
+
+@step(system="wiki", revokes="part/{part}", in_doubt="repeat")
+async def drop(person: Person, part: str) -> None:
+    """Take one part away."""
+
+
+async def test_what_comes_with_an_account_ends_with_it():
+    """Each part is a grant of its own, suspended, given back and ended with the account."""
+    async with running(equipped.request(LEO)) as run:
+        assert run.grants() == dict.fromkeys(WITH_PARTS, "active")
+        run.clock.move_to_next()
+        assert run.grants() == dict.fromkeys(WITH_PARTS, "suspended")
+        run.clock.move_to_next()
+        back = dict.fromkeys(WITH_PARTS, "active") | {"wiki:part/shop": "revoked"}
+        assert run.grants() == back, "a part can go alone, and the account stays"
+        run.clock.move_to_next()
+        assert run.grants() == dict.fromkeys(WITH_PARTS, "revoked")
+        told = [
+            (leaf["type"], leaf["data"]["entitlement"])
+            for leaf in run.audit()
+            if leaf["type"] in {"access.granted", "access.revoked"}
+        ]
+        for name in WITH_PARTS:
+            ends = [kind for kind, entitlement in told if entitlement == name]
+            assert ends == ["access.granted", "access.revoked"] * 2
+
+
+async def test_parts_are_turned_once_wherever_the_worker_dies():
+    """Killed at every boundary, each interval begins and ends once."""
+
+    async def play(crash=None):
+        async with running(equipped.request(LEO), crash=crash) as run:
+            for _ in range(3):
+                run.clock.advance(days(2))
+            await run.result()
+            intervals = [row["entitlement"] for row in run.intervals()]
+            assert sorted(intervals) == sorted([*WITH_PARTS] * 2)
+            assert run.grants() == dict.fromkeys(WITH_PARTS, "revoked")
+
+    for crash in await every_crash(play):
+        await play(crash)
+
+
+async def test_a_cancelled_account_is_asked_about_once():
+    """What came with it is no question of its own, and goes when it goes."""
+
+    @process(name="joining", owner="it")
+    async def joining(person: Person) -> None:
+        """Give it with its parts, and wait."""
+        await equip(person, *PARTS)
+        await timer("first-day", after=days(3))
+
+    async with running(joining.request(LEO)) as run:
+        await run.cancel()
+        await run.do(run.engine.taking_back.look())
+        (asking,) = run.runs("newel.take-back")
+        (task,) = asking.tasks()
+        await asking.fill(task["key"], {"access": "taken away", "note": "by hand"})
+        assert run.grants() == dict.fromkeys(WITH_PARTS, "revoked")
+
+
+async def test_postgresql_keeps_parts_and_accounts_together(engine):
+    """On a real database: given, suspended, given back, ended; the slowest end of each is told."""
+    async with engine.running(equipped.request(LEO)) as run:
+        for _ in range(3):
+            run.clock.advance(days(2))
+        assert run.grants() == dict.fromkeys(WITH_PARTS, "revoked")
+        begin, until = run.row["started_at"], run.clock.now() + days(1)
+        database = run.engine.database
+        had = run._scene.run(
+            ledger.had_between(database, begin, until, system="wiki", how_many=100)
+        )
+        assert {row["entitlement"] for row in had} == WITH_PARTS
+        assert all(row["entry"] is not None for row in had)
+        ended = run._scene.run(
+            ledger.ended_between(database, begin, until, system="wiki", cause=None)
+        )
+        assert sum(row["many"] for row in ended) == 2 * len(WITH_PARTS)

@@ -141,6 +141,8 @@ async def test_what_a_cancelled_run_left_is_found_from_the_run(filled):
     await filled.execute(_GRANTS)
     await filled.execute("analyze")
     assert await scans(filled, "ledger", "left") == set()
+    grant = await filled.fetchval("select id from newel.access_grant limit 1")
+    assert await scans(filled, "ledger", "came_with", grant) == set()
     assert await scans(filled, "ledger", "ended_of_awaited", "take-back-over") == set()
 
 

@@ -347,6 +347,7 @@ class Connector(Capable, Owning):
         access: Access = "active",
         path: str = "admin_api",
         level: str | None = None,
+        also: tuple[str, ...] = (),
     ) -> Account:
         """Report the effect of an operation on an account, and give the account.
 
@@ -362,6 +363,7 @@ class Connector(Capable, Owning):
                 account=account.handle,
                 evidence=ensured.evidence,
                 level=level,
+                also=also,
                 is_read=True,
             )
         )

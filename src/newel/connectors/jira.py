@@ -115,7 +115,8 @@ class Jira(JiraGroups, JiraTransitions):
     ) -> Account:
         """Invite them with access to products, or find that they have an account.
 
-        Whoever does it by hand chooses the products.
+        Access to each product is a grant of its own, that ends with the account. Whoever does it by
+        hand chooses the products, and what an account had before is not known.
         """
         reached = await ensured(
             look=lambda: self._own(person, gives=True),
@@ -124,7 +125,8 @@ class Jira(JiraGroups, JiraTransitions):
             settling=self.settling(*_ACCOUNTS_SETTLE),
             what="Jira account",
         )
-        return self.reported(reached, self._account(person, reached.value.value))
+        given = () if reached.adopted else tuple(f"product/{product}" for product in products)
+        return self.reported(reached, self._account(person, reached.value.value), also=given)
 
     @operation(
         natural_key="user/{person.email}",

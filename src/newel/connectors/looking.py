@@ -21,6 +21,7 @@ from newel.domain.values import Effect
 from newel.flow.context import ATTEMPT
 
 __all__ = [
+    "AFTER_DOUBT",
     "WouldChange",
     "adopts",
     "believe",
@@ -105,6 +106,7 @@ def report(effect: Effect) -> None:
 
     What is found in doubt counts as changed by us: the lost call has made it. What is found after
     work by hand was made by a person; whether they were asked for it, the engine knows.
+    What was there before says nothing of what came with it.
     """
     attempting = ATTEMPT.get()
     if attempting is None:
@@ -112,13 +114,13 @@ def report(effect: Effect) -> None:
     if (path := _WAY.get()) is not None:
         effect = replace(effect, path=path)
     if path == BY_HAND:
-        attempting.observed.effect = effect
+        attempting.observed.effect = replace(effect, also=())
         return
     in_doubt = is_looking() or attempting.info.follows_doubt
     if in_doubt and not effect.changed:
         evidence = f"{effect.evidence}, {AFTER_DOUBT}" if effect.evidence else AFTER_DOUBT
         effect = replace(effect, changed=True, evidence=evidence)
-    attempting.observed.effect = effect
+    attempting.observed.effect = effect if effect.changed else replace(effect, also=())
 
 
 def doubt_age(clock: Clock) -> timedelta | None:

@@ -80,6 +80,8 @@ class Effect:
     access: the state that the grant declared by the operation has now.
     evidence: how the object was known to be the subject's (marker, ledger, derived, person).
     external_id, account: the object's id in the system, and the name people know it by.
+    also: further entitlements that the same change gave, without their system's name; they end, are
+    suspended and come back with the account.
     is_read: the system itself showed that access has this state, in the answer to the change or
     when it was asked afterwards.
     """
@@ -92,6 +94,7 @@ class Effect:
     account: str = ""
     evidence: str = ""
     level: str | None = None
+    also: tuple[str, ...] = ()
     is_read: bool = False
 
 

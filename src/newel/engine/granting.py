@@ -7,16 +7,20 @@ runs that turn the same grant at once one is refused, reads it anew and decides 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 from newel.audit import catalogue as facts
 from newel.audit.leaf import ProcessVersion
 from newel.base.errors import NewelError
+from newel.connectors.looking import AFTER_DOUBT
 from newel.domain.acts import OpenAct
+from newel.domain.change import Change
 from newel.domain.grants import ENDED, Held
 from newel.domain.values import Access, Account, Call, Effect
 from newel.engine.allowing import allowed_by
@@ -28,10 +32,11 @@ from newel.flow.act import StepAct
 from newel.flow.step import Step
 from newel.people.facts import kind_of
 from newel.store import ledger
-from newel.store.database import Database
+from newel.store.database import Connection, Database
 
 __all__ = [
     "TAKE_BACK",
+    "Before",
     "by_hand",
     "call_facts",
     "effect_of",
@@ -41,6 +46,9 @@ __all__ = [
     "record",
     "skipped",
 ]
+
+Before = Mapping[str, Held | None]
+"""What is held of all that an outcome turns, by entitlement; that of the step itself first."""
 
 UNDO: Final = "undo"
 TAKE_BACK: Final = "newel.take-back"
@@ -115,14 +123,51 @@ def _declared(step: Step[..., Any], value: object, *, path: str) -> Effect | Non
 
 async def held(
     database: Database, run: Runner, key: str, effect: Effect | None, value: object
-) -> Held | None:
-    """Read what the subject has of what an outcome gives or takes; None where it is nothing."""
+) -> Before:
+    """Read what the subject has of what an outcome gives or takes; empty where that is nothing."""
     act, person = run.acts.get(key), run.loaded.subject
     if person is None or not isinstance(act, StepAct):
-        return None
+        return {}
     done = effect_of(act.step, effect, value)
     named = None if done is None else _entitlement(act, done)
-    return None if named is None else await ledger.held(database, person, named[1])
+    if done is None or named is None:
+        return {}
+    return await _before(database, person, named, done)
+
+
+async def _before(
+    source: Database | Connection, person: UUID, named: tuple[str, str], effect: Effect
+) -> Before:
+    """Read what is held of an entitlement, and of what begins, ends or comes back with it.
+
+    Only an account has others with it: they end with it, and not it with them.
+    """
+    system, entitlement = named
+    own = await ledger.held(source, person, entitlement)
+    found: dict[str, Held | None] = {entitlement: own}
+    for name in effect.also:
+        found[f"{system}:{name}"] = await ledger.held(source, person, f"{system}:{name}")
+    is_turned = own is not None and (effect.access in ENDED or own.state == "suspended")
+    if own is not None and is_turned and entitlement == f"{system}:account":
+        found |= await ledger.came_with(source, own.id)
+    return found
+
+
+def _written(outcome: Outcome, before: Before, change: Change, tell: Callable[..., object]) -> None:
+    """Write the turn of the entitlement, and of what comes and goes with it.
+
+    The answer that gives an account gives what was asked for with it. Where that answer was lost,
+    the account was seen afterwards and nothing else: no call proves the rest.
+    """
+    system, effect = outcome.system, outcome.effect
+    is_unseen = AFTER_DOUBT in effect.evidence
+    for entitlement, known in before.items():
+        turned = outcome
+        if entitlement != outcome.entitlement:
+            turned = replace(outcome, entitlement=entitlement, level=None)
+            if is_unseen and entitlement.removeprefix(f"{system}:") in effect.also:
+                turned = replace(turned, http=None)
+        write(turned, known, change, tell)
 
 
 def record(
@@ -130,7 +175,7 @@ def record(
     opened: OpenAct,
     act: StepAct[Any],  # Any: each act has its own result
     effect: Effect,
-    before: Held | None,
+    before: Before,
     *,
     seq: int,
     calls: list[Call],
@@ -161,7 +206,7 @@ def record(
         http=http_facts(calls[-1]) if calls else None,
     )
     tell = partial(run.record, attempt=opened.attempt, round_=opened.round)
-    write(outcome, before, run.change, tell)
+    _written(outcome, before or {outcome.entitlement: None}, run.change, tell)
 
 
 def _due(run: Runner, opened: OpenAct, *, is_undone: bool) -> datetime:
@@ -188,8 +233,9 @@ async def by_hand(
     if outcome is not None:
         due_at = _due(replayed, opened, is_undone=outcome.cause == "cancel")
         outcome = replace(outcome, due_at=due_at)
-        before = await ledger.held(made.connection, outcome.person, outcome.entitlement)
-        write(outcome, before, made.change, made.record)
+        named = outcome.system, outcome.entitlement
+        before = await _before(made.connection, outcome.person, named, outcome.effect)
+        _written(outcome, before, made.change, made.record)
 
 
 async def skipped(

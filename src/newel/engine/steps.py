@@ -19,12 +19,12 @@ from newel.base.ids import reference
 from newel.domain.acts import OpenAct
 from newel.domain.change import Intent
 from newel.domain.failures import PARKING, USES_ROUNDS
-from newel.domain.grants import Held
 from newel.domain.retry import Progress, begun, next_round
 from newel.domain.transitions import MAX_CRASHES, Park, Repeat, after_error, after_unclear
 from newel.engine import by_hand, granting, joining, ownership
 from newel.engine.branches import Ready
 from newel.engine.finished import Finished
+from newel.engine.granting import Before
 from newel.engine.history import Recorded
 from newel.engine.joining import IncidentView, doubt_policy, escalate, join, policy_of, watch
 from newel.engine.outcomes import answer, answer_payload
@@ -191,7 +191,7 @@ def is_due_again(run: Runner, done: Finished) -> bool:
     return False
 
 
-def finish(run: Runner, done: Finished, view: IncidentView | None, before: Held | None) -> None:
+def finish(run: Runner, done: Finished, view: IncidentView | None, before: Before) -> None:
     """Take the end of an attempt into the run, and let the body run ahead.
 
     before: what the subject held of what the step gives or takes.
@@ -230,7 +230,7 @@ def _give_up(run: Runner, opened: OpenAct) -> None:
 
 
 def _succeed(
-    run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished, before: Held | None
+    run: Runner, opened: OpenAct, act: StepAct[Any], done: Finished, before: Before
 ) -> None:
     if opened.trouble.doubt is not None:
         _note(run, opened, facts.StepResolved(how="adopted" if done.adopted else "redone"))

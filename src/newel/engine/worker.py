@@ -539,13 +539,14 @@ class Worker:
             await self._take(run, done)
 
     async def _take(self, run: UUID, done: Finished) -> None:
-        runner, view, before = self._runs.get(run), None, None
+        runner, view = self._runs.get(run), None
+        before: granting.Before = {}
         if runner is not None and isinstance(done.error, StepError):
             look = partial(self.incidents.view, self, runner, done)
             view = await while_held(look, self.heart.holds)
         elif runner is not None and done.error is None:
             read = partial(granting.held, self.database, runner, done.key, done.effect, done.value)
-            before = await while_held(read, self.heart.holds)
+            before = await while_held(read, self.heart.holds) or {}
         if runner is None or self._runs.get(run) is not runner:
             if run not in self._runs:  # else it was read anew, and goes on with what is unsaved
                 self._unsaved.take(run)

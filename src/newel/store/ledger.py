@@ -11,6 +11,7 @@ from newel.store.database import Connection, Database, Row
 from newel.store.queries import queries
 
 __all__ = [
+    "came_with",
     "ended_between",
     "ended_of_awaited",
     "ended_since",
@@ -60,6 +61,13 @@ async def held(source: Database | Connection, person: UUID, entitlement: str) ->
     """The grant that a person has of an entitlement: open, or suspended and not given back."""
     row = await source.fetchrow(_SQL.held, person, entitlement)
     return None if row is None else Held(**row)
+
+
+async def came_with(source: Database | Connection, grant: UUID) -> dict[str, Held]:
+    """What the outcome that made a grant gave beside it, and that is not over, by entitlement."""
+    rows = await source.fetch(_SQL.came_with, grant)
+    names = ("id", "state", "level", "valid_from")
+    return {row["entitlement"]: Held(**{name: row[name] for name in names}) for row in rows}
 
 
 async def holder(

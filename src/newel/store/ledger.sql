@@ -27,7 +27,7 @@ order by g.system, (g.entitlement like '%:account') desc, g.entitlement, g.recor
 select g.id, g.person, p.display_name, g.system, g.entitlement, g.level, g.valid_from, g.valid_to,
        g.since_unknown, g.route, coalesce(
            (select e.entry from newel.event e
-            where e.stream_id = g.made_run and e.seq between g.made_seq and g.made_seq + 4
+            where e.stream_id = g.made_run and e.seq between g.made_seq and g.made_seq + 40
               and e.type in ('access.granted', 'access.modified')
               and convert_from(e.entry, 'UTF8')::jsonb -> 'data' @> jsonb_build_object(
                   'entitlement', g.entitlement, 'effective_at', to_char(
@@ -57,6 +57,18 @@ where g.person = $1 and g.entitlement = $2
   and not exists (select from newel.access_grant c where c.continues = g.id)
 order by g.state = 'suspended', g.recorded_at desc, g.id limit 1
 
+-- name: came_with
+-- params: grant
+-- What the outcome that made a grant gave beside it, and that is open, or suspended and not given
+-- back since.
+select w.entitlement, w.id, w.state, w.level, w.valid_from
+from newel.access_grant g
+join newel.access_grant w
+    on w.made_run = g.made_run and w.made_seq = g.made_seq and w.person = g.person and w.id <> g.id
+where g.id = $1 and w.state in ('prepared', 'active', 'suspended')
+  and not exists (select from newel.access_grant c where c.continues = w.id)
+order by w.entitlement
+
 -- name: holder
 -- params: entitlement, account_id, person
 -- Who is known to have an account, by the latest grant of it; a person who was invited has the one
@@ -77,13 +89,17 @@ select exists (
 -- name: left
 -- params: none
 -- Access that runs gave which were cancelled in the last month, and that stands; not of people who
--- were erased.
+-- were erased, nor what came with an account, and goes with it.
 select r.id as run, g.id, g.system, g.entitlement, g.made_key, g.person,
        p.display_name, p.work_email
 from newel.run r
 join newel.access_grant g on g.made_run = r.id and g.state in ('prepared', 'active')
 join newel.person p on p.ref = g.person and p.key_state = 'live'
 where r.state = 'cancelled' and r.finished_at > newel.now() - interval '30 days'
+  and not exists (
+      select from newel.access_grant b
+      where b.made_run = g.made_run and b.made_seq = g.made_seq and b.id <> g.id
+        and b.entitlement = g.system || ':account' and b.state in ('prepared', 'active'))
 order by r.id, g.id
 
 -- name: ended_of_awaited
@@ -104,7 +120,7 @@ select g.person, p.display_name, g.system, g.ended_run, r.process, count(*) as m
 from newel.access_grant g
 cross join lateral (
     select v.entry, convert_from(v.entry, 'UTF8')::jsonb -> 'data' as data from newel.event v
-    where v.stream_id = g.ended_run and v.seq between g.ended_seq and g.ended_seq + 4
+    where v.stream_id = g.ended_run and v.seq between g.ended_seq and g.ended_seq + 40
       and v.type = 'access.revoked'
       and convert_from(v.entry, 'UTF8')::jsonb -> 'data' ->> 'entitlement' = g.entitlement
     order by v.seq limit 1) e

@@ -205,9 +205,13 @@ async def test_a_lost_answer_is_asked_about_unless_the_address_was_reserved(saas
         run.clock.advance(minutes(5))
         assert (await run.result()).state == "active"
         assert run.tasks() == []
-        assert [grant["evidence"] for grant in run.intervals()] == [
-            "derived, found after unknown outcome"
-        ]
+        assert {
+            grant["entitlement"]: grant["evidence"] for grant in run.intervals()
+        } == dict.fromkeys(
+            ("jira:account", "jira:product/jira-software"), "derived, found after unknown outcome"
+        )
+        read = [leaf for leaf in run.audit() if leaf["type"] == "access.verified"]
+        assert len(read) == 1, "the account was seen, its products were not"
     assert len(saas.jira.mutations()) == 1
 
 

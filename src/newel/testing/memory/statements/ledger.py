@@ -33,6 +33,40 @@ def held(at: Transaction, person: UUID, entitlement: str) -> list[Row]:
     return [{name: row[name] for name in names} for row in found[:1]]
 
 
+@statement("ledger.came_with")
+def came_with(at: Transaction, grant: UUID) -> list[Row]:
+    """What the outcome that made a grant gave beside it, and that is not over."""
+    rows = list(at.rows("access_grant"))
+    continued = {row["continues"] for row in rows}
+    found = [
+        row
+        for given in rows
+        if given["id"] == grant
+        for row in rows
+        if _is_beside(row, given)
+        and row["state"] in {*_STANDS, "suspended"}
+        and row["id"] not in continued
+    ]
+    names = ("entitlement", "id", "state", "level", "valid_from")
+    return [
+        {name: row[name] for name in names}
+        for row in sorted(found, key=lambda row: row["entitlement"])
+    ]
+
+
+def _is_beside(row: Row, given: Row) -> bool:
+    same = ("made_run", "made_seq", "person")
+    return row["id"] != given["id"] and all(row[name] == given[name] for name in same)
+
+
+def _is_of_account(at: Transaction, row: Row) -> bool:
+    account = f"{row['system']}:account"
+    return any(
+        each["entitlement"] == account and each["state"] in _STANDS and _is_beside(row, each)
+        for each in at.rows("access_grant")
+    )
+
+
 @statement("ledger.holder")
 def holder(at: Transaction, entitlement: str, account: str, person: UUID | None) -> list[Row]:
     """Who is known to have an account."""
@@ -84,7 +118,8 @@ def left(at: Transaction) -> list[Row]:
     found: list[Row] = []
     for row in at.rows("access_grant"):
         person = at.get("person", row["person"])
-        if row["made_run"] in runs and row["state"] in _STANDS and person is not None:
+        stands = row["made_run"] in runs and row["state"] in _STANDS
+        if stands and person is not None and not _is_of_account(at, row):
             names = ("id", "system", "entitlement", "made_key", "person")
             found.append(
                 {
