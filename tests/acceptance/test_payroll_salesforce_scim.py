@@ -15,7 +15,7 @@ from newel.connectors.scim import Scim
 from newel.simulators import LoseResponse, ScimSimulator
 from newel.testing import Saas, running
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
-from newel.testing.transport import SimulatorTransport
+from tests.connectors.support import agreed
 
 JANE = Person(name="Jane Doe", email="jane.doe@acme.example", hr_key="4711")
 DIRECTORY = ScimSimulator(seed=7, page_size=3)
@@ -33,7 +33,7 @@ directory = Scim(
     name="directory",
     base_url="https://scim.example/scim/v2",
     token=SecretRef("env:SCIM_TOKEN"),
-    transport=SimulatorTransport(DIRECTORY),
+    transport=agreed(DIRECTORY),
 )
 
 

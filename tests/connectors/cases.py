@@ -25,8 +25,7 @@ from newel.simulators.jira import JiraSimulator
 from newel.simulators.salesforce import SalesforceSimulator
 from newel.simulators.scim import ScimSimulator
 from newel.simulators.slack import SlackSimulator
-from newel.testing.transport import SimulatorTransport
-from tests.connectors.support import JANE, Time
+from tests.connectors.support import JANE, Time, agreed
 
 SEED = 7
 SECRET = "T_ANY_ORDER"
@@ -134,7 +133,7 @@ CASES = {
 def connected(case: Case, time: Time) -> tuple[Any, Any]:  # Any: the case's own kinds
     """Make the simulator of a case and a connector that speaks to it, both on one time."""
     sim = case.simulator(seed=SEED, clock=time.world, sleep=time.pause)
-    more = {"transport": SimulatorTransport(sim), "clock": time.clock, "pause": time.pause}
+    more = {"transport": agreed(sim), "clock": time.clock, "pause": time.pause}
     return sim, case.connect(sim.credentials(), SecretRef(f"env:{SECRET}"), more)
 
 

@@ -12,6 +12,7 @@ from newel.testing.attempts import attempt as attempt
 from newel.testing.attempts import effect_of as effect_of
 from newel.testing.attempts import raised as raised
 from newel.testing.transport import SimulatorTransport
+from tests.simulators import scim_judge
 from tests.simulators.contract import FILES, UNCOVERED, judge
 
 JANE = Person(name="Jane Doe", email="jane.doe@acme.example", ref="per_jane", hr_key="4711")
@@ -39,22 +40,25 @@ class Notebook:
 
 
 def agreed(simulator: Simulator) -> SimulatorTransport:
-    """Reach a simulator in process; each exchange must agree with the vendor's specification.
+    """Reach a simulator in process; each exchange must agree with what the vendor documents.
 
-    Left out are answers that a fault has made, and what no specification covers: token
-    endpoints, Google's licences, Slack's SCIM, Salesforce.
+    That is its OpenAPI file, or the standard where it speaks SCIM. Left out are answers that a
+    fault has made, and what neither covers: token endpoints, Google's licences, Salesforce.
     """
     system = simulator.system
-    if system not in FILES:
-        return SimulatorTransport(simulator)
 
     def observe(request: httpx2.Request, response: httpx2.Response) -> None:
         last = simulator.calls()[-1]
-        if last.fault or simulator.faults.rules():
+        if scim_judge.is_scim(request):
+            scim_judge.judge_request(request)
+            if not last.fault:
+                scim_judge.judge_answer(request, response)
+            return
+        if system not in FILES or last.fault or simulator.faults.rules():
             return
         if last.operation in UNCOVERED.get(system, set()):
             return
-        if request.url.path.startswith(("/token", "/scim/", "/apps/licensing/")):
+        if request.url.path.startswith(("/token", "/apps/licensing/")):
             return
         judge(system, request, response, last.operation)
 

@@ -20,6 +20,7 @@ from newel.simulators.gusto import VERSION
 from newel.simulators.salesforce_world import LOGIN_HOSTS
 from newel.simulators.signing import private_key
 from newel.testing import SimulatorTransport
+from tests.simulators import scim_judge
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 DOCUMENT = {
@@ -77,8 +78,13 @@ async def exchanged(
 
 
 def plain(simulator: Simulator, **options: Any) -> httpx2.AsyncClient:
-    """Give an in-process client without credentials."""
-    transport = SimulatorTransport(simulator)
+    """Give an in-process client without credentials; answers of SCIM are held to the standard."""
+
+    def observe(request: httpx2.Request, response: httpx2.Response) -> None:
+        if scim_judge.is_scim(request) and not simulator.calls()[-1].fault:
+            scim_judge.judge_answer(request, response)
+
+    transport = SimulatorTransport(simulator, observer=observe)
     return httpx2.AsyncClient(transport=transport, base_url="https://vendor.example", **options)
 
 

@@ -19,7 +19,7 @@ from newel.simulators import Simulator
 from newel.simulators.scim import ScimSimulator
 from newel.testing import Crash, Saas, every_crash, running
 from newel.testing.plugin import saas  # noqa: F401 - the plugin's fixture, as users have it by name
-from newel.testing.transport import SimulatorTransport
+from tests.connectors.support import agreed
 
 google = Google(
     service_account=SecretRef("env:GOOGLE_SERVICE_ACCOUNT"),
@@ -31,7 +31,7 @@ directory = Scim(
     name="directory",
     base_url="https://scim.example/scim/v2",
     token=SecretRef("env:SCIM_TOKEN"),
-    transport=SimulatorTransport(DIRECTORY),
+    transport=agreed(DIRECTORY),
 )
 slack = Slack(token=SecretRef("env:SLACK_TOKEN"), plan="business")
 salesforce = Salesforce(

@@ -18,8 +18,7 @@ from newel.connectors.scim import Scim
 from newel.simulators.faults import RemoveScope
 from newel.simulators.salesforce import SalesforceSimulator
 from newel.simulators.scim import ScimSimulator
-from newel.testing.transport import SimulatorTransport
-from tests.connectors.support import JANE, Time
+from tests.connectors.support import JANE, Time, agreed
 
 # The simulator's words for what Salesforce's set-up pages call so.
 SPELT = {
@@ -48,7 +47,7 @@ def salesforce(time: Time, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
         key=_secret(monkeypatch, given["SALESFORCE_KEY"]),
         profile_id=given["SALESFORCE_PROFILE_ID"],
         marker_field="FederationIdentifier",
-        transport=SimulatorTransport(sim),
+        transport=agreed(sim),
         clock=time.clock,
         pause=time.pause,
     )
@@ -63,7 +62,7 @@ def scim(time: Time, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
         name="okta",
         base_url=given["SCIM_URL"],
         token=_secret(monkeypatch, given["SCIM_TOKEN"]),
-        transport=SimulatorTransport(sim),
+        transport=agreed(sim),
         clock=time.clock,
         pause=time.pause,
     )

@@ -20,14 +20,14 @@ from newel.simulators.scim import ScimSimulator
 from newel.simulators.scim_schema import USER
 from newel.testing import Crash, every_crash, running
 from newel.testing.running import OPERATOR, Run
-from newel.testing.transport import SimulatorTransport
+from tests.connectors.support import agreed
 
 DIRECTORY = ScimSimulator(seed=29)
 directory = Scim(
     name="directory",
     base_url="https://scim.example/scim/v2",
     token=SecretRef("env:SCIM_C29_TOKEN"),
-    transport=SimulatorTransport(DIRECTORY),
+    transport=agreed(DIRECTORY),
 )
 TASK = "mass-action-hold"
 
@@ -212,7 +212,7 @@ async def test_a_user_of_many_teams_counts_once(monkeypatch: pytest.MonkeyPatch)
     github = GitHub(
         org="acme-example",
         token=SecretRef("env:GITHUB_C29_TOKEN"),
-        transport=SimulatorTransport(world),
+        transport=agreed(world),
     )
     teams = [f"c29-{number}" for number in range(12)]
     for team in teams:
