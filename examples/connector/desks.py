@@ -98,7 +98,11 @@ OWN: Final = Shape(Me)
 
 
 class Desks(HttpApi):
-    """One workspace of Desks."""
+    """One workspace of Desks.
+
+    Where the vendor publishes an OpenAPI document, put it beside this module and
+    name it as `spec_file`: the tests then hold connector and stand-in to it.
+    """
 
     title = "Desks"
     routes = (ME, LIST, CREATE, UPDATE)

@@ -45,7 +45,7 @@ Kit = Contract[DesksSimulator]
 @pytest.fixture
 def contract() -> Iterator[Kit]:
     """The stand-in on a standing clock, its secrets in the environment."""
-    with contract_with(DesksSimulator) as made:
+    with contract_with(DesksSimulator, Desks) as made:
         yield made
 
 

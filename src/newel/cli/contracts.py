@@ -16,6 +16,7 @@ from newel.cli.parameters import AsJson
 
 if TYPE_CHECKING:
     from newel.connectors.base import Connector
+    from newel.connectors.contracts.agreed import Contract
     from newel.connectors.contracts.comparing import Difference
     from newel.connectors.contracts.documents import Document
 
@@ -63,11 +64,13 @@ def check(
     """Compare what newel sends and reads with new documents of the vendors; asks nobody.
 
     The status is 1 if something breaks, else 0. A document that describes no system of newel's
-    is refused; in a directory it is named and left out.
+    is refused; in a directory it is named and left out. Connectors of the project that name a
+    document (`spec_file`) are compared with it.
     """
     from newel.connectors.contracts.comparing import successors
     from newel.connectors.contracts.documents import opened
 
+    named = _named_documents()
     before = {each.name: each for each in map(opened, _files(old))} if old is not None else {}
     found: list[Difference] = []
     new: list[str] = []
@@ -77,14 +80,15 @@ def check(
         try:
             document = opened(file)
             earlier = before.get(document.name) or only
-            differences = _differences(document, earlier)
+            differences = _differences(document, earlier, [each for each, _ in named])
         except InvalidInput as refused:
             if not against.is_dir():
                 raise
             left_out += refused.fields.values()
             continue
         found += differences
-        new += successors(differences, earlier, document) if earlier is not None else []
+        old_ones = [earlier] if earlier is not None else [each for _, each in named]
+        new += [each for one in old_ones for each in successors(differences, one, document)]
     if against.is_dir() and len(left_out) == len(_files(against)):
         raise InvalidInput({"against": "; ".join(left_out)})
     status = BREAKS if any(each.level == "BREAKING" for each in found) else UNCHANGED
@@ -144,18 +148,41 @@ async def _asked(connectors: Sequence[Connector]) -> list[dict[str, Any]]:
     return answers
 
 
-def _differences(document: Document, old: Document | None) -> list[Difference]:
+def _differences(
+    document: Document, old: Document | None, named: Sequence[Contract]
+) -> list[Difference]:
     """Compare with every system that the document is about; there must be one."""
     from newel.connectors.contracts.agreed import contract, systems
     from newel.connectors.contracts.comparing import compared
 
-    own = [contract(name) for name in systems()]
+    own = [*(contract(name) for name in systems()), *named]
     about = [each for each in own if any(document.is_about(each, name) for name in each.documents)]
     if not about:
         raise InvalidInput(
             {"against": f"{document.name} describes no system that newel has a contract with"}
         )
     return [found for each in about for found in compared(each, document, old)]
+
+
+def _named_documents() -> list[tuple[Contract, Document]]:
+    """Give what the project's own connectors rely on, each with the document that it names."""
+    from newel.base.settings import load_settings
+
+    settings = load_settings()
+    if settings.systems is None:
+        return []
+    from newel.cli.project import load_project
+    from newel.connectors.contracts.documents import opened
+    from newel.connectors.contracts.own import own_contract, read_by
+    from newel.connectors.generic import HttpApi
+
+    found = []
+    for each in load_project(settings).connectors:
+        if isinstance(each, HttpApi) and (file := each.specification()) is not None:
+            document = opened(file)
+            agreed = own_contract(each.name, document, each.routes, read_by(type(each)))
+            found.append((agreed, document))
+    return found
 
 
 def _files(place: Path) -> list[Path]:

@@ -13,14 +13,17 @@ Source: connectors document, §19.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Final, Unpack
 
-from newel.base.errors import DefinitionError, Forbidden, StepError
+from newel.base.errors import DefinitionError, Forbidden, InvalidInput, StepError
 from newel.base.secrets import SecretRef
 from newel.connectors.answers import Answer, Route, judged_by_status
 from newel.connectors.auth import BearerCredential
 from newel.connectors.base import Check, Connector, Outside
+from newel.connectors.contracts.documents import opened
+from newel.connectors.contracts.own import absent, beside
 from newel.connectors.declaring import Declared, declared
 from newel.connectors.gate import Bucket
 from newel.connectors.http import Credential
@@ -36,16 +39,22 @@ class HttpApi(Connector):
     """One system with an HTTP interface; subclasses name `routes` and add operations.
 
     routes: every route that an operation may call. key_header: the system's header that makes a
-    repeated request harmless, where it has one.
+    repeated request harmless, where it has one. spec_file: the vendor's OpenAPI document in JSON,
+    relative to the module of the class; tests hold each request and each answer to it.
+    undocumented: answers that the system gives and its document does not name, as operation and
+    status.
     """
 
     title = "HTTP interface"
     routes: ClassVar[tuple[Route, ...]] = ()
     key_header: ClassVar[str] = ""
+    spec_file: ClassVar[str] = ""
+    undocumented: ClassVar[Collection[tuple[str, int]]] = ()
     buckets: ClassVar = (Bucket(name=API, rate=5, capacity=10),)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        _in_document(cls)
         for name, step in cls.operations().items():
             findings = list(_findings(cls, declared(step), step))
             if findings:
@@ -87,6 +96,15 @@ class HttpApi(Connector):
         self.title = title or self.title
         self._probe = probe
 
+    @classmethod
+    def specification(cls) -> Path | None:
+        """Say where the vendor's document lies: beside the module of the class that names it."""
+        if not cls.spec_file:
+            return None
+        return beside(
+            next(each for each in cls.__mro__ if "spec_file" in vars(each)), cls.spec_file
+        )
+
     async def probe(self) -> None:
         """Read the probe route.
 
@@ -120,6 +138,28 @@ class HttpApi(Connector):
     def judged(answer: Answer) -> StepError | None:
         """Class an answer by its status; a subclass looks at the system's own codes first."""
         return judged_by_status(answer)
+
+
+def _in_document(owner: type[HttpApi]) -> None:
+    """Refuse a class whose document cannot be read, or has not all of its routes."""
+    file = owner.specification()
+    if file is None:
+        return
+    try:
+        missing = ", ".join(absent(opened(file), owner.routes))
+    except InvalidInput as unreadable:
+        raise DefinitionError(
+            f"The document of {owner.__name__} cannot be read: "
+            f"{'; '.join(unreadable.fields.values())}.",
+            fix="put the vendor's document there, OpenAPI 3 in JSON, or name no `spec_file`.",
+            code="F709",
+        ) from None
+    if missing:
+        raise DefinitionError(
+            f"{file.name} has no {missing}, which {owner.__name__} names among its routes.",
+            fix="write operation, method and path in `routes` as the document does.",
+            code="F709",
+        )
 
 
 def _findings(

@@ -28,6 +28,7 @@ from newel.simulators.faults import Effect as Fault
 from newel.simulators.faults import LoseResponse, RemoveScope, ResetBefore
 from newel.testing.attempts import Time, attempt, effect_of, raised
 from newel.testing.saas import known_secrets
+from newel.testing.specification import judge_of
 from newel.testing.transport import Observer, SimulatorTransport
 
 __all__ = ["Contract", "contract_with", "routes_agree"]
@@ -44,7 +45,7 @@ class Contract(Generic[S]):
     def __init__(self, simulator: S, time: Time, *, observer: Observer | None = None) -> None:
         """Hold them; `contract_with` makes one.
 
-        observer: sees every request and its answer, as `Specification.judge` does.
+        observer: sees every request and its answer.
         """
         self.simulator = simulator
         self.time = time
@@ -180,11 +181,21 @@ class Contract(Generic[S]):
 
 @contextmanager
 def contract_with(
-    kind: Callable[..., S], *, observer: Observer | None = None, **options: Any
+    kind: Callable[..., S],
+    connector: type[Connector] | None = None,
+    *,
+    observer: Observer | None = None,
+    **options: Any,
 ) -> Iterator[Contract[S]]:  # Any: the simulator's own options
-    """Make a simulator with short pages on a standing clock, its secrets in the environment."""
+    """Make a simulator with short pages on a standing clock, its secrets in the environment.
+
+    connector: which one is held to the document that it names, and the simulator with it. observer:
+    instead of that, sees every request and its answer.
+    """
     time = Time()
     made = kind(seed=7, clock=time.world, sleep=time.pause, page_size=3, **options)
+    if observer is None and connector is not None:
+        observer = judge_of(connector, made)
     with known_secrets(made.credentials()):
         yield Contract(made, time, observer=observer)
 

@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 
+import httpx2
+
 from newel.base.secrets import SecretRef
 from newel.connectors.base import Connector
 from newel.connectors.gate import MemoryGate
@@ -36,7 +38,8 @@ from newel.simulators import (
     Throttle,
     World,
 )
-from newel.testing.transport import SimulatorTransport
+from newel.testing.specification import judge_of
+from newel.testing.transport import Observer, SimulatorTransport
 
 __all__ = ["Saas", "Scripted", "active", "known_secrets", "opened"]
 
@@ -118,7 +121,8 @@ class _Mailbox(Post):
 class Saas:
     """The systems of the demo company: `saas.github`, `saas.google` and so on; `add` adds more.
 
-    mails: what connectors have written to people: links to first passwords.
+    mails: what connectors have written to people: links to first passwords. disagreements: where a
+    connector of the company's own, or its stand-in, was not as the document says that it names.
     """
 
     def __init__(self) -> None:
@@ -129,6 +133,7 @@ class Saas:
         self._links: list[tuple[Connector, RevealLink]] = []
         self._added: dict[str, Simulator] = {}
         self.mails: list[EmailMessage] = []
+        self.disagreements: list[AssertionError] = []
         for name, simulator in self.world.simulators.items():
             setattr(self, name, Scripted(simulator))
 
@@ -182,8 +187,23 @@ class Saas:
                 continue
             http = connector.http
             self._wired.append((connector, http.wire.transport, http.gate))
-            _connect(connector, SimulatorTransport(simulator), self._gate(connector))
+            judge = judge_of(type(connector), simulator)
+            observer = None if judge is None else self._noting(judge)
+            transport = SimulatorTransport(simulator, observer=observer)
+            _connect(connector, transport, self._gate(connector))
             self._keep_mails(connector)
+
+    def _noting(self, judge: Observer) -> Observer:
+        """Keep what disagrees with a document: a run takes it for a mistake of the step's."""
+
+        def observe(request: httpx2.Request, response: httpx2.Response) -> None:
+            try:
+                judge(request, response)
+            except AssertionError as found:
+                self.disagreements.append(found)
+                raise
+
+        return observe
 
     def _keep_mails(self, connector: Connector) -> None:
         """Let mails with links to first passwords come here."""
@@ -240,6 +260,8 @@ def opened() -> Iterator[Saas]:
         finally:
             _ACTIVE.remove(saas)
             saas.close()
+    if saas.disagreements:
+        raise saas.disagreements[0]
 
 
 @contextmanager
