@@ -12,10 +12,19 @@ import pytest
 from newel.base.settings import Settings
 from newel.cli.app import answered
 from newel.connectors.contracts.agreed import contract, systems
+from newel.connectors.contracts.facts import FACTS
 from newel.engine.builtin import PROBE
 from tests.simulators.contract import FILES
 
-TEXT = (Path(__file__).parents[2] / "docs" / "contracts-and-inventory.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "contracts-and-inventory.md").read_text("utf-8")
+# The page of each connector, and whose facts are on it.
+PAGES = {
+    "google-and-slack.md": ("google", "slack"),
+    "hr-payroll-and-directories.md": ("bamboohr", "gusto", "salesforce"),
+    "jira-and-github.md": ("jira", "atlassian", "github", "asana", "linear"),
+    "servicenow.md": ("servicenow",),
+}
 COMMANDS = re.findall(r"```shell\nnewel (.*?)\n```", TEXT)
 
 
@@ -37,3 +46,22 @@ def test_what_the_page_says_of_settings_and_documents_is_so():
     assert undescribed == {"salesforce", "scim", "linear", "zendesk", "atlassian"}
     told = json.dumps(TEXT).lower()
     assert [name for name in undescribed if name not in told] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_of_a_connector_says_what_is_only_simulated(page):
+    """Every fact has its row, in the order of the list, and no row is of another."""
+    text = (DOCS / page).read_text("utf-8")
+    shown = {True: "a header", False: "a person"}
+    wanted = [
+        (system, fact.name, fact.text, "`check()`" if fact.by_check else shown[bool(fact.headers)])
+        for system in PAGES[page]
+        for fact in FACTS[system]
+    ]
+    rows = r"^\| (\w+) \| `([\w-]+)` \| (.*) \| (a header|a person|`check\(\)`) \|$"
+    assert re.findall(rows, text, re.MULTILINE) == wanted
+
+
+def test_every_list_of_facts_is_on_a_page():
+    """None is forgotten."""
+    assert sorted(each for systems in PAGES.values() for each in systems) == sorted(FACTS)

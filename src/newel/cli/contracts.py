@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import App, Parameter
 
@@ -131,6 +132,124 @@ def probe(
     return status
 
 
+@contracts.command
+def facts(
+    *, system: Annotated[str, Parameter(help="This one alone.")] = "", as_json: AsJson = False
+) -> None:
+    """List what is believed of the systems: whether a tenant has shown it, or a stand-in alone."""
+    from newel.connectors.contracts.facts import FACTS
+
+    rows = _facts_of([system] if system else sorted(FACTS))
+    if as_json:
+        return say_json({"facts": rows})
+    table = [
+        (each["system"], each["fact"], each["holds"], each["tenant"] or "-", each["text"])
+        for each in rows
+    ]
+    return say(columns(("SYSTEM", "FACT", "HOLDS", "TENANT", "WHAT"), table))
+
+
+@contracts.command
+def verify(
+    system: Annotated[str, Parameter(help="A connector of the project, or a system's name.")],
+    /,
+    *,
+    tenant: Annotated[str, Parameter(help="What the tenant is called in the record.")],
+    answers: Annotated[
+        Path | None, Parameter(help="JSON of facts, each `yes`, `no` or `unknown`.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Ask a tenant, and you, whether what newel believes of its system is so; reads only.
+
+    What can be read is asked of the system, if the project has a connector to it, the rest of you,
+    at a terminal or by `--answers`. The result is kept in `contracts/SYSTEM.json`. The status is
+    1 if something is not as believed, else 0.
+    """
+    from newel.base.clock import SystemClock
+    from newel.base.settings import load_settings
+    from newel.cli.facts import asked, checked_tenant, given_answers, kept, record_of, said
+    from newel.connectors.contracts.agreed import written_json
+    from newel.connectors.contracts.facts import FACTS
+
+    settings = load_settings()
+    connector, kind = _known(system)
+    name, given = checked_tenant(tenant), given_answers(answers, kind) if answers else {}
+    file = settings.project / "contracts" / f"{kind}.json"
+    before = record_of(file, kind)
+    found = asyncio.run(asked(connector, FACTS[kind])) if connector is not None else {}
+    for fact in FACTS[kind]:
+        if fact.name in given:
+            found[fact.name] = said(given[fact.name])
+        elif fact.name not in found:
+            found[fact.name] = said(_asked_of_a_person(fact.text))
+    record = kept(before, found, name, SystemClock().now().date())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(written_json(record.model_dump(mode="json")))
+    status = BREAKS if any(holds == "no" for holds, _ in found.values()) else UNCHANGED
+    if as_json:
+        seen = {each: {"holds": holds, "seen": how} for each, (holds, how) in found.items()}
+        say_json({"status": status, "system": kind, "tenant": name, "facts": seen})
+        return status
+    rows = [
+        (fact.name, found[fact.name][0], found[fact.name][1], fact.text) for fact in FACTS[kind]
+    ]
+    say(columns(("FACT", "HOLDS", "SEEN", "WHAT"), rows))
+    say(f"Kept in {file}.")
+    return status
+
+
+def _asked_of_a_person(text: str) -> Literal["yes", "no", "unknown"]:
+    """Ask at the terminal; without one nobody has said."""
+    if not sys.stdin.isatty():
+        return "unknown"
+    match input(f"{text} [yes/no/unknown] ").strip().lower():
+        case "yes" | "y":
+            return "yes"
+        case "no" | "n":
+            return "no"
+        case _:
+            return "unknown"
+
+
+def _known(system: str) -> tuple[Connector | None, str]:
+    """Find the project's connector of that name or kind, and whose facts it is about."""
+    from newel.base.settings import load_settings
+    from newel.cli.project import load_project
+    from newel.connectors.contracts.facts import FACTS, known_as
+
+    settings = load_settings()
+    connectors = load_project(settings).connectors if settings.systems is not None else ()
+    for each in connectors:
+        kind = known_as(type(each))
+        if kind is not None and system in (each.name, kind):
+            return each, kind
+    if system in FACTS:
+        return None, system
+    raise InvalidInput({"system": f"nothing is to be confirmed of `{system}`"})
+
+
+def _facts_of(systems: Sequence[str]) -> list[dict[str, str]]:
+    """Give every fact of systems as rows, with what the project's records say of it."""
+    from newel.base.settings import load_settings
+    from newel.cli.facts import record_of
+    from newel.connectors.contracts.facts import FACTS
+
+    rows = []
+    for system in systems:
+        if system not in FACTS:
+            raise InvalidInput({"system": f"nothing is to be confirmed of `{system}`"})
+        file = load_settings().project / "contracts" / f"{system}.json"
+        recorded = record_of(file, system).facts
+        for fact in FACTS[system]:
+            found = recorded.get(fact.name)
+            told = {"holds": "open", "seen": "simulated only", "date": "", "tenant": ""}
+            if found is not None:
+                told = found.model_dump(mode="json")
+            rows.append({"system": system, "fact": fact.name, "text": fact.text, **told})
+    return rows
+
+
 async def _asked(connectors: Sequence[Connector]) -> list[dict[str, Any]]:
     """Ask one system after the other; what it says of itself, or how it failed."""
     answers: list[dict[str, Any]] = []
@@ -189,7 +308,9 @@ def _files(place: Path) -> list[Path]:
     """Give the documents of a directory, sorted, or the one file."""
     if not place.is_dir():
         return [place]
-    found = sorted(place.glob("*.json"))
+    from newel.cli.facts import is_record
+
+    found = sorted(file for file in place.glob("*.json") if not is_record(file))
     if not found:
         raise InvalidInput({"against": f"{place} has no document"})
     return found

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from newel.connectors.contracts.schemas import Field
 
-__all__ = ["Agreed", "Contract", "Described", "contract", "systems", "written"]
+__all__ = ["Agreed", "Contract", "Described", "contract", "systems", "written", "written_json"]
 
 _HERE: Final = files("newel.connectors.contracts")
 
@@ -87,8 +87,13 @@ def contract(system: str) -> Contract:
 
 def written(agreed: Contract) -> bytes:
     """Write a contract as its file has it: sorted, so that a change shows as what it is."""
+    return written_json(_CONTRACTS.dump_python(agreed, mode="json"))
+
+
+def written_json(document: Mapping[str, object]) -> bytes:
+    """Write what is checked in: sorted and indented."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(_CONTRACTS.dump_python(agreed, mode="json"), option=options)
+    return orjson.dumps(document, option=options)
 
 
 def parents(names: Iterable[str]) -> frozenset[str]:
