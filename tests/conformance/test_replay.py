@@ -373,7 +373,7 @@ class World:
                 done.error = NoDeskToday(floor=place)
             else:
                 done.text, done.value = act.step.result.round_trip(place.upper())
-        steps.finish(run, done, None, None)
+        steps.finish(run, done, None, {})
         worker.take(run.settle())
 
 

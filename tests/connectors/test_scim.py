@@ -269,7 +269,11 @@ async def test_any_name_and_address_is_carried(
     made: Callable[..., Scim], sim: ScimSimulator, time: Time, name: str
 ):
     """Quotes and backslashes in names and addresses are values, never a filter."""
-    here = {"base_url": sim.credentials()["SCIM_URL"], "token": TOKEN, "clock": time.clock}
+    here: dict[str, Any] = {
+        "base_url": sim.credentials()["SCIM_URL"],
+        "token": TOKEN,
+        "clock": time.clock,
+    }
     # A server may take for an address what the judge does not.
     unjudged = Scim(name="okta", transport=SimulatorTransport(sim), **here)
     for number, (scim, address) in enumerate(((made(sim), "somebody"), (unjudged, name))):

@@ -57,7 +57,7 @@ def answered(status: int, body: object, **headers: str) -> httpx2.Response:
         (asked("POST", PLACE, NEW), asked("POST", PLACE, {**NEW, "badge": "3"})),
         (
             asked("PATCH", JANES, patch(op="replace", path="active", value=False)),
-            asked("PATCH", JANES, patch(op="replace", path="activ", value=False)),
+            asked("PATCH", JANES, patch(op="replace", path="enabled", value=False)),
         ),
         (
             asked("PATCH", JANES, patch(op="add", value={"title": "Dr"})),

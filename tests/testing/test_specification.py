@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import sys
@@ -46,9 +47,9 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Written
         document = json.loads(DOCUMENT.read_text("utf-8"))
         edit(document)
         (place / DOCUMENT.name).write_text(json.dumps(document), "utf-8")
-        from acme import desks, desks_simulator
-
-        return desks.Desks, desks_simulator.DesksSimulator
+        desks = importlib.import_module("acme.desks")
+        stand_in = importlib.import_module("acme.desks_simulator")
+        return desks.Desks, stand_in.DesksSimulator
 
     yield write
     for name in [name for name in sys.modules if name.partition(".")[0] in ("acme", "own")]:

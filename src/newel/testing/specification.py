@@ -59,7 +59,8 @@ class Specification:
 
         A document that names no host, or a path alone, is taken at its word for any.
         """
-        server = (self._document.get("servers") or [{"url": "/"}])[0]
+        servers: list[dict[str, Any]] = self._document.get("servers") or [{"url": "/"}]
+        server = servers[0]  # Any: as above
         known = {name: each["default"] for name, each in server.get("variables", {}).items()}
         address = urlsplit(server["url"].format_map(known))
         return f"{address.scheme}://{address.netloc}" if address.netloc else ""
