@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -17,8 +19,10 @@ from newel.base.version import VERSION
 from newel.domain.change import Change
 from newel.engine.service_events import migrated, on_record
 from newel.engine.told import Teller, service
+from newel.store.database import Database
 from newel.store.migrate import migrations
 from newel.testing.stage import Stage
+from tests.patience import PATIENCE_S
 
 OPERATOR = Actor(type="service", id="svc_test")
 
@@ -74,6 +78,36 @@ async def test_one_that_fails_leaves_no_orderly_end(build):
             async with on_record(house.database, "serve"):
                 raise ZeroDivisionError
         assert [each["type"] for each in await _leaves(house.database)] == ["service.started"]
+
+
+class Away:
+    """A database that is not there the first time it is asked."""
+
+    def __init__(self, database: Any) -> None:
+        """Take the one that is there afterwards."""
+        self._database = database
+        self._was_asked = False
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """Refuse the first."""
+        if not self._was_asked:
+            self._was_asked = True
+            raise ConnectionResetError
+        async with self._database.transaction() as connection:
+            yield connection
+
+
+async def test_a_program_begins_while_the_database_is_away(build):
+    """It goes to work, and is on record as soon as that can be written."""
+    async with build([patient]) as house:
+        begun = asyncio.Event()
+        away = cast("Database", Away(house.database))
+        async with on_record(away, "worker", lambda _: begun.set()):
+            assert not begun.is_set()
+            await asyncio.wait_for(begun.wait(), PATIENCE_S)
+        told = [each["type"] for each in await _leaves(house.database)]
+        assert told == ["service.started", "service.stopped"]
 
 
 async def test_a_new_schema_is_told_with_the_digest_of_what_was_applied(build):

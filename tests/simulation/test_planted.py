@@ -116,7 +116,7 @@ def _answering(patch: pytest.MonkeyPatch, name: str, function: Any) -> None:
     patch.setitem(named._FUNCTIONS, name, function)
 
 
-RARE: dict[Plant, int] = {no_fence: 1150}
+RARE: dict[Plant, int] = {no_fence: 270}
 """What one seed in a hundred finds is looked for near the first that does."""
 
 

@@ -7,6 +7,7 @@ Source: audit document, §4.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import re
@@ -20,6 +21,7 @@ from newel.audit.leaf import Actor
 from newel.base.ids import Ids
 from newel.base.version import VERSION
 from newel.domain.change import Beside, Change
+from newel.engine.enduring import insisting
 from newel.engine.operating import Tell, write_aside
 from newel.store import registry
 from newel.store.database import LOST, Connection, Database
@@ -42,10 +44,24 @@ async def on_record(
 
     One that is killed, fails, or has no database any more says nothing: that is how it can be told.
     """
-    await _recorded(database, facts.ServiceStarted(version=VERSION, role=role), role, tell)
-    yield
-    with contextlib.suppress(*LOST):
-        await _recorded(database, facts.ServiceStopped(), role, tell)
+    late: asyncio.Task[None] | None = None
+
+    async def begun() -> None:
+        await _recorded(database, facts.ServiceStarted(version=VERSION, role=role), role, tell)
+
+    try:
+        await begun()
+    except LOST:  # it goes to work all the same, as what else it does endures this
+        late = asyncio.create_task(insisting(begun))
+    try:
+        yield
+    finally:
+        is_on_record = late is None or late.done()
+        if late is not None:
+            late.cancel()
+    if is_on_record:
+        with contextlib.suppress(*LOST):
+            await _recorded(database, facts.ServiceStopped(), role, tell)
 
 
 async def migrated(database: Database, applied: Sequence[str]) -> None:
