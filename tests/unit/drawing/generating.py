@@ -8,7 +8,8 @@ literal key, or its own step where keys are computed, so that all patterns are d
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 
@@ -94,11 +95,16 @@ class Case:
         self.items = self.random.sample(ITEMS, self.random.randint(0, 3))
         self.flags = [each for each in self.flags if self.random.random() < 0.5]
 
-    def enter(self) -> None:
-        """Make the world as this case wants it."""
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Make the world as this case wants it, while the block runs."""
         keys = [f"n{number}" for number in range(self._number + 1)]
         _WORLD.full = frozenset(self._some(keys, 0.5))
         _WORLD.refused = frozenset(self._some([*keys, *ITEMS], 0.05))
+        try:
+            yield
+        finally:
+            _WORLD.full = _WORLD.refused = frozenset()
 
     def _some(self, keys: Sequence[str], share: float) -> list[str]:
         chance = Random(f"{self.seed} {share}")

@@ -67,14 +67,15 @@ async def happened(process: Process[..., Any], world: Case) -> set[Part]:
     """What a process comes to in a world; every fourth run is given up on the way."""
     chance = Random(f"{world.seed} given up")
     drawing = drawing_of(process)
-    world.enter()
-    async with running(process.request(flags=world.flags, items=world.items)) as run:
-        is_given_up = chance.random() < 0.25
-        await play(world, run, most=chance.randrange(4) if is_given_up else None)
-        if is_given_up and run.row["finished_at"] is None:
-            await run.cancel()
-            await play(world, run)
-        trace, state = list(happenings(run.audit())), run.state
+    request = process.request(flags=world.flags, items=world.items)
+    with world.entered():
+        async with running(request) as run:
+            is_given_up = chance.random() < 0.25
+            await play(world, run, most=chance.randrange(4) if is_given_up else None)
+            if is_given_up and run.row["finished_at"] is None:
+                await run.cancel()
+                await play(world, run)
+            trace, state = list(happenings(run.audit())), run.state
     ways = Tokens(drawing.graph, drawing.patterns).path(trace, state=state)
     assert ways is not None, (world.seed, world.flags, world.items, trace)
     return come_to(drawing, trace, ways)
